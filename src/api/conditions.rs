@@ -1,0 +1,104 @@
+//! Condition types and reasons, the one place where they are named.
+//!
+//! The conditions follow [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus):
+//! `Ready` says whether the Secret holds valid credentials of what the specification asks for,
+//! `Reconciling` that the controller is still working towards that, `Stalled` that it needs somebody
+//! to change something. `Reconciling` and `Stalled` are only ever `True` or absent.
+
+/// The Secret holds valid credentials of what the specification asks for.
+pub const READY: &str = "Ready";
+/// The controller is working towards what the specification asks for.
+pub const RECONCILING: &str = "Reconciling";
+/// Nothing will change until somebody changes something.
+pub const STALLED: &str = "Stalled";
+
+/// Why a condition has its status. Also the reason of events and the low-cardinality label of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Credentials are published and valid.
+    Issued,
+    /// Published credentials are valid, but their renewal fails.
+    RefreshFailing,
+    /// Renewal is suspended by `spec.suspend`.
+    Suspended,
+    /// The published credentials have expired.
+    Expired,
+    /// The issuer denied the request.
+    AccessDenied,
+    /// The issuer asks to slow down.
+    Throttled,
+    /// The issuer could not be reached, or had an internal error.
+    IssuerUnavailable,
+    /// The issuer's answer could not be used.
+    InvalidAnswer,
+    /// The specification is wrong in a way that only the issuer or the controller can tell.
+    InvalidSpecification,
+    /// A referenced object, or a key in it, does not exist.
+    InputMissing,
+    /// A referenced object holds something that cannot be used.
+    InputInvalid,
+    /// A token, assertion or key that the source was given has expired or was revoked.
+    InputExpired,
+    /// A person has to act, for example to sign in again.
+    PersonNeeded,
+    /// No CredentialPolicy allows it.
+    NotPermitted,
+    /// A Secret of that name belongs to somebody else.
+    SecretConflict,
+    /// The credentials are another principal's than asked for.
+    WrongPrincipal,
+    /// The Kubernetes API refused or failed a read or write.
+    KubernetesError,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 17] = [
+        Self::Issued,
+        Self::RefreshFailing,
+        Self::Suspended,
+        Self::Expired,
+        Self::AccessDenied,
+        Self::Throttled,
+        Self::IssuerUnavailable,
+        Self::InvalidAnswer,
+        Self::InvalidSpecification,
+        Self::InputMissing,
+        Self::InputInvalid,
+        Self::InputExpired,
+        Self::PersonNeeded,
+        Self::NotPermitted,
+        Self::SecretConflict,
+        Self::WrongPrincipal,
+        Self::KubernetesError,
+    ];
+
+    /// The reason as written in conditions and events.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "Issued",
+            Self::RefreshFailing => "RefreshFailing",
+            Self::Suspended => "Suspended",
+            Self::Expired => "Expired",
+            Self::AccessDenied => "AccessDenied",
+            Self::Throttled => "Throttled",
+            Self::IssuerUnavailable => "IssuerUnavailable",
+            Self::InvalidAnswer => "InvalidAnswer",
+            Self::InvalidSpecification => "InvalidSpecification",
+            Self::InputMissing => "InputMissing",
+            Self::InputInvalid => "InputInvalid",
+            Self::InputExpired => "InputExpired",
+            Self::PersonNeeded => "PersonNeeded",
+            Self::NotPermitted => "NotPermitted",
+            Self::SecretConflict => "SecretConflict",
+            Self::WrongPrincipal => "WrongPrincipal",
+            Self::KubernetesError => "KubernetesError",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,134 @@
+//! RefreshableCredential: what is to be obtained, and where it is to be published.
+
+use super::{RefreshableCredentialStatus, Role, SecretSpec, Source, StsSpec};
+use kube::{CustomResource, KubeSchema, ResourceExt as _};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// AWS temporary credentials that are kept fresh in a Secret.
+#[derive(CustomResource, Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
+#[kube(
+    group = "refreshable.dev",
+    version = "v1alpha1",
+    kind = "RefreshableCredential",
+    plural = "refreshablecredentials",
+    shortname = "rcred",
+    category = "aws",
+    namespaced,
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "AWS temporary credentials that are kept fresh in a Secret.",
+    status = "RefreshableCredentialStatus",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Expires", type_ = "string", format = "date-time", json_path = ".status.expiration"),
+    printcolumn(name = "Refresh", type_ = "string", format = "date-time", json_path = ".status.nextRefreshTime"),
+    printcolumn(name = "Secret", type_ = "string", json_path = ".status.secret.name"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Principal", type_ = "string", priority = 1, json_path = ".status.principal.arn")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(has(self.source) && !has(self.source.ambient) && !has(self.source.accessKey)) || (has(self.roles) && size(self.roles) > 0)").message("roles must name at least one role: the controller's own identity and long-lived access keys are never published themselves, only what they can assume"),
+    validation = Rule::new("(has(self.sts) && has(self.sts.endpoint)) || !has(self.roles) || self.roles.all(r, r.roleArn.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\\\\x21-\\\\x7E]{1,1024}$'))").message("roleArn must be the ARN of an IAM role, like arn:aws:iam::111122223333:role/team-a/reports (other ARNs only with sts.endpoint)"),
+    validation = Rule::new("(has(self.sts) && has(self.sts.endpoint)) || !has(self.source) || !has(self.source.webIdentity) || self.source.webIdentity.roleArn.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\\\\x21-\\\\x7E]{1,1024}$')").message("source.webIdentity.roleArn must be the ARN of an IAM role, like arn:aws:iam::111122223333:role/team-a/reports (other ARNs only with sts.endpoint)"),
+    validation = Rule::new("!has(self.roles) || [1, 2, 3, 4].all(i, i >= size(self.roles) || !has(self.roles[i].durationSeconds) || self.roles[i].durationSeconds <= 3600)").message("a role assumed with the credentials of another role lives at most 3600 seconds (AWS's limit for role chaining): set durationSeconds of the second and later roles to 3600 or less"),
+    validation = Rule::new("!has(self.source) || !has(self.source.webIdentity) || !has(self.roles) || size(self.roles) == 0 || !has(self.roles[0].durationSeconds) || self.roles[0].durationSeconds <= 3600").message("a role assumed behind source.webIdentity is chained and lives at most 3600 seconds: set roles[0].durationSeconds to 3600 or less")
+)]
+pub struct RefreshableCredentialSpec {
+    /// Where the first credentials come from. Left out: `{ambient: {}}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Roles to assume in order, each with the credentials of the one before. The last one's credentials are published.
+    #[schemars(length(max = 5))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Role>,
+    /// How STS is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sts: Option<StsSpec>,
+    /// When the credentials are renewed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<RefreshSpec>,
+    /// The Secret that the credentials are published in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<SecretSpec>,
+    /// Publish only if the credentials are this principal's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub principal: Option<PrincipalSpec>,
+    /// Stop renewing. What is published stays until it expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspend: Option<bool>,
+}
+
+/// When credentials are renewed.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.before) || self.before.matches('^([0-9]+(h|m|s))+$') && duration(self.before) >= duration('1m') && duration(self.before) <= duration('36h')").message("before must be a duration between 1m and 36h, for example 25m or 1h30m")
+)]
+pub struct RefreshSpec {
+    /// Renew when this much of the lifetime is left, at most half of it. Left out: a third of the
+    /// lifetime, at least 20 minutes, at most half.
+    #[schemars(with = "Option<String>", length(max = 32))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+/// The principal that the credentials must belong to.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(has(self.verify) && self.verify == 'Never' && (has(self.accountId) || has(self.arn)))").message("verify: Never cannot be combined with accountId or arn, which need the check: take one of them out")
+)]
+pub struct PrincipalSpec {
+    /// The AWS account that they must belong to.
+    #[schemars(regex(pattern = r"^[0-9]{12}$"), length(max = 12))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// Pattern that the principal's ARN must match; `*` stands for any characters, `?` for one.
+    #[schemars(length(min = 1, max = 2048))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// Whether the principal is checked. Left out: Auto.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify: Option<VerifyPrincipal>,
+}
+
+/// Whether the principal is checked before publishing.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum VerifyPrincipal {
+    /// From the issuer's answer where it says who they are, else by GetCallerIdentity.
+    #[default]
+    Auto,
+    /// Not at all, for issuers that cannot say.
+    Never,
+}
+
+impl RefreshableCredential {
+    /// Name of the Secret that this resource publishes.
+    pub fn secret_name(&self) -> String {
+        self.spec.secret.as_ref().and_then(|s| s.name.clone()).unwrap_or_else(|| self.name_any())
+    }
+
+    /// The value of the annotation that asks for a refresh now.
+    pub fn requested_at(&self) -> Option<&str> {
+        self.annotations().get(super::names::REQUESTED_AT_ANNOTATION).map(String::as_str)
+    }
+}
+
+impl RefreshableCredentialSpec {
+    /// The source, with the default filled in.
+    pub fn source(&self) -> Source {
+        self.source.clone().unwrap_or_else(Source::ambient)
+    }
+
+    /// The shape of the Secret, with the defaults filled in.
+    pub fn secret(&self) -> SecretSpec {
+        self.secret.clone().unwrap_or_default()
+    }
+
+    /// Whether renewal is suspended.
+    pub fn suspended(&self) -> bool {
+        self.suspend.unwrap_or(false)
+    }
+}

@@ -1,0 +1,29 @@
+//! What users write and read: the two custom resources, their validation, their conditions.
+//!
+//! Nothing in here talks to a network or knows how credentials are obtained. The CRDs, the chart's
+//! copy of them and the API reference are generated from these types by `refreshable-generate`.
+
+pub mod conditions;
+mod credential;
+pub mod names;
+mod policy;
+mod references;
+mod role;
+mod secret;
+mod source;
+mod status;
+mod sts;
+
+pub use credential::{PrincipalSpec, RefreshSpec, RefreshableCredential, RefreshableCredentialSpec, VerifyPrincipal};
+pub use policy::{Allow, CredentialPolicy, CredentialPolicySpec, RoleGrant};
+pub use references::{SecretKeyReference, SecretReference, ServiceAccountReference};
+pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
+pub use secret::{DeletionPolicy, Format, SecretKeys, SecretSpec};
+pub use source::{AccessKeySource, AmbientSource, Source, WebIdentitySource};
+pub use status::{FailureStatus, PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of};
+pub use sts::StsSpec;
+
+/// The API group of both resources.
+pub const GROUP: &str = "refreshable.dev";
+/// The only served and stored version.
+pub const VERSION: &str = "v1alpha1";

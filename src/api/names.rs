@@ -1,0 +1,51 @@
+//! Labels, annotations and other fixed names that this project puts on Kubernetes objects.
+
+/// Label on every published Secret; the controller watches only Secrets that carry it.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY_LABEL`].
+pub const MANAGED_BY: &str = "refreshable-controller";
+/// Label on an input Secret that asks for its changes to be noticed at once instead of by polling.
+pub const WATCH_LABEL: &str = "refreshable.dev/watch";
+/// Value of [`WATCH_LABEL`].
+pub const WATCH: &str = "true";
+
+/// Name of the resource that owns a published Secret.
+pub const OWNER_NAME_ANNOTATION: &str = "refreshable.dev/owner-name";
+/// UID of the resource that owns a published Secret. It decides ownership together with the owner reference.
+pub const OWNER_UID_ANNOTATION: &str = "refreshable.dev/owner-uid";
+/// When the credentials in the Secret were issued (RFC 3339, controller's clock).
+pub const ISSUED_AT_ANNOTATION: &str = "refreshable.dev/issued-at";
+/// When the credentials in the Secret expire (RFC 3339).
+pub const EXPIRATION_ANNOTATION: &str = "refreshable.dev/expiration";
+/// Digest of what was asked for, see [`crate::rules::fingerprint`].
+pub const REQUEST_ANNOTATION: &str = "refreshable.dev/request";
+/// Versions of the input objects that the credentials were made from.
+pub const INPUTS_ANNOTATION: &str = "refreshable.dev/inputs";
+/// SHA-256 of the Secret's data, to tell an altered Secret from one that only got a new label.
+pub const CHECKSUM_ANNOTATION: &str = "refreshable.dev/checksum";
+/// ARN of the principal whose credentials are in the Secret.
+pub const PRINCIPAL_ANNOTATION: &str = "refreshable.dev/principal-arn";
+/// Unique id of the principal (AWS's `UserId`, `AssumedRoleId`).
+pub const PRINCIPAL_ID_ANNOTATION: &str = "refreshable.dev/principal-id";
+/// `PackedPolicySize` as the issuer answered it, in percent.
+pub const PACKED_POLICY_SIZE_ANNOTATION: &str = "refreshable.dev/packed-policy-size";
+/// The value of [`REQUESTED_AT_ANNOTATION`] that the Secret's credentials answered.
+pub const HANDLED_REFRESH_ANNOTATION: &str = "refreshable.dev/last-handled-refresh-at";
+/// Present on a Secret that existed before and was taken over with `adopt: true`.
+pub const ADOPTED_ANNOTATION: &str = "refreshable.dev/adopted";
+
+/// Annotation on a RefreshableCredential: any new value asks for a refresh now.
+pub const REQUESTED_AT_ANNOTATION: &str = "refreshable.dev/requested-at";
+
+/// Type of the Secrets that the controller creates. A Secret's type cannot be changed, so a
+/// server-side apply over a foreign Secret of another type is refused by the API server itself.
+pub const SECRET_TYPE: &str = "refreshable.dev/aws-credentials";
+
+/// Field manager of status writes, and prefix of the field manager of Secret writes.
+pub const FIELD_MANAGER: &str = "refreshable-controller";
+
+/// Field manager for the Secret of one resource. One manager for each resource makes the API server
+/// report a conflict when two resources try to create the same Secret.
+pub fn secret_field_manager(owner_uid: &str) -> String {
+    format!("{FIELD_MANAGER}/{owner_uid}")
+}

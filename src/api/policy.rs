@@ -1,0 +1,62 @@
+//! CredentialPolicy: what a namespace may draw from what belongs to the administrator.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+/// Permits namespaces to use the controller's own AWS identity and other things of the
+/// administrator's. What no policy allows is denied; policies add up.
+#[derive(CustomResource, Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
+#[kube(
+    group = "refreshable.dev",
+    version = "v1alpha1",
+    kind = "CredentialPolicy",
+    plural = "credentialpolicies",
+    shortname = "cpol",
+    category = "aws",
+    doc = "Permits namespaces to use the controller's own AWS identity and other things of the administrator's. What no policy allows is denied; policies add up.",
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialPolicySpec {
+    /// The namespaces that this policy speaks of, by their labels. `{}` selects every namespace.
+    pub namespace_selector: LabelSelector,
+    /// What those namespaces may use.
+    pub allow: Allow,
+}
+
+/// What a policy permits.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Allow {
+    /// Roles that may stand in a chain which starts from the controller's own identity. Every role
+    /// of the chain must be allowed.
+    #[schemars(length(max = 256))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<RoleGrant>,
+    /// URLs that `spec.sts.endpoint` may name, for example `https://minio.example.com` or
+    /// `https://*.stores.example.com`. A `*` stands for any characters of the host but the dot.
+    #[schemars(length(max = 256), inner(length(min = 8, max = 2048)))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<String>,
+    /// Audiences, besides `sts.amazonaws.com`, for which ServiceAccount tokens may be requested.
+    #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
+}
+
+/// Roles that may be assumed.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.arns.all(a, a.startsWith('arn:'))").message("arns must be role ARNs or patterns of them, for example arn:aws:iam::111122223333:role/team-a/*")
+)]
+pub struct RoleGrant {
+    /// Role ARNs. `*` stands for any characters and `?` for one, within one colon-separated part.
+    #[schemars(length(min = 1, max = 256), inner(length(min = 5, max = 2048)))]
+    pub arns: Vec<String>,
+    /// Longest `durationSeconds` that may be asked for. Left out: AWS's own limits.
+    #[schemars(range(min = 900, max = 43200))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_duration_seconds: Option<i32>,
+}

@@ -1,0 +1,244 @@
+//! The shape of the published Secret.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The Secret that the credentials are published in.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.formats) || !('Config' in self.formats) || 'ProcessJson' in self.formats").message("format Config refers to the file of format ProcessJson: add ProcessJson to formats, or take Config out"),
+    validation = Rule::new("!has(self.labels) || self.labels.all(k, k != 'app.kubernetes.io/managed-by' && !k.startsWith('refreshable.dev/'))").message("labels app.kubernetes.io/managed-by and refreshable.dev/* belong to the controller: choose other names"),
+    validation = Rule::new("!has(self.annotations) || self.annotations.all(k, !k.startsWith('refreshable.dev/'))").message("annotations refreshable.dev/* belong to the controller: choose other names"),
+    validation = Rule::new("!has(self.mountPath) || self.mountPath.startsWith('/')").message("mountPath must be an absolute path, for example /var/run/secrets/refreshable.dev/aws")
+)]
+pub struct SecretSpec {
+    /// Name of the Secret. Left out: the resource's name.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Name of the profile in the credentials and config files. Left out: `default`.
+    #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9_./@:+-]+$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Region that the config file and the environment name. Left out: the Region of `spec.sts`.
+    #[schemars(length(min = 4, max = 64), regex(pattern = r"^[a-z0-9-]+$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Where Pods mount the Secret; the config file refers to this path.
+    /// Left out: `/var/run/secrets/refreshable.dev/aws`.
+    #[schemars(length(min = 2, max = 1024), regex(pattern = r"^/[A-Za-z0-9_./@+-]+$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount_path: Option<String>,
+    /// What is written. Left out: Credentials, Config and ProcessJson.
+    #[schemars(length(min = 1, max = 4), extend("x-kubernetes-list-type" = "set"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formats: Option<Vec<Format>>,
+    /// Names of the data keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<SecretKeys>,
+    /// Labels of the Secret.
+    #[schemars(extend("maxProperties" = 64))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
+    /// Annotations of the Secret.
+    #[schemars(extend("maxProperties" = 64))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<BTreeMap<String, String>>,
+    /// What becomes of the Secret when the resource is deleted. Left out: Delete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion_policy: Option<DeletionPolicy>,
+    /// Take over a Secret of this name that something else made. Its other keys stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adopt: Option<bool>,
+}
+
+/// A form in which the credentials are written.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum Format {
+    /// A shared credentials file with the three keys, for programs that read it afresh.
+    Credentials,
+    /// A shared config file whose `credential_process` reads the process JSON, for long-lived programs.
+    Config,
+    /// The JSON of the credential process protocol, version 1, with its expiration.
+    ProcessJson,
+    /// One data key for each environment variable (`AWS_ACCESS_KEY_ID` and so on).
+    Environment,
+}
+
+/// What becomes of the Secret when the resource is deleted.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum DeletionPolicy {
+    /// The Secret is deleted with the resource.
+    #[default]
+    Delete,
+    /// The Secret stays, with what it holds.
+    Retain,
+}
+
+/// Names of the Secret's data keys, where others than the usual ones are wanted.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[self.credentials, self.config, self.processJson, self.accessKeyId, self.secretAccessKey, self.sessionToken, self.region, self.defaultRegion, self.expiration].all(k, [self.credentials, self.config, self.processJson, self.accessKeyId, self.secretAccessKey, self.sessionToken, self.region, self.defaultRegion, self.expiration].exists_one(o, o == k))").message("every data key needs a name of its own: two of spec.secret.keys are equal")
+)]
+pub struct SecretKeys {
+    /// The shared credentials file.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[serde(default = "credentials_key")]
+    pub credentials: String,
+    /// The shared config file.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[serde(default = "config_key")]
+    pub config: String,
+    /// The process JSON.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[serde(default = "process_json_key")]
+    pub process_json: String,
+    /// The access key id, of format Environment.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[serde(default = "access_key_id_key")]
+    pub access_key_id: String,
+    /// The secret access key, of format Environment.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[serde(default = "secret_access_key_key")]
+    pub secret_access_key: String,
+    /// The session token, of format Environment.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[serde(default = "session_token_key")]
+    pub session_token: String,
+    /// The Region, of format Environment.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[serde(default = "region_key")]
+    pub region: String,
+    /// The Region under the name that boto3 and the AWS CLI 1 read, of format Environment.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[serde(default = "default_region_key")]
+    pub default_region: String,
+    /// The expiration (RFC 3339), of format Environment.
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[serde(default = "expiration_key")]
+    pub expiration: String,
+}
+
+fn credentials_key() -> String {
+    "credentials".to_owned()
+}
+
+fn config_key() -> String {
+    "config".to_owned()
+}
+
+fn process_json_key() -> String {
+    "credentials.json".to_owned()
+}
+
+fn access_key_id_key() -> String {
+    "AWS_ACCESS_KEY_ID".to_owned()
+}
+
+fn secret_access_key_key() -> String {
+    "AWS_SECRET_ACCESS_KEY".to_owned()
+}
+
+fn session_token_key() -> String {
+    "AWS_SESSION_TOKEN".to_owned()
+}
+
+fn region_key() -> String {
+    "AWS_REGION".to_owned()
+}
+
+fn default_region_key() -> String {
+    "AWS_DEFAULT_REGION".to_owned()
+}
+
+fn expiration_key() -> String {
+    "AWS_CREDENTIAL_EXPIRATION".to_owned()
+}
+
+impl Default for SecretKeys {
+    fn default() -> Self {
+        Self {
+            credentials: credentials_key(),
+            config: config_key(),
+            process_json: process_json_key(),
+            access_key_id: access_key_id_key(),
+            secret_access_key: secret_access_key_key(),
+            session_token: session_token_key(),
+            region: region_key(),
+            default_region: default_region_key(),
+            expiration: expiration_key(),
+        }
+    }
+}
+
+impl SecretKeys {
+    /// The data keys that `format` writes.
+    pub fn of(&self, format: Format) -> Vec<&str> {
+        match format {
+            Format::Credentials => vec![&self.credentials],
+            Format::Config => vec![&self.config],
+            Format::ProcessJson => vec![&self.process_json],
+            Format::Environment => vec![
+                &self.access_key_id,
+                &self.secret_access_key,
+                &self.session_token,
+                &self.region,
+                &self.default_region,
+                &self.expiration,
+            ],
+        }
+    }
+}
+
+impl SecretSpec {
+    /// Default of `mountPath`.
+    pub const DEFAULT_MOUNT_PATH: &str = "/var/run/secrets/refreshable.dev/aws";
+    /// Default of `profile`.
+    pub const DEFAULT_PROFILE: &str = "default";
+    /// Default of `formats`.
+    pub const DEFAULT_FORMATS: [Format; 3] = [Format::Credentials, Format::Config, Format::ProcessJson];
+
+    /// The profile's name.
+    pub fn profile(&self) -> &str {
+        self.profile.as_deref().unwrap_or(Self::DEFAULT_PROFILE)
+    }
+
+    /// Where Pods mount the Secret, without a trailing slash.
+    pub fn mount_path(&self) -> &str {
+        self.mount_path.as_deref().unwrap_or(Self::DEFAULT_MOUNT_PATH).trim_end_matches('/')
+    }
+
+    /// Whether `format` is written.
+    pub fn writes(&self, format: Format) -> bool {
+        self.formats.as_deref().unwrap_or(&Self::DEFAULT_FORMATS).contains(&format)
+    }
+
+    /// The names of the data keys that are written.
+    pub fn data_keys(&self) -> Vec<String> {
+        let keys = self.keys.clone().unwrap_or_default();
+        let mut written = Vec::new();
+        for format in [Format::Credentials, Format::Config, Format::ProcessJson, Format::Environment] {
+            if self.writes(format) {
+                written.extend(keys.of(format).iter().map(|k| (*k).to_owned()));
+            }
+        }
+        written
+    }
+
+    /// What becomes of the Secret when the resource is deleted.
+    pub fn deletion_policy(&self) -> DeletionPolicy {
+        self.deletion_policy.unwrap_or_default()
+    }
+
+    /// Whether a foreign Secret of the same name is taken over.
+    pub fn adopts(&self) -> bool {
+        self.adopt.unwrap_or(false)
+    }
+}

@@ -1,0 +1,102 @@
+//! The union of credential sources. A source's behaviour lies in the file of the same name in [`crate::source`].
+
+use super::{PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where the first credentials come from: exactly one member.
+///
+/// A struct of options and not an enum: a controller that meets a member it does not know yet can
+/// then say so on that one object, instead of failing to read the whole list.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.ambient), has(self.accessKey), has(self.webIdentity)].filter(x, x).size() == 1").message("source must have exactly one member, for example {ambient: {}}, {accessKey: {...}} or {webIdentity: {...}}: leave one and take out the others")
+)]
+pub struct Source {
+    /// The controller's own AWS identity. Needs a CredentialPolicy that allows it, and at least one role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ambient: Option<AmbientSource>,
+    /// A long-lived access key in a Secret, as the start of a chain: at least one role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<AccessKeySource>,
+    /// AssumeRoleWithWebIdentity with a token of a ServiceAccount or from a Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_identity: Option<WebIdentitySource>,
+}
+
+impl Source {
+    /// The source that a specification without one means.
+    pub fn ambient() -> Self {
+        Self { ambient: Some(AmbientSource {}), ..Self::default() }
+    }
+}
+
+/// The controller's own AWS identity.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub struct AmbientSource {}
+
+/// A long-lived access key of an IAM user.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessKeySource {
+    /// The Secret that holds the key.
+    pub secret_ref: SecretReference,
+    /// Key of the Secret's data that holds the access key id.
+    #[serde(default = "access_key_id_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub access_key_id_key: String,
+    /// Key of the Secret's data that holds the secret access key.
+    #[serde(default = "secret_access_key_key")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_access_key_key: String,
+}
+
+fn access_key_id_key() -> String {
+    "AWS_ACCESS_KEY_ID".to_owned()
+}
+
+fn secret_access_key_key() -> String {
+    "AWS_SECRET_ACCESS_KEY".to_owned()
+}
+
+/// Parameters of
+/// [AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html).
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.serviceAccountRef) != has(self.tokenSecretRef)").message("webIdentity takes its token from serviceAccountRef or from tokenSecretRef: set exactly one"),
+    validation = Rule::new("!has(self.policy) || self.policy.startsWith('{')").message("policy must be an IAM policy document in JSON, beginning with '{': write the document itself, not an ARN (those go into policyArns)")
+)]
+pub struct WebIdentitySource {
+    /// ARN of the role to assume.
+    #[schemars(length(min = 20, max = 2048))]
+    pub role_arn: String,
+    /// Name of the session. Left out: `<namespace>.<name>` of the resource, shortened to 64 characters.
+    #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]*$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_session_name: Option<String>,
+    /// Lifetime of the session in seconds: 900 to 43200. Left out: 3600.
+    #[schemars(range(min = 900, max = 43200))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i32>,
+    /// Session policy (JSON) that narrows what the session may do.
+    #[schemars(length(min = 1, max = 2048))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Managed policies that narrow what the session may do.
+    #[schemars(length(max = 10))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_arns: Option<Vec<PolicyDescriptor>>,
+    /// Host of an OAuth 2.0 provider, only for access tokens of Login with Amazon and the like; not for OpenID Connect.
+    #[schemars(length(min = 4, max = 2048))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// A ServiceAccount of this namespace, for which a token is requested anew at each refresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_ref: Option<ServiceAccountReference>,
+    /// A Secret that holds an OpenID Connect token that something else keeps fresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_secret_ref: Option<SecretKeyReference>,
+}

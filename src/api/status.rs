@@ -1,0 +1,86 @@
+//! What the controller reports of a RefreshableCredential.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Status. Every member is written at each status write, absent ones as null, so that one merge
+/// patch replaces the whole.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RefreshableCredentialStatus {
+    /// Ready, Reconciling and Stalled, in the sense of kstatus.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// The generation of the specification that the conditions speak of.
+    pub observed_generation: Option<i64>,
+    /// When the published credentials expire.
+    pub expiration: Option<Time>,
+    /// When the published credentials were issued.
+    pub last_refresh_time: Option<Time>,
+    /// When they will be renewed.
+    pub next_refresh_time: Option<Time>,
+    /// Whose credentials are published.
+    pub principal: Option<PrincipalStatus>,
+    /// The Secret that they are published in.
+    pub secret: Option<SecretStatus>,
+    /// What went wrong since the last success; absent when nothing did.
+    pub failures: Option<FailureStatus>,
+    /// How full the session's policies and tags are, in percent of AWS's limit.
+    pub packed_policy_size: Option<i32>,
+    /// The last value of the annotation `refreshable.dev/requested-at` that was acted on.
+    pub last_handled_refresh_at: Option<String>,
+}
+
+/// Who the published credentials are.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PrincipalStatus {
+    /// The AWS account.
+    pub account_id: Option<String>,
+    /// The principal's ARN.
+    pub arn: Option<String>,
+    /// The principal's unique id.
+    pub user_id: Option<String>,
+}
+
+/// The published Secret.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SecretStatus {
+    /// Its name.
+    pub name: String,
+    /// Its data keys.
+    pub keys: Vec<String>,
+    /// Its resource version as published: another one means that somebody touched it.
+    pub resource_version: Option<String>,
+}
+
+/// Failed attempts since the last success.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailureStatus {
+    /// How many attempts in a row have failed.
+    pub count: i32,
+    /// Reason of the last failure, as in the conditions.
+    pub reason: String,
+    /// Class of the failure, which decides the pauses: throttled, transient, denied, specification, input or person.
+    pub class: String,
+    /// AWS's error code, where it gave one.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// AWS's request id, where it gave one.
+    #[serde(default)]
+    pub request_id: Option<String>,
+    /// What happened and what to do about it.
+    pub message: String,
+    /// When the next attempt is due.
+    pub next_try_time: Time,
+    /// Digest of the request and inputs that failed: other ones are tried at once.
+    pub attempted: String,
+}
+
+/// The moment that a Kubernetes time names.
+pub fn time_of(time: &Option<Time>) -> Option<jiff::Timestamp> {
+    time.as_ref().map(|t| t.0)
+}

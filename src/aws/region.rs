@@ -1,0 +1,78 @@
+//! Which Region's STS is called where the specification names none.
+
+/// The partition that an ARN lies in (`aws`, `aws-cn`, `aws-us-gov`, ...).
+fn partition_of_arn(arn: &str) -> Option<&str> {
+    let mut parts = arn.split(':');
+    (parts.next() == Some("arn")).then(|| parts.next()).flatten()
+}
+
+/// The partition of a Region, by its prefix.
+fn partition_of_region(region: &str) -> &'static str {
+    [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-isof-", "aws-iso-f"),
+        ("us-iso-", "aws-iso"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("eusc-", "aws-eusc"),
+    ]
+    .iter()
+    .find(|(prefix, _)| region.starts_with(prefix))
+    .map_or("aws", |(_, partition)| partition)
+}
+
+/// The first Region of a partition.
+fn first_region(partition: &str) -> &'static str {
+    match partition {
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        "aws-iso" => "us-iso-east-1",
+        "aws-iso-b" => "us-isob-east-1",
+        "aws-iso-e" => "eu-isoe-west-1",
+        "aws-iso-f" => "us-isof-south-1",
+        "aws-eusc" => "eusc-de-east-1",
+        _ => "us-east-1",
+    }
+}
+
+/// The Region to call: the one asked for; else the controller's own where it lies in the partition
+/// of the role; else the partition's first.
+pub fn choose(asked: Option<&str>, own: Option<&str>, role_arn: Option<&str>) -> String {
+    if let Some(region) = asked {
+        return region.to_owned();
+    }
+    let partition = role_arn.and_then(partition_of_arn).filter(|p| p.starts_with("aws"));
+    match (own, partition) {
+        (Some(own), Some(partition)) if partition_of_region(own) == partition => own.to_owned(),
+        (Some(own), None) => own.to_owned(),
+        (_, partition) => first_region(partition.unwrap_or("aws")).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_fits_the_role_s_partition() {
+        let aws = Some("arn:aws:iam::111122223333:role/a");
+        let china = Some("arn:aws-cn:iam::111122223333:role/a");
+        let gov = Some("arn:aws-us-gov:iam::111122223333:role/a");
+        let other = Some("arn:minio:iam:::role/a");
+        for (asked, own, arn, region) in [
+            (Some("ap-south-1"), Some("eu-west-1"), aws, "ap-south-1"),
+            (None, Some("eu-west-1"), aws, "eu-west-1"),
+            (None, None, aws, "us-east-1"),
+            (None, Some("eu-west-1"), china, "cn-north-1"),
+            (None, Some("cn-northwest-1"), china, "cn-northwest-1"),
+            (None, Some("cn-northwest-1"), aws, "us-east-1"),
+            (None, Some("us-gov-east-1"), gov, "us-gov-east-1"),
+            (None, Some("eu-west-1"), gov, "us-gov-west-1"),
+            (None, Some("eu-west-1"), other, "eu-west-1"),
+            (None, None, None, "us-east-1"),
+        ] {
+            assert_eq!(choose(asked, own, arn), region, "{asked:?} {own:?} {arn:?}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Keeps AWS temporary credentials fresh in Kubernetes Secrets.
+//!
+//! Data's way through the crate:
+//!
+//! ```text
+//! controller::watches   RefreshableCredential, own Secrets' metadata, policies, input Secrets' metadata
+//!   -> rules::plan      pure: (spec, status, Secret metadata, permission, now) -> Action
+//!   -> source           Action::Issue: base credentials, then each role (source::chain)
+//!   -> source::verify   whose credentials are these?
+//!   -> render           credentials -> files (pure)
+//!   -> controller::publish  one server-side apply, ownership guarded
+//!   -> rules::report    what the status says of it (pure), controller::status writes it
+//!   -> requeue at the refresh point (rules::timing)
+//! ```
+//!
+//! Arrows point one way: `bin` -> [`controller`] -> [`source`], [`rules`], [`render`] -> [`api`].
+
+pub mod api;
+pub mod aws;
+pub mod clock;
+// pub mod controller;
+pub mod render;
+pub mod rules;
+pub mod source;

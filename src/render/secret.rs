@@ -1,0 +1,102 @@
+//! The Secret as it is applied: metadata that records what it holds, and the data.
+
+use super::Files;
+use crate::api::{DeletionPolicy, RefreshableCredential, names};
+use crate::rules::fingerprint::{self, InputVersions};
+use crate::source::Issued;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::{Resource as _, ResourceExt as _};
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The body of a server-side apply. It holds secret material and therefore has no `Debug`.
+pub struct Manifest(Value);
+
+impl Manifest {
+    /// The body, to be sent.
+    pub fn expose(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// How an existing Secret is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Existing<'a> {
+    /// UID of the Secret that is written over: the API server refuses the write to any other.
+    pub uid: Option<&'a str>,
+    /// The Secret was somebody else's and is taken over, with its type as it is.
+    pub adopted: bool,
+}
+
+/// The Secret of `object`, holding `files` made from `issued`.
+pub(crate) fn manifest(
+    object: &RefreshableCredential,
+    issued: &Issued,
+    inputs: &InputVersions,
+    files: &Files,
+    existing: Existing<'_>,
+) -> Manifest {
+    let spec = object.spec.secret();
+    let mut metadata = json!({
+        "name": object.secret_name(),
+        "namespace": object.namespace().unwrap_or_default(),
+        "labels": labels(spec.labels.as_ref()),
+        "annotations": annotations(object, spec.annotations.as_ref(), issued, inputs, files, existing.adopted),
+    });
+    if let Some(uid) = existing.uid {
+        metadata["uid"] = uid.into();
+    }
+    if spec.deletion_policy() == DeletionPolicy::Delete {
+        let owner = object.controller_owner_ref(&());
+        metadata["ownerReferences"] = json!(owner.as_slice());
+    }
+    let data: Map<String, Value> =
+        files.iter().map(|(key, content)| (key.clone(), STANDARD.encode(content.expose_secret()).into())).collect();
+    let mut body = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata,
+        "data": data,
+    });
+    if !existing.adopted {
+        body["type"] = names::SECRET_TYPE.into();
+    }
+    Manifest(body)
+}
+
+fn labels(wanted: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
+    let mut labels = wanted.cloned().unwrap_or_default();
+    labels.insert(names::MANAGED_BY_LABEL.to_owned(), names::MANAGED_BY.to_owned());
+    labels
+}
+
+fn annotations(
+    object: &RefreshableCredential,
+    wanted: Option<&BTreeMap<String, String>>,
+    issued: &Issued,
+    inputs: &InputVersions,
+    files: &Files,
+    adopted: bool,
+) -> BTreeMap<String, String> {
+    let checksum = fingerprint::of_data(files.iter().map(|(k, v)| (k, v.expose_secret().as_bytes())));
+    let inputs = (!inputs.is_empty()).then(|| serde_json::to_string(inputs).unwrap_or_default());
+    let own = [
+        (names::OWNER_NAME_ANNOTATION, Some(object.name_any())),
+        (names::OWNER_UID_ANNOTATION, object.uid()),
+        (names::ISSUED_AT_ANNOTATION, Some(issued.lifetime.issued_at.to_string())),
+        (names::EXPIRATION_ANNOTATION, Some(issued.lifetime.expiration.to_string())),
+        (names::REQUEST_ANNOTATION, Some(fingerprint::of_request(&object.spec))),
+        (names::INPUTS_ANNOTATION, inputs),
+        (names::CHECKSUM_ANNOTATION, Some(checksum)),
+        (names::PRINCIPAL_ANNOTATION, issued.principal.arn.clone()),
+        (names::PRINCIPAL_ID_ANNOTATION, issued.principal.user_id.clone()),
+        (names::PACKED_POLICY_SIZE_ANNOTATION, issued.packed_policy_size.map(|p| p.to_string())),
+        (names::HANDLED_REFRESH_ANNOTATION, object.requested_at().map(str::to_owned)),
+        (names::ADOPTED_ANNOTATION, adopted.then(|| "true".to_owned())),
+    ];
+    let mut annotations = wanted.cloned().unwrap_or_default();
+    annotations.extend(own.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))));
+    annotations
+}

@@ -1,0 +1,87 @@
+//! A failed attempt, as the rules see it: what the user reads, and when it is repeated.
+
+use super::retry::{self, Class};
+use super::timing;
+use crate::api::{FailureStatus, conditions::Reason};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Decides the retry.
+    pub class: Class,
+    /// What the conditions name.
+    pub reason: Reason,
+    /// AWS's error code.
+    pub code: Option<String>,
+    /// AWS's request id.
+    pub request_id: Option<String>,
+    /// What happened and what to do about it, for a person.
+    pub message: String,
+}
+
+/// Longest message kept: a condition's limit is 32,768 characters, an event's 1,024.
+const LONGEST_MESSAGE: usize = 900;
+
+impl Failure {
+    /// The failure as recorded in the status. `attempted` is the digest of the attempt that failed:
+    /// the count goes on if the failures before were of the same one, else it starts anew.
+    pub fn record(
+        &self,
+        before: Option<&FailureStatus>,
+        attempted: String,
+        uid: &str,
+        now: Timestamp,
+        expiration: Option<Timestamp>,
+    ) -> FailureStatus {
+        let count = before.filter(|b| b.attempted == attempted).map_or(0, |b| b.count).saturating_add(1);
+        let next = retry::next_try(self.class, count, uid, now, expiration);
+        FailureStatus {
+            count,
+            class: self.class.as_str().to_owned(),
+            reason: self.reason.as_str().to_owned(),
+            code: self.code.clone(),
+            request_id: self.request_id.clone(),
+            message: shorten(&self.message),
+            next_try_time: Time(timing::up_to_second(next)),
+            attempted,
+        }
+    }
+}
+
+fn shorten(message: &str) -> String {
+    match message.char_indices().nth(LONGEST_MESSAGE) {
+        Some((at, _)) => format!("{}…", &message[..at]),
+        None => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denied() -> Failure {
+        Failure {
+            class: Class::Denied,
+            reason: Reason::AccessDenied,
+            code: Some("AccessDenied".into()),
+            request_id: Some("id".into()),
+            message: "no".into(),
+        }
+    }
+
+    #[test]
+    fn the_same_attempt_counts_on_and_another_starts_anew() {
+        let now = Timestamp::UNIX_EPOCH;
+        let first = denied().record(None, "a".into(), "uid", now, None);
+        let second = denied().record(Some(&first), "a".into(), "uid", now, None);
+        let other = denied().record(Some(&second), "b".into(), "uid", now, None);
+        assert_eq!((first.count, second.count, other.count), (1, 2, 1));
+    }
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        assert_eq!(shorten(&"ä".repeat(2000)).chars().count(), LONGEST_MESSAGE + 1);
+    }
+}

@@ -1,0 +1,99 @@
+//! Digests that tell whether what is published still answers what is asked for.
+
+use crate::api::{RefreshSpec, RefreshableCredentialSpec};
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+
+/// Versions of the objects that credentials were made from: name of the Secret to `<uid>/<resourceVersion>`.
+pub type InputVersions = BTreeMap<String, String>;
+
+/// Digest of everything in a specification that decides what is obtained and what is written.
+/// When it is renewed, and whether that is suspended, do not: changing them costs no issuer call.
+///
+/// Absent members are not serialized, so a new optional member leaves the digests of existing
+/// specifications as they are, and an upgrade costs no issuer call.
+pub fn of_request(spec: &RefreshableCredentialSpec) -> String {
+    let asked = RefreshableCredentialSpec { refresh: None::<RefreshSpec>, suspend: None, ..spec.clone() };
+    // A tree of strings and numbers always serializes.
+    short_digest(&serde_json::to_vec(&asked).unwrap_or_default())
+}
+
+/// Digest of one attempt: what was asked, from which inputs, at whose request. A failure is only
+/// waited out for the attempt that failed; another one is made at once.
+pub fn of_attempt(request: &str, inputs: &InputVersions, requested_at: Option<&str>) -> String {
+    let text = serde_json::to_vec(&(request, inputs, requested_at)).unwrap_or_default();
+    short_digest(&text)
+}
+
+/// SHA-256 over a Secret's data, keys in order, each name and value preceded by its length.
+pub fn of_data<'a>(data: impl IntoIterator<Item = (&'a String, &'a [u8])>) -> String {
+    let ordered: BTreeMap<_, _> = data.into_iter().collect();
+    let mut hash = Sha256::new();
+    for (key, value) in ordered {
+        for part in [key.as_bytes(), value] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+    }
+    hex::encode(hash.finalize())
+}
+
+fn short_digest(bytes: &[u8]) -> String {
+    hex::encode(&Sha256::digest(bytes)[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Role;
+
+    fn spec(arn: &str) -> RefreshableCredentialSpec {
+        RefreshableCredentialSpec {
+            roles: vec![Role { role_arn: arn.into(), ..Role::default() }],
+            ..RefreshableCredentialSpec::default()
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_changes_the_digest_and_when_does_not() {
+        let a = spec("arn:aws:iam::111122223333:role/a");
+        assert_ne!(of_request(&a), of_request(&spec("arn:aws:iam::111122223333:role/b")));
+        let mut later = a.clone();
+        later.suspend = Some(true);
+        later.refresh = Some(RefreshSpec { before: Some("25m".into()) });
+        assert_eq!(of_request(&a), of_request(&later));
+    }
+
+    #[test]
+    fn the_digest_of_a_known_specification_never_changes() {
+        // An upgrade that changed it would ask the issuer again for every object of every cluster.
+        let a = spec("arn:aws:iam::111122223333:role/a");
+        assert_eq!(of_request(&a), "202fe4066525182a018642d3d18f8daa");
+    }
+
+    #[test]
+    fn data_is_digested_without_ambiguity() {
+        let digest = |pairs: &[(&str, &str)]| {
+            let owned: Vec<(String, Vec<u8>)> =
+                pairs.iter().map(|(k, v)| ((*k).to_owned(), v.as_bytes().to_vec())).collect();
+            of_data(owned.iter().map(|(k, v)| (k, v.as_slice())))
+        };
+        assert_eq!(digest(&[("a", "1"), ("b", "2")]), digest(&[("b", "2"), ("a", "1")]));
+        assert_ne!(digest(&[("a", "1b2")]), digest(&[("a", "1"), ("b", "2")]));
+        assert_ne!(digest(&[("ab", "1")]), digest(&[("a", "b1")]));
+    }
+
+    #[test]
+    fn an_attempt_is_told_by_request_inputs_and_wish() {
+        let none = InputVersions::new();
+        let some = InputVersions::from([("s".to_owned(), "u/1".to_owned())]);
+        let all = [
+            of_attempt("r", &none, None),
+            of_attempt("r", &some, None),
+            of_attempt("r", &none, Some("x")),
+            of_attempt("q", &none, None),
+        ];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules: pure functions of what was observed and of the time. No I/O, no clock, no randomness.
+
+pub mod budget;
+pub mod failure;
+pub mod fingerprint;
+pub mod ownership;
+pub mod plan;
+pub mod policy;
+pub mod report;
+pub mod retry;
+pub mod session_name;
+pub mod timing;

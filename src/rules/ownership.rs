@@ -1,0 +1,215 @@
+//! What a published Secret's metadata says: whose it is, and what it holds.
+//!
+//! Everything the controller needs to plan after a restart stands in the metadata, so the data
+//! itself is never watched and a restart asks the issuer nothing.
+
+use super::fingerprint::InputVersions;
+use crate::api::{PrincipalStatus, names};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+/// A Secret of the name that a resource publishes under, as far as its metadata tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SecretView {
+    /// There is none, or none that the controller can see: foreign Secrets carry no label.
+    Absent,
+    /// It belongs to somebody else, named here.
+    Foreign(String),
+    /// It is the resource's own.
+    Own(Box<Record>),
+}
+
+impl SecretView {
+    /// The record of the resource's own Secret.
+    pub fn own(&self) -> Option<&Record> {
+        match self {
+            Self::Own(record) => Some(record),
+            Self::Absent | Self::Foreign(_) => None,
+        }
+    }
+}
+
+/// What the metadata of an own Secret records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// The Secret's name.
+    pub name: String,
+    /// The Secret's UID.
+    pub uid: String,
+    /// The Secret's resource version.
+    pub resource_version: String,
+    /// What it holds; absent where an annotation is missing or cannot be read.
+    pub content: Option<Content>,
+    /// It existed before and was taken over.
+    pub adopted: bool,
+    /// It is being deleted.
+    pub deleting: bool,
+}
+
+/// What a Secret holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// When it was issued, by the controller's clock.
+    pub issued_at: Timestamp,
+    /// When it expires.
+    pub expiration: Timestamp,
+    /// Digest of what was asked for.
+    pub request: String,
+    /// The inputs it was made from.
+    pub inputs: InputVersions,
+    /// Digest of the data.
+    pub checksum: String,
+    /// Whose credentials they are.
+    pub principal: PrincipalStatus,
+    /// AWS's `PackedPolicySize`.
+    pub packed_policy_size: Option<i32>,
+    /// The request for a refresh that it answered.
+    pub handled_refresh: Option<String>,
+}
+
+/// Judges a Secret's metadata from the side of the resource with UID `owner_uid`.
+pub fn view(meta: &ObjectMeta, owner_uid: &str) -> SecretView {
+    let annotation = |key: &str| meta.annotations.as_ref().and_then(|a| a.get(key));
+    let named = annotation(names::OWNER_UID_ANNOTATION).map(String::as_str);
+    let controller = meta.owner_references.iter().flatten().find(|o| o.controller == Some(true));
+    let owned = match controller {
+        Some(owner) => owner.uid == owner_uid,
+        None => named == Some(owner_uid),
+    };
+    if !owned {
+        let whose = controller.map_or_else(
+            || {
+                annotation(names::OWNER_NAME_ANNOTATION).map_or("something else".to_owned(), |n| {
+                    format!("RefreshableCredential {n} (another one of that name)")
+                })
+            },
+            |o| format!("{} {}", o.kind, o.name),
+        );
+        return SecretView::Foreign(whose);
+    }
+    SecretView::Own(Box::new(Record {
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        resource_version: meta.resource_version.clone().unwrap_or_default(),
+        content: content(&annotation),
+        adopted: annotation(names::ADOPTED_ANNOTATION).is_some(),
+        deleting: meta.deletion_timestamp.is_some(),
+    }))
+}
+
+fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Content> {
+    let time = |key| annotation(key)?.parse::<Timestamp>().ok();
+    let arn = annotation(names::PRINCIPAL_ANNOTATION).cloned();
+    let issued_at = time(names::ISSUED_AT_ANNOTATION)?;
+    let expiration = time(names::EXPIRATION_ANNOTATION)?;
+    Some(Content {
+        issued_at,
+        expiration: (expiration > issued_at).then_some(expiration)?,
+        request: annotation(names::REQUEST_ANNOTATION)?.clone(),
+        inputs: match annotation(names::INPUTS_ANNOTATION) {
+            Some(text) => serde_json::from_str(text).ok()?,
+            None => InputVersions::new(),
+        },
+        checksum: annotation(names::CHECKSUM_ANNOTATION)?.clone(),
+        principal: PrincipalStatus {
+            account_id: arn.as_deref().and_then(account_of),
+            arn,
+            user_id: annotation(names::PRINCIPAL_ID_ANNOTATION).cloned(),
+        },
+        packed_policy_size: annotation(names::PACKED_POLICY_SIZE_ANNOTATION).and_then(|t| t.parse().ok()),
+        handled_refresh: annotation(names::HANDLED_REFRESH_ANNOTATION).cloned(),
+    })
+}
+
+/// The account that an ARN names.
+pub fn account_of(arn: &str) -> Option<String> {
+    arn.split(':').nth(4).filter(|a| !a.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+    use std::collections::BTreeMap;
+
+    pub(crate) fn meta_of(owner_uid: &str) -> ObjectMeta {
+        let annotations = BTreeMap::from(
+            [
+                (names::OWNER_UID_ANNOTATION, owner_uid),
+                (names::OWNER_NAME_ANNOTATION, "reports"),
+                (names::ISSUED_AT_ANNOTATION, "2026-01-01T00:00:00Z"),
+                (names::EXPIRATION_ANNOTATION, "2026-01-01T01:00:00Z"),
+                (names::REQUEST_ANNOTATION, "r"),
+                (names::INPUTS_ANNOTATION, r#"{"key":"u/1"}"#),
+                (names::CHECKSUM_ANNOTATION, "c"),
+                (names::PRINCIPAL_ANNOTATION, "arn:aws:sts::111122223333:assumed-role/reports/s"),
+            ]
+            .map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
+        ObjectMeta {
+            name: Some("reports".into()),
+            uid: Some("secret-uid".into()),
+            resource_version: Some("7".into()),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn owner(uid: &str) -> OwnerReference {
+        OwnerReference {
+            uid: uid.into(),
+            kind: "RefreshableCredential".into(),
+            name: "other".into(),
+            controller: Some(true),
+            ..OwnerReference::default()
+        }
+    }
+
+    #[test]
+    fn an_own_secret_tells_what_it_holds() {
+        let view = view(&meta_of("me"), "me");
+        let record = view.own().expect("own");
+        let content = record.content.as_ref().expect("readable");
+        assert_eq!(content.expiration.duration_since(content.issued_at).as_secs(), 3600);
+        assert_eq!(content.principal.account_id.as_deref(), Some("111122223333"));
+        assert_eq!(content.inputs["key"], "u/1");
+    }
+
+    #[test]
+    fn the_controlling_owner_decides_before_the_annotation() {
+        let mut meta = meta_of("me");
+        meta.owner_references = Some(vec![owner("other-uid")]);
+        assert_eq!(view(&meta, "me"), SecretView::Foreign("RefreshableCredential other".into()));
+        meta.owner_references = Some(vec![owner("me")]);
+        assert!(view(&meta, "me").own().is_some());
+    }
+
+    #[test]
+    fn a_retained_secret_of_an_earlier_resource_is_foreign() {
+        assert!(matches!(view(&meta_of("earlier"), "me"), SecretView::Foreign(_)));
+        assert!(matches!(view(&ObjectMeta::default(), "me"), SecretView::Foreign(_)));
+    }
+
+    #[test]
+    fn annotations_that_cannot_be_read_leave_the_content_unknown() {
+        for key in [
+            names::ISSUED_AT_ANNOTATION,
+            names::EXPIRATION_ANNOTATION,
+            names::REQUEST_ANNOTATION,
+            names::CHECKSUM_ANNOTATION,
+        ] {
+            let mut meta = meta_of("me");
+            meta.annotations.as_mut().and_then(|a| a.remove(key));
+            assert_eq!(view(&meta, "me").own().expect("own").content, None, "{key}");
+        }
+        for (key, value) in [
+            (names::EXPIRATION_ANNOTATION, "tomorrow"),
+            (names::EXPIRATION_ANNOTATION, "2025-01-01T00:00:00Z"),
+            (names::INPUTS_ANNOTATION, "{"),
+        ] {
+            let mut meta = meta_of("me");
+            meta.annotations.as_mut().and_then(|a| a.insert(key.into(), value.into()));
+            assert_eq!(view(&meta, "me").own().expect("own").content, None, "{key}={value}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What to do about one resource: a pure decision over what was observed.
+
+use super::fingerprint::{self, InputVersions};
+use super::ownership::{Content, Record, SecretView};
+use super::policy::Permission;
+use super::timing;
+use crate::api::conditions::Reason;
+use crate::api::{RefreshableCredential, time_of};
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt as _;
+
+/// Everything the decision rests on.
+#[derive(Debug)]
+pub struct Observed<'a> {
+    /// The resource.
+    pub object: &'a RefreshableCredential,
+    /// The Secret of the name that it publishes under.
+    pub secret: &'a SecretView,
+    /// Whether the administrator's policies allow what it asks for.
+    pub permission: &'a Permission,
+    /// Versions of its input Secrets, as far as they are known without asking.
+    pub inputs: &'a InputVersions,
+    /// Whether the inputs not in `inputs` should be looked at from time to time.
+    pub polls_inputs: bool,
+}
+
+/// Why credentials are obtained now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// Nothing was published yet.
+    First,
+    /// The refresh point has come.
+    Due,
+    /// The specification asks for something else.
+    SpecificationChanged,
+    /// An input Secret changed.
+    InputChanged,
+    /// Somebody asked for it by annotation.
+    Requested,
+    /// The published Secret was deleted.
+    Deleted,
+    /// The published Secret was altered.
+    Altered,
+}
+
+impl Cause {
+    /// The cause as written in events, logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Due => "due",
+            Self::SpecificationChanged => "specification_changed",
+            Self::InputChanged => "input_changed",
+            Self::Requested => "requested",
+            Self::Deleted => "secret_deleted",
+            Self::Altered => "secret_altered",
+        }
+    }
+}
+
+/// The decision.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// The resource is being deleted; the garbage collector does the rest.
+    Leave,
+    /// Obtain new credentials and publish them.
+    Issue(Cause),
+    /// What is published is right; look again at that time. Report whatever the status does not say yet.
+    Wait(Timestamp),
+    /// The Secret changed since it was published: compare its data with its checksum, then decide again.
+    Inspect,
+    /// The last attempt failed and nothing changed since; the next is due at that time.
+    Backoff(Timestamp),
+    /// Renewal is suspended; look again when what is published expires, if anything is.
+    Suspend(Option<Timestamp>),
+    /// Permission was taken back: delete the published Secret and say so.
+    Withdraw(String),
+    /// Nothing can be done until somebody changes something.
+    Stall(Reason, String),
+}
+
+/// How often inputs that are not watched are looked at.
+pub const INPUT_POLL: SignedDuration = SignedDuration::from_mins(5);
+
+/// Decides what to do at `now`.
+pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
+    if seen.object.metadata.deletion_timestamp.is_some() {
+        return Action::Leave;
+    }
+    if let Permission::Denied(why) = seen.permission {
+        return match seen.secret {
+            SecretView::Own(record) if !record.deleting => Action::Withdraw(why.clone()),
+            _ => Action::Stall(Reason::NotPermitted, why.clone()),
+        };
+    }
+    if let SecretView::Foreign(whose) = seen.secret
+        && !seen.object.spec.secret().adopts()
+    {
+        return Action::Stall(Reason::SecretConflict, conflict(&seen.object.secret_name(), whose));
+    }
+    let record = seen.secret.own().filter(|r| !r.deleting);
+    if seen.object.spec.suspended() {
+        let ends = record.and_then(|r| r.content.as_ref()).map(|c| c.expiration).filter(|e| *e > now);
+        return Action::Suspend(ends);
+    }
+    match standing(seen, record, now) {
+        Standing::Issue(cause) => backoff(seen, now).unwrap_or(Action::Issue(cause)),
+        Standing::Inspect => Action::Inspect,
+        Standing::Wait(until) => Action::Wait(until),
+    }
+}
+
+enum Standing {
+    Issue(Cause),
+    Inspect,
+    Wait(Timestamp),
+}
+
+fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Standing {
+    let Some(record) = record else {
+        let before = seen.object.status.as_ref().and_then(|s| s.secret.as_ref());
+        let deleted = before.is_some_and(|s| s.name == seen.object.secret_name());
+        return Standing::Issue(if deleted { Cause::Deleted } else { Cause::First });
+    };
+    let Some(content) = &record.content else {
+        return Standing::Issue(Cause::Altered);
+    };
+    if content.request != fingerprint::of_request(&seen.object.spec) {
+        return Standing::Issue(Cause::SpecificationChanged);
+    }
+    if inputs_changed(content, seen.inputs) {
+        return Standing::Issue(Cause::InputChanged);
+    }
+    if seen.object.requested_at().is_some_and(|r| content.handled_refresh.as_deref() != Some(r)) {
+        return Standing::Issue(Cause::Requested);
+    }
+    let due = refresh_at(seen.object, content);
+    if due <= now {
+        return Standing::Issue(Cause::Due);
+    }
+    if touched(seen.object, record) {
+        return Standing::Inspect;
+    }
+    Standing::Wait(if seen.polls_inputs { due.min(now + INPUT_POLL) } else { due })
+}
+
+/// When the published credentials of this resource are due.
+pub fn refresh_at(object: &RefreshableCredential, content: &Content) -> Timestamp {
+    let before = object.spec.refresh.as_ref().and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
+    timing::refresh_at(content.issued_at, content.expiration, before, &object.uid().unwrap_or_default())
+}
+
+/// An input of another version than the one used. An input that is not known says nothing.
+fn inputs_changed(content: &Content, known: &InputVersions) -> bool {
+    content.inputs.iter().any(|(name, used)| known.get(name).is_some_and(|now| now != used))
+}
+
+/// Whether the Secret was written to by somebody since its resource version was last reported.
+fn touched(object: &RefreshableCredential, record: &Record) -> bool {
+    let reported = object.status.as_ref().and_then(|s| s.secret.as_ref());
+    reported.is_none_or(|s| s.name != record.name || s.resource_version.as_deref() != Some(&record.resource_version))
+}
+
+/// The pause that the last failure asks for, if the same attempt would be made again.
+fn backoff(seen: &Observed<'_>, now: Timestamp) -> Option<Action> {
+    let failures = seen.object.status.as_ref()?.failures.as_ref()?;
+    let next = time_of(&Some(failures.next_try_time.clone()))?;
+    (failures.attempted == attempt(seen.object, seen.inputs) && now < next).then_some(Action::Backoff(next))
+}
+
+/// Digest of the attempt that would be made now.
+pub fn attempt(object: &RefreshableCredential, inputs: &InputVersions) -> String {
+    fingerprint::of_attempt(&fingerprint::of_request(&object.spec), inputs, object.requested_at())
+}
+
+/// What a user reads when the Secret's name is taken.
+pub fn conflict(name: &str, whose: &str) -> String {
+    format!(
+        "Secret {name} exists and belongs to {whose}; it is left as it is. Choose another spec.secret.name, \
+         or set spec.secret.adopt: true to take it over"
+    )
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

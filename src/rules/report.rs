@@ -1,0 +1,204 @@
+//! What the status says of a resource: a pure function of what was found.
+
+use super::failure::Failure;
+use super::fingerprint;
+use super::ownership::{Content, Record};
+use super::plan;
+use super::retry::Class;
+use super::timing::{down_to_second, up_to_second};
+use crate::api::conditions::{READY, RECONCILING, Reason, STALLED};
+use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// What the controller found or did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// What is published is what is asked for.
+    Good,
+    /// The last attempt failed.
+    Failing(FailureStatus),
+    /// Renewal is suspended.
+    Suspended,
+    /// Nothing can be done until somebody changes something.
+    Stalled(Reason, String),
+}
+
+/// The status of `object`, whose own Secret is `record`, at `now`.
+pub fn status(
+    object: &RefreshableCredential,
+    record: Option<&Record>,
+    finding: &Finding,
+    now: Timestamp,
+) -> RefreshableCredentialStatus {
+    let before = object.status.clone().unwrap_or_default();
+    let content = record.and_then(|r| r.content.as_ref());
+    let generation = object.metadata.generation;
+    let mut conditions = Conditions { before: &before.conditions, generation, now, list: Vec::new() };
+    judge(object, content, finding, now, &mut conditions);
+    RefreshableCredentialStatus {
+        conditions: conditions.list,
+        observed_generation: generation,
+        expiration: content.map(|c| Time(down_to_second(c.expiration))),
+        last_refresh_time: content.map(|c| Time(down_to_second(c.issued_at))),
+        next_refresh_time: next_refresh(object, content, finding),
+        principal: content.map(|c| c.principal.clone()).filter(|p| p.arn.is_some()),
+        secret: record.map(|r| SecretStatus {
+            name: r.name.clone(),
+            keys: object.spec.secret().data_keys(),
+            resource_version: Some(r.resource_version.clone()),
+        }),
+        failures: match finding {
+            Finding::Failing(failure) => Some(failure.clone()),
+            _ => None,
+        },
+        packed_policy_size: content.and_then(|c| c.packed_policy_size),
+        last_handled_refresh_at: match finding {
+            Finding::Failing(_) => object.requested_at().map(str::to_owned),
+            _ => content.and_then(|c| c.handled_refresh.clone()).or(before.last_handled_refresh_at),
+        },
+    }
+}
+
+fn next_refresh(object: &RefreshableCredential, content: Option<&Content>, finding: &Finding) -> Option<Time> {
+    match finding {
+        Finding::Failing(failure) => Some(failure.next_try_time.clone()),
+        Finding::Good => content.map(|c| Time(up_to_second(plan::refresh_at(object, c)))),
+        Finding::Suspended | Finding::Stalled(..) => None,
+    }
+}
+
+fn judge(
+    object: &RefreshableCredential,
+    content: Option<&Content>,
+    finding: &Finding,
+    now: Timestamp,
+    conditions: &mut Conditions<'_>,
+) {
+    let asked = fingerprint::of_request(&object.spec);
+    let answers = content.is_some_and(|c| c.request == asked);
+    let ends = content.map(|c| c.expiration);
+    let valid = answers && ends.is_some_and(|e| e > now);
+    match finding {
+        Finding::Good if valid => {
+            conditions.set(READY, true, Reason::Issued, issued_message(content));
+        }
+        Finding::Good => {
+            conditions.set(READY, false, Reason::Expired, "the published credentials have expired".into());
+        }
+        Finding::Failing(failure) => {
+            let message = format!("{}{}", failure.message, outlook(content, answers, now));
+            let reason = reason_of(&failure.reason);
+            if valid {
+                conditions.set(READY, true, Reason::RefreshFailing, message.clone());
+            } else {
+                conditions.set(READY, false, reason, message.clone());
+            }
+            let kind = if Class::from_label(&failure.class).stalls() { STALLED } else { RECONCILING };
+            conditions.set(kind, true, reason, message);
+        }
+        Finding::Suspended => {
+            let message = match ends {
+                Some(e) if e > now => {
+                    format!("renewal is suspended; the published credentials expire at {}", down_to_second(e))
+                }
+                Some(_) => "renewal is suspended and the published credentials have expired".into(),
+                None => "renewal is suspended and nothing is published".into(),
+            };
+            conditions.set(READY, valid, Reason::Suspended, message);
+        }
+        Finding::Stalled(reason, message) => {
+            conditions.set(READY, false, *reason, message.clone());
+            conditions.set(STALLED, true, *reason, message.clone());
+        }
+    }
+}
+
+fn issued_message(content: Option<&Content>) -> String {
+    let Some(content) = content else { return String::new() };
+    let whose = content.principal.arn.as_deref().unwrap_or("an unnamed principal");
+    format!("credentials of {whose} are published, valid until {}", down_to_second(content.expiration))
+}
+
+/// What becomes of the published credentials while attempts fail.
+fn outlook(content: Option<&Content>, answers: bool, now: Timestamp) -> String {
+    match content {
+        None => String::new(),
+        Some(c) if c.expiration <= now => {
+            format!(". The published credentials expired at {}", down_to_second(c.expiration))
+        }
+        Some(c) if answers => {
+            format!(". The published credentials stay in place until they expire at {}", down_to_second(c.expiration))
+        }
+        Some(c) => format!(
+            ". The Secret still holds what an earlier specification asked for, until it expires at {}",
+            down_to_second(c.expiration)
+        ),
+    }
+}
+
+/// The reason that a status written earlier names.
+fn reason_of(text: &str) -> Reason {
+    Reason::ALL.into_iter().find(|r| r.as_str() == text).unwrap_or(Reason::IssuerUnavailable)
+}
+
+/// The finding that an earlier failure still stands for.
+pub fn still_failing(object: &RefreshableCredential) -> Option<Finding> {
+    object.status.as_ref()?.failures.clone().map(Finding::Failing)
+}
+
+/// The finding of a new failure.
+pub fn failing(
+    object: &RefreshableCredential,
+    failure: &Failure,
+    attempted: String,
+    record: Option<&Record>,
+    now: Timestamp,
+) -> Finding {
+    let before = object.status.as_ref().and_then(|s| s.failures.as_ref());
+    let expiration = record.and_then(|r| r.content.as_ref()).map(|c| c.expiration);
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    Finding::Failing(failure.record(before, attempted, uid, now, expiration))
+}
+
+/// A change of the Ready condition, for an event: its status or reason is another one.
+pub fn transition<'a>(
+    before: Option<&RefreshableCredentialStatus>,
+    after: &'a RefreshableCredentialStatus,
+) -> Option<&'a Condition> {
+    let ready = |s: &'a RefreshableCredentialStatus| s.conditions.iter().find(|c| c.type_ == READY);
+    let now = ready(after)?;
+    let was = before.and_then(|s| s.conditions.iter().find(|c| c.type_ == READY));
+    was.is_none_or(|w| w.status != now.status || w.reason != now.reason).then_some(now)
+}
+
+struct Conditions<'a> {
+    before: &'a [Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+    list: Vec<Condition>,
+}
+
+impl Conditions<'_> {
+    /// Adds a condition; the time of its last transition is kept where the status stays the same.
+    fn set(&mut self, kind: &str, holds: bool, reason: Reason, message: String) {
+        let status = if holds { "True" } else { "False" };
+        let since = self
+            .before
+            .iter()
+            .find(|c| c.type_ == kind && c.status == status)
+            .map_or_else(|| Time(down_to_second(self.now)), |c| c.last_transition_time.clone());
+        self.list.push(Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.as_str().to_owned(),
+            message,
+            last_transition_time: since,
+            observed_generation: self.generation,
+        });
+    }
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! How failed attempts are repeated: by class of error, with jitter, never past the point where a
+//! retry could still save what is published.
+
+use super::timing::unit_hash;
+use jiff::{SignedDuration, Timestamp};
+
+/// What kind of failure an attempt met. The class decides the retry; the error's own words tell the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// The issuer asks to slow down.
+    Throttled,
+    /// It may well work in a moment: timeouts, 5xx, connection errors.
+    Transient,
+    /// The issuer refused. IAM is eventually consistent and people mend policies, so slowly again.
+    Denied,
+    /// The request itself is wrong; only a change of the specification helps, or one at the issuer.
+    Specification,
+    /// Something that the source was given is missing, wrong or out of date.
+    Input,
+    /// A person has to act.
+    Person,
+}
+
+impl Class {
+    /// Every class, for metrics that want to exist before the first failure.
+    pub const ALL: [Self; 6] =
+        [Self::Throttled, Self::Transient, Self::Denied, Self::Specification, Self::Input, Self::Person];
+
+    /// The class as a metric label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Transient => "transient",
+            Self::Denied => "denied",
+            Self::Specification => "specification",
+            Self::Input => "input",
+            Self::Person => "person",
+        }
+    }
+
+    /// The class of that label. A label of another version counts as transient.
+    pub fn from_label(label: &str) -> Self {
+        Self::ALL.into_iter().find(|c| c.as_str() == label).unwrap_or(Self::Transient)
+    }
+
+    /// Whether somebody has to change something before an attempt can succeed (kstatus' `Stalled`).
+    pub const fn stalls(self) -> bool {
+        matches!(self, Self::Specification | Self::Person)
+    }
+
+    /// First and longest pause between attempts, in seconds.
+    const fn pauses(self) -> (i64, i64) {
+        match self {
+            Self::Throttled => (5, 300),
+            Self::Transient => (1, 60),
+            Self::Denied => (10, 600),
+            Self::Specification => (60, 3600),
+            Self::Input => (5, 120),
+            Self::Person => (300, 3600),
+        }
+    }
+}
+
+/// Tries that shall still fit before what is published expires.
+const TRIES_BEFORE_EXPIRY: i32 = 4;
+
+/// The pause after the `count`-th failure in a row (counted from 1): doubling from the class's
+/// first to its longest, then drawn down to as little as half of it by a hash of the UID and the
+/// count, so that objects that failed together do not come back together.
+pub fn pause(class: Class, count: i32, uid: &str) -> SignedDuration {
+    let (first, longest) = class.pauses();
+    let doublings = u32::try_from(count.max(1) - 1).unwrap_or(0).min(30);
+    let full = first.saturating_mul(1_i64 << doublings).min(longest);
+    let part = 0.5 + 0.5 * unit_hash(&format!("{uid}/{count}"));
+    SignedDuration::from_secs(full).mul_f64(part)
+}
+
+/// When to try again after the `count`-th failure at `now`. `expiration` is that of the published
+/// credentials: while they live, the pause shrinks so that more tries fit before they end, but
+/// never below the class's first pause.
+pub fn next_try(class: Class, count: i32, uid: &str, now: Timestamp, expiration: Option<Timestamp>) -> Timestamp {
+    let mut wait = pause(class, count, uid);
+    if let Some(left) = expiration.map(|e| e.duration_since(now)).filter(|l| l.is_positive()) {
+        let least = pause(class, 1, uid);
+        wait = wait.min((left / TRIES_BEFORE_EXPIRY).max(least));
+    }
+    now + wait
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_class_s_longest() {
+        for class in Class::ALL {
+            let (first, longest) = class.pauses();
+            let mut last = SignedDuration::ZERO;
+            for count in 1..40 {
+                let p = pause(class, count, "uid");
+                assert!(p.as_secs_f64() >= first as f64 / 2.0, "{class:?} {count}: {p}");
+                assert!(p <= SignedDuration::from_secs(longest), "{class:?} {count}: {p}");
+                last = p;
+            }
+            assert!(last.as_secs_f64() >= longest as f64 / 2.0, "{class:?} ends at {last}");
+        }
+    }
+
+    #[test]
+    fn objects_that_fail_together_do_not_return_together() {
+        let pauses: std::collections::BTreeSet<_> =
+            (0..100).map(|n| pause(Class::Transient, 5, &format!("uid-{n}"))).collect();
+        assert!(pauses.len() > 90);
+    }
+
+    #[test]
+    fn tries_fit_before_the_expiry() {
+        let now = Timestamp::UNIX_EPOCH;
+        let soon = now + SignedDuration::from_secs(120);
+        let at = next_try(Class::Denied, 9, "uid", now, Some(soon));
+        assert!(at.duration_since(now) <= SignedDuration::from_secs(30), "{at}");
+        let past = now - SignedDuration::from_secs(1);
+        let at = next_try(Class::Denied, 9, "uid", now, Some(past));
+        assert!(at.duration_since(now) >= SignedDuration::from_secs(300), "{at}");
+    }
+
+    #[test]
+    fn counts_outside_the_expected_do_no_harm() {
+        for count in [i32::MIN, -1, 0, 1, i32::MAX] {
+            assert!(pause(Class::Transient, count, "uid").is_positive());
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A long-lived access key of an IAM user, read from a Secret. Never published itself.
+
+use super::{AccessKey, IssueError, Obtained, Request, Source};
+use crate::api::AccessKeySource;
+use crate::aws::Caller;
+use futures::future::BoxFuture;
+use secrecy::ExposeSecret as _;
+
+impl Source for AccessKeySource {
+    fn name(&self) -> &'static str {
+        "accessKey"
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        vec![&self.secret_ref.name]
+    }
+
+    fn payer(&self, namespace: &str) -> String {
+        format!("secret/{namespace}/{}", self.secret_ref.name)
+    }
+
+    fn calls(&self) -> u32 {
+        0
+    }
+
+    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+        Box::pin(async {
+            let secret = request.inputs.secret(&self.secret_ref.name).await?;
+            let id = secret.text(&self.access_key_id_key)?;
+            let id = id.expose_secret();
+            let valid = id.len() >= 16 && id.len() <= 128 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if !valid {
+                return Err(IssueError::InputInvalid {
+                    name: self.secret_ref.name.clone(),
+                    key: self.access_key_id_key.clone(),
+                    what: "this is no access key id: it has 16 to 128 letters and digits, like AKIAIOSFODNN7EXAMPLE"
+                        .to_owned(),
+                });
+            }
+            Ok(Obtained::Caller(Caller::Key(AccessKey {
+                id: id.to_owned(),
+                secret: secret.text(&self.secret_access_key_key)?,
+                token: None,
+            })))
+        })
+    }
+}

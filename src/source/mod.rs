@@ -1,0 +1,89 @@
+//! Where credentials come from: what a source is, and the table of them.
+//!
+//! A source lies in the file of its name. To add one: its type in [`crate::api::Source`], its file
+//! here, its line in [`of`], its tests and its page in the docs.
+
+mod access_key;
+mod ambient;
+mod chain;
+mod error;
+mod inputs;
+mod session;
+mod verify;
+mod web_identity;
+
+pub use chain::issue;
+pub use error::IssueError;
+pub use inputs::{Inputs, SecretData, names_of_inputs};
+pub use session::{AccessKey, Issued, Lifetime, Session};
+
+use crate::api::{Role, SecretKeyReference, Source as SourceSpec, StsSpec};
+use crate::aws::{Caller, Sts, TotpSteps};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+/// A way to obtain the credentials that a chain starts from, or that are published themselves.
+pub trait Source: Send + Sync {
+    /// Name of the source, as in the specification.
+    fn name(&self) -> &'static str;
+
+    /// Names of the Secrets of the resource's namespace that it reads.
+    fn secrets(&self) -> Vec<&str>;
+
+    /// Who pays for the calls: the key of the budget that they are taken from.
+    fn payer(&self, namespace: &str) -> String;
+
+    /// Issuer calls that [`obtain`](Self::obtain) makes.
+    fn calls(&self) -> u32;
+
+    /// Obtains the credentials. Reads each input once and makes at most [`calls`](Self::calls) issuer calls.
+    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>>;
+}
+
+/// What a source gave.
+#[derive(Debug)]
+pub enum Obtained {
+    /// Something to sign with that is never published: the controller's identity, a long-lived key.
+    Caller(Caller),
+    /// A session that may be published.
+    Session(Box<Issued>),
+}
+
+/// What is to be obtained, for whom, and by what means.
+pub struct Request<'a> {
+    /// Namespace of the resource.
+    pub namespace: &'a str,
+    /// Name of the session where the specification gives none.
+    pub session_name: String,
+    /// The roles to assume behind the source.
+    pub roles: &'a [Role],
+    /// How STS is reached.
+    pub sts_spec: &'a StsSpec,
+    /// STS.
+    pub sts: &'a Sts,
+    /// Reads the inputs.
+    pub inputs: &'a dyn Inputs,
+    /// Remembers which MFA codes were used.
+    pub totp: &'a TotpSteps,
+    /// The time of the attempt.
+    pub now: Timestamp,
+    /// The controller's own identity, where it has one.
+    pub ambient: Option<Caller>,
+}
+
+impl Request<'_> {
+    /// Reads one key of a Secret as text, without the line break that editors leave at its end.
+    pub async fn text(&self, reference: &SecretKeyReference) -> Result<secrecy::SecretString, IssueError> {
+        self.inputs.secret(&reference.name).await?.text(&reference.key)
+    }
+}
+
+/// The source that a specification names; `None` for one that this version does not know.
+pub fn of(spec: &SourceSpec) -> Option<&dyn Source> {
+    let known: [Option<&dyn Source>; 3] = [
+        spec.ambient.as_ref().map(|s| s as _),
+        spec.access_key.as_ref().map(|s| s as _),
+        spec.web_identity.as_ref().map(|s| s as _),
+    ];
+    known.into_iter().flatten().next()
+}

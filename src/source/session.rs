@@ -1,0 +1,128 @@
+//! Credentials on their way from the issuer to the Secret.
+
+use super::IssueError;
+use crate::api::PrincipalStatus;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+
+/// A long-lived key or a session, to sign with. `Debug` shows the id alone.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// `AccessKeyId`, which is no secret.
+    pub id: String,
+    /// `SecretAccessKey`.
+    pub secret: SecretString,
+    /// `SessionToken`, of a session.
+    pub token: Option<SecretString>,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A session as issued.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The three keys.
+    pub key: AccessKey,
+    /// `Expiration`, as the issuer gave it.
+    pub expiration: Timestamp,
+}
+
+/// A session, with what is known about it.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The session.
+    pub session: Session,
+    /// Its lifetime on the controller's clock.
+    pub lifetime: Lifetime,
+    /// Whose it is, as far as the issuer said.
+    pub principal: PrincipalStatus,
+    /// `PackedPolicySize`, in percent.
+    pub packed_policy_size: Option<i32>,
+}
+
+/// From when to when a session lives, on the controller's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it ends.
+    pub expiration: Timestamp,
+}
+
+/// Clocks that differ by less are taken to agree: `Date` headers have a resolution of a second and
+/// answers take their time.
+const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(30);
+
+impl Lifetime {
+    /// Judges an `Expiration`. Where the issuer's `Date` shows that its clock and ours differ, the
+    /// lifetime is what the issuer's own clock says and is counted from `now`.
+    ///
+    /// # Errors
+    /// [`IssueError::InvalidAnswer`] for a session that ends before it begins.
+    pub fn judge(
+        operation: &'static str,
+        expiration: Timestamp,
+        date: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Self, IssueError> {
+        let apart = date.map(|d| d.duration_since(now)).filter(|a| a.abs() > CLOCKS_AGREE);
+        let local = apart.map_or(Some(expiration), |a| expiration.checked_sub(a).ok());
+        match local {
+            Some(end) if end > now => Ok(Self { issued_at: now, expiration: end }),
+            _ => Err(IssueError::InvalidAnswer {
+                operation,
+                what: format!("the credentials' Expiration {expiration} is already past"),
+                request_id: None,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("time")
+    }
+
+    #[test]
+    fn the_expiration_counts_as_it_stands_while_clocks_agree() {
+        let now = at("2026-01-01T00:00:00Z");
+        let end = at("2026-01-01T01:00:00Z");
+        for date in [None, Some(now), Some(at("2026-01-01T00:00:20Z"))] {
+            let lifetime = Lifetime::judge("AssumeRole", end, date, now).expect("valid");
+            assert_eq!(lifetime, Lifetime { issued_at: now, expiration: end });
+        }
+    }
+
+    #[test]
+    fn an_issuer_whose_clock_differs_is_judged_by_its_own() {
+        let now = at("2026-01-01T00:00:00Z");
+        let ahead = Lifetime::judge("AssumeRole", at("2026-01-01T01:10:00Z"), Some(at("2026-01-01T00:10:00Z")), now);
+        assert_eq!(ahead.expect("valid").expiration, at("2026-01-01T01:00:00Z"));
+        let behind = Lifetime::judge("AssumeRole", at("2025-12-31T23:55:00Z"), Some(at("2025-12-31T22:55:00Z")), now);
+        assert_eq!(behind.expect("valid").expiration, at("2026-01-01T01:00:00Z"));
+    }
+
+    #[test]
+    fn what_has_ended_is_refused() {
+        let now = at("2026-01-01T00:00:00Z");
+        assert!(Lifetime::judge("AssumeRole", now, None, now).is_err());
+        assert!(Lifetime::judge("AssumeRole", at("2020-01-01T00:00:00Z"), None, now).is_err());
+        assert!(
+            Lifetime::judge("AssumeRole", at("2026-01-01T00:09:00Z"), Some(at("2026-01-01T00:10:00Z")), now).is_err()
+        );
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let key = AccessKey { id: "AKIAEXAMPLE".into(), secret: "s3cr3t".into(), token: Some("t0k3n".into()) };
+        let shown = format!("{key:?}");
+        assert!(shown.contains("AKIAEXAMPLE") && !shown.contains("s3cr3t") && !shown.contains("t0k3n"), "{shown}");
+    }
+}
