@@ -18,7 +18,7 @@
 pub mod api;
 pub mod aws;
 pub mod clock;
-// pub mod controller;
+pub mod controller;
 pub mod render;
 pub mod rules;
 pub mod source;

@@ -5,5 +5,5 @@ pub mod region;
 pub mod sts;
 pub mod totp;
 
-pub use sts::{Caller, Sts};
+pub use sts::{Caller, Meter, Sts};
 pub use totp::TotpSteps;

@@ -25,11 +25,18 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Time limit for a call where the specification sets none.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit for making a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Counts calls to issuers.
+pub trait Meter: Send + Sync {
+    /// An issuer answered, or did not: `outcome` is `success`, or the class of the failure.
+    fn issuer_call(&self, operation: &'static str, outcome: &'static str, took: Duration);
+}
 
 /// What signs a call.
 #[derive(Clone, Debug)]
@@ -68,6 +75,7 @@ pub struct WebIdentity<'a> {
 #[derive(Clone)]
 pub struct Sts {
     client: aws_sdk_sts::Client,
+    meter: Arc<dyn Meter>,
     own_region: Option<String>,
     by_ca: Arc<Mutex<HashMap<String, SharedHttpClient>>>,
 }
@@ -83,7 +91,7 @@ const MOST_CA_CLIENTS: usize = 64;
 
 impl Sts {
     /// STS as `config` (aws-config's) describes it: Region, `AWS_ENDPOINT_URL_STS`, proxies, HTTP client, time source.
-    pub fn new(config: &aws_types::SdkConfig) -> Self {
+    pub fn new(config: &aws_types::SdkConfig, meter: impl Meter + 'static) -> Self {
         let own = aws_sdk_sts::config::Builder::from(config)
             .behavior_version(BehaviorVersion::v2026_01_12())
             .retry_config(RetryConfig::disabled())
@@ -91,6 +99,7 @@ impl Sts {
             .build();
         Self {
             client: aws_sdk_sts::Client::from_conf(own),
+            meter: Arc::new(meter),
             own_region: config.region().map(|r| r.as_ref().to_owned()),
             by_ca: Arc::default(),
         }
@@ -116,7 +125,7 @@ impl Sts {
         let role = call.role;
         let date = DateSeen::default();
         let config = self.config(spec, Some(&role.role_arn), Some(caller), &date)?;
-        let result = self
+        let call_to_sts = self
             .client
             .assume_role()
             .role_arn(&role.role_arn)
@@ -133,10 +142,10 @@ impl Sts {
             .set_provided_contexts(contexts(role))
             .customize()
             .config_override(config)
-            .send()
-            .await;
+            .send();
         let secrets = [call.external_id, call.token_code];
-        let answer = result.map_err(|e| self.failed(OPERATION, &role.role_arn, spec, &secrets, e))?;
+        let answer =
+            self.metered(OPERATION, call_to_sts, |e| self.failed(OPERATION, &role.role_arn, spec, &secrets, e)).await?;
         let request_id = answer.request_id().map(str::to_owned);
         let user = answer.assumed_role_user();
         Ok(Issued {
@@ -162,7 +171,7 @@ impl Sts {
         let source = call.source;
         let date = DateSeen::default();
         let config = self.config(spec, Some(&source.role_arn), None, &date)?;
-        let result = self
+        let call_to_sts = self
             .client
             .assume_role_with_web_identity()
             .role_arn(&source.role_arn)
@@ -174,9 +183,11 @@ impl Sts {
             .set_provider_id(source.provider_id.clone())
             .customize()
             .config_override(config)
-            .send()
-            .await;
-        let answer = result.map_err(|e| self.failed(OPERATION, &source.role_arn, spec, &[Some(call.token)], e))?;
+            .send();
+        let secrets = [Some(call.token)];
+        let answer = self
+            .metered(OPERATION, call_to_sts, |e| self.failed(OPERATION, &source.role_arn, spec, &secrets, e))
+            .await?;
         let request_id = answer.request_id().map(str::to_owned);
         let user = answer.assumed_role_user();
         Ok(Issued {
@@ -201,8 +212,8 @@ impl Sts {
         const OPERATION: &str = "GetCallerIdentity";
         let date = DateSeen::default();
         let config = self.config(spec, None, Some(caller), &date)?;
-        let result = self.client.get_caller_identity().customize().config_override(config).send().await;
-        let answer = result.map_err(|e| self.failed(OPERATION, "", spec, &[], e))?;
+        let call_to_sts = self.client.get_caller_identity().customize().config_override(config).send();
+        let answer = self.metered(OPERATION, call_to_sts, |e| self.failed(OPERATION, "", spec, &[], e)).await?;
         let mut found = principal(answer.arn(), answer.user_id());
         found.account_id = answer.account().map(str::to_owned).or(found.account_id);
         Ok(found)
@@ -275,6 +286,20 @@ impl Sts {
         }
         clients.insert(pem.to_owned(), client.clone());
         Ok(client)
+    }
+
+    /// Makes a call and counts it.
+    async fn metered<T, E>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, E>>,
+        failed: impl FnOnce(E) -> IssueError,
+    ) -> Result<T, IssueError> {
+        let began = Instant::now();
+        let result = call.await.map_err(failed);
+        let outcome = result.as_ref().map_or_else(|e| e.class().as_str(), |_| "success");
+        self.meter.issuer_call(operation, outcome, began.elapsed());
+        result
     }
 
     fn failed<E>(

@@ -4,9 +4,10 @@
 //! itself is never watched and a restart asks the issuer nothing.
 
 use super::fingerprint::InputVersions;
-use crate::api::{PrincipalStatus, names};
+use crate::api::{DeletionPolicy, PrincipalStatus, RefreshableCredential, names};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::collections::BTreeMap;
 
 /// A Secret of the name that a resource publishes under, as far as its metadata tells.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,6 +122,20 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
     })
 }
 
+/// Whether labels and owner reference of a published Secret are still as `object` asks for.
+pub fn metadata_intact(meta: &ObjectMeta, object: &RefreshableCredential) -> bool {
+    let spec = object.spec.secret();
+    let has = |held: &Option<BTreeMap<String, String>>, key: &str, value: &str| {
+        held.as_ref().and_then(|h| h.get(key)).is_some_and(|v| v == value)
+    };
+    let labels = spec.labels.iter().flatten().all(|(k, v)| has(&meta.labels, k, v));
+    let annotations = spec.annotations.iter().flatten().all(|(k, v)| has(&meta.annotations, k, v));
+    let uid = object.metadata.uid.as_deref();
+    let owned = meta.owner_references.iter().flatten().any(|o| Some(o.uid.as_str()) == uid);
+    let wants_owner = spec.deletion_policy() == DeletionPolicy::Delete;
+    labels && annotations && owned == wants_owner && has(&meta.labels, names::MANAGED_BY_LABEL, names::MANAGED_BY)
+}
+
 /// The account that an ARN names.
 pub fn account_of(arn: &str) -> Option<String> {
     arn.split(':').nth(4).filter(|a| !a.is_empty()).map(str::to_owned)
@@ -130,7 +145,6 @@ pub fn account_of(arn: &str) -> Option<String> {
 pub(crate) mod tests {
     use super::*;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-    use std::collections::BTreeMap;
 
     pub(crate) fn meta_of(owner_uid: &str) -> ObjectMeta {
         let annotations = BTreeMap::from(

@@ -18,8 +18,10 @@ pub struct Observed<'a> {
     pub secret: &'a SecretView,
     /// Whether the administrator's policies allow what it asks for.
     pub permission: &'a Permission,
-    /// Versions of its input Secrets, as far as they are known without asking.
+    /// Versions of its input Secrets, as far as they are known.
     pub inputs: &'a InputVersions,
+    /// Versions of those of them that are watched: known at all times, also right after a restart.
+    pub watched: &'a InputVersions,
     /// Whether the inputs not in `inputs` should be looked at from time to time.
     pub polls_inputs: bool,
 }
@@ -165,7 +167,7 @@ fn touched(object: &RefreshableCredential, record: &Record) -> bool {
 fn backoff(seen: &Observed<'_>, now: Timestamp) -> Option<Action> {
     let failures = seen.object.status.as_ref()?.failures.as_ref()?;
     let next = time_of(&Some(failures.next_try_time.clone()))?;
-    (failures.attempted == attempt(seen.object, seen.inputs) && now < next).then_some(Action::Backoff(next))
+    (failures.attempted == attempt(seen.object, seen.watched) && now < next).then_some(Action::Backoff(next))
 }
 
 /// Digest of the attempt that would be made now.

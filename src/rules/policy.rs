@@ -42,6 +42,11 @@ pub fn judge(
     Permission::Allowed(by)
 }
 
+/// Whether a resource draws on anything of the administrator's.
+pub fn needs_permission(object: &RefreshableCredential) -> bool {
+    !needs(object).is_empty()
+}
+
 /// Something of the administrator's that a resource draws on.
 #[derive(Debug)]
 enum Need<'a> {

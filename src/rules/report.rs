@@ -43,11 +43,7 @@ pub fn status(
         last_refresh_time: content.map(|c| Time(down_to_second(c.issued_at))),
         next_refresh_time: next_refresh(object, content, finding),
         principal: content.map(|c| c.principal.clone()).filter(|p| p.arn.is_some()),
-        secret: record.map(|r| SecretStatus {
-            name: r.name.clone(),
-            keys: object.spec.secret().data_keys(),
-            resource_version: Some(r.resource_version.clone()),
-        }),
+        secret: record.map(|r| secret_status(object, r, finding, before.secret.as_ref())),
         failures: match finding {
             Finding::Failing(failure) => Some(failure.clone()),
             _ => None,
@@ -56,6 +52,29 @@ pub fn status(
         last_handled_refresh_at: match finding {
             Finding::Failing(_) => object.requested_at().map(str::to_owned),
             _ => content.and_then(|c| c.handled_refresh.clone()).or(before.last_handled_refresh_at),
+        },
+    }
+}
+
+/// The resource version is only reported of a Secret that is known to be as published: while attempts
+/// fail, an altered one must still be told from an intact one.
+fn secret_status(
+    object: &RefreshableCredential,
+    record: &Record,
+    finding: &Finding,
+    before: Option<&SecretStatus>,
+) -> SecretStatus {
+    let before = before.filter(|b| b.name == record.name);
+    match finding {
+        Finding::Good => SecretStatus {
+            name: record.name.clone(),
+            keys: object.spec.secret().data_keys(),
+            resource_version: Some(record.resource_version.clone()),
+        },
+        _ => SecretStatus {
+            name: record.name.clone(),
+            keys: before.map(|b| b.keys.clone()).unwrap_or_default(),
+            resource_version: before.and_then(|b| b.resource_version.clone()),
         },
     }
 }

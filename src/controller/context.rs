@@ -1,0 +1,92 @@
+//! What a reconcile works with.
+
+use super::{Announcer, Calls, Memory, Metrics, View};
+use crate::aws::{Caller, Sts, TotpSteps};
+use crate::clock::SharedClock;
+use crate::rules::budget::Budget;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Limits that an administrator may set.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Time limit for one Kubernetes API call.
+    pub api_timeout: Duration,
+    /// Time limit for obtaining one set of credentials, all calls together.
+    pub issue_timeout: Duration,
+    /// Issuer calls a second for one caller in one Region, in the long run.
+    pub calls_per_second: u32,
+    /// Issuer calls that may be made at once after a pause.
+    pub burst: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            api_timeout: Duration::from_secs(5),
+            issue_timeout: Duration::from_secs(75),
+            calls_per_second: 400,
+            burst: 400,
+        }
+    }
+}
+
+/// What a reconcile works with. One for a running controller.
+#[derive(Debug)]
+pub struct Context {
+    /// The Kubernetes API, with a time limit and the lease's fence around each call.
+    pub calls: Calls,
+    /// What is known of the cluster without asking.
+    pub view: View,
+    /// What this process wrote that its view may not show yet.
+    pub memory: Memory,
+    /// STS.
+    pub sts: Sts,
+    /// The controller's own AWS identity.
+    pub ambient: Option<Caller>,
+    /// Which MFA codes were used.
+    pub totp: TotpSteps,
+    /// Turns at the issuers.
+    pub turns: Turns,
+    /// The time.
+    pub clock: SharedClock,
+    /// Numbers for Prometheus.
+    pub metrics: Metrics,
+    /// Where events go.
+    pub announcer: Announcer,
+    /// Limits.
+    pub settings: Settings,
+}
+
+impl Context {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+/// Turns at the issuers, handed out by the [`Budget`].
+#[derive(Debug)]
+pub struct Turns(Mutex<Budget>);
+
+impl Turns {
+    /// Turns at the rate that `settings` name.
+    pub fn new(settings: &Settings) -> Self {
+        Self(Mutex::new(Budget::new(settings.calls_per_second, settings.burst)))
+    }
+
+    /// Asks for `calls` calls of `object` in `lane` at `now`.
+    ///
+    /// # Errors
+    /// When to come again: the turn is kept until then.
+    pub fn take(&self, lane: &str, object: &str, calls: u32, now: Timestamp) -> Result<(), Timestamp> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(lane, object, calls, now)
+    }
+
+    /// Forgets what is long past.
+    pub fn tidy(&self, now: Timestamp) {
+        const KEPT: SignedDuration = SignedDuration::from_mins(10);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).forget_before(now - KEPT);
+    }
+}

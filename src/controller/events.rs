@@ -1,0 +1,70 @@
+//! Kubernetes events, on transitions only and off the hot path: they wait in a bounded queue, and
+//! what does not fit is dropped, because the condition says the same.
+
+use crate::api::{RefreshableCredential, names};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource as _};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+const QUEUE: usize = 1024;
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One event to be published.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// The resource that it is about.
+    pub about: ObjectReference,
+    /// Whether it is a warning.
+    pub warning: bool,
+    /// The condition's reason.
+    pub reason: String,
+    /// The condition's message.
+    pub note: String,
+}
+
+impl Announcement {
+    pub(super) fn of(object: &RefreshableCredential, ready: &Condition, warning: bool) -> Self {
+        Self { about: object.object_ref(&()), warning, reason: ready.reason.clone(), note: ready.message.clone() }
+    }
+}
+
+/// Takes announcements.
+#[derive(Clone, Debug)]
+pub struct Announcer(mpsc::Sender<Announcement>);
+
+impl Announcer {
+    /// An announcer, and the end at which announcements come out.
+    pub fn new() -> (Self, mpsc::Receiver<Announcement>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        (Self(sender), receiver)
+    }
+
+    pub(super) fn announce(&self, announcement: Announcement) {
+        if self.0.try_send(announcement).is_err() {
+            tracing::debug!("an event was dropped: the queue is full");
+        }
+    }
+}
+
+/// Publishes announcements until there are no more announcers.
+pub(super) async fn publish(client: Client, identity: String, mut announcements: mpsc::Receiver<Announcement>) {
+    let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: Some(identity) };
+    let recorder = Recorder::new(client, reporter);
+    while let Some(announcement) = announcements.recv().await {
+        let event = Event {
+            type_: if announcement.warning { EventType::Warning } else { EventType::Normal },
+            reason: announcement.reason,
+            note: Some(announcement.note),
+            action: "Refresh".to_owned(),
+            secondary: None,
+        };
+        match tokio::time::timeout(PUBLISH_TIMEOUT, recorder.publish(&event, &announcement.about)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "an event could not be published"),
+            Err(_) => tracing::debug!("an event could not be published in time"),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Obtains credentials and publishes them.
+
+use super::inputs::ClusterInputs;
+use super::publish::{self, PublishError};
+use super::reconcile::{Next, Sight, first};
+use super::{CallError, Context, status};
+use crate::api::RefreshableCredential;
+use crate::api::conditions::Reason;
+use crate::render::{self, Existing};
+use crate::rules::failure::Failure;
+use crate::rules::fingerprint::InputVersions;
+use crate::rules::ownership::{self, SecretView};
+use crate::rules::plan::{self, Cause};
+use crate::rules::report::{self, Finding};
+use crate::rules::retry::Class;
+use crate::rules::session_name::default_session_name;
+use crate::source::{self, IssueError, Issued, Request};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt as _;
+
+/// Obtains and publishes, or records why not.
+pub(super) async fn issue(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    cause: Cause,
+    context: &Context,
+) -> Result<Next, CallError> {
+    // Without the lease nothing can be published, so the issuer is not asked either.
+    context.calls.fence().check()?;
+    let uid = object.uid().unwrap_or_default();
+    let target = match target(object, sight, context).await? {
+        Ok(target) => target,
+        Err(failure) => return fail(object, sight, &failure, context).await,
+    };
+    if let Err(turn) = turn(object, &uid, context) {
+        return Ok(Next::At(first(turn, sight.expiration(), context.now())));
+    }
+    let namespace = object.namespace().unwrap_or_default();
+    let inputs = ClusterInputs::new(&context.calls, &namespace);
+    let result = obtain(object, &namespace, &inputs, context).await;
+    context.metrics.issued(cause, result.as_ref().err());
+    match result {
+        Ok(issued) => {
+            let published = publish(object, &issued, &inputs.versions(), &target, context).await;
+            settle(object, sight, cause, published, inputs.versions(), context).await
+        }
+        Err(error) => fail(object, sight, &error.failure(), context).await,
+    }
+}
+
+/// The Secret that is written to.
+#[derive(Debug, Default)]
+struct Target {
+    uid: Option<String>,
+    adopted: bool,
+}
+
+/// Finds the Secret to write to. One that is not known as the resource's own is looked up only where
+/// there is reason to think that there is one: it is to be adopted, or the name was taken last time.
+async fn target(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    context: &Context,
+) -> Result<Result<Target, Failure>, CallError> {
+    if let SecretView::Own(record) = &sight.secret {
+        return Ok(Ok(Target { uid: Some(record.uid.clone()), adopted: record.adopted }));
+    }
+    let adopts = object.spec.secret().adopts();
+    let was_taken = object
+        .status
+        .as_ref()
+        .and_then(|s| s.failures.as_ref())
+        .is_some_and(|f| f.reason == Reason::SecretConflict.as_str());
+    if !adopts && !was_taken {
+        return Ok(Ok(Target::default()));
+    }
+    let Some(meta) = publish::read(context, object).await? else { return Ok(Ok(Target::default())) };
+    Ok(match ownership::view(&meta, &object.uid().unwrap_or_default()) {
+        SecretView::Own(record) => Ok(Target { uid: Some(record.uid), adopted: record.adopted }),
+        _ if adopts => Ok(Target { uid: meta.uid, adopted: true }),
+        SecretView::Foreign(whose) => Err(taken(object, &whose)),
+        SecretView::Absent => Ok(Target::default()),
+    })
+}
+
+fn taken(object: &RefreshableCredential, whose: &str) -> Failure {
+    Failure {
+        class: Class::Input,
+        reason: Reason::SecretConflict,
+        code: None,
+        request_id: None,
+        message: plan::conflict(&object.secret_name(), whose),
+    }
+}
+
+/// Asks for a turn at the issuer.
+fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<(), jiff::Timestamp> {
+    let source = object.spec.source();
+    let Some(source) = source::of(&source) else { return Ok(()) };
+    let roles = u32::try_from(object.spec.roles.len()).unwrap_or(u32::MAX);
+    let sts = object.spec.sts.clone().unwrap_or_default();
+    let region = context.sts.region(&sts, object.spec.roles.first().map(|r| r.role_arn.as_str()));
+    let lane = format!(
+        "{}/{}",
+        source.payer(&object.namespace().unwrap_or_default()),
+        sts.endpoint.as_deref().unwrap_or(&region)
+    );
+    context.turns.take(&lane, uid, source.calls() + roles, context.now())
+}
+
+async fn obtain(
+    object: &RefreshableCredential,
+    namespace: &str,
+    inputs: &ClusterInputs<'_>,
+    context: &Context,
+) -> Result<Issued, IssueError> {
+    let sts_spec = object.spec.sts.clone().unwrap_or_default();
+    let request = Request {
+        namespace,
+        session_name: default_session_name(namespace, &object.name_any()),
+        roles: &object.spec.roles,
+        sts_spec: &sts_spec,
+        sts: &context.sts,
+        inputs,
+        totp: &context.totp,
+        now: context.now(),
+        ambient: context.ambient.clone(),
+    };
+    let source = object.spec.source();
+    let work = source::issue(&source, object.spec.principal.as_ref(), &request);
+    match tokio::time::timeout(context.settings.issue_timeout, work).await {
+        Ok(result) => result,
+        Err(_) => Err(IssueError::Unreachable {
+            operation: "the whole chain",
+            endpoint: "the issuer".to_owned(),
+            detail: format!("no end within {:?}", context.settings.issue_timeout),
+        }),
+    }
+}
+
+async fn publish(
+    object: &RefreshableCredential,
+    issued: &Issued,
+    inputs: &InputVersions,
+    target: &Target,
+    context: &Context,
+) -> Result<ObjectMeta, PublishError> {
+    let sts = object.spec.sts.clone().unwrap_or_default();
+    let role = object.spec.roles.last().map(|r| r.role_arn.as_str());
+    let region = context.sts.region(&sts, role);
+    let files = render::files(&object.spec.secret(), &region, issued);
+    let existing = Existing { uid: target.uid.as_deref(), adopted: target.adopted };
+    let manifest = render::manifest(object, issued, inputs, &files, existing);
+    publish::apply(context, object, &manifest, target.uid.is_some()).await
+}
+
+async fn settle(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    cause: Cause,
+    published: Result<ObjectMeta, PublishError>,
+    inputs: InputVersions,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let uid = object.uid().unwrap_or_default();
+    let now = context.now();
+    let meta = match published {
+        Ok(meta) => meta,
+        Err(PublishError::Taken) => {
+            return fail(object, sight, &taken(object, "something else"), context).await;
+        }
+        Err(PublishError::NamespaceGone) => return Ok(Next::Change),
+        Err(PublishError::Call(error)) => {
+            // The write may have arrived all the same: the next look reads what is there.
+            context.memory.doubt(&uid, now);
+            tracing::warn!(uid, %error, "the credentials could not be published");
+            if error.is_transient() || matches!(error, CallError::NotLeading(_)) {
+                return Err(error);
+            }
+            let failure =
+                IssueError::Kubernetes { what: format!("Secret {}", object.secret_name()), detail: error.to_string() };
+            return fail(object, sight, &failure.failure(), context).await;
+        }
+    };
+    let view = ownership::view(&meta, &uid);
+    context.memory.secret_written(&uid, meta, now);
+    if sight.polls {
+        context.memory.polled(&uid, inputs, now);
+    }
+    let Some(record) = view.own() else {
+        return Ok(Next::Change);
+    };
+    publish::prune(context, object).await?;
+    let due = record.content.as_ref().map(|c| plan::refresh_at(object, c));
+    tracing::info!(
+        namespace = object.namespace().unwrap_or_default(),
+        name = object.name_any(),
+        cause = cause.as_str(),
+        principal = record.content.as_ref().and_then(|c| c.principal.arn.as_deref()).unwrap_or_default(),
+        next = due.map(|d| d.to_string()),
+        "credentials published"
+    );
+    if let (Some(content), Cause::Due) = (sight.secret.own().and_then(|r| r.content.as_ref()), cause) {
+        context.metrics.late_by(now.duration_since(plan::refresh_at(object, content)));
+    }
+    status::report(context, object, Some(record), &Finding::Good).await?;
+    Ok(due.map_or(Next::Change, Next::At))
+}
+
+/// Records a failed attempt. What is published stays as it is.
+async fn fail(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    failure: &Failure,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let now = context.now();
+    let attempted = plan::attempt(object, &sight.watched);
+    tracing::warn!(
+        namespace = object.namespace().unwrap_or_default(),
+        name = object.name_any(),
+        class = failure.class.as_str(),
+        reason = failure.reason.as_str(),
+        code = failure.code,
+        request_id = failure.request_id,
+        "{}",
+        failure.message
+    );
+    let finding = report::failing(object, failure, attempted, sight.secret.own(), now);
+    status::report(context, object, sight.secret.own(), &finding).await?;
+    let Finding::Failing(recorded) = &finding else { return Ok(Next::Change) };
+    Ok(Next::At(first(recorded.next_try_time.0, sight.expiration(), now)))
+}

@@ -1,0 +1,215 @@
+//! Leader election by a Lease, and the fence that keeps a former leader from writing.
+//!
+//! The holder counts its lease as valid from the moment it *sent* a renewal that succeeded, and for
+//! less long than others wait before they take it: every write it began before the end of that time
+//! has returned, or timed out, before somebody else can lead. Time is monotonic; clocks of different
+//! machines are never compared, only how long a lease has been seen unchanged (as client-go does).
+
+use super::call::{CallError, bounded};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Api, ObjectMeta, PostParams};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a lease that nobody renews is respected by others.
+const DURATION: Duration = Duration::from_secs(15);
+/// How long its holder relies on it after a renewal was sent.
+const RELIED_ON: Duration = Duration::from_secs(10);
+/// Pause between renewals, and between attempts to get it.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Time limit for one call: with [`RELIED_ON`] it stays within [`DURATION`].
+const CALL: Duration = Duration::from_secs(4);
+
+/// The proof that this process leads, asked before every write.
+#[derive(Clone, Debug)]
+pub struct Fence(Arc<Mutex<Proof>>);
+
+#[derive(Clone, Copy, Debug)]
+enum Proof {
+    Always,
+    Until(Instant),
+    Never,
+}
+
+/// This process cannot prove that it leads.
+#[derive(Debug, thiserror::Error, Clone, Copy, PartialEq, Eq)]
+#[error("this process does not hold the lease, or cannot prove that it does")]
+pub struct NotLeading;
+
+impl Fence {
+    /// A fence that is always open, for a controller without leader election.
+    pub fn open() -> Self {
+        Self(Arc::new(Mutex::new(Proof::Always)))
+    }
+
+    /// A fence that is closed until a lease is held.
+    pub fn closed() -> Self {
+        Self(Arc::new(Mutex::new(Proof::Never)))
+    }
+
+    /// How long writes may still take.
+    ///
+    /// # Errors
+    /// [`NotLeading`] where the lease has been lost or its renewal is overdue.
+    pub fn check(&self) -> Result<Duration, NotLeading> {
+        match *self.lock() {
+            Proof::Always => Ok(Duration::MAX),
+            Proof::Never => Err(NotLeading),
+            Proof::Until(end) => {
+                let relied = end.saturating_duration_since(Instant::now());
+                if relied.is_zero() { Err(NotLeading) } else { Ok(relied + (DURATION - RELIED_ON)) }
+            }
+        }
+    }
+
+    /// Opens the fence for as long as a renewal sent at `sent` may be relied on.
+    pub fn renewed(&self, sent: Instant) {
+        *self.lock() = Proof::Until(sent + RELIED_ON);
+    }
+
+    /// Closes the fence.
+    pub fn close(&self) {
+        *self.lock() = Proof::Never;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Proof> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One candidate for a Lease.
+pub(super) struct Candidate {
+    api: Api<Lease>,
+    name: String,
+    identity: String,
+    fence: Fence,
+    /// The version last seen in somebody else's hand, and since when.
+    seen: Option<(String, Instant)>,
+}
+
+impl Candidate {
+    pub(super) fn new(client: kube::Client, namespace: &str, name: &str, identity: &str, fence: Fence) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+            identity: identity.to_owned(),
+            fence,
+            seen: None,
+        }
+    }
+
+    /// Waits until the lease is held. `heard` is called after every answer of the API server.
+    pub(super) async fn acquire(&mut self, heard: impl Fn()) {
+        loop {
+            match self.attempt().await {
+                Ok(true) => return,
+                Ok(false) => heard(),
+                Err(error) => tracing::warn!(%error, lease = self.name, "the lease cannot be read or written"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Renews the lease until it is lost. `heard` is called after every renewal.
+    pub(super) async fn hold(&mut self, heard: impl Fn()) {
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            match self.attempt().await {
+                Ok(true) => heard(),
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, lease = self.name, "the lease cannot be renewed");
+                    if self.fence.check().is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.fence.close();
+    }
+
+    /// Gives the lease back, so that another candidate need not wait for its end.
+    pub(super) async fn release(&mut self) {
+        self.fence.close();
+        let released = async {
+            let mut lease = bounded(CALL, self.api.get(&self.name)).await?;
+            if holder(&lease) == Some(&self.identity) {
+                let spec = lease.spec.get_or_insert_default();
+                spec.holder_identity = None;
+                spec.lease_duration_seconds = Some(1);
+                bounded(CALL, self.api.replace(&self.name, &PostParams::default(), &lease)).await?;
+            }
+            Ok::<_, CallError>(())
+        };
+        if let Err(error) = released.await {
+            tracing::warn!(%error, lease = self.name, "the lease could not be given back; it ends by itself");
+        }
+    }
+
+    /// Takes or renews the lease; `false` where it is in somebody else's hand.
+    async fn attempt(&mut self) -> Result<bool, CallError> {
+        let sent = Instant::now();
+        let Some(lease) = bounded(CALL, self.api.get_opt(&self.name)).await? else {
+            let lease = Lease {
+                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+                spec: Some(self.spec(None)),
+            };
+            return self.settle(sent, bounded(CALL, self.api.create(&PostParams::default(), &lease)).await);
+        };
+        if !self.may_take(&lease) {
+            return Ok(false);
+        }
+        // The resource version that was read goes with the write: of two candidates one gets a conflict.
+        let lease = Lease { spec: Some(self.spec(lease.spec.as_ref())), ..lease };
+        self.settle(sent, bounded(CALL, self.api.replace(&self.name, &PostParams::default(), &lease)).await)
+    }
+
+    fn settle(&mut self, sent: Instant, result: Result<Lease, CallError>) -> Result<bool, CallError> {
+        match result {
+            Ok(_) => {
+                self.fence.renewed(sent);
+                Ok(true)
+            }
+            Err(error) if error.is_conflict() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn may_take(&mut self, lease: &Lease) -> bool {
+        let held = holder(lease).is_some_and(|h| *h != self.identity);
+        if !held {
+            self.seen = None;
+            return true;
+        }
+        let version = lease.metadata.resource_version.clone().unwrap_or_default();
+        let seconds = lease.spec.as_ref().and_then(|s| s.lease_duration_seconds).and_then(|s| u64::try_from(s).ok());
+        let respected = seconds.map_or(DURATION, Duration::from_secs).max(DURATION);
+        match &self.seen {
+            Some((seen, since)) if *seen == version => since.elapsed() > respected,
+            _ => {
+                self.seen = Some((version, Instant::now()));
+                false
+            }
+        }
+    }
+
+    fn spec(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
+        let mine = before.is_some_and(|b| b.holder_identity.as_deref() == Some(&self.identity));
+        let now = MicroTime(Timestamp::now());
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            acquire_time: before.filter(|_| mine).and_then(|b| b.acquire_time.clone()).or_else(|| Some(now.clone())),
+            renew_time: Some(now),
+            lease_transitions: Some(before.and_then(|b| b.lease_transitions).unwrap_or_default() + i32::from(!mine)),
+            ..LeaseSpec::default()
+        }
+    }
+}
+
+fn holder(lease: &Lease) -> Option<&String> {
+    lease.spec.as_ref()?.holder_identity.as_ref().filter(|h| !h.is_empty())
+}

@@ -1,0 +1,176 @@
+//! What this process wrote that its view of the cluster may not show yet.
+//!
+//! A watch lags behind the writes. Planning from a view that lacks one's own last write would ask
+//! the issuer twice, so what was written is remembered until the view has caught up.
+
+use super::SecretMeta;
+use super::view::owner_uid;
+use crate::rules::fingerprint::InputVersions;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::runtime::watcher::Event;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// A view that has not caught up after this long is no longer waited for: the object is read instead.
+pub(super) const CATCH_UP: SignedDuration = SignedDuration::from_secs(30);
+
+/// What was written last for each resource, by its UID.
+#[derive(Debug, Default)]
+pub struct Memory(Mutex<HashMap<String, Entry>>);
+
+/// What was written last for one resource.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entry {
+    /// Resource version of the resource after the last status write.
+    pub(super) object_version: Option<String>,
+    /// The Secret as last written, or that it was deleted.
+    pub(super) secret: Option<WrittenSecret>,
+    /// The answer to a write never came: only the API server knows what is there.
+    pub(super) doubt: bool,
+    /// When something was last written.
+    pub(super) since: Timestamp,
+    /// Versions of inputs that are not watched, and when they were looked at.
+    pub(super) polled: Option<(Timestamp, InputVersions)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum WrittenSecret {
+    Applied(Box<ObjectMeta>),
+    Deleted { uid: String },
+}
+
+/// Whether version `seen` is older than version `written`. Versions are decimal numbers that grow
+/// (KEP-5504); where they are not, nothing is known to be older.
+pub(super) fn older(seen: Option<&str>, written: &str) -> bool {
+    match (seen.and_then(|s| s.parse::<u64>().ok()), written.parse::<u64>()) {
+        (Some(seen), Ok(written)) => seen < written,
+        _ => false,
+    }
+}
+
+impl Memory {
+    pub(super) fn of(&self, uid: &str) -> Option<Entry> {
+        self.lock().get(uid).cloned()
+    }
+
+    pub(super) fn status_written(&self, uid: &str, version: Option<String>, now: Timestamp) {
+        self.update(uid, now, |e| e.object_version = version);
+    }
+
+    pub(super) fn secret_written(&self, uid: &str, meta: ObjectMeta, now: Timestamp) {
+        self.update(uid, now, |e| {
+            e.secret = Some(WrittenSecret::Applied(Box::new(meta)));
+            e.doubt = false;
+        });
+    }
+
+    pub(super) fn secret_deleted(&self, uid: &str, secret_uid: String, now: Timestamp) {
+        self.update(uid, now, |e| e.secret = Some(WrittenSecret::Deleted { uid: secret_uid }));
+    }
+
+    pub(super) fn doubt(&self, uid: &str, now: Timestamp) {
+        self.update(uid, now, |e| e.doubt = true);
+    }
+
+    pub(super) fn polled(&self, uid: &str, versions: InputVersions, now: Timestamp) {
+        self.update(uid, now, |e| e.polled = Some((now, versions)));
+    }
+
+    /// The view shows the Secret `meta` of the resource with this UID: what was written is forgotten
+    /// once the view is as new.
+    pub(super) fn secret_seen(&self, uid: &str, meta: &ObjectMeta) {
+        if let Some(entry) = self.lock().get_mut(uid)
+            && let Some(WrittenSecret::Applied(written)) = &entry.secret
+            && !older(meta.resource_version.as_deref(), written.resource_version.as_deref().unwrap_or_default())
+        {
+            entry.secret = None;
+        }
+    }
+
+    /// The view saw the Secret with this UID go.
+    pub(super) fn secret_gone(&self, uid: &str, secret_uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            let same = match &entry.secret {
+                Some(WrittenSecret::Applied(written)) => written.uid.as_deref() == Some(secret_uid),
+                Some(WrittenSecret::Deleted { uid }) => uid == secret_uid,
+                None => false,
+            };
+            if same {
+                entry.secret = None;
+            }
+        }
+    }
+
+    /// Takes note of what the watch of own Secrets shows.
+    pub(super) fn learn(&self, event: &Event<SecretMeta>) {
+        let (Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) = event else { return };
+        let Some(owner) = owner_uid(&secret.metadata) else { return };
+        match event {
+            Event::Delete(_) => self.secret_gone(owner, secret.metadata.uid.as_deref().unwrap_or_default()),
+            _ => self.secret_seen(owner, &secret.metadata),
+        }
+    }
+
+    /// What was written is no longer needed: it has been read back.
+    pub(super) fn settled(&self, uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.object_version = None;
+            entry.secret = None;
+            entry.doubt = false;
+        }
+    }
+
+    pub(super) fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn update(&self, uid: &str, now: Timestamp, change: impl FnOnce(&mut Entry)) {
+        let mut entries = self.lock();
+        let entry = entries.entry(uid.to_owned()).or_default();
+        entry.since = now;
+        change(entry);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(uid: &str, version: &str) -> ObjectMeta {
+        ObjectMeta { uid: Some(uid.into()), resource_version: Some(version.into()), ..ObjectMeta::default() }
+    }
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(older(Some("9"), "10"));
+        assert!(!older(Some("10"), "10"));
+        assert!(!older(Some("11"), "10"));
+        assert!(!older(Some("abc"), "10") && !older(None, "10"));
+    }
+
+    #[test]
+    fn a_write_is_remembered_until_the_view_is_as_new() {
+        let memory = Memory::default();
+        let now = Timestamp::UNIX_EPOCH;
+        memory.secret_written("me", meta("s", "10"), now);
+        memory.secret_seen("me", &meta("s", "9"));
+        assert!(memory.of("me").expect("entry").secret.is_some());
+        memory.secret_seen("me", &meta("s", "10"));
+        assert!(memory.of("me").expect("entry").secret.is_none());
+    }
+
+    #[test]
+    fn an_earlier_secret_s_end_does_not_hide_the_new_one() {
+        let memory = Memory::default();
+        memory.secret_written("me", meta("new", "10"), Timestamp::UNIX_EPOCH);
+        memory.secret_gone("me", "old");
+        assert!(memory.of("me").expect("entry").secret.is_some());
+        memory.secret_gone("me", "new");
+        assert!(memory.of("me").expect("entry").secret.is_none());
+    }
+}

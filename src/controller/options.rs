@@ -1,0 +1,110 @@
+//! Flags of the controller, each also an environment variable.
+
+use clap::{Parser, ValueEnum};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Keeps AWS temporary credentials fresh in Kubernetes Secrets.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "refreshable-controller", version, about, max_term_width = 100)]
+pub struct Options {
+    /// Address that /metrics, /healthz and /readyz are served on.
+    #[arg(long, env = "REFRESHABLE_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// How log lines look.
+    #[arg(long, env = "REFRESHABLE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+
+    /// Least level of the controller's own log lines: error, warn, info, debug or trace.
+    #[arg(long, env = "REFRESHABLE_LOG_LEVEL", default_value = "info")]
+    pub log_level: tracing::Level,
+
+    /// Namespaces to serve, instead of all. Then no rights on cluster level are needed for them,
+    /// and no policies are read: what needs a CredentialPolicy is denied.
+    #[arg(long, env = "REFRESHABLE_WATCH_NAMESPACES", value_delimiter = ',')]
+    pub watch_namespace: Vec<String>,
+
+    /// Namespace of the Lease that decides which replica leads.
+    #[arg(long, env = "REFRESHABLE_LEASE_NAMESPACE")]
+    pub lease_namespace: Option<String>,
+
+    /// Name of that Lease.
+    #[arg(long, env = "REFRESHABLE_LEASE_NAME", default_value = "refreshable-controller")]
+    pub lease_name: String,
+
+    /// This replica's name in the Lease. No two processes that run at the same time may share one.
+    #[arg(long, env = "POD_NAME")]
+    pub identity: Option<String>,
+
+    /// Lead without a Lease. Only where nothing ever runs a second replica.
+    #[arg(long, env = "REFRESHABLE_NO_LEADER_ELECTION")]
+    pub no_leader_election: bool,
+
+    /// Most resources that are worked on at the same time.
+    #[arg(long, env = "REFRESHABLE_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub concurrency: u16,
+
+    /// Most STS calls a second for one calling identity in one Region, in the long run. AWS grants 600.
+    #[arg(long, env = "REFRESHABLE_STS_CALLS_PER_SECOND", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub sts_calls_per_second: u32,
+
+    /// STS calls that may be made at once after a pause.
+    #[arg(long, env = "REFRESHABLE_STS_BURST", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub sts_burst: u32,
+
+    /// Time limit for one call to the Kubernetes API, in seconds.
+    #[arg(long, env = "REFRESHABLE_API_TIMEOUT_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub api_timeout_seconds: u64,
+
+    /// How long work under way may take to end when the process is asked to stop, in seconds.
+    #[arg(long, env = "REFRESHABLE_SHUTDOWN_SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub shutdown_seconds: u64,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Options {
+    /// Limits of the reconciler.
+    pub fn settings(&self) -> super::Settings {
+        super::Settings {
+            api_timeout: Duration::from_secs(self.api_timeout_seconds),
+            calls_per_second: self.sts_calls_per_second,
+            burst: self.sts_burst,
+            ..super::Settings::default()
+        }
+    }
+
+    /// This replica's name in the Lease.
+    pub fn identity(&self) -> String {
+        self.identity.clone().unwrap_or_else(|| {
+            let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "refreshable".to_owned());
+            let started = jiff::Timestamp::now().as_millisecond();
+            format!("{host}-{}-{started}", std::process::id())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn namespaces_may_be_separated_by_commas() {
+        let options = Options::parse_from(["c", "--watch-namespace", "a,b", "--watch-namespace", "c"]);
+        assert_eq!(options.watch_namespace, ["a", "b", "c"]);
+    }
+}

@@ -1,0 +1,250 @@
+//! The controller from its start to its end.
+
+use super::health::Health;
+use super::lease::Candidate;
+use super::{
+    Announcer, Calls, Context, Fence, Memory, Metrics, Next, Options, Turns, View, events, reconcile, serve, watches,
+};
+use crate::api::RefreshableCredential;
+use crate::aws::{Caller, Sts, TotpSteps};
+use crate::clock::{SharedClock, SystemClock};
+use aws_config::BehaviorVersion;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::{Client, Config};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A watch's connection that is silent for longer is dead: the API server sends a bookmark every minute.
+const SILENCE: Duration = Duration::from_secs(150);
+/// Pause between two questions whether the API server is there.
+const PULSE: Duration = Duration::from_secs(5);
+
+/// Why the controller ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no configuration that says where the API server is.
+    #[error("no way to the Kubernetes API: {0}")]
+    Configuration(String),
+    /// The address to serve on cannot be used.
+    #[error("{0} cannot be listened on: {1}")]
+    Listen(std::net::SocketAddr, std::io::Error),
+    /// A lease needs a namespace.
+    #[error("--lease-namespace is needed (or --no-leader-election, where nothing ever runs a second replica)")]
+    NoLeaseNamespace,
+    /// The lease was lost; another replica may lead.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// Work under way did not end in time.
+    #[error("work under way did not end within {0:?}")]
+    Deadline(Duration),
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] std::io::Error),
+}
+
+/// Runs the controller until it is asked to stop or loses its lease.
+///
+/// # Errors
+/// See [`Error`]. After [`Error::LeaseLost`] the process must end: its view may be stale.
+pub async fn run(options: Options) -> Result<(), Error> {
+    let stop = stop_signal()?;
+    let metrics = Metrics::new();
+    let health = Health::new();
+    let listener = TcpListener::bind(options.listen).await.map_err(|e| Error::Listen(options.listen, e))?;
+    let client = client().await?;
+    tokio::spawn(serve::serve(listener, metrics.clone(), health.clone()));
+    tokio::spawn(pulse(client.clone(), health.clone()));
+
+    let identity = options.identity();
+    let (fence, mut candidate) = candidate(&options, &client, &identity)?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, "started");
+    if let Some(candidate) = &mut candidate {
+        tokio::select! {
+            () = candidate.acquire(|| health.heard()) => tracing::info!("this replica leads"),
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+    health.leads();
+    metrics.leads(true);
+    let (announcer, announcements) = Announcer::new();
+    tokio::spawn(events::publish(client.clone(), identity, announcements));
+    let (view, writers) = watches::view();
+    let context = Arc::new(context(&options, client, fence, view, metrics.clone(), announcer).await);
+    metrics.observe(context.view.clone(), context.clock.clone());
+    let result = lead(&options, writers, &context, candidate.as_mut(), &health, &stop).await;
+    metrics.leads(false);
+    if let Some(candidate) = &mut candidate
+        && !matches!(result, Err(Error::LeaseLost))
+    {
+        candidate.release().await;
+    }
+    result
+}
+
+/// Works until asked to stop, or until the lease is lost.
+async fn lead(
+    options: &Options,
+    writers: watches::Writers,
+    context: &Arc<Context>,
+    candidate: Option<&mut Candidate>,
+    health: &Health,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let ended = CancellationToken::new();
+    let whole_cluster = options.watch_namespace.is_empty();
+    let (touched, watches) = watches::start(&options.watch_namespace, writers, context);
+    let work = work(options.concurrency, whole_cluster, touched, context.clone(), health.clone(), ended.clone());
+    let mut work = tokio::spawn(work);
+    let held: BoxFuture<'_, ()> = match candidate {
+        Some(candidate) => Box::pin(candidate.hold(|| health.heard())),
+        None => Box::pin(std::future::pending()),
+    };
+    let mut held = std::pin::pin!(held);
+    tokio::select! {
+        () = &mut held => return Err(lost(health, &work)),
+        () = stop.cancelled() => {}
+    }
+    tracing::info!("asked to stop");
+    health.stopping();
+    ended.cancel();
+    drop(watches);
+    let deadline = Duration::from_secs(options.shutdown_seconds);
+    tokio::select! {
+        // The lease is held until the work under way has ended.
+        () = held => Err(lost(health, &work)),
+        result = tokio::time::timeout(deadline, &mut work) => match result {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::Deadline(deadline)),
+        },
+    }
+}
+
+/// The fence is closed by now: whatever is under way can no longer write.
+fn lost(health: &Health, work: &JoinHandle<()>) -> Error {
+    tracing::error!("the lease was lost; this process ends");
+    health.lost();
+    work.abort();
+    Error::LeaseLost
+}
+
+/// Hands resources to the reconciler until `ended`.
+async fn work(
+    concurrency: u16,
+    whole_cluster: bool,
+    touched: watches::Touched,
+    context: Arc<Context>,
+    health: Health,
+    ended: CancellationToken,
+) {
+    tokio::select! {
+        () = watches::synced(&context.view, whole_cluster) => {}
+        () = ended.cancelled() => return,
+    }
+    health.synced();
+    tracing::info!(resources = context.view.credentials.len(), "watches are synced");
+    let stop = ended.clone();
+    Controller::for_stream(futures::stream::pending(), context.view.credentials.clone())
+        .with_config(controller::Config::default().concurrency(concurrency))
+        .reconcile_on(touched)
+        .graceful_shutdown_on(async move { stop.cancelled().await })
+        .run(one, |_, error: &Infallible, _| match *error {}, context)
+        .for_each(|result| async {
+            if let Err(error) = result {
+                // The resource was deleted while it waited: nothing is wrong.
+                tracing::debug!(%error, "the queue dropped a resource");
+            }
+        })
+        .await;
+}
+
+/// Reconciles one resource, timed.
+async fn one(object: Arc<RefreshableCredential>, context: Arc<Context>) -> Result<Action, Infallible> {
+    let began = tokio::time::Instant::now();
+    let next = reconcile(object, &context).await;
+    context.metrics.reconciled(began.elapsed());
+    Ok(match next {
+        Next::Change => Action::await_change(),
+        Next::At(then) => {
+            let wait = then.duration_since(context.now());
+            Action::requeue(Duration::try_from(wait).unwrap_or(Duration::ZERO))
+        }
+    })
+}
+
+/// The Kubernetes client. Its own retries are off: they can block a call for minutes.
+async fn client() -> Result<Client, Error> {
+    let mut config = Config::infer().await.map_err(|e| Error::Configuration(e.to_string()))?;
+    config.default_retry = false;
+    config.connect_timeout = Some(PULSE);
+    config.read_timeout = Some(SILENCE);
+    Client::try_from(config).map_err(|e| Error::Configuration(e.to_string()))
+}
+
+fn candidate(options: &Options, client: &Client, identity: &str) -> Result<(Fence, Option<Candidate>), Error> {
+    if options.no_leader_election {
+        return Ok((Fence::open(), None));
+    }
+    let from_pod = || std::env::var("POD_NAMESPACE").ok();
+    let namespace = options.lease_namespace.clone().or_else(from_pod).ok_or(Error::NoLeaseNamespace)?;
+    let fence = Fence::closed();
+    let candidate = Candidate::new(client.clone(), &namespace, &options.lease_name, identity, fence.clone());
+    Ok((fence, Some(candidate)))
+}
+
+async fn context(
+    options: &Options,
+    client: Client,
+    fence: Fence,
+    view: View,
+    metrics: Metrics,
+    announcer: Announcer,
+) -> Context {
+    let settings = options.settings();
+    let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
+    let clock: SharedClock = Arc::new(SystemClock);
+    Context {
+        calls: Calls::new(client, fence, settings.api_timeout, metrics.clone()),
+        view,
+        memory: Memory::default(),
+        sts: Sts::new(&aws, metrics.clone()),
+        ambient: aws.credentials_provider().map(Caller::Ambient),
+        totp: TotpSteps::default(),
+        turns: Turns::new(&settings),
+        clock,
+        metrics,
+        announcer,
+        settings,
+    }
+}
+
+/// Asks the API server from time to time whether it is there, and shows that the runtime still turns.
+async fn pulse(client: Client, health: Health) {
+    loop {
+        health.beat();
+        if let Ok(Ok(_)) = tokio::time::timeout(PULSE, client.apiserver_version()).await {
+            health.heard();
+        }
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+fn stop_signal() -> Result<CancellationToken, std::io::Error> {
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let token = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        token.cancel();
+    });
+    Ok(stop)
+}

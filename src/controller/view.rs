@@ -1,0 +1,95 @@
+//! What is known of the cluster without asking: the watches' stores, and memory where they lag.
+
+use super::memory::{Entry, WrittenSecret, older};
+use crate::api::{CredentialPolicy, RefreshableCredential, names};
+use crate::rules::fingerprint::InputVersions;
+use crate::rules::ownership::{self, SecretView};
+use crate::rules::policy::{self, Permission};
+use crate::source::names_of_inputs;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt as _;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+use std::collections::BTreeMap;
+
+/// A Secret's metadata. Its data is never watched.
+pub type SecretMeta = PartialObjectMeta<Secret>;
+
+/// The stores that the watches fill.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The resources.
+    pub credentials: Store<RefreshableCredential>,
+    /// Secrets with the controller's label.
+    pub secrets: Store<SecretMeta>,
+    /// Secrets with the label that asks for their changes to be noticed.
+    pub inputs: Store<SecretMeta>,
+    /// The administrator's policies.
+    pub policies: Store<CredentialPolicy>,
+    /// Namespaces, for their labels.
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
+}
+
+impl View {
+    /// The Secret that `object` publishes under its name: the newer one of store and memory.
+    pub(super) fn secret(&self, object: &RefreshableCredential, written: Option<&Entry>) -> SecretView {
+        let uid = object.uid().unwrap_or_default();
+        let stored = self.stored_secret(object);
+        let meta = match written.and_then(|w| w.secret.as_ref()) {
+            Some(WrittenSecret::Applied(meta)) if meta.name.as_deref() == Some(&object.secret_name()) => {
+                let behind = stored.as_ref().is_none_or(|s| {
+                    older(s.resource_version.as_deref(), meta.resource_version.as_deref().unwrap_or_default())
+                });
+                if behind { Some(meta.as_ref().clone()) } else { stored }
+            }
+            Some(WrittenSecret::Deleted { uid }) => stored.filter(|s| s.uid.as_deref() != Some(uid)),
+            _ => stored,
+        };
+        meta.map_or(SecretView::Absent, |m| ownership::view(&m, &uid))
+    }
+
+    fn stored_secret(&self, object: &RefreshableCredential) -> Option<ObjectMeta> {
+        let namespace = object.namespace().unwrap_or_default();
+        let key = ObjectRef::<SecretMeta>::new(&object.secret_name()).within(&namespace);
+        self.secrets.get(&key).map(|s| s.metadata.clone())
+    }
+
+    /// Whether policies allow what `object` asks for.
+    pub(super) fn permission(&self, object: &RefreshableCredential) -> Permission {
+        policy::judge(object, &self.namespace_labels(&object.namespace().unwrap_or_default()), &self.policies.state())
+    }
+
+    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
+        let key = ObjectRef::<PartialObjectMeta<Namespace>>::new(namespace);
+        self.namespaces.get(&key).map(|n| n.labels().clone()).unwrap_or_default()
+    }
+
+    /// Versions of those of its inputs that are watched.
+    pub(super) fn watched_inputs(&self, object: &RefreshableCredential) -> InputVersions {
+        let namespace = object.namespace().unwrap_or_default();
+        names_of_inputs(&object.spec)
+            .into_iter()
+            .filter_map(|name| {
+                let key = ObjectRef::<SecretMeta>::new(&name).within(&namespace);
+                let version = version_of(&self.inputs.get(&key)?.metadata);
+                Some((name, version))
+            })
+            .collect()
+    }
+}
+
+/// `<uid>/<resourceVersion>`: what tells one state of an input from another.
+pub(super) fn version_of(meta: &ObjectMeta) -> String {
+    format!("{}/{}", meta.uid.as_deref().unwrap_or_default(), meta.resource_version.as_deref().unwrap_or_default())
+}
+
+/// Name of the resource that a published Secret's metadata names as its owner.
+pub(super) fn owner_name(meta: &ObjectMeta) -> Option<&str> {
+    meta.annotations.as_ref()?.get(names::OWNER_NAME_ANNOTATION).map(String::as_str)
+}
+
+/// UID of the resource that a published Secret's metadata names as its owner.
+pub(super) fn owner_uid(meta: &ObjectMeta) -> Option<&str> {
+    meta.annotations.as_ref()?.get(names::OWNER_UID_ANNOTATION).map(String::as_str)
+}

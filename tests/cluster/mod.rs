@@ -1,0 +1,3 @@
+//! The cluster tier: a real API server, the real controller, an AWS emulator behind a recording proxy.
+
+mod smoke;

@@ -1,0 +1,81 @@
+//! Every secret that the bench handed out, and the search for them in what programs say.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use aho_corasick::AhoCorasick;
+use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
+
+/// Shorter strings occur by chance.
+const SHORTEST: usize = 12;
+
+static SECRETS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Remembers a secret that was handed out.
+pub fn register(secret: &str) {
+    if secret.len() >= SHORTEST {
+        SECRETS.lock().unwrap_or_else(|broken| broken.into_inner()).insert(secret.into());
+    }
+}
+
+/// How many secrets are remembered: a search for none of them proves nothing.
+pub fn count() -> usize {
+    SECRETS.lock().unwrap_or_else(|broken| broken.into_inner()).len()
+}
+
+/// # Panics
+///
+/// Where a secret stands in the text: as it is, in base64, or percent-encoded.
+pub fn assert_clean(text: &str, name: &str) {
+    let found = leaks(text);
+    assert!(found.is_empty(), "{} secrets in {name}:\n{}", found.len(), found.join("\n"));
+}
+
+/// Says where secrets stand in a text, without repeating them.
+pub fn leaks(text: &str) -> Vec<String> {
+    let secrets: Vec<String> = SECRETS.lock().unwrap_or_else(|broken| broken.into_inner()).iter().cloned().collect();
+    let patterns: Vec<(usize, String)> = secrets
+        .iter()
+        .enumerate()
+        .flat_map(|(index, secret)| disguises(secret).into_iter().map(move |disguise| (index, disguise)))
+        .collect();
+    let search = AhoCorasick::new(patterns.iter().map(|(_, disguise)| disguise)).expect("a search for the secrets");
+    let mut found: Vec<String> = search
+        .find_iter(text)
+        .map(|hit| {
+            let secret = &secrets[patterns[hit.pattern().as_usize()].0];
+            let line = text[..hit.start()].matches('\n').count() + 1;
+            let start: String = secret.chars().take(4).collect();
+            format!("line {line}: the secret of {} characters that starts with {start}", secret.len())
+        })
+        .collect();
+    found.dedup();
+    found
+}
+
+/// How a secret may look in output.
+fn disguises(secret: &str) -> BTreeSet<String> {
+    let mut all = BTreeSet::from([secret.to_owned()]);
+    // A secret inside a longer encoded text starts at any of three places in a group of
+    // three bytes. What neighbours change is left out: its first and last characters.
+    for shift in 0..3 {
+        let shifted = [&vec![0; shift], secret.as_bytes()].concat();
+        let encoded = BASE64_STANDARD_NO_PAD.encode(&shifted);
+        let first = (shift * 8).div_ceil(6);
+        let last = shifted.len() * 8 / 6;
+        all.insert(encoded[first..last].to_owned());
+    }
+    all.insert(percent_encoded(secret));
+    all
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
+}

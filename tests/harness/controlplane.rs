@@ -1,0 +1,211 @@
+//! A real control plane as processes: etcd, the API server, the controller manager.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
+
+use super::certificates::{Authority, Identity};
+use super::eventually::eventually;
+use super::process::Process;
+use super::{background, certificates, cluster, http, ports, programs, scratch};
+
+/// Long enough for a slow machine under load; usually it takes three seconds.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The issuer of ServiceAccount tokens. Nobody serves it: who verifies tokens against the
+/// API server's own discovery page uses [`ControlPlane::url`].
+pub const TOKEN_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// The controllers that the tests lean on.
+const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
+    deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller";
+
+/// A running control plane. It ends when dropped.
+pub struct ControlPlane {
+    /// The certificate authority of its servers and of its clients.
+    pub authority: Authority,
+    url: String,
+    folder: PathBuf,
+    admin: PathBuf,
+    // The order is that of dropping: nobody is left to complain about a missing server.
+    controller_manager: Option<Process>,
+    api_server: Process,
+    etcd: Process,
+}
+
+impl ControlPlane {
+    /// Starts etcd and the API server, and waits until it is ready.
+    ///
+    /// The controller manager comes with [`run_controllers`](Self::run_controllers): its
+    /// garbage collector looks for new kinds every 30 seconds only, so that custom
+    /// resources are best there first.
+    pub async fn start() -> Self {
+        let (bin, folder, authority, signing_key) = background::blocking(|| {
+            let folder = scratch::subfolder("controlplane");
+            let authority = Authority::new(&folder);
+            (programs::controlplane(), folder.clone(), authority, certificates::signing_key(&folder))
+        })
+        .await;
+
+        let (etcd, etcd_url) = start_etcd(&bin, &folder).await;
+        let port = ports::free();
+        let url = format!("https://127.0.0.1:{port}");
+        let api_server = start_api_server(&bin, &folder, &authority, &signing_key, &etcd_url, port);
+        let admin = authority.client("admin", "admin", &["system:masters"]);
+        let admin = kubeconfig(&folder.join("admin.kubeconfig"), &url, &authority, &Login::Certificate(&admin));
+        wait_ready(&api_server, &admin).await;
+        Self { authority, url, folder, admin, controller_manager: None, api_server, etcd }
+    }
+
+    /// Starts the controller manager, and waits until its controllers work.
+    pub async fn run_controllers(&mut self) {
+        let user = "system:kube-controller-manager";
+        let identity = self.authority.client("kube-controller-manager", user, &[]);
+        let login = Login::Certificate(&identity);
+        let file = self.folder.join("kube-controller-manager.kubeconfig");
+        let kubeconfig = kubeconfig(&file, &self.url, &self.authority, &login);
+        let bin = background::blocking(programs::controlplane).await;
+        let process = Process::builder("kube-controller-manager", bin.join("kube-controller-manager"), &self.folder)
+            .args(["--kubeconfig".as_ref(), kubeconfig.as_os_str()])
+            .arg(format!("--controllers={CONTROLLERS}"))
+            // No server of its own: nobody asks it anything here.
+            .args(["--leader-elect=false", "--secure-port=0"])
+            .start();
+
+        // A namespace's default ServiceAccount is made by one of its controllers.
+        let accounts: Api<ServiceAccount> = Api::namespaced(cluster::client(&self.admin).await, "default");
+        eventually(PATIENCE, "the controller manager works", async || {
+            process.assert_running();
+            accounts.get("default").await
+        })
+        .await;
+        self.controller_manager = Some(process);
+    }
+
+    /// Where the API server listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The kubeconfig of a cluster administrator.
+    pub fn admin_kubeconfig(&self) -> &Path {
+        &self.admin
+    }
+
+    /// The API server's audit log ([`super::audit`] reads it).
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit.log")
+    }
+
+    /// Writes a kubeconfig of this control plane with a bearer token.
+    pub fn token_kubeconfig(&self, file: &str, token: &str) -> PathBuf {
+        kubeconfig(&self.folder.join(file), &self.url, &self.authority, &Login::Token(token))
+    }
+
+    /// The API server's process: to freeze it, for one.
+    pub fn api_server(&self) -> &Process {
+        &self.api_server
+    }
+
+    /// etcd's process.
+    pub fn etcd(&self) -> &Process {
+        &self.etcd
+    }
+}
+
+async fn start_etcd(bin: &Path, folder: &Path) -> (Process, String) {
+    let client = format!("http://127.0.0.1:{}", ports::free());
+    let peer = format!("http://127.0.0.1:{}", ports::free());
+    let etcd = Process::builder("etcd", bin.join("etcd"), folder)
+        .args(["--data-dir".as_ref(), folder.join("etcd").as_os_str()])
+        .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
+        .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
+        .arg(format!("--initial-cluster=default={peer}"))
+        // What is lost at a power cut was a test's.
+        .args(["--unsafe-no-fsync", "--log-level=warn"])
+        .start();
+    eventually(PATIENCE, "etcd is healthy", async || {
+        etcd.assert_running();
+        match http::get(&format!("{client}/health")).await {
+            Ok((200, _)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    (etcd, client)
+}
+
+fn start_api_server(
+    bin: &Path,
+    folder: &Path,
+    authority: &Authority,
+    signing_key: &Path,
+    etcd: &str,
+    port: u16,
+) -> Process {
+    let serving = authority.server("kube-apiserver", &["kubernetes.default.svc", "10.0.0.1"]);
+    let policy = scratch::write(folder.join("audit-policy.yaml"), include_str!("audit-policy.yaml"));
+    let path = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
+    Process::builder("kube-apiserver", bin.join("kube-apiserver"), folder)
+        .arg(format!("--etcd-servers={etcd}"))
+        .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
+        .arg(format!("--secure-port={port}"))
+        .arg(path("cert-dir", folder))
+        .arg(path("tls-cert-file", &serving.certificate_file))
+        .arg(path("tls-private-key-file", &serving.key_file))
+        .arg(path("client-ca-file", &authority.certificate_file()))
+        .args(["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24"])
+        .arg(format!("--service-account-issuer={TOKEN_ISSUER}"))
+        .arg(path("service-account-signing-key-file", signing_key))
+        .arg(path("service-account-key-file", signing_key))
+        // It would refuse Pods in a namespace whose ServiceAccount is not there yet.
+        .args(["--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none"])
+        .arg(path("audit-policy-file", &policy))
+        .arg(path("audit-log-path", &folder.join("audit.log")))
+        // One file for the whole run, never rotated away.
+        .arg("--audit-log-maxsize=100000")
+        .start()
+}
+
+async fn wait_ready(api_server: &Process, admin: &Path) {
+    let client = cluster::client(admin).await;
+    let began = Instant::now();
+    eventually(PATIENCE, "the API server is ready", async || {
+        api_server.assert_running();
+        let request = ::http::Request::get("/readyz").body(Vec::new()).expect("a request");
+        client.request_text(request).await.map_err(|error| format!("{error}, after {:?}", began.elapsed()))
+    })
+    .await;
+}
+
+enum Login<'a> {
+    Certificate(&'a Identity),
+    Token(&'a str),
+}
+
+/// Writes a kubeconfig with everything inside, so that it can be handed to any program.
+fn kubeconfig(file: &Path, url: &str, authority: &Authority, login: &Login<'_>) -> PathBuf {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    let user = match login {
+        Login::Token(token) => serde_json::json!({ "token": token }),
+        Login::Certificate(identity) => serde_json::json!({
+            "client-certificate-data": BASE64_STANDARD.encode(&identity.certificate),
+            "client-key-data": BASE64_STANDARD.encode(&identity.key),
+        }),
+    };
+    let config = serde_json::json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "bench",
+        "contexts": [{ "name": "bench", "context": { "cluster": "bench", "user": "bench" } }],
+        "clusters": [{ "name": "bench", "cluster": {
+            "server": url,
+            "certificate-authority-data": BASE64_STANDARD.encode(authority.certificate()),
+        }}],
+        "users": [{ "name": "bench", "user": user }],
+    });
+    // JSON is YAML.
+    scratch::write(file.into(), serde_json::to_string_pretty(&config).expect("JSON"))
+}

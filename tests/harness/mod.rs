@@ -1,0 +1,50 @@
+//! The bench: everything that the tests start, drive and look into.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`controlplane`] | etcd, the API server and the controller manager, as processes |
+//! | [`cluster`] | what a test does with a control plane: clients, namespaces, kubeconfigs |
+//! | [`audit`] | what the API server was asked, and by whom |
+//! | [`issuer`] | AWS, played by ministack: accounts, roles, users |
+//! | [`proxy`] | the recording, fault-injecting proxy in front of an issuer |
+//! | [`faults`] | what that proxy can be made to do ([`answers`] does some of it) |
+//! | [`controller`] | the controller's own program |
+//! | [`canary`] | every secret handed out, to search all output for |
+//! | [`eventually`] | waiting for a condition with a deadline |
+//!
+//! Below them: [`process`] (children that never outlive the run), [`scratch`] (its
+//! files), [`ports`], [`programs`] (what is built on demand), [`certificates`],
+//! [`http`] and [`background`] (tasks that outlive one test).
+//!
+//! Nothing here depends on being compiled for a test: the demo uses it too. What
+//! goes wrong in the bench itself panics with what is needed to see why.
+
+// Each program that includes the bench uses its own part of it.
+#![allow(dead_code, unreachable_pub)]
+
+pub mod answers;
+pub mod audit;
+pub mod background;
+pub mod canary;
+pub mod certificates;
+pub mod cluster;
+pub mod controller;
+pub mod controlplane;
+pub mod eventually;
+pub mod faults;
+pub mod http;
+pub mod issuer;
+pub mod ports;
+pub mod process;
+pub mod programs;
+pub mod proxy;
+pub mod scratch;
+
+#[allow(unused_imports, reason = "the same")]
+pub use self::{
+    cluster::Cluster,
+    controller::Controller,
+    eventually::{eventually, stays},
+    issuer::Issuer,
+    proxy::Proxy,
+};

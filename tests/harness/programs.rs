@@ -1,0 +1,41 @@
+//! What the bench runs and does not write itself: built or installed once, on demand.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The folder of a control plane's programs (`tests/controlplane/build`).
+pub fn controlplane() -> PathBuf {
+    // Asked for at each run of kubectl.
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| prepared("tests/controlplane/build", &[])).clone()
+}
+
+/// One more program of Kubernetes, such as `kubelet`.
+pub fn kubernetes(program: &str) -> PathBuf {
+    prepared("tests/controlplane/build", &[program]).join(program)
+}
+
+/// One helper program (`tests/tools/build`): `toxiproxy-server`, `helm` or `helm4`.
+pub fn tool(program: &str) -> PathBuf {
+    prepared("tests/tools/build", &[program]).join(program)
+}
+
+/// A program of the Python environment (`tests/python/setup`): `ministack`, `aws`, `python`.
+pub fn python(program: &str) -> PathBuf {
+    prepared("tests/python/setup", &[]).join("bin").join(program)
+}
+
+/// Runs a script that prepares programs, and reads from it where they are. What it says
+/// on the way goes to the terminal: the first time takes minutes.
+fn prepared(script: &str, arguments: &[&str]) -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+    let output = Command::new(&path)
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap_or_else(|error| panic!("{script}: {error}"));
+    assert!(output.status.success(), "{script} {arguments:?} failed: {}", output.status);
+    let folder = String::from_utf8(output.stdout).expect("a path in UTF-8");
+    PathBuf::from(folder.trim_end())
+}

@@ -1,0 +1,4 @@
+//! The one integration-test binary: each tier is a module over the same harness.
+
+mod cluster;
+mod harness;
