@@ -4,6 +4,7 @@
 mod call;
 mod context;
 mod events;
+mod feeds;
 mod health;
 mod inputs;
 mod issue;
@@ -24,6 +25,7 @@ mod watches;
 pub use call::{CallError, Calls};
 pub use context::{Context, Settings, Turns};
 pub use events::{Announcement, Announcer};
+pub use feeds::{Feed, Feeds, Touched, Writers, view};
 pub use lease::{Fence, NotLeading};
 pub use logging::start as start_logging;
 pub use memory::Memory;

@@ -20,10 +20,13 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_LOG_LEVEL", default_value = "info")]
     pub log_level: tracing::Level,
 
-    /// Namespaces to serve, instead of all. Then no rights on cluster level are needed for them,
-    /// and no policies are read: what needs a CredentialPolicy is denied.
+    /// Namespaces to serve, instead of all. With --no-policies no rights on cluster level are needed then.
     #[arg(long, env = "REFRESHABLE_WATCH_NAMESPACES", value_delimiter = ',')]
     pub watch_namespace: Vec<String>,
+
+    /// Read no CredentialPolicies and no namespaces: what needs a policy is denied.
+    #[arg(long, env = "REFRESHABLE_NO_POLICIES")]
+    pub no_policies: bool,
 
     /// Namespace of the Lease that decides which replica leads.
     #[arg(long, env = "REFRESHABLE_LEASE_NAMESPACE")]

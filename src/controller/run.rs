@@ -3,7 +3,8 @@
 use super::health::Health;
 use super::lease::Candidate;
 use super::{
-    Announcer, Calls, Context, Fence, Memory, Metrics, Next, Options, Turns, View, events, reconcile, serve, watches,
+    Announcer, Calls, Context, Fence, Memory, Metrics, Next, Options, Turns, View, Writers, events, feeds, reconcile,
+    serve, watches,
 };
 use crate::api::RefreshableCredential;
 use crate::aws::{Caller, Sts, TotpSteps};
@@ -75,7 +76,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     metrics.leads(true);
     let (announcer, announcements) = Announcer::new();
     tokio::spawn(events::publish(client.clone(), identity, announcements));
-    let (view, writers) = watches::view();
+    let (view, writers) = feeds::view();
     let context = Arc::new(context(&options, client, fence, view, metrics.clone(), announcer).await);
     metrics.observe(context.view.clone(), context.clock.clone());
     let result = lead(&options, writers, &context, candidate.as_mut(), &health, &stop).await;
@@ -91,16 +92,16 @@ pub async fn run(options: Options) -> Result<(), Error> {
 /// Works until asked to stop, or until the lease is lost.
 async fn lead(
     options: &Options,
-    writers: watches::Writers,
+    writers: Writers,
     context: &Arc<Context>,
     candidate: Option<&mut Candidate>,
     health: &Health,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let ended = CancellationToken::new();
-    let whole_cluster = options.watch_namespace.is_empty();
-    let (touched, watches) = watches::start(&options.watch_namespace, writers, context);
-    let work = work(options.concurrency, whole_cluster, touched, context.clone(), health.clone(), ended.clone());
+    let scope = watches::Scope { namespaces: options.watch_namespace.clone(), policies: !options.no_policies };
+    let (touched, watches) = watches::start(&scope, writers, context);
+    let work = work(options.concurrency, scope.policies, touched, context.clone(), health.clone(), ended.clone());
     let mut work = tokio::spawn(work);
     let held: BoxFuture<'_, ()> = match candidate {
         Some(candidate) => Box::pin(candidate.hold(|| health.heard())),
@@ -137,14 +138,14 @@ fn lost(health: &Health, work: &JoinHandle<()>) -> Error {
 /// Hands resources to the reconciler until `ended`.
 async fn work(
     concurrency: u16,
-    whole_cluster: bool,
+    policies: bool,
     touched: watches::Touched,
     context: Arc<Context>,
     health: Health,
     ended: CancellationToken,
 ) {
     tokio::select! {
-        () = watches::synced(&context.view, whole_cluster) => {}
+        () = watches::synced(&context.view, policies) => {}
         () = ended.cancelled() => return,
     }
     health.synced();

@@ -1,16 +1,13 @@
-//! The watches that fill the view, and what their events set off.
+//! The watches whose events feed the view.
 
-use super::triggers::Triggers;
-use super::{Context, SecretMeta, View};
-use crate::api::{CredentialPolicy, RefreshableCredential, names};
+use super::feeds::{Feed, Feeds, Writers};
+use super::{Context, View};
+use crate::api::{RefreshableCredential, names};
+use futures::StreamExt as _;
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use futures::stream::{BoxStream, select_all};
-use futures::{Stream, StreamExt as _};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Config, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource, ResourceExt as _};
@@ -22,85 +19,50 @@ use tokio::task::JoinSet;
 /// Server-side end of one watch in seconds, so that a connection that died in silence is noticed.
 const WATCH_SECONDS: u32 = 240;
 
-/// The end of the view that watches write to.
-pub(super) struct Writers {
-    credentials: Writer<RefreshableCredential>,
-    secrets: Writer<SecretMeta>,
-    inputs: Writer<SecretMeta>,
-    policies: Writer<CredentialPolicy>,
-    namespaces: Writer<PartialObjectMeta<Namespace>>,
-}
-
-/// A view, and the end that writes to it.
-pub(super) fn view() -> (View, Writers) {
-    let (credentials, credentials_writer) = reflector::store();
-    let (secrets, secrets_writer) = reflector::store();
-    let (inputs, inputs_writer) = reflector::store();
-    let (policies, policies_writer) = reflector::store();
-    let (namespaces, namespaces_writer) = reflector::store();
-    let view = View { credentials, secrets, inputs, policies, namespaces };
-    let writers = Writers {
-        credentials: credentials_writer,
-        secrets: secrets_writer,
-        inputs: inputs_writer,
-        policies: policies_writer,
-        namespaces: namespaces_writer,
-    };
-    (view, writers)
-}
-
-/// Resources that something happened to.
+/// Resources that something happened to, as they come.
 pub(super) type Touched = UnboundedReceiver<ObjectRef<RefreshableCredential>>;
 
-/// Starts the watches of all `namespaces`, or of the whole cluster where none is named. They run until
-/// the returned set is dropped.
-pub(super) fn start(namespaces: &[String], writers: Writers, context: &Arc<Context>) -> (Touched, JoinSet<()>) {
+/// Which part of the cluster is watched.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    /// The namespaces; none means all.
+    pub(super) namespaces: Vec<String>,
+    /// Whether policies and namespaces' labels are read.
+    pub(super) policies: bool,
+}
+
+/// Starts the watches. They run until the returned set is dropped.
+pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> (Touched, JoinSet<()>) {
     let client = context.calls.client();
     let (sender, touched) = mpsc::unbounded();
-    let triggers = Triggers::new(context.view.credentials.clone());
-    let mut watches = JoinSet::new();
-
-    let changes = watch_all::<RefreshableCredential>(places(&client, namespaces), "").reflect(writers.credentials);
-    watches.spawn(pump("refreshablecredentials", changes.touched_objects(), sender.clone(), |c| {
-        vec![ObjectRef::from_obj(&c)]
-    }));
-
+    let feeds = Feeds::new(writers, context);
     let own = format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGED_BY);
-    let remembering = context.clone();
-    let secrets = watch_all::<SecretMeta>(places(&client, namespaces), &own)
-        .reflect(writers.secrets)
-        .inspect(move |event| event.iter().for_each(|e| remembering.memory.learn(e)))
-        .touched_objects();
-    let find = triggers.clone();
-    watches.spawn(pump("secrets", secrets, sender.clone(), move |s| find.of_own_secret(&s)));
-
     let input = format!("{}={}", names::WATCH_LABEL, names::WATCH);
-    let inputs = watch_all::<SecretMeta>(places(&client, namespaces), &input).reflect(writers.inputs).touched_objects();
-    let find = triggers.clone();
-    watches.spawn(pump("input secrets", inputs, sender.clone(), move |s| find.of_input(&s)));
-
-    if namespaces.is_empty() {
-        let policies = watch_all::<CredentialPolicy>(vec![Api::all(client.clone())], "")
-            .reflect(writers.policies)
-            .touched_objects();
-        let find = triggers.clone();
-        watches.spawn(pump("credentialpolicies", policies, sender.clone(), move |_| find.of_policies()));
-        let labels = watch_all::<PartialObjectMeta<Namespace>>(vec![Api::all(client)], "").reflect(writers.namespaces);
-        let find = triggers;
-        watches.spawn(pump("namespaces", labels.touched_objects(), sender, move |n| find.of_namespace(&n.name_any())));
+    let mut watches = JoinSet::new();
+    let credentials = watch_all(places(&client, scope), "");
+    watches.spawn(pump("refreshablecredentials", credentials, feeds.credentials, sender.clone()));
+    let secrets = watch_all(places(&client, scope), &own);
+    watches.spawn(pump("secrets", secrets, feeds.secrets, sender.clone()));
+    let inputs = watch_all(places(&client, scope), &input);
+    watches.spawn(pump("input secrets", inputs, feeds.inputs, sender.clone()));
+    if scope.policies {
+        let policies = watch_all(vec![Api::all(client.clone())], "");
+        watches.spawn(pump("credentialpolicies", policies, feeds.policies, sender.clone()));
+        let namespaces = watch_all(vec![Api::all(client)], "");
+        watches.spawn(pump("namespaces", namespaces, feeds.namespaces, sender));
     }
     (touched, watches)
 }
 
 /// Waits until every watch has had its first list.
-pub(super) async fn synced(view: &View, whole_cluster: bool) {
+pub(super) async fn synced(view: &View, policies: bool) {
     let own = futures::join!(
         view.credentials.wait_until_ready(),
         view.secrets.wait_until_ready(),
         view.inputs.wait_until_ready()
     );
     let ready = own.0.and(own.1).and(own.2);
-    if whole_cluster {
+    if policies {
         let theirs = futures::join!(view.policies.wait_until_ready(), view.namespaces.wait_until_ready());
         if ready.and(theirs.0).and(theirs.1).is_ok() {
             return;
@@ -112,12 +74,12 @@ pub(super) async fn synced(view: &View, whole_cluster: bool) {
     std::future::pending().await
 }
 
-/// Where a namespaced kind is watched: in each of `namespaces`, or everywhere where none is named.
-fn places<K>(client: &Client, namespaces: &[String]) -> Vec<Api<K>>
+/// Where a namespaced kind is watched.
+fn places<K>(client: &Client, scope: &Scope) -> Vec<Api<K>>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
-    match namespaces {
+    match scope.namespaces.as_slice() {
         [] => vec![Api::all(client.clone())],
         some => some.iter().map(|n| Api::namespaced(client.clone(), n)).collect(),
     }
@@ -165,18 +127,19 @@ fn merged<K: Send + 'static>(
         .boxed()
 }
 
-/// Passes on which resources the changes of a watch touch. Its errors are logged and go no further: in
-/// the controller's queue an error of one watch would hold up the others.
-async fn pump<K: Send + 'static>(
+/// Feeds a watch's events, and passes on which resources they touch. Its errors are logged and go no
+/// further: in the controller's queue an error of one watch would hold up the others.
+async fn pump<K>(
     what: &'static str,
-    changes: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
+    mut events: BoxStream<'static, Result<Event<K>, watcher::Error>>,
+    mut feed: Feed<K>,
     sender: UnboundedSender<ObjectRef<RefreshableCredential>>,
-    touches: impl Fn(K) -> Vec<ObjectRef<RefreshableCredential>> + Send + 'static,
-) {
-    let mut changes = std::pin::pin!(changes);
-    while let Some(change) = changes.next().await {
-        match change {
-            Ok(change) => touches(change).into_iter().for_each(|t| drop(sender.unbounded_send(t))),
+) where
+    K: Resource<DynamicType = ()> + Clone + Send + 'static,
+{
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => feed.take(&event).into_iter().for_each(|t| drop(sender.unbounded_send(t))),
             Err(error) => tracing::warn!(what, error = describe(&error), "a watch failed and is begun again"),
         }
     }

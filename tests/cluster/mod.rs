@@ -1,3 +1,5 @@
 //! The cluster tier: a real API server, the real controller, an AWS emulator behind a recording proxy.
 
+mod lifecycle;
 mod smoke;
+mod stage;
