@@ -20,14 +20,14 @@ pub struct Writers {
     namespaces: Writer<PartialObjectMeta<Namespace>>,
 }
 
-/// A view, and the end that writes to it.
-pub fn view() -> (View, Writers) {
+/// A view, and the end that writes to it. Without `policies` those and namespaces are never fed.
+pub fn view(policies: bool) -> (View, Writers) {
     let (credentials, credentials_writer) = reflector::store();
     let (secrets, secrets_writer) = reflector::store();
     let (inputs, inputs_writer) = reflector::store();
-    let (policies, policies_writer) = reflector::store();
+    let (policy_store, policies_writer) = reflector::store();
     let (namespaces, namespaces_writer) = reflector::store();
-    let view = View { credentials, secrets, inputs, policies, namespaces };
+    let view = View { credentials, secrets, inputs, policies: policy_store, namespaces, reads_policies: policies };
     let writers = Writers {
         credentials: credentials_writer,
         secrets: secrets_writer,
@@ -57,9 +57,12 @@ impl Feeds {
     pub fn new(writers: Writers, context: &Arc<Context>) -> Self {
         let triggers = Triggers::new(context.view.credentials.clone());
         let (own, input, policy, namespace) = (triggers.clone(), triggers.clone(), triggers.clone(), triggers);
-        let remembering = context.clone();
+        let (remembering, forgetting) = (context.clone(), context.clone());
         Self {
-            credentials: Feed::new(writers.credentials, |event: &Event<RefreshableCredential>| {
+            credentials: Feed::new(writers.credentials, move |event| {
+                if let Event::Delete(gone) = event {
+                    forgetting.memory.forget(gone.metadata.uid.as_deref().unwrap_or_default());
+                }
                 object_of(event).map(ObjectRef::from_obj).into_iter().collect()
             }),
             secrets: Feed::new(writers.secrets, move |event| {

@@ -51,7 +51,9 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
     let Some((object, written)) = freshest(object, uid, context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
-    let sight = Sight::of(&object, uid, written, context).await?;
+    let Some(sight) = Sight::of(&object, uid, written, context).await? else {
+        return Ok(Next::At(context.now() + LAGGING));
+    };
     let now = context.now();
     let action = plan::plan(&sight.observed(&object), now);
     let record = sight.secret.own();
@@ -143,12 +145,14 @@ pub(super) struct Sight {
 }
 
 impl Sight {
+    /// What is to be seen of `object`'s surroundings; `None` while its namespace is not in view.
     async fn of(
         object: &RefreshableCredential,
         uid: &str,
         written: Option<Entry>,
         context: &Context,
-    ) -> Result<Self, CallError> {
+    ) -> Result<Option<Self>, CallError> {
+        let Some(permission) = context.view.permission(object) else { return Ok(None) };
         let secret = context.view.secret(object, written.as_ref());
         let watched = context.view.watched_inputs(object);
         let unwatched: BTreeSet<String> =
@@ -157,7 +161,7 @@ impl Sight {
         if secret.own().is_some() && !unwatched.is_empty() {
             known.extend(polled(object, uid, &unwatched, written, context).await?);
         }
-        Ok(Self { permission: context.view.permission(object), polls: !unwatched.is_empty(), secret, watched, known })
+        Ok(Some(Self { permission, polls: !unwatched.is_empty(), secret, watched, known }))
     }
 
     pub(super) fn observed<'a>(&'a self, object: &'a RefreshableCredential) -> Observed<'a> {

@@ -21,11 +21,15 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// A watch's connection that is silent for longer is dead: the API server sends a bookmark every minute.
 const SILENCE: Duration = Duration::from_secs(150);
 /// Pause between two questions whether the API server is there.
 const PULSE: Duration = Duration::from_secs(5);
+
+/// Pause between two rounds of forgetting.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// Why the controller ended.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +80,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     metrics.leads(true);
     let (announcer, announcements) = Announcer::new();
     tokio::spawn(events::publish(client.clone(), identity, announcements));
-    let (view, writers) = feeds::view();
+    let (view, writers) = feeds::view(!options.no_policies);
     let context = Arc::new(context(&options, client, fence, view, metrics.clone(), announcer).await);
     metrics.observe(context.view.clone(), context.clock.clone());
     let result = lead(&options, writers, &context, candidate.as_mut(), &health, &stop).await;
@@ -99,9 +103,9 @@ async fn lead(
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let ended = CancellationToken::new();
-    let scope = watches::Scope { namespaces: options.watch_namespace.clone(), policies: !options.no_policies };
+    let scope = watches::Scope { namespaces: options.watch_namespace.clone(), policies: context.view.reads_policies };
     let (touched, watches) = watches::start(&scope, writers, context);
-    let work = work(options.concurrency, scope.policies, touched, context.clone(), health.clone(), ended.clone());
+    let work = work(options.concurrency, touched, context.clone(), health.clone(), ended.clone());
     let mut work = tokio::spawn(work);
     let held: BoxFuture<'_, ()> = match candidate {
         Some(candidate) => Box::pin(candidate.hold(|| health.heard())),
@@ -138,18 +142,18 @@ fn lost(health: &Health, work: &JoinHandle<()>) -> Error {
 /// Hands resources to the reconciler until `ended`.
 async fn work(
     concurrency: u16,
-    policies: bool,
     touched: watches::Touched,
     context: Arc<Context>,
     health: Health,
     ended: CancellationToken,
 ) {
     tokio::select! {
-        () = watches::synced(&context.view, policies) => {}
+        () = watches::synced(&context.view) => {}
         () = ended.cancelled() => return,
     }
     health.synced();
     tracing::info!(resources = context.view.credentials.len(), "watches are synced");
+    let tidy = AbortOnDropHandle::new(tokio::spawn(tidy(context.clone())));
     let stop = ended.clone();
     Controller::for_stream(futures::stream::pending(), context.view.credentials.clone())
         .with_config(controller::Config::default().concurrency(concurrency))
@@ -163,6 +167,15 @@ async fn work(
             }
         })
         .await;
+    drop(tidy);
+}
+
+/// Forgets turns at issuers that are long past.
+async fn tidy(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        context.turns.tidy(context.now());
+    }
 }
 
 /// Reconciles one resource, timed.

@@ -29,6 +29,8 @@ pub struct View {
     pub policies: Store<CredentialPolicy>,
     /// Namespaces, for their labels.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// Whether policies and namespaces are watched at all. Where not, what needs a policy is denied.
+    pub reads_policies: bool,
 }
 
 impl View {
@@ -55,14 +57,15 @@ impl View {
         self.secrets.get(&key).map(|s| s.metadata.clone())
     }
 
-    /// Whether policies allow what `object` asks for.
-    pub(super) fn permission(&self, object: &RefreshableCredential) -> Permission {
-        policy::judge(object, &self.namespace_labels(&object.namespace().unwrap_or_default()), &self.policies.state())
-    }
-
-    fn namespace_labels(&self, namespace: &str) -> BTreeMap<String, String> {
-        let key = ObjectRef::<PartialObjectMeta<Namespace>>::new(namespace);
-        self.namespaces.get(&key).map(|n| n.labels().clone()).unwrap_or_default()
+    /// Whether policies allow what `object` asks for; `None` while its namespace is not in view, because
+    /// what is not known must not take a Secret away.
+    pub(super) fn permission(&self, object: &RefreshableCredential) -> Option<Permission> {
+        if !self.reads_policies || !policy::needs_permission(object) {
+            return Some(policy::judge(object, &BTreeMap::new(), &self.policies.state()));
+        }
+        let key = ObjectRef::<PartialObjectMeta<Namespace>>::new(&object.namespace().unwrap_or_default());
+        let namespace = self.namespaces.get(&key)?;
+        Some(policy::judge(object, namespace.labels(), &self.policies.state()))
     }
 
     /// Versions of those of its inputs that are watched.

@@ -55,14 +55,14 @@ pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> 
 }
 
 /// Waits until every watch has had its first list.
-pub(super) async fn synced(view: &View, policies: bool) {
+pub(super) async fn synced(view: &View) {
     let own = futures::join!(
         view.credentials.wait_until_ready(),
         view.secrets.wait_until_ready(),
         view.inputs.wait_until_ready()
     );
     let ready = own.0.and(own.1).and(own.2);
-    if policies {
+    if view.reads_policies {
         let theirs = futures::join!(view.policies.wait_until_ready(), view.namespaces.wait_until_ready());
         if ready.and(theirs.0).and(theirs.1).is_ok() {
             return;

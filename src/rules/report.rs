@@ -8,8 +8,12 @@ use super::retry::Class;
 use super::timing::{down_to_second, up_to_second};
 use crate::api::conditions::{READY, RECONCILING, Reason, STALLED};
 use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// Sessions up to this long leave no time between boto3's refresh window of 15 minutes and the kubelet's
+/// delay of up to two.
+const SHORT: SignedDuration = SignedDuration::from_mins(20);
 
 /// What the controller found or did.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,7 +140,13 @@ fn judge(
 fn issued_message(content: Option<&Content>) -> String {
     let Some(content) = content else { return String::new() };
     let whose = content.principal.arn.as_deref().unwrap_or("an unnamed principal");
-    format!("credentials of {whose} are published, valid until {}", down_to_second(content.expiration))
+    let short = content.expiration.duration_since(content.issued_at) <= SHORT;
+    let warning = if short {
+        ". Sessions this short are renewed by boto3 at every request and may reach Pods too late: ask for more than 20 minutes"
+    } else {
+        ""
+    };
+    format!("credentials of {whose} are published, valid until {}{warning}", down_to_second(content.expiration))
 }
 
 /// What becomes of the published credentials while attempts fail.

@@ -1,0 +1,55 @@
+//! The CRDs, as they are applied.
+
+use kube::CustomResourceExt as _;
+use refreshable::api::{CredentialPolicy, RefreshableCredential};
+use serde_json::{Map, Value, json};
+
+const HEADER: &str = "# Generated from the Rust types in src/api by `make generate`. Do not edit.\n";
+
+/// Each CRD, with the name of its file.
+pub(crate) fn all() -> Vec<(&'static str, Value)> {
+    let mut credential = value(&RefreshableCredential::crd());
+    // A resource that no controller has seen yet is not current (kstatus would call it so without
+    // an observed generation).
+    schema(&mut credential)["properties"]["status"]["default"] = json!({ "observedGeneration": -1 });
+    vec![("refreshablecredentials", credential), ("credentialpolicies", value(&CredentialPolicy::crd()))]
+}
+
+/// A CRD as YAML.
+pub(crate) fn yaml(crd: &Value) -> String {
+    let body = serde_saphyr::to_string(crd).unwrap_or_else(|e| panic!("a CRD is always YAML: {e}"));
+    format!("{HEADER}{body}")
+}
+
+/// The schema of the one version.
+fn schema(crd: &mut Value) -> &mut Value {
+    &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+}
+
+fn value(crd: &impl serde::Serialize) -> Value {
+    let mut crd = serde_json::to_value(crd).unwrap_or_else(|e| panic!("a CRD is always JSON: {e}"));
+    for part in ["spec", "status"] {
+        let properties = &mut schema(&mut crd)["properties"];
+        if let Some(part) = properties.get_mut(part) {
+            tidy(part);
+        }
+    }
+    crd
+}
+
+/// Takes `nullable` out: an optional member is left out, never null.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.remove("nullable");
+            members.values_mut().for_each(tidy);
+        }
+        Value::Array(list) => list.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+/// The members of a schema object that are themselves schemas, in order.
+pub(crate) fn properties(schema: &Value) -> Map<String, Value> {
+    schema["properties"].as_object().cloned().unwrap_or_default()
+}
