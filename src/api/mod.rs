@@ -19,7 +19,9 @@ pub use policy::{Allow, CredentialPolicy, CredentialPolicySpec, RoleGrant};
 pub use references::{SecretKeyReference, SecretReference, ServiceAccountReference};
 pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
 pub use secret::{DeletionPolicy, Format, SecretKeys, SecretSpec};
-pub use source::{AccessKeySource, AmbientSource, Source, WebIdentitySource};
+pub use source::{
+    AccessKeySource, AmbientSource, FederationTokenSource, SamlSource, SessionTokenSource, Source, WebIdentitySource,
+};
 pub use status::{FailureStatus, PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of};
 pub use sts::StsSpec;
 

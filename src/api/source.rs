@@ -1,6 +1,6 @@
 //! The union of credential sources. A source's behaviour lies in the file of the same name in [`crate::source`].
 
-use super::{PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference};
+use super::{PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.ambient), has(self.accessKey), has(self.webIdentity)].filter(x, x).size() == 1").message("source must have exactly one member, for example {ambient: {}}, {accessKey: {...}} or {webIdentity: {...}}: leave one and take out the others")
+    validation = Rule::new("[has(self.ambient), has(self.accessKey), has(self.webIdentity), has(self.saml), has(self.sessionToken), has(self.federationToken)].filter(x, x).size() == 1").message("source must have exactly one member, for example {ambient: {}}, {accessKey: {...}} or {webIdentity: {...}}: leave one and take out the others")
 )]
 pub struct Source {
     /// The controller's own AWS identity. Needs a CredentialPolicy that allows it, and at least one role.
@@ -24,6 +24,15 @@ pub struct Source {
     /// AssumeRoleWithWebIdentity with a token of a ServiceAccount or from a Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub web_identity: Option<WebIdentitySource>,
+    /// AssumeRoleWithSAML with an assertion from a Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saml: Option<SamlSource>,
+    /// GetSessionToken with a long-lived access key, and MFA where a policy asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<SessionTokenSource>,
+    /// GetFederationToken with a long-lived access key, narrowed by a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub federation_token: Option<FederationTokenSource>,
 }
 
 impl Source {
@@ -99,4 +108,92 @@ pub struct WebIdentitySource {
     /// A Secret that holds an OpenID Connect token that something else keeps fresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyReference>,
+}
+
+/// Parameters of
+/// [AssumeRoleWithSAML](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithSAML.html).
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.principalArn.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:saml-provider/.+$')").message("principalArn must be the ARN of the SAML provider in IAM, like arn:aws:iam::111122223333:saml-provider/example"),
+    validation = Rule::new("!has(self.policy) || self.policy.startsWith('{')").message("policy must be an IAM policy document in JSON, beginning with '{': write the document itself, not an ARN (those go into policyArns)")
+)]
+pub struct SamlSource {
+    /// ARN of the role to assume.
+    #[schemars(length(min = 20, max = 2048))]
+    pub role_arn: String,
+    /// ARN of the SAML provider in IAM.
+    #[schemars(length(min = 20, max = 2048))]
+    pub principal_arn: String,
+    /// The SAML response of the identity provider, as XML or in base64, that something else keeps fresh.
+    pub assertion_secret_ref: SecretKeyReference,
+    /// Lifetime of the session in seconds: 900 to 43200, at most until the assertion's SessionNotOnOrAfter. Left out: 3600.
+    #[schemars(range(min = 900, max = 43200))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i32>,
+    /// Session policy (JSON) that narrows what the session may do.
+    #[schemars(length(min = 1, max = 2048))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Managed policies that narrow what the session may do.
+    #[schemars(length(max = 10))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_arns: Option<Vec<PolicyDescriptor>>,
+}
+
+/// Parameters of
+/// [GetSessionToken](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html).
+/// Of STS's operations the session may call only AssumeRole and GetCallerIdentity.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.serialNumber) == has(self.totpSecretRef)").message("MFA needs both serialNumber (the device) and totpSecretRef (its base32 seed in a Secret): set both or neither")
+)]
+pub struct SessionTokenSource {
+    /// The long-lived key of the IAM user.
+    pub access_key: AccessKeySource,
+    /// Lifetime of the session in seconds: 900 to 129600. Left out: 43200.
+    #[schemars(range(min = 900, max = 129_600))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i32>,
+    /// Serial number or ARN of the user's MFA device.
+    #[schemars(length(min = 9, max = 256), regex(pattern = r"^[\w+=/:,.@-]*$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
+    /// The MFA device's seed in base32 (RFC 6238), from which the controller computes `TokenCode`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub totp_secret_ref: Option<SecretKeyReference>,
+}
+
+/// Parameters of
+/// [GetFederationToken](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html).
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.policy) || self.policy.startsWith('{')").message("policy must be an IAM policy document in JSON, beginning with '{': write the document itself, not an ARN (those go into policyArns)"),
+    validation = Rule::new("has(self.policy) || has(self.policyArns)").message("a federated session may do nothing without a session policy: set policy or policyArns")
+)]
+pub struct FederationTokenSource {
+    /// The long-lived key of the IAM user.
+    pub access_key: AccessKeySource,
+    /// Name of the federated user. Left out: the first 32 characters of `<namespace>.<name>`.
+    #[schemars(length(min = 2, max = 32), regex(pattern = r"^[\w+=,.@-]*$"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Lifetime of the session in seconds: 900 to 129600. Left out: 43200.
+    #[schemars(range(min = 900, max = 129_600))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_seconds: Option<i32>,
+    /// Session policy (JSON): what the session may do is what both it and the user's own policy allow.
+    #[schemars(length(min = 1, max = 2048))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Managed policies, in the same sense.
+    #[schemars(length(max = 10))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_arns: Option<Vec<PolicyDescriptor>>,
+    /// Session tags.
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Vec<Tag>>,
 }

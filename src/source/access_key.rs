@@ -24,24 +24,25 @@ impl Source for AccessKeySource {
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
-        Box::pin(async {
-            let secret = request.inputs.secret(&self.secret_ref.name).await?;
-            let id = secret.text(&self.access_key_id_key)?;
-            let id = id.expose_secret();
-            let valid = id.len() >= 16 && id.len() <= 128 && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-            if !valid {
-                return Err(IssueError::InputInvalid {
-                    name: self.secret_ref.name.clone(),
-                    key: self.access_key_id_key.clone(),
-                    what: "this is no access key id: it has 16 to 128 letters and digits, like AKIAIOSFODNN7EXAMPLE"
-                        .to_owned(),
-                });
-            }
-            Ok(Obtained::Caller(Caller::Key(AccessKey {
-                id: id.to_owned(),
-                secret: secret.text(&self.secret_access_key_key)?,
-                token: None,
-            })))
-        })
+        Box::pin(async { Ok(Obtained::Caller(self.read(request).await?)) })
+    }
+}
+
+impl AccessKeySource {
+    /// Reads the key from its Secret.
+    pub(super) async fn read(&self, request: &Request<'_>) -> Result<Caller, IssueError> {
+        let secret = request.inputs.secret(&self.secret_ref.name).await?;
+        let id = secret.text(&self.access_key_id_key)?;
+        let id = id.expose_secret();
+        let valid = (16..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !valid {
+            return Err(IssueError::InputInvalid {
+                name: self.secret_ref.name.clone(),
+                key: self.access_key_id_key.clone(),
+                what: "this is no access key id: it has 16 to 128 letters and digits, like AKIAIOSFODNN7EXAMPLE"
+                    .to_owned(),
+            });
+        }
+        Ok(Caller::Key(AccessKey { id: id.to_owned(), secret: secret.text(&self.secret_access_key_key)?, token: None }))
     }
 }

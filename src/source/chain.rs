@@ -1,10 +1,10 @@
 //! The whole way to one set of credentials: the source, then each role with the credentials of the
 //! one before, then the check whose they are.
 
-use super::{IssueError, Issued, Obtained, Request, SourceSpec, of, verify};
+use super::{IssueError, Issued, Obtained, Request, SourceSpec, mfa, of, verify};
 use crate::api::{PrincipalSpec, Role};
+use crate::aws::Caller;
 use crate::aws::sts::RoleCall;
-use crate::aws::{Caller, totp};
 use secrecy::SecretString;
 
 /// Obtains credentials for `request`, starting from `source`.
@@ -48,20 +48,7 @@ async fn assume(role: &Role, caller: &Caller, request: &Request<'_>) -> Result<I
         Some(reference) => Some(request.text(reference).await?),
         None => role.external_id.clone().map(SecretString::from),
     };
-    let token_code = match (&role.serial_number, &role.totp_secret_ref) {
-        (Some(serial), Some(reference)) => {
-            let seed = request.text(reference).await?;
-            Some(request.totp.code(serial, &seed, request.now).map_err(|e| match e {
-                totp::TotpError::Seed => IssueError::InputInvalid {
-                    name: reference.name.clone(),
-                    key: reference.key.clone(),
-                    what: "this is no TOTP seed: it must be the base32 text that AWS shows as the secret key when the device is made".to_owned(),
-                },
-                totp::TotpError::Used => IssueError::MfaCodeUsed { serial_number: serial.clone() },
-            })?)
-        }
-        _ => None,
-    };
+    let token_code = mfa::code(role.serial_number.as_deref(), role.totp_secret_ref.as_ref(), request).await?;
     let call = RoleCall {
         role,
         session_name: role.role_session_name.as_deref().unwrap_or(&request.session_name),

@@ -7,8 +7,12 @@ mod access_key;
 mod ambient;
 mod chain;
 mod error;
+mod federation_token;
 mod inputs;
+mod mfa;
+mod saml;
 mod session;
+mod session_token;
 mod verify;
 mod web_identity;
 
@@ -80,10 +84,13 @@ impl Request<'_> {
 
 /// The source that a specification names; `None` for one that this version does not know.
 pub fn of(spec: &SourceSpec) -> Option<&dyn Source> {
-    let known: [Option<&dyn Source>; 3] = [
+    let known: [Option<&dyn Source>; 6] = [
         spec.ambient.as_ref().map(|s| s as _),
         spec.access_key.as_ref().map(|s| s as _),
         spec.web_identity.as_ref().map(|s| s as _),
+        spec.saml.as_ref().map(|s| s as _),
+        spec.session_token.as_ref().map(|s| s as _),
+        spec.federation_token.as_ref().map(|s| s as _),
     ];
     known.into_iter().flatten().next()
 }

@@ -2,7 +2,7 @@
 
 use super::{IssueError, Obtained, Request, Source};
 use crate::api::WebIdentitySource;
-use crate::aws::sts::WebIdentity;
+use crate::aws::sts::WebIdentityCall;
 use futures::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 
@@ -48,7 +48,7 @@ impl Source for WebIdentitySource {
                     });
                 }
             };
-            let call = WebIdentity { source: self, token: &token, session_name: &request.session_name };
+            let call = WebIdentityCall { source: self, token: &token, session_name: &request.session_name };
             let issued = request.sts.assume_role_with_web_identity(call, request.sts_spec, request.now).await?;
             Ok(Obtained::Session(Box::new(issued)))
         })

@@ -1,0 +1,108 @@
+//! What STS's answers have in common: credentials, whose they are, and the issuer's clock.
+
+use super::Ask;
+use crate::api::PrincipalStatus;
+use crate::rules::ownership::account_of;
+use crate::source::{AccessKey, IssueError, Issued, Lifetime, Session};
+use aws_sdk_sts::config::{
+    ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef,
+};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The parts of an answer.
+pub(super) struct Given<'a> {
+    pub(super) credentials: Option<&'a aws_sdk_sts::types::Credentials>,
+    pub(super) arn: Option<&'a str>,
+    pub(super) user_id: Option<&'a str>,
+    pub(super) packed_policy_size: Option<i32>,
+    pub(super) request_id: Option<&'a str>,
+}
+
+/// The session that an answer gives, if it gives one that can be used.
+pub(super) fn issued(ask: &Ask<'_>, given: &Given<'_>, date: &DateSeen) -> Result<Issued, IssueError> {
+    let session = session(ask.operation, given.credentials, given.request_id)?;
+    Ok(Issued {
+        lifetime: Lifetime::judge(ask.operation, session.expiration, date.get(), ask.now)?,
+        session,
+        principal: principal(given.arn, given.user_id),
+        packed_policy_size: given.packed_policy_size,
+    })
+}
+
+fn session(
+    operation: &'static str,
+    given: Option<&aws_sdk_sts::types::Credentials>,
+    request_id: Option<&str>,
+) -> Result<Session, IssueError> {
+    let lacks = |what: &str| IssueError::InvalidAnswer {
+        operation,
+        what: what.to_owned(),
+        request_id: request_id.map(str::to_owned),
+    };
+    let given = given.ok_or_else(|| lacks("there are no credentials in it"))?;
+    for (name, value) in [
+        ("AccessKeyId", given.access_key_id()),
+        ("SecretAccessKey", given.secret_access_key()),
+        ("SessionToken", given.session_token()),
+    ] {
+        if value.is_empty() {
+            return Err(lacks(&format!("{name} is missing or empty")));
+        }
+        if value.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            return Err(lacks(&format!("{name} has white space or control characters in it")));
+        }
+    }
+    Ok(Session {
+        key: AccessKey {
+            id: given.access_key_id().to_owned(),
+            secret: SecretString::from(given.secret_access_key()),
+            token: Some(SecretString::from(given.session_token())),
+        },
+        expiration: expiration(given).ok_or_else(|| lacks("Expiration is missing or cannot be read"))?,
+    })
+}
+
+fn expiration(given: &aws_sdk_sts::types::Credentials) -> Option<Timestamp> {
+    let e = given.expiration();
+    Timestamp::new(e.secs(), i32::try_from(e.subsec_nanos()).ok()?).ok().filter(|t| t.as_second() > 0)
+}
+
+/// Who an ARN and an id name.
+pub(super) fn principal(arn: Option<&str>, user_id: Option<&str>) -> PrincipalStatus {
+    let arn = arn.filter(|a| !a.is_empty());
+    PrincipalStatus {
+        account_id: arn.and_then(account_of),
+        arn: arn.map(str::to_owned),
+        user_id: user_id.filter(|u| !u.is_empty()).map(str::to_owned),
+    }
+}
+
+/// The `Date` of an answer: what the issuer's clock says.
+#[derive(Clone, Debug, Default)]
+pub(super) struct DateSeen(Arc<Mutex<Option<Timestamp>>>);
+
+impl DateSeen {
+    fn get(&self) -> Option<Timestamp> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for DateSeen {
+    fn name(&self) -> &'static str {
+        "DateSeen"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), aws_sdk_sts::error::BoxError> {
+        let date = context.response().headers().get("date").and_then(|d| jiff::fmt::rfc2822::parse(d).ok());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date.map(|z| z.timestamp());
+        Ok(())
+    }
+}

@@ -1,0 +1,28 @@
+//! GetCallerIdentity.
+
+use super::answer::{DateSeen, principal};
+use super::{Ask, Caller, Sts};
+use crate::api::{PrincipalStatus, StsSpec};
+use crate::source::IssueError;
+use jiff::Timestamp;
+
+impl Sts {
+    /// [GetCallerIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html): whose credentials are these?
+    ///
+    /// # Errors
+    /// What the issuer refused, or why it could not be asked.
+    pub async fn get_caller_identity(
+        &self,
+        caller: &Caller,
+        spec: &StsSpec,
+        now: Timestamp,
+    ) -> Result<PrincipalStatus, IssueError> {
+        let ask = Ask { operation: "GetCallerIdentity", subject: "", spec, secrets: &[], now };
+        let config = self.config(spec, None, Some(caller), &DateSeen::default())?;
+        let asked = self.client.get_caller_identity().customize().config_override(config).send();
+        let answer = self.ask(&ask, asked).await?;
+        let mut found = principal(answer.arn(), answer.user_id());
+        found.account_id = answer.account().map(str::to_owned).or(found.account_id);
+        Ok(found)
+    }
+}

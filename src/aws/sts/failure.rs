@@ -1,0 +1,112 @@
+//! The SDK's errors, put into the crate's own words. Never through their `Debug`: that prints bodies.
+
+use super::Ask;
+use crate::aws::error::AwsError;
+use crate::source::IssueError;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::RequestId as _;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Why `ask` came to nothing at `endpoint`.
+pub(super) fn of<E>(ask: &Ask<'_>, endpoint: &str, error: &SdkError<E, HttpResponse>) -> IssueError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let unreachable = |detail: String| IssueError::Unreachable {
+        operation: ask.operation,
+        endpoint: endpoint.to_owned(),
+        detail: redact(detail, ask.secrets),
+    };
+    let status = error.raw_response().map(|r| r.status().as_u16());
+    let request_id = error.raw_response().and_then(|r| r.request_id()).map(str::to_owned);
+    match error {
+        SdkError::TimeoutError(_) => unreachable("no answer in time".to_owned()),
+        SdkError::DispatchFailure(e) => match no_identity(error) {
+            Some(detail) => IssueError::NoIdentity { detail },
+            None => unreachable(e.as_connector_error().map_or_else(|| chain_of(error), |c| chain_of(c))),
+        },
+        SdkError::ConstructionFailure(_) => match no_identity(error) {
+            Some(detail) => IssueError::NoIdentity { detail },
+            None => IssueError::Specification { field: "spec".to_owned(), what: redact(chain_of(error), ask.secrets) },
+        },
+        SdkError::ServiceError(e) if e.err().code().is_some() => IssueError::Refused {
+            operation: ask.operation,
+            subject: ask.subject.to_owned(),
+            error: AwsError {
+                code: e.err().code().unwrap_or_default().to_owned(),
+                message: redact(e.err().message().unwrap_or_default().to_owned(), ask.secrets),
+                request_id: e.err().meta().request_id().map(str::to_owned).or(request_id),
+                status: status.unwrap_or_default(),
+            },
+        },
+        _ => match status {
+            Some(status @ (429 | 500..)) => IssueError::Refused {
+                operation: ask.operation,
+                subject: ask.subject.to_owned(),
+                error: AwsError {
+                    code: format!("HTTP {status}"),
+                    message: "an answer that is not AWS's".to_owned(),
+                    request_id,
+                    status,
+                },
+            },
+            Some(status) => IssueError::InvalidAnswer {
+                operation: ask.operation,
+                what: format!("HTTP {status} with a body that is not STS's"),
+                request_id,
+            },
+            None => IssueError::InvalidAnswer {
+                operation: ask.operation,
+                what: redact(chain_of(error), ask.secrets),
+                request_id,
+            },
+        },
+    }
+}
+
+/// Takes what was sent in confidence out of a text that came back.
+fn redact(mut text: String, secrets: &[Option<&SecretString>]) -> String {
+    for secret in secrets.iter().flatten() {
+        text = text.replace(secret.expose_secret(), "<redacted>");
+    }
+    text
+}
+
+/// An error with its causes, as one line.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if parts.last() != Some(&text) {
+            parts.push(text);
+        }
+        next = cause.source();
+    }
+    parts.join(": ")
+}
+
+/// Where an error comes from the chain that looks for the controller's own identity, what it says.
+fn no_identity(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if cause.is::<aws_credential_types::provider::error::CredentialsError>() {
+            return Some(chain_of(cause));
+        }
+        next = cause.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sent_in_confidence_does_not_come_back() {
+        let secret = SecretString::from("4f2a-secret");
+        let text = redact("ExternalId 4f2a-secret does not match".to_owned(), &[Some(&secret), None]);
+        assert_eq!(text, "ExternalId <redacted> does not match");
+    }
+}

@@ -1,0 +1,235 @@
+//! STS, called directly: one shared client, with what differs for a call laid over it.
+//!
+//! aws-config's ready-made providers are used for the controller's own identity alone: they hide
+//! error codes and lack most of AssumeRole's parameters. Retries are the controller's, so the
+//! SDK's are off: its retry budget is shared by the whole process, and one tenant could starve others.
+
+mod answer;
+mod assume_role;
+mod caller_identity;
+mod failure;
+mod federation_token;
+mod saml;
+mod session_token;
+mod web_identity;
+
+pub use assume_role::RoleCall;
+pub use federation_token::FederationCall;
+pub use saml::SamlCall;
+pub use session_token::SessionCall;
+pub use web_identity::WebIdentityCall;
+
+use self::answer::DateSeen;
+use super::region;
+use crate::api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
+use crate::source::{AccessKey, IssueError};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::config::{
+    BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use jiff::Timestamp;
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
+use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Time limit for a call where the specification sets none.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for making a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Counts calls to issuers.
+pub trait Meter: Send + Sync {
+    /// An issuer answered, or did not: `outcome` is `success`, or the class of the failure.
+    fn issuer_call(&self, operation: &'static str, outcome: &'static str, took: Duration);
+}
+
+/// What signs a call.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A key, of a user or of a session.
+    Key(AccessKey),
+    /// The controller's own identity.
+    Ambient(SharedCredentialsProvider),
+}
+
+/// STS, with every endpoint that specifications may name.
+#[derive(Clone)]
+pub struct Sts {
+    client: aws_sdk_sts::Client,
+    meter: Arc<dyn Meter>,
+    own_region: Option<String>,
+    by_ca: Arc<Mutex<HashMap<String, SharedHttpClient>>>,
+}
+
+impl std::fmt::Debug for Sts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sts").field("own_region", &self.own_region).finish_non_exhaustive()
+    }
+}
+
+/// Longest list of HTTP clients kept for CA bundles.
+const MOST_CA_CLIENTS: usize = 64;
+
+impl Sts {
+    /// STS as `config` (aws-config's) describes it: Region, `AWS_ENDPOINT_URL_STS`, proxies, HTTP client, time source.
+    pub fn new(config: &aws_types::SdkConfig, meter: impl Meter + 'static) -> Self {
+        let own = aws_sdk_sts::config::Builder::from(config)
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts(TIMEOUT))
+            .build();
+        Self {
+            client: aws_sdk_sts::Client::from_conf(own),
+            meter: Arc::new(meter),
+            own_region: config.region().map(|r| r.as_ref().to_owned()),
+            by_ca: Arc::default(),
+        }
+    }
+
+    /// The Region that is called for a role.
+    pub fn region(&self, spec: &StsSpec, role_arn: Option<&str>) -> String {
+        region::choose(spec.region.as_deref(), self.own_region.as_deref(), role_arn)
+    }
+
+    /// What is laid over the shared configuration for one call.
+    fn config(
+        &self,
+        spec: &StsSpec,
+        role_arn: Option<&str>,
+        caller: Option<&Caller>,
+        date: &DateSeen,
+    ) -> Result<aws_sdk_sts::config::Builder, IssueError> {
+        let mut config = aws_sdk_sts::config::Config::builder()
+            .region(Region::new(self.region(spec, role_arn)))
+            .interceptor(date.clone());
+        config = match caller {
+            Some(Caller::Key(key)) => {
+                config.credentials_provider(credentials(key)).identity_cache(IdentityCache::no_cache())
+            }
+            Some(Caller::Ambient(provider)) => config.credentials_provider(provider.clone()),
+            None => config.identity_cache(IdentityCache::no_cache()),
+        };
+        if let Some(url) = &spec.endpoint {
+            config = config.endpoint_url(url);
+        }
+        if let Some(fips) = spec.use_fips {
+            config = config.use_fips(fips);
+        }
+        if let Some(dual_stack) = spec.use_dualstack {
+            config = config.use_dual_stack(dual_stack);
+        }
+        if let Some(seconds) = spec.timeout_seconds.and_then(|s| u64::try_from(s).ok()) {
+            config = config.timeout_config(timeouts(Duration::from_secs(seconds)));
+        }
+        if let Some(pem) = &spec.ca_bundle {
+            config = config.http_client(self.client_trusting(pem)?);
+        }
+        Ok(config)
+    }
+
+    /// An HTTP client that trusts the certificates of `pem` alone; kept, because a client holds its connections.
+    fn client_trusting(&self, pem: &str) -> Result<SharedHttpClient, IssueError> {
+        let mut clients = self.by_ca.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(pem) {
+            return Ok(client.clone());
+        }
+        let invalid = |what: String| IssueError::Specification { field: "spec.sts.caBundle".to_owned(), what };
+        let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| invalid(format!("this is no list of certificates in PEM: {e}")))?;
+        if certificates.is_empty() {
+            return Err(invalid("there is no certificate in it".to_owned()));
+        }
+        for certificate in certificates {
+            rustls::RootCertStore::empty()
+                .add(certificate)
+                .map_err(|e| invalid(format!("a certificate in it cannot be read: {e}")))?;
+        }
+        let context = TlsContext::builder()
+            .with_trust_store(TrustStore::empty().with_pem_certificate(pem.as_bytes()))
+            .build()
+            .map_err(|e| invalid(e.to_string()))?;
+        let client = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(context)
+            .build_https();
+        if clients.len() >= MOST_CA_CLIENTS {
+            clients.clear();
+        }
+        clients.insert(pem.to_owned(), client.clone());
+        Ok(client)
+    }
+
+    /// Makes a call, counts it, and puts its failure into words.
+    async fn ask<T, E>(
+        &self,
+        ask: &Ask<'_>,
+        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, IssueError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let began = Instant::now();
+        let result = call.await.map_err(|error| {
+            let asked = || ask.spec.endpoint.clone();
+            let endpoint = asked().unwrap_or_else(|| format!("STS in {}", self.region(ask.spec, Some(ask.subject))));
+            failure::of(ask, &endpoint, &error)
+        });
+        let outcome = result.as_ref().map_or_else(|e| e.class().as_str(), |_| "success");
+        self.meter.issuer_call(ask.operation, outcome, began.elapsed());
+        result
+    }
+}
+
+/// What is asked, and what must not come back in an error.
+struct Ask<'a> {
+    operation: &'static str,
+    subject: &'a str,
+    spec: &'a StsSpec,
+    secrets: &'a [Option<&'a SecretString>],
+    now: Timestamp,
+}
+
+fn timeouts(whole: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT.min(whole))
+        .operation_attempt_timeout(whole)
+        .operation_timeout(whole)
+        .build()
+}
+
+fn credentials(key: &AccessKey) -> Credentials {
+    Credentials::new(
+        &key.id,
+        key.secret.expose_secret(),
+        key.token.as_ref().map(|t| t.expose_secret().to_owned()),
+        None,
+        "refreshable",
+    )
+}
+
+fn exposed(secret: Option<&SecretString>) -> Option<String> {
+    secret.map(|s| s.expose_secret().to_owned())
+}
+
+fn policy_arns(list: Option<&[PolicyDescriptor]>) -> Option<Vec<PolicyDescriptorType>> {
+    list.map(|l| l.iter().map(|p| PolicyDescriptorType::builder().arn(&p.arn).build()).collect())
+}
+
+fn tags(list: Option<&[TagSpec]>) -> Result<Option<Vec<Tag>>, IssueError> {
+    let build = |t: &TagSpec| {
+        Tag::builder()
+            .key(&t.key)
+            .value(&t.value)
+            .build()
+            .map_err(|e| IssueError::Specification { field: "tags".to_owned(), what: e.to_string() })
+    };
+    list.map(|tags| tags.iter().map(build).collect()).transpose()
+}

@@ -1,0 +1,35 @@
+//! GetSessionToken with a long-lived key from a Secret, and a code from an MFA seed where one is given.
+
+use super::{IssueError, Obtained, Request, Source, mfa};
+use crate::api::SessionTokenSource;
+use crate::aws::sts::SessionCall;
+use futures::future::BoxFuture;
+
+impl Source for SessionTokenSource {
+    fn name(&self) -> &'static str {
+        "sessionToken"
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        let seed = self.totp_secret_ref.iter().map(|r| r.name.as_str());
+        self.access_key.secrets().into_iter().chain(seed).collect()
+    }
+
+    fn payer(&self, namespace: &str) -> String {
+        self.access_key.payer(namespace)
+    }
+
+    fn calls(&self) -> u32 {
+        1
+    }
+
+    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+        Box::pin(async {
+            let caller = self.access_key.read(request).await?;
+            let token_code = mfa::code(self.serial_number.as_deref(), self.totp_secret_ref.as_ref(), request).await?;
+            let call = SessionCall { source: self, token_code: token_code.as_ref() };
+            let issued = request.sts.get_session_token(call, &caller, request.sts_spec, request.now).await?;
+            Ok(Obtained::Session(Box::new(issued)))
+        })
+    }
+}
