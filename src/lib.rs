@@ -13,12 +13,14 @@
 //!   -> requeue at the refresh point (rules::timing)
 //! ```
 //!
-//! Arrows point one way: `bin` -> [`controller`] -> [`source`], [`rules`], [`render`] -> [`api`].
+//! Arrows point one way: `bin` -> [`controller`] -> [`source`] -> [`aws`] -> [`issuer`] -> [`rules`] -> [`api`],
+//! and [`controller`] -> [`render`] -> [`issuer`].
 
 pub mod api;
 pub mod aws;
 pub mod clock;
 pub mod controller;
+pub mod issuer;
 pub mod render;
 pub mod rules;
 pub mod source;

@@ -1,6 +1,5 @@
-//! AWS: STS and its endpoints, its errors and what to do about them, MFA codes.
+//! AWS's clients: STS and its endpoints, MFA codes.
 
-pub mod error;
 pub mod region;
 pub mod sts;
 pub mod totp;

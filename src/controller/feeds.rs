@@ -1,6 +1,6 @@
 //! What a watch's events do: they change the view, they teach memory, and they touch resources.
 
-use super::triggers::Triggers;
+use super::triggers::{Touched, Triggers};
 use super::{Context, SecretMeta, View};
 use crate::api::{CredentialPolicy, RefreshableCredential};
 use k8s_openapi::api::core::v1::Namespace;
@@ -81,9 +81,6 @@ impl Feeds {
         }
     }
 }
-
-/// Resources that something happened to.
-pub type Touched = Vec<ObjectRef<RefreshableCredential>>;
 
 /// Takes the events of one watch.
 pub struct Feed<K: Lookup + Clone + 'static>

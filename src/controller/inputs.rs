@@ -1,9 +1,10 @@
 //! Reads a resource's inputs from the API server: each Secret once for an attempt.
 
 use super::Calls;
-use super::view::version_of;
+use super::secret_meta::version_of;
+use crate::issuer::IssueError;
 use crate::rules::fingerprint::InputVersions;
-use crate::source::{Inputs, IssueError, SecretData};
+use crate::source::{Inputs, SecretData};
 use futures::future::BoxFuture;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};

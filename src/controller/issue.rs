@@ -1,11 +1,13 @@
 //! Obtains credentials and publishes them.
 
 use super::inputs::ClusterInputs;
+use super::next::{Next, first};
 use super::publish::{self, PublishError};
-use super::reconcile::{Next, Sight, first};
+use super::sight::Sight;
 use super::{CallError, Context, status};
 use crate::api::RefreshableCredential;
 use crate::api::conditions::Reason;
+use crate::issuer::{IssueError, Issued};
 use crate::render::{self, Existing};
 use crate::rules::failure::Failure;
 use crate::rules::fingerprint::InputVersions;
@@ -14,7 +16,7 @@ use crate::rules::plan::{self, Cause};
 use crate::rules::report::{self, Finding};
 use crate::rules::retry::Class;
 use crate::rules::session_name::default_session_name;
-use crate::source::{self, IssueError, Issued, Request};
+use crate::source::{self, Request};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 

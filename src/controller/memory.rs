@@ -3,8 +3,7 @@
 //! A watch lags behind the writes. Planning from a view that lacks one's own last write would ask
 //! the issuer twice, so what was written is remembered until the view has caught up.
 
-use super::SecretMeta;
-use super::view::owner_uid;
+use super::secret_meta::{SecretMeta, owner_uid};
 use crate::rules::fingerprint::InputVersions;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

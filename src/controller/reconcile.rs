@@ -1,31 +1,19 @@
 //! The thin hand between the rules and the network: observe, plan, carry out, report.
 
 use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
-use super::view::version_of;
+use super::next::{Next, first};
+use super::sight::Sight;
 use super::{CallError, Context, issue, publish, status};
 use crate::api::RefreshableCredential;
 use crate::api::conditions::Reason;
-use crate::rules::fingerprint::{self, InputVersions};
-use crate::rules::ownership::{self, SecretView};
-use crate::rules::plan::{self, Action, Cause, INPUT_POLL, Observed};
-use crate::rules::policy::Permission;
+use crate::rules::fingerprint;
+use crate::rules::ownership;
+use crate::rules::plan::{self, Action, Cause};
 use crate::rules::report::{self, Finding};
-use crate::source::names_of_inputs;
-use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Secret;
+use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use kube::api::Api;
-use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// When a resource is to be looked at again, if nothing happens before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// At that time.
-    At(Timestamp),
-    /// When something changes.
-    Change,
-}
 
 /// After a Kubernetes call that failed.
 const AGAIN: SignedDuration = SignedDuration::from_secs(2);
@@ -97,11 +85,6 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
     }
 }
 
-/// The earlier of a time and an expiry that still lies ahead: the status turns with it.
-pub(super) fn first(until: Timestamp, expiration: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    expiration.filter(|e| *e > now).map_or(until, |e| until.min(e))
-}
-
 /// The resource, if the view of it is as new as the last status write. Where the view does not catch
 /// up, the resource and its Secret are read.
 async fn freshest(
@@ -131,81 +114,6 @@ async fn freshest(
         context.memory.secret_written(uid, meta, now);
     }
     Ok(Some((Arc::new(live), context.memory.of(uid))))
-}
-
-/// What was seen of a resource's surroundings.
-pub(super) struct Sight {
-    pub(super) secret: SecretView,
-    pub(super) permission: Permission,
-    /// Inputs that are watched.
-    pub(super) watched: InputVersions,
-    /// These, and those that were looked at.
-    pub(super) known: InputVersions,
-    pub(super) polls: bool,
-}
-
-impl Sight {
-    /// What is to be seen of `object`'s surroundings; `None` while its namespace is not in view.
-    async fn of(
-        object: &RefreshableCredential,
-        uid: &str,
-        written: Option<Entry>,
-        context: &Context,
-    ) -> Result<Option<Self>, CallError> {
-        let Some(permission) = context.view.permission(object) else { return Ok(None) };
-        let secret = context.view.secret(object, written.as_ref());
-        let watched = context.view.watched_inputs(object);
-        let unwatched: BTreeSet<String> =
-            names_of_inputs(&object.spec).into_iter().filter(|n| !watched.contains_key(n)).collect();
-        let mut known = watched.clone();
-        if secret.own().is_some() && !unwatched.is_empty() {
-            known.extend(polled(object, uid, &unwatched, written, context).await?);
-        }
-        Ok(Some(Self { permission, polls: !unwatched.is_empty(), secret, watched, known }))
-    }
-
-    pub(super) fn observed<'a>(&'a self, object: &'a RefreshableCredential) -> Observed<'a> {
-        Observed {
-            object,
-            secret: &self.secret,
-            permission: &self.permission,
-            inputs: &self.known,
-            watched: &self.watched,
-            polls_inputs: self.polls,
-        }
-    }
-
-    pub(super) fn expiration(&self) -> Option<Timestamp> {
-        self.secret.own().and_then(|r| r.content.as_ref()).map(|c| c.expiration)
-    }
-}
-
-/// Versions of inputs that are not watched: looked at again after [`INPUT_POLL`].
-async fn polled(
-    object: &RefreshableCredential,
-    uid: &str,
-    names: &BTreeSet<String>,
-    written: Option<Entry>,
-    context: &Context,
-) -> Result<InputVersions, CallError> {
-    let now = context.now();
-    if let Some((when, versions)) = written.and_then(|w| w.polled)
-        && now.duration_since(when) < INPUT_POLL
-        && names.iter().all(|n| versions.contains_key(n))
-    {
-        return Ok(versions);
-    }
-    let api = Api::<Secret>::namespaced(context.calls.client(), &object.namespace().unwrap_or_default());
-    let mut versions = InputVersions::new();
-    for name in names {
-        let meta = context.calls.read("get secrets", api.get_metadata_opt(name)).await?;
-        // An input that is gone is no reason to ask the issuer: what was made from it is still valid.
-        if let Some(meta) = meta {
-            versions.insert(name.clone(), version_of(&meta.metadata));
-        }
-    }
-    context.memory.polled(uid, versions.clone(), now);
-    Ok(versions)
 }
 
 /// The Secret was written to since it was reported: are its data and what the controller keeps in its

@@ -1,12 +1,14 @@
 //! Which resources a change touches.
 
 use super::SecretMeta;
-use super::feeds::Touched;
-use super::view::owner_name;
+use super::secret_meta::owner_name;
 use crate::api::RefreshableCredential;
 use crate::source::names_of_inputs;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
+
+/// Resources that something happened to.
+pub type Touched = Vec<ObjectRef<RefreshableCredential>>;
 
 /// Finds the resources that a change touches.
 #[derive(Clone, Debug)]

@@ -1,20 +1,18 @@
 //! What is known of the cluster without asking: the watches' stores, and memory where they lag.
 
 use super::memory::{Entry, WrittenSecret, older};
-use crate::api::{CredentialPolicy, RefreshableCredential, names};
+use super::secret_meta::{SecretMeta, version_of};
+use crate::api::{CredentialPolicy, RefreshableCredential};
 use crate::rules::fingerprint::InputVersions;
 use crate::rules::ownership::{self, SecretView};
 use crate::rules::policy::{self, Permission};
 use crate::source::names_of_inputs;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
 use std::collections::BTreeMap;
-
-/// A Secret's metadata. Its data is never watched.
-pub type SecretMeta = PartialObjectMeta<Secret>;
 
 /// The stores that the watches fill.
 #[derive(Clone, Debug)]
@@ -80,19 +78,4 @@ impl View {
             })
             .collect()
     }
-}
-
-/// `<uid>/<resourceVersion>`: what tells one state of an input from another.
-pub(super) fn version_of(meta: &ObjectMeta) -> String {
-    format!("{}/{}", meta.uid.as_deref().unwrap_or_default(), meta.resource_version.as_deref().unwrap_or_default())
-}
-
-/// Name of the resource that a published Secret's metadata names as its owner.
-pub(super) fn owner_name(meta: &ObjectMeta) -> Option<&str> {
-    meta.annotations.as_ref()?.get(names::OWNER_NAME_ANNOTATION).map(String::as_str)
-}
-
-/// UID of the resource that a published Secret's metadata names as its owner.
-pub(super) fn owner_uid(meta: &ObjectMeta) -> Option<&str> {
-    meta.annotations.as_ref()?.get(names::OWNER_UID_ANNOTATION).map(String::as_str)
 }

@@ -1,6 +1,6 @@
 //! The [shared credentials file](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html).
 
-use crate::source::Session;
+use crate::issuer::Session;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// One profile with its three keys. The Region stands in the config file.

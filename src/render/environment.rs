@@ -2,8 +2,8 @@
 
 use super::Files;
 use crate::api::SecretKeys;
+use crate::issuer::Session;
 use crate::rules::timing::down_to_second;
-use crate::source::Session;
 use secrecy::SecretString;
 
 /// The variables, under the names that `keys` gives them.

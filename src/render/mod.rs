@@ -10,7 +10,7 @@ pub use secret::Manifest;
 pub(crate) use secret::{Existing, manifest};
 
 use crate::api::{Format, SecretSpec};
-use crate::source::Issued;
+use crate::issuer::Issued;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 

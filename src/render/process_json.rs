@@ -1,7 +1,7 @@
 //! The JSON of the [credential process protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html), version 1.
 
+use crate::issuer::Issued;
 use crate::rules::timing::down_to_second;
-use crate::source::Issued;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 

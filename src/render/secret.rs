@@ -2,8 +2,8 @@
 
 use super::Files;
 use crate::api::{DeletionPolicy, RefreshableCredential, names};
+use crate::issuer::Issued;
 use crate::rules::fingerprint::{self, InputVersions};
-use crate::source::Issued;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::{Resource as _, ResourceExt as _};

@@ -1,8 +1,9 @@
 //! A long-lived access key of an IAM user, read from a Secret. Never published itself.
 
-use super::{AccessKey, IssueError, Obtained, Request, Source};
+use super::{Obtained, Request, Source};
 use crate::api::AccessKeySource;
 use crate::aws::Caller;
+use crate::issuer::{AccessKey, IssueError};
 use futures::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 

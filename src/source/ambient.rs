@@ -1,8 +1,9 @@
 //! The controller's own AWS identity, from aws-config's default chain: web identity, container and
 //! instance metadata, environment, profile. Never published itself.
 
-use super::{IssueError, Obtained, Request, Source};
+use super::{Obtained, Request, Source};
 use crate::api::AmbientSource;
+use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 
 impl Source for AmbientSource {

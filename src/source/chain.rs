@@ -1,10 +1,11 @@
 //! The whole way to one set of credentials: the source, then each role with the credentials of the
 //! one before, then the check whose they are.
 
-use super::{IssueError, Issued, Obtained, Request, SourceSpec, mfa, of, verify};
+use super::{Obtained, Request, SourceSpec, mfa, of, verify};
 use crate::api::{PrincipalSpec, Role};
 use crate::aws::Caller;
 use crate::aws::sts::RoleCall;
+use crate::issuer::{IssueError, Issued};
 use secrecy::SecretString;
 
 /// Obtains credentials for `request`, starting from `source`.

@@ -1,8 +1,9 @@
 //! GetFederationToken with a long-lived key from a Secret.
 
-use super::{IssueError, Obtained, Request, Source};
+use super::{Obtained, Request, Source};
 use crate::api::FederationTokenSource;
 use crate::aws::sts::FederationCall;
+use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 
 /// Longest `Name` that AWS takes.

@@ -1,8 +1,9 @@
 //! What sources and roles read from the cluster: Secrets and ServiceAccount tokens of the
 //! resource's own namespace.
 
-use super::{IssueError, of};
+use super::of;
 use crate::api::RefreshableCredentialSpec;
+use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,8 +1,9 @@
 //! The MFA code that a call carries, from a seed in a Secret.
 
-use super::{IssueError, Request};
+use super::Request;
 use crate::api::SecretKeyReference;
 use crate::aws::totp::TotpError;
+use crate::issuer::IssueError;
 use secrecy::SecretString;
 
 /// The code of the device `serial_number` at the time of the request; `None` where no device is named.

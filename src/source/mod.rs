@@ -6,23 +6,20 @@
 mod access_key;
 mod ambient;
 mod chain;
-mod error;
 mod federation_token;
 mod inputs;
 mod mfa;
 mod saml;
-mod session;
 mod session_token;
 mod verify;
 mod web_identity;
 
 pub use chain::issue;
-pub use error::IssueError;
 pub use inputs::{Inputs, SecretData, names_of_inputs};
-pub use session::{AccessKey, Issued, Lifetime, Session};
 
 use crate::api::{Role, SecretKeyReference, Source as SourceSpec, StsSpec};
 use crate::aws::{Caller, Sts, TotpSteps};
+use crate::issuer::{IssueError, Issued};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 

@@ -1,8 +1,9 @@
 //! AssumeRoleWithSAML with an assertion that something else keeps fresh in a Secret.
 
-use super::{IssueError, Obtained, Request, Source};
+use super::{Obtained, Request, Source};
 use crate::api::SamlSource;
 use crate::aws::sts::SamlCall;
+use crate::issuer::IssueError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;

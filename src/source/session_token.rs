@@ -1,8 +1,9 @@
 //! GetSessionToken with a long-lived key from a Secret, and a code from an MFA seed where one is given.
 
-use super::{IssueError, Obtained, Request, Source, mfa};
+use super::{Obtained, Request, Source, mfa};
 use crate::api::SessionTokenSource;
 use crate::aws::sts::SessionCall;
+use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 
 impl Source for SessionTokenSource {

@@ -1,8 +1,9 @@
 //! Whose credentials are these? Known and checked before anything is published.
 
-use super::{IssueError, Issued, Request};
+use super::Request;
 use crate::api::{PrincipalSpec, PrincipalStatus, Role, StsSpec, VerifyPrincipal};
 use crate::aws::Caller;
+use crate::issuer::{IssueError, Issued};
 use crate::rules::policy::wildcard_matches;
 
 /// Checks one step of a chain: the issuer's answer must name the role and the session that were asked for.

@@ -1,8 +1,9 @@
 //! AssumeRoleWithWebIdentity, with a token of a ServiceAccount of the namespace or one from a Secret.
 
-use super::{IssueError, Obtained, Request, Source};
+use super::{Obtained, Request, Source};
 use crate::api::WebIdentitySource;
 use crate::aws::sts::WebIdentityCall;
+use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 

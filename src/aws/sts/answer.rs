@@ -2,8 +2,8 @@
 
 use super::Ask;
 use crate::api::PrincipalStatus;
+use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
 use crate::rules::ownership::account_of;
-use crate::source::{AccessKey, IssueError, Issued, Lifetime, Session};
 use aws_sdk_sts::config::{
     ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef,
 };

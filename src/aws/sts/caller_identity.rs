@@ -3,7 +3,7 @@
 use super::answer::{DateSeen, principal};
 use super::{Ask, Caller, Sts};
 use crate::api::{PrincipalStatus, StsSpec};
-use crate::source::IssueError;
+use crate::issuer::IssueError;
 use jiff::Timestamp;
 
 impl Sts {

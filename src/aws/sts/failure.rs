@@ -1,8 +1,7 @@
 //! The SDK's errors, put into the crate's own words. Never through their `Debug`: that prints bodies.
 
 use super::Ask;
-use crate::aws::error::AwsError;
-use crate::source::IssueError;
+use crate::issuer::{AwsError, IssueError};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;

@@ -22,7 +22,7 @@ pub use web_identity::WebIdentityCall;
 use self::answer::DateSeen;
 use super::region;
 use crate::api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
-use crate::source::{AccessKey, IssueError};
+use crate::issuer::{AccessKey, IssueError};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::{
     BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,

@@ -3,7 +3,7 @@
 use super::answer::{DateSeen, Given, issued};
 use super::{Ask, Caller, Sts, exposed};
 use crate::api::{SessionTokenSource, StsSpec};
-use crate::source::{IssueError, Issued};
+use crate::issuer::{IssueError, Issued};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
 use secrecy::SecretString;

@@ -3,7 +3,7 @@
 use super::answer::{DateSeen, Given, issued};
 use super::{Ask, Sts, policy_arns};
 use crate::api::{StsSpec, WebIdentitySource};
-use crate::source::{IssueError, Issued};
+use crate::issuer::{IssueError, Issued};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};

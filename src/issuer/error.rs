@@ -1,8 +1,8 @@
 //! Why credentials could not be obtained, with the class that decides the retry and the advice
 //! that a person reads. No variant holds secret material.
 
+use super::codes::{AwsError, advice, class_of, reason_of};
 use crate::api::conditions::Reason;
-use crate::aws::error::{AwsError, advice, class_of, reason_of};
 use crate::rules::failure::Failure;
 use crate::rules::retry::Class;
 

@@ -1,0 +1,10 @@
+//! What an issuer answers: a session, or an error with the class that decides the retry and the
+//! advice that a person reads.
+
+mod codes;
+mod error;
+mod session;
+
+pub use codes::AwsError;
+pub use error::IssueError;
+pub use session::{AccessKey, Issued, Lifetime, Session};
