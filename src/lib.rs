@@ -20,6 +20,7 @@ pub mod api;
 pub mod aws;
 pub mod clock;
 pub mod controller;
+pub mod http;
 pub mod issuer;
 pub mod render;
 pub mod rules;

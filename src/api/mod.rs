@@ -15,12 +15,13 @@ mod status;
 mod sts;
 
 pub use credential::{PrincipalSpec, RefreshSpec, RefreshableCredential, RefreshableCredentialSpec, VerifyPrincipal};
-pub use policy::{Allow, CredentialPolicy, CredentialPolicySpec, RoleGrant};
+pub use policy::{Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant};
 pub use references::{SecretKeyReference, SecretReference, ServiceAccountReference};
 pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
 pub use secret::{DeletionPolicy, Format, SecretKeys, SecretSpec};
 pub use source::{
-    AccessKeySource, AmbientSource, FederationTokenSource, SamlSource, SessionTokenSource, Source, WebIdentitySource,
+    AccessKeySource, AmbientSource, ContainerSource, CustomHttpSource, CustomSource, FederationTokenSource, Header,
+    InstanceMetadataSource, SamlSource, SessionTokenSource, Source, WebIdentitySource,
 };
 pub use status::{FailureStatus, PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of};
 pub use sts::StsSpec;

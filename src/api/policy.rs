@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Permits namespaces to use the controller's own AWS identity and other things of the
@@ -39,10 +40,26 @@ pub struct Allow {
     #[schemars(length(max = 256), inner(length(min = 8, max = 2048)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<String>,
+    /// URLs that `spec.source.container.fullUri` and `spec.source.custom.http.url` may name, in the same
+    /// form. Plain http, and addresses instead of names, only where they are written out here.
+    #[schemars(length(max = 256), inner(length(min = 8, max = 2048)))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+    /// Sources that draw on the machine that the controller runs on.
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "set"))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<NodeSource>,
     /// Audiences, besides `sts.amazonaws.com`, for which ServiceAccount tokens may be requested.
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
+}
+
+/// A source that draws on the machine that the controller runs on.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+pub enum NodeSource {
+    /// EC2's instance metadata.
+    InstanceMetadata,
 }
 
 /// Roles that may be assumed.

@@ -88,8 +88,10 @@ where
     K::DynamicType: Eq + std::hash::Hash + Clone,
 {
     writer: Writer<K>,
-    touches: Box<dyn Fn(&Event<K>) -> Touched + Send>,
+    touches: Touches<K>,
 }
+
+type Touches<K> = Box<dyn Fn(&Event<K>) -> Touched + Send>;
 
 impl<K> Feed<K>
 where

@@ -3,6 +3,7 @@
 
 mod codes;
 mod error;
+pub mod json;
 mod session;
 
 pub use codes::AwsError;

@@ -1,6 +1,6 @@
 //! What the administrator's policies allow a resource. Denied unless allowed; policies add up.
 
-use crate::api::{Allow, CredentialPolicy, RefreshableCredential, ServiceAccountReference};
+use crate::api::{Allow, CredentialPolicy, NodeSource, RefreshableCredential, ServiceAccountReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt as _;
 use kube::core::{Selector, SelectorExt as _};
@@ -56,6 +56,10 @@ enum Need<'a> {
     Endpoint(&'a str),
     /// To have ServiceAccount tokens of this audience.
     Audience(&'a str),
+    /// To call this URL.
+    Url(&'a str),
+    /// To draw on the controller's machine.
+    Node(NodeSource),
 }
 
 /// What AWS grants where `durationSeconds` is left out.
@@ -73,14 +77,13 @@ fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
         );
     }
     needs.extend(spec.sts.iter().filter_map(|s| s.endpoint.as_deref()).map(Need::Endpoint));
-    let account =
-        spec.source.as_ref().and_then(|s| s.web_identity.as_ref()).and_then(|w| w.service_account_ref.as_ref());
-    needs.extend(
-        account
-            .map(|a| a.audience.as_str())
-            .filter(|a| *a != ServiceAccountReference::STS_AUDIENCE)
-            .map(Need::Audience),
-    );
+    let Some(source) = &spec.source else { return needs };
+    let account = source.web_identity.as_ref().and_then(|w| w.service_account_ref.as_ref());
+    let audience = account.map(|a| a.audience.as_str());
+    needs.extend(audience.filter(|a| *a != ServiceAccountReference::STS_AUDIENCE).map(Need::Audience));
+    needs.extend(source.container.as_ref().map(|c| Need::Url(&c.full_uri)));
+    needs.extend(source.custom.as_ref().and_then(|c| c.http.as_ref()).map(|h| Need::Url(&h.url)));
+    needs.extend(source.instance_metadata.as_ref().map(|_| Need::Node(NodeSource::InstanceMetadata)));
     needs
 }
 
@@ -92,6 +95,8 @@ impl Need<'_> {
                     && grant.arns.iter().any(|pattern| arn_matches(pattern, arn))
             }),
             Self::Endpoint(url) => allow.endpoints.iter().any(|pattern| url_matches(pattern, url)),
+            Self::Url(url) => allow.urls.iter().any(|pattern| url_matches(pattern, url)),
+            Self::Node(source) => allow.sources.contains(source),
             Self::Audience(audience) => allow.audiences.iter().any(|a| a == audience),
         }
     }
@@ -104,6 +109,10 @@ impl Need<'_> {
             ),
             Self::Endpoint(url) => {
                 (format!("to call the STS endpoint {url}"), format!("spec.allow.endpoints: [\"{url}\"]"))
+            }
+            Self::Url(url) => (format!("to call {url}"), format!("spec.allow.urls: [\"{url}\"]")),
+            Self::Node(source) => {
+                (format!("the controller's own {source:?}"), format!("spec.allow.sources: [{source:?}]"))
             }
             Self::Audience(audience) => (
                 format!("ServiceAccount tokens with audience {audience}"),
@@ -156,11 +165,25 @@ fn url_matches(pattern: &str, url: &str) -> bool {
     let plain_path = !u_path.contains(['?', '#', '\\', '%']) && !u_path.split('/').any(|s| s == "..");
     let below =
         p_path.is_empty() || u_path == p_path || u_path.strip_prefix(p_path).is_some_and(|r| r.starts_with('/'));
+    // An address is allowed where it is written out, never by a wildcard.
+    let literal = !is_address(u_host) || p_host.eq_ignore_ascii_case(u_host);
     p_scheme == u_scheme
+        && literal
         && plain_host
         && plain_path
         && below
         && wildcard_matches(&p_host.to_ascii_lowercase(), &u_host.to_ascii_lowercase(), |c| c != '.')
+}
+
+/// Whether a URL's host (with its port) is an IP address, in any form that a URL parser takes for one.
+fn is_address(host: &str) -> bool {
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.chars().all(|c| c.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    let number = last.chars().all(|c| c.is_ascii_digit()) || last.to_ascii_lowercase().starts_with("0x");
+    name.starts_with('[') || number
 }
 
 /// Matches `text` against a pattern in which `*` stands for any run of characters that `may` allows

@@ -47,6 +47,21 @@ impl SecretData {
         })
     }
 
+    /// The value of `key` as PEM.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes), and [`IssueError::InputInvalid`] for what is no PEM.
+    pub fn pem(&self, key: &str) -> Result<SecretString, IssueError> {
+        match std::str::from_utf8(self.bytes(key)?) {
+            Ok(text) if text.contains("-----BEGIN ") => Ok(SecretString::from(text)),
+            _ => Err(IssueError::InputInvalid {
+                name: self.name.clone(),
+                key: key.to_owned(),
+                what: "this is no PEM: it must begin with -----BEGIN".to_owned(),
+            }),
+        }
+    }
+
     /// The value of `key` as text, without white space around it.
     ///
     /// # Errors

@@ -6,8 +6,12 @@
 mod access_key;
 mod ambient;
 mod chain;
+mod container;
+mod custom_http;
+mod endpoint;
 mod federation_token;
 mod inputs;
+mod instance_metadata;
 mod mfa;
 mod saml;
 mod session_token;
@@ -81,13 +85,16 @@ impl Request<'_> {
 
 /// The source that a specification names; `None` for one that this version does not know.
 pub fn of(spec: &SourceSpec) -> Option<&dyn Source> {
-    let known: [Option<&dyn Source>; 6] = [
+    let known: [Option<&dyn Source>; 9] = [
         spec.ambient.as_ref().map(|s| s as _),
         spec.access_key.as_ref().map(|s| s as _),
         spec.web_identity.as_ref().map(|s| s as _),
         spec.saml.as_ref().map(|s| s as _),
         spec.session_token.as_ref().map(|s| s as _),
         spec.federation_token.as_ref().map(|s| s as _),
+        spec.container.as_ref().map(|s| s as _),
+        spec.instance_metadata.as_ref().map(|s| s as _),
+        spec.custom.as_ref().and_then(|c| c.http.as_ref()).map(|s| s as _),
     ];
     known.into_iter().flatten().next()
 }

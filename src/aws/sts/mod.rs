@@ -93,6 +93,11 @@ impl Sts {
         }
     }
 
+    /// Counts calls to issuers.
+    pub fn meter(&self) -> &dyn Meter {
+        self.meter.as_ref()
+    }
+
     /// The Region that is called for a role.
     pub fn region(&self, spec: &StsSpec, role_arn: Option<&str>) -> String {
         region::choose(spec.region.as_deref(), self.own_region.as_deref(), role_arn)

@@ -1,0 +1,130 @@
+//! The guarded HTTP client: every call of a source that is not one of the AWS SDK's goes through it.
+//!
+//! What it guards against: addresses that no administrator allowed (after resolution, and the
+//! connection goes to the address that was checked), redirects, proxies from the environment,
+//! compressed bodies, bodies without end, servers without end.
+
+mod guard;
+
+pub use guard::Forbidden;
+
+use crate::issuer::IssueError;
+use guard::GuardedResolver;
+use jiff::Timestamp;
+use reqwest::redirect;
+use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Largest body that is read.
+pub const LARGEST_BODY: usize = 64 * 1024;
+/// Time limit where the specification sets none.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for making a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// What is done, for errors and metrics.
+    pub operation: &'static str,
+    /// Where. It was checked against the policies.
+    pub url: &'a str,
+    /// Headers.
+    pub headers: Vec<(String, SecretString)>,
+    /// Certificates (PEM) to trust instead of the system's.
+    pub ca_bundle: Option<&'a str>,
+    /// A client's certificate and key (PEM, one after the other).
+    pub identity: Option<&'a SecretString>,
+    /// Time limit in seconds.
+    pub timeout_seconds: Option<i32>,
+}
+
+/// What came back.
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body, at most [`LARGEST_BODY`].
+    pub body: secrecy::SecretSlice<u8>,
+    /// The server's clock.
+    pub date: Option<Timestamp>,
+}
+
+/// Makes a GET.
+///
+/// # Errors
+/// [`IssueError::Unreachable`] where nothing came back, [`IssueError::InvalidAnswer`] for a body past the
+/// limit, [`IssueError::Specification`] for a URL, certificate or header that is none.
+pub async fn get(call: &Call<'_>) -> Result<Answer, IssueError> {
+    let client = client(call)?;
+    let mut request = client.get(call.url).header("Accept", "application/json").header("Accept-Encoding", "identity");
+    for (name, value) in &call.headers {
+        let mut value = reqwest::header::HeaderValue::from_str(value.expose_secret())
+            .map_err(|_| specification(name, "the value cannot stand in an HTTP header"))?;
+        value.set_sensitive(true);
+        request = request.header(name, value);
+    }
+    let mut response = request.send().await.map_err(|e| unreachable(call, &e))?;
+    let status = response.status().as_u16();
+    let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let date = header("date").and_then(|d| jiff::fmt::rfc2822::parse(&d).ok()).map(|z| z.timestamp());
+    let invalid = |what: String| IssueError::InvalidAnswer { operation: call.operation, what, request_id: None };
+    if let Some(encoding) = header("content-encoding").filter(|e| !e.eq_ignore_ascii_case("identity")) {
+        return Err(invalid(format!("it is compressed ({encoding}), which was not asked for")));
+    }
+    if (300..400).contains(&status) {
+        return Err(invalid(format!(
+            "it is a redirect (HTTP {status}), and redirects are not followed: name the final URL"
+        )));
+    }
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|e| unreachable(call, &e))? {
+        if body.len() + part.len() > LARGEST_BODY {
+            return Err(invalid(format!("it is longer than {LARGEST_BODY} bytes")));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(Answer { status, body: body.into(), date })
+}
+
+fn client(call: &Call<'_>) -> Result<reqwest::Client, IssueError> {
+    let seconds = call.timeout_seconds.and_then(|s| u64::try_from(s).ok());
+    let whole = seconds.map_or(TIMEOUT, Duration::from_secs);
+    let mut builder = reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(GuardedResolver))
+        .connect_timeout(CONNECT_TIMEOUT.min(whole))
+        .timeout(whole);
+    if let Some(pem) = call.ca_bundle {
+        let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+            .map_err(|_| specification("caBundle", "this is no list of certificates in PEM"))?;
+        builder = builder.tls_certs_only(certificates);
+    }
+    if let Some(pem) = call.identity {
+        let identity = reqwest::Identity::from_pem(pem.expose_secret().as_bytes())
+            .map_err(|_| specification("certificate", "the certificate and key are no PEM that can be read"))?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|_| specification("certificate", "the certificates cannot be used for TLS"))
+}
+
+fn specification(field: &str, what: &str) -> IssueError {
+    IssueError::Specification { field: field.to_owned(), what: what.to_owned() }
+}
+
+/// An error in words, with its causes but without the URL, which may hold what is nobody's business.
+fn unreachable(call: &Call<'_>, error: &reqwest::Error) -> IssueError {
+    let mut parts = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        parts.push(cause.to_string());
+        next = cause.source();
+    }
+    let detail = match (error.is_timeout(), parts.last()) {
+        (true, _) => "no answer in time".to_owned(),
+        (false, Some(_)) => parts.join(": "),
+        (false, None) => "the connection failed".to_owned(),
+    };
+    IssueError::Unreachable { operation: call.operation, endpoint: call.url.to_owned(), detail }
+}

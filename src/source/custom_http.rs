@@ -1,0 +1,61 @@
+//! Any HTTP(S) endpoint that answers in container or process JSON.
+
+use super::{Obtained, Request, Source, endpoint};
+use crate::api::CustomHttpSource;
+use crate::http::Call;
+use crate::issuer::IssueError;
+use futures::future::BoxFuture;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Keys of a Secret of type `kubernetes.io/tls`.
+const CERTIFICATE: &str = "tls.crt";
+const PRIVATE_KEY: &str = "tls.key";
+
+impl Source for CustomHttpSource {
+    fn name(&self) -> &'static str {
+        "custom.http"
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        let headers = self.headers.iter().flatten().map(|h| h.value_secret_ref.name.as_str());
+        let certificate = self.client_certificate_secret_ref.iter().map(|r| r.name.as_str());
+        headers.chain(certificate).collect()
+    }
+
+    fn payer(&self, _namespace: &str) -> String {
+        format!("url/{}", self.url)
+    }
+
+    fn calls(&self) -> u32 {
+        1
+    }
+
+    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+        Box::pin(async {
+            let mut headers = Vec::new();
+            for header in self.headers.iter().flatten() {
+                headers.push((header.name.clone(), request.text(&header.value_secret_ref).await?));
+            }
+            let identity = self.identity(request).await?;
+            let call = Call {
+                operation: "GetCredentials",
+                url: &self.url,
+                headers,
+                ca_bundle: self.ca_bundle.as_deref(),
+                identity: identity.as_ref(),
+                timeout_seconds: self.timeout_seconds,
+            };
+            endpoint::get(&call, request).await
+        })
+    }
+}
+
+impl CustomHttpSource {
+    /// The client's certificate chain and private key, one after the other in PEM.
+    async fn identity(&self, request: &Request<'_>) -> Result<Option<SecretString>, IssueError> {
+        let Some(reference) = &self.client_certificate_secret_ref else { return Ok(None) };
+        let secret = request.inputs.secret(&reference.name).await?;
+        let (certificate, key) = (secret.pem(CERTIFICATE)?, secret.pem(PRIVATE_KEY)?);
+        Ok(Some(SecretString::from(format!("{}\n{}", certificate.expose_secret(), key.expose_secret()))))
+    }
+}
