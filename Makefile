@@ -1,0 +1,66 @@
+# What can be done with this project: `make help`.
+
+CARGO ?= cargo
+DENY_VERSION := 0.20.2
+export RUST_BACKTRACE ?= 0
+
+.PHONY: help demo test test-unit test-sim test-cluster test-consumers generate lint fmt-check clippy \
+	generated-check chart-check deny prerequisites controlplane tools python clean
+
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: prerequisites controlplane python ## The main job on a real control plane and a local AWS emulator (KEEP=1 leaves it running)
+	$(CARGO) build --quiet --bin refreshable-controller
+	$(CARGO) run --quiet --example demo
+
+test: prerequisites test-unit test-sim test-cluster test-consumers ## All tiers
+
+test-unit: ## Rules, rendering, parsing: pure functions, in seconds
+	$(CARGO) test --lib --bins
+
+test-sim: ## The reconciler in a simulated world, months in seconds (REFRESHABLE_SEED replays a run)
+	$(CARGO) test --test main world:: -- --nocapture
+
+test-cluster: controlplane python ## The controller on a real API server, with an AWS emulator
+	$(CARGO) test --test main cluster::
+
+test-consumers: controlplane python ## Real AWS clients that read what is published
+	$(CARGO) test --test main consumers::
+
+generate: ## Write what is generated: CRDs, API reference, chart README, deploy/install.yaml
+	$(CARGO) run --quiet --bin refreshable-generate
+	charts/refreshable/generate-readme
+	deploy/generate
+
+lint: fmt-check clippy generated-check chart-check deny ## Every check that is no test
+
+fmt-check: ## Formatting
+	$(CARGO) fmt --check
+
+clippy: ## Clippy, every warning an error
+	$(CARGO) clippy --all-targets -- -D warnings
+
+generated-check: ## What is generated is current
+	$(CARGO) run --quiet --bin refreshable-generate -- --check
+
+chart-check: ## The chart, over a matrix of values
+	tests/chart/check
+
+deny: ## Licences, duplicate TLS stacks and sources of the dependencies; advisories where their database can be had
+	.ci/deny $(DENY_VERSION)
+
+prerequisites: ## What must be on the machine
+	@.ci/prerequisites
+
+controlplane: ## Build etcd and Kubernetes' control plane, once, into the user's cache folder
+	@tests/controlplane/build >/dev/null
+
+tools: ## Build helm and toxiproxy, once, into the user's cache folder
+	@tests/tools/build >/dev/null
+
+python: ## Make the Python environment of the tests, once, in the user's cache folder
+	@tests/python/setup >/dev/null
+
+clean: ## Delete what was built here (the cache folder stays)
+	$(CARGO) clean
