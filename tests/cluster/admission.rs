@@ -81,65 +81,161 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         ("two sources", with(json!({"source": {"ambient": {}, "accessKey": key()}})), "exactly one member"),
         ("no member of source", with(json!({"source": {}})), "exactly one member"),
         ("six roles", json!({"roles": vec![json!({"roleArn": ROLE}); 6]}), "must have at most 5 items"),
-        ("a user for a role", role(json!({"roleArn": "arn:aws:iam::111122223333:user/somebody"})), "must be the ARN of an IAM role"),
-        ("an account of eleven digits", role(json!({"roleArn": "arn:aws:iam::11112222333:role/reports"})), "must be the ARN of an IAM role"),
-        ("another store's role on AWS", role(json!({"roleArn": "arn:minio:iam:::role/abcdef123456"})), "only with sts.endpoint"),
-        ("web identity with a user", web(json!({"roleArn": "arn:aws:iam::111122223333:user/somebody"})), "source.webIdentity.roleArn must be"),
+        (
+            "a user for a role",
+            role(json!({"roleArn": "arn:aws:iam::111122223333:user/somebody"})),
+            "must be the ARN of an IAM role",
+        ),
+        (
+            "an account of eleven digits",
+            role(json!({"roleArn": "arn:aws:iam::11112222333:role/reports"})),
+            "must be the ARN of an IAM role",
+        ),
+        (
+            "another store's role on AWS",
+            role(json!({"roleArn": "arn:minio:iam:::role/abcdef123456"})),
+            "only with sts.endpoint",
+        ),
+        (
+            "web identity with a user",
+            web(json!({"roleArn": "arn:aws:iam::111122223333:user/somebody"})),
+            "source.webIdentity.roleArn must be",
+        ),
         ("a session name of one letter", role(json!({"roleSessionName": "x"})), "at least 2"),
         ("a session name too long", role(json!({"roleSessionName": long})), "may not be more than 64"),
         ("a session name with a blank", role(json!({"roleSessionName": "a b"})), "should match"),
         ("less than 15 minutes", role(json!({"durationSeconds": 899})), "should be greater than or equal to 900"),
         ("more than 12 hours", role(json!({"durationSeconds": 43201})), "should be less than or equal to 43200"),
-        ("a chained role of two hours", json!({"roles": [{"roleArn": ROLE}, {"roleArn": ROLE, "durationSeconds": 7200}]}), "second and later roles to 3600 or less"),
+        (
+            "a chained role of two hours",
+            json!({"roles": [{"roleArn": ROLE}, {"roleArn": ROLE, "durationSeconds": 7200}]}),
+            "second and later roles to 3600 or less",
+        ),
         (
             "a role of two hours behind web identity",
             json!({"source": {"webIdentity": {"roleArn": ROLE, "serviceAccountRef": {"name": "app"}}}, "roles": [{"roleArn": ROLE, "durationSeconds": 7200}]}),
             "roles[0].durationSeconds to 3600 or less",
         ),
-        ("two external ids", role(json!({"externalId": "4f2a", "externalIdSecretRef": seed()})), "externalId or externalIdSecretRef, not both"),
+        (
+            "two external ids",
+            role(json!({"externalId": "4f2a", "externalIdSecretRef": seed()})),
+            "externalId or externalIdSecretRef, not both",
+        ),
         ("an external id with a blank", role(json!({"externalId": "4f 2a"})), "should match"),
-        ("a device without a seed", role(json!({"serialNumber": "arn:aws:iam::111122223333:mfa/me"})), "set both or neither"),
+        (
+            "a device without a seed",
+            role(json!({"serialNumber": "arn:aws:iam::111122223333:mfa/me"})),
+            "set both or neither",
+        ),
         ("a seed without a device", role(json!({"totpSecretRef": seed()})), "set both or neither"),
         ("a reserved source identity", role(json!({"sourceIdentity": "aws:me"})), "choose another value"),
-        ("a role for a policy", role(json!({"policyArns": [{"arn": ROLE}]})), "policyArns must name IAM managed policies"),
+        (
+            "a role for a policy",
+            role(json!({"policyArns": [{"arn": ROLE}]})),
+            "policyArns must name IAM managed policies",
+        ),
         ("eleven policies", role(json!({"policyArns": arns})), "must have at most 10 items"),
-        ("an ARN for a policy document", role(json!({"policy": "arn:aws:iam::aws:policy/ReadOnlyAccess"})), "policy must be an IAM policy document in JSON"),
+        (
+            "an ARN for a policy document",
+            role(json!({"policy": "arn:aws:iam::aws:policy/ReadOnlyAccess"})),
+            "policy must be an IAM policy document in JSON",
+        ),
         ("a policy too long", role(json!({"policy": format!("{{{}", "x".repeat(2048))})), "may not be more than 2048"),
         ("fifty-one tags", role(json!({"tags": tags})), "must have at most 50 items"),
-        ("a tag twice", role(json!({"tags": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]})), "Duplicate value"),
+        (
+            "a tag twice",
+            role(json!({"tags": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]})),
+            "Duplicate value",
+        ),
         ("a reserved tag", role(json!({"tags": [{"key": "aws:x", "value": "1"}]})), "session tag keys must not begin"),
-        ("a transitive tag that is none", role(json!({"transitiveTagKeys": ["team"]})), "add the tag, or take the key out"),
+        (
+            "a transitive tag that is none",
+            role(json!({"transitiveTagKeys": ["team"]})),
+            "add the tag, or take the key out",
+        ),
         ("no context", role(json!({"providedContexts": []})), "should have at least 1"),
         ("a Region in capitals", with(json!({"sts": {"region": "EU-WEST-1"}})), "should match"),
-        ("an endpoint without a scheme", with(json!({"sts": {"endpoint": "sts.example.com"}})), "endpoint must be a URL"),
-        ("an endpoint and FIPS", with(json!({"sts": {"endpoint": "https://sts.example.com", "useFips": true}})), "cannot be combined with endpoint"),
-        ("no certificate", with(json!({"sts": {"caBundle": certificate_free()}})), "caBundle must hold one or more certificates"),
+        (
+            "an endpoint without a scheme",
+            with(json!({"sts": {"endpoint": "sts.example.com"}})),
+            "endpoint must be a URL",
+        ),
+        (
+            "an endpoint and FIPS",
+            with(json!({"sts": {"endpoint": "https://sts.example.com", "useFips": true}})),
+            "cannot be combined with endpoint",
+        ),
+        (
+            "no certificate",
+            with(json!({"sts": {"caBundle": certificate_free()}})),
+            "caBundle must hold one or more certificates",
+        ),
         ("a timeout of an hour", with(json!({"sts": {"timeoutSeconds": 3600}})), "less than or equal to 60"),
         ("a refresh point in words", with(json!({"refresh": {"before": "soon"}})), "for example 25m"),
         ("a refresh point of seconds", with(json!({"refresh": {"before": "5s"}})), "between 1m and 36h"),
         ("config without the JSON", with(json!({"secret": {"formats": ["Config"]}})), "add ProcessJson to formats"),
         ("an unknown format", with(json!({"secret": {"formats": ["Yaml"]}})), "supported values"),
-        ("a reserved label", with(json!({"secret": {"labels": {"app.kubernetes.io/managed-by": "me"}}})), "belong to the controller"),
-        ("a reserved annotation", with(json!({"secret": {"annotations": {"refreshable.dev/owner-uid": "me"}}})), "annotations refreshable.dev/* belong"),
+        (
+            "a reserved label",
+            with(json!({"secret": {"labels": {"app.kubernetes.io/managed-by": "me"}}})),
+            "belong to the controller",
+        ),
+        (
+            "a reserved annotation",
+            with(json!({"secret": {"annotations": {"refreshable.dev/owner-uid": "me"}}})),
+            "annotations refreshable.dev/* belong",
+        ),
         ("a relative path", with(json!({"secret": {"mountPath": "aws"}})), "absolute path"),
         ("a path with a blank", with(json!({"secret": {"mountPath": "/a b"}})), "should match"),
         ("a Secret's name in capitals", with(json!({"secret": {"name": "Reports"}})), "should match"),
         ("a profile with a bracket", with(json!({"secret": {"profile": "a]b"}})), "should match"),
-        ("one key for two files", with(json!({"secret": {"keys": {"config": "credentials"}}})), "needs a name of its own"),
+        (
+            "one key for two files",
+            with(json!({"secret": {"keys": {"config": "credentials"}}})),
+            "needs a name of its own",
+        ),
         ("an account that is none", with(json!({"principal": {"accountId": "123"}})), "should match"),
-        ("an expectation that is never checked", with(json!({"principal": {"accountId": "111122223333", "verify": "Never"}})), "cannot be combined with accountId or arn"),
+        (
+            "an expectation that is never checked",
+            with(json!({"principal": {"accountId": "111122223333", "verify": "Never"}})),
+            "cannot be combined with accountId or arn",
+        ),
         ("two tokens", web(json!({"tokenSecretRef": seed()})), "set exactly one"),
         ("a web policy that is none", web(json!({"policy": "no"})), "policy must be an IAM policy document"),
-        ("a SAML provider that is none", saml(json!({"principalArn": "arn:aws:iam::111122223333:user/somebody"})), "must be the ARN of the SAML provider"),
+        (
+            "a SAML provider that is none",
+            saml(json!({"principalArn": "arn:aws:iam::111122223333:user/somebody"})),
+            "must be the ARN of the SAML provider",
+        ),
         ("a SAML policy that is none", saml(json!({"policy": "no"})), "policy must be an IAM policy document"),
-        ("a session with a device without a seed", json!({"source": {"sessionToken": {"accessKey": key(), "serialNumber": "GAHT12345678"}}}), "set both or neither"),
+        (
+            "a session with a device without a seed",
+            json!({"source": {"sessionToken": {"accessKey": key(), "serialNumber": "GAHT12345678"}}}),
+            "set both or neither",
+        ),
         ("a federated user without a policy", federation(json!({})), "set policy or policyArns"),
-        ("a federated policy that is none", federation(json!({"policy": "no"})), "policy must be an IAM policy document"),
-        ("plain http to a container endpoint", json!({"source": {"container": {"fullUri": "http://example.com/creds"}}}), "plain http only to"),
+        (
+            "a federated policy that is none",
+            federation(json!({"policy": "no"})),
+            "policy must be an IAM policy document",
+        ),
+        (
+            "plain http to a container endpoint",
+            json!({"source": {"container": {"fullUri": "http://example.com/creds"}}}),
+            "plain http only to",
+        ),
         ("a custom source without a member", json!({"source": {"custom": {}}}), "custom must have exactly one member"),
         ("a URL of another scheme", http(json!({"url": "ftp://example.com/creds"})), "url must be an https URL"),
-        ("a custom CA that is none", http(json!({"caBundle": certificate_free()})), "caBundle must hold one or more certificates"),
-        ("a header of the client's own", http(json!({"headers": [{"name": "Host", "valueSecretRef": seed()}]})), "headers may not set Host"),
+        (
+            "a custom CA that is none",
+            http(json!({"caBundle": certificate_free()})),
+            "caBundle must hold one or more certificates",
+        ),
+        (
+            "a header of the client's own",
+            http(json!({"headers": [{"name": "Host", "valueSecretRef": seed()}]})),
+            "headers may not set Host",
+        ),
     ]
 }
 
@@ -165,8 +261,14 @@ fn taken() -> Vec<(&'static str, Value)> {
             })),
         ),
         ("web identity", web(json!({"durationSeconds": 7200}))),
-        ("a key and two roles", json!({"source": {"accessKey": key()}, "roles": [{"roleArn": ROLE, "durationSeconds": 7200}, {"roleArn": ROLE}]})),
-        ("the container endpoint on IPv6", json!({"source": {"container": {"fullUri": "http://[fd00:ec2::23]/v1/credentials"}}})),
+        (
+            "a key and two roles",
+            json!({"source": {"accessKey": key()}, "roles": [{"roleArn": ROLE, "durationSeconds": 7200}, {"roleArn": ROLE}]}),
+        ),
+        (
+            "the container endpoint on IPv6",
+            json!({"source": {"container": {"fullUri": "http://[fd00:ec2::23]/v1/credentials"}}}),
+        ),
         ("instance metadata", json!({"source": {"instanceMetadata": {}}})),
         (
             "everything of the Secret",
@@ -186,7 +288,11 @@ fn taken() -> Vec<(&'static str, Value)> {
 async fn api(kind: &str, plural: &str) -> Api<DynamicObject> {
     let client = Cluster::shared().await.client().await;
     let kind = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("refreshable.dev", "v1alpha1", kind), plural);
-    if plural == "credentialpolicies" { Api::all_with(client, &kind) } else { Api::default_namespaced_with(client, &kind) }
+    if plural == "credentialpolicies" {
+        Api::all_with(client, &kind)
+    } else {
+        Api::default_namespaced_with(client, &kind)
+    }
 }
 
 async fn refusal(api: &Api<DynamicObject>, kind: &str, spec: &Value) -> Option<String> {
@@ -238,7 +344,8 @@ async fn a_policy_names_arns() {
 #[test]
 fn every_rule_has_a_case() {
     let mut messages = BTreeSet::new();
-    let crd = serde_json::to_value(<refreshable::api::RefreshableCredential as kube::CustomResourceExt>::crd()).expect("JSON");
+    let crd = serde_json::to_value(<refreshable::api::RefreshableCredential as kube::CustomResourceExt>::crd())
+        .expect("JSON");
     collect(&crd, &mut messages);
     assert!(messages.len() > 20, "{messages:#?}");
     let cases = wrong();

@@ -1,6 +1,11 @@
 //! The cluster tier: a real API server, the real controller, an AWS emulator behind a recording proxy.
 
 mod admission;
+mod faults;
 mod lifecycle;
+mod ownership;
+mod process;
+mod scale;
 mod smoke;
+mod sources;
 mod stage;

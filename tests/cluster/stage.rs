@@ -1,9 +1,9 @@
 //! A stage for one test: a namespace, an AWS account behind a recording proxy, and a controller of its own.
 
 use crate::harness::eventually::eventually;
-use crate::harness::{Cluster, Controller, Issuer, Proxy, canary, cluster, scratch};
+use crate::harness::{Cluster, Controller, Issuer, Proxy, canary, cluster, controller, scratch};
+use aws_credential_types::Credentials;
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use refreshable::api::RefreshableCredential;
 use serde_json::{Value, json};
@@ -26,8 +26,8 @@ pub struct Stage {
     pub issuer: &'static Issuer,
     /// The account that the roles lie in.
     pub account: String,
-    /// The controller.
-    pub controller: Controller,
+    controller: Option<Controller>,
+    user: Credentials,
 }
 
 impl Stage {
@@ -38,22 +38,45 @@ impl Stage {
 
     /// The same, with an issuer that takes its time.
     pub async fn with_latency(latency: Duration) -> Self {
+        let mut stage = Self::empty(latency).await;
+        stage.controller = Some(stage.program().args(["--no-leader-election", "--log-level", "debug"]).start().await);
+        stage
+    }
+
+    /// A stage on which the test starts controllers itself.
+    pub async fn without_controller() -> Self {
+        Self::empty(Duration::ZERO).await
+    }
+
+    async fn empty(latency: Duration) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let (cluster, issuer) = (Cluster::shared().await, Issuer::shared().await);
         let account = format!("{:012}", 100_000_000_000 + COUNT.fetch_add(1, Ordering::Relaxed));
         let namespace = cluster.namespace("stage").create().await;
         let aws = Proxy::to(issuer.url()).latency(latency).start().await;
         let user = issuer.account(&account).user("controller").await;
-        let controller = Controller::program(env!("CARGO_BIN_EXE_refreshable-controller"))
-            .kubeconfig(cluster.control_plane.admin_kubeconfig())
-            .args(["--no-leader-election", "--log-level", "debug", "--watch-namespace", &namespace.name])
-            .env("AWS_ACCESS_KEY_ID", user.access_key_id())
-            .env("AWS_SECRET_ACCESS_KEY", user.secret_access_key())
+        Self { cluster, namespace, aws, issuer, account, controller: None, user }
+    }
+
+    /// A controller for this namespace, to be started.
+    pub fn program(&self) -> controller::Builder {
+        Controller::program(env!("CARGO_BIN_EXE_refreshable-controller"))
+            .kubeconfig(self.cluster.control_plane.admin_kubeconfig())
+            .args(["--watch-namespace", &self.namespace.name])
+            .env("AWS_ACCESS_KEY_ID", self.user.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", self.user.secret_access_key())
             .env("AWS_REGION", "eu-west-1")
-            .env("AWS_ENDPOINT_URL_STS", aws.url())
-            .start()
-            .await;
-        Self { cluster, namespace, aws, issuer, account, controller }
+            .env("AWS_ENDPOINT_URL_STS", self.aws.url())
+    }
+
+    /// The stage's controller.
+    pub fn controller(&self) -> &Controller {
+        self.controller.as_ref().expect("a stage with a controller")
+    }
+
+    /// Kills the controller as a crash does, and starts it again.
+    pub async fn restart(&mut self) {
+        self.controller.as_mut().expect("a stage with a controller").restart().await;
     }
 
     /// A role that the controller's own identity may assume, and a policy that allows it.
@@ -135,10 +158,14 @@ impl Stage {
         let api = self.credentials();
         eventually(SOON, what, async || match api.get(name).await {
             Ok(object) if holds(&object) => Ok(object),
-            Ok(object) => Err(format!("{:#?}\n{}", object.status, self.controller.process().log_tail(20))),
+            Ok(object) => Err(format!("{:#?}\n{}", object.status, self.log_tail())),
             Err(error) => Err(error.to_string()),
         })
         .await
+    }
+
+    fn log_tail(&self) -> String {
+        self.controller.as_ref().map(|c| c.process().log_tail(20)).unwrap_or_default()
     }
 
     /// What the published Secret holds.
@@ -162,7 +189,7 @@ impl Stage {
 
     /// Ends the stage: no secret stands in any output.
     pub async fn strike(self) {
-        self.controller.assert_clean().await;
+        self.controller().assert_clean().await;
         let objects = self.credentials().list(&Default::default()).await.expect("a list");
         canary::assert_clean(&serde_json::to_string(&objects).expect("JSON"), "the resources");
         let events =
@@ -175,9 +202,4 @@ impl Stage {
 pub fn ready(object: &RefreshableCredential) -> Option<(String, String)> {
     let condition = object.status.as_ref()?.conditions.iter().find(|c| c.type_ == "Ready")?;
     Some((condition.status.clone(), condition.reason.clone()))
-}
-
-/// UID of an object.
-pub fn uid(object: &RefreshableCredential) -> String {
-    object.uid().expect("a UID")
 }
