@@ -1,18 +1,25 @@
 # What can be done with this project: `make help`.
 
 CARGO ?= cargo
+DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
+# Together with an example, so that dependencies are built with the features of the tests, once.
+BUILD := $(CARGO) build --example demo
 DENY_VERSION := 0.20.2
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo test test-unit test-sim test-cluster test-consumers generate lint fmt-check clippy \
+.PHONY: help demo readme test test-unit test-sim test-cluster test-consumers generate lint fmt-check clippy \
 	generated-check chart-check deny prerequisites controlplane tools python clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: prerequisites controlplane python ## The main job on a real control plane and a local AWS emulator (KEEP=1 leaves it running)
-	$(CARGO) build --quiet --bin refreshable-controller
-	$(CARGO) run --quiet --example demo
+	$(BUILD) --bin refreshable-controller
+	$(DEBUG)/examples/demo
+
+readme: prerequisites controlplane python ## Put the demo's output into README.md
+	$(BUILD) --bin refreshable-controller
+	$(DEBUG)/examples/demo --write-readme
 
 test: prerequisites test-unit test-sim test-cluster test-consumers ## All tiers
 
@@ -29,7 +36,8 @@ test-consumers: controlplane python ## Real AWS clients that read what is publis
 	$(CARGO) test --test main consumers::
 
 generate: ## Write what is generated: CRDs, API reference, chart README, deploy/install.yaml
-	$(CARGO) run --quiet --bin refreshable-generate
+	$(BUILD) --bin refreshable-generate
+	$(DEBUG)/refreshable-generate
 	charts/refreshable/generate-readme
 	deploy/generate
 
@@ -42,7 +50,8 @@ clippy: ## Clippy, every warning an error
 	$(CARGO) clippy --all-targets -- -D warnings
 
 generated-check: ## What is generated is current
-	$(CARGO) run --quiet --bin refreshable-generate -- --check
+	$(BUILD) --bin refreshable-generate
+	$(DEBUG)/refreshable-generate --check
 
 chart-check: ## The chart, over a matrix of values
 	tests/chart/check

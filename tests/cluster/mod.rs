@@ -3,6 +3,7 @@
 mod admission;
 mod faults;
 mod lifecycle;
+mod manifests;
 mod ownership;
 mod process;
 mod scale;

@@ -1,0 +1,38 @@
+{{- define "refreshable.name" -}}
+{{- default .Release.Name .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "refreshable.serviceAccount" -}}
+{{- default (include "refreshable.name" .) .Values.serviceAccount.name -}}
+{{- end -}}
+
+{{- define "refreshable.selector" -}}
+app.kubernetes.io/name: refreshable
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "refreshable.labels" -}}
+{{ include "refreshable.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{/* What the controller asks of a namespace that it serves. */}}
+{{- define "refreshable.namespaceRules" -}}
+- apiGroups: [refreshable.dev]
+  resources: [refreshablecredentials]
+  verbs: [get, list, watch]
+- apiGroups: [refreshable.dev]
+  resources: [refreshablecredentials/status]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [serviceaccounts/token]
+  verbs: [create]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}

@@ -1,0 +1,89 @@
+//! What people apply: the examples, the install manifest, and the YAML in the documentation.
+
+use super::stage::Stage;
+use crate::harness::{Cluster, eventually, scratch};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(ROOT).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == ending) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn the_examples_are_taken_by_the_api_server() {
+    let cluster = Cluster::shared().await;
+    let namespace = cluster.namespace("examples").create().await;
+    let examples = files("deploy/examples", "yaml");
+    assert!(examples.len() >= 8, "{examples:?}");
+    for example in examples {
+        let file = example.display().to_string();
+        let (ok, _, error) =
+            cluster.try_kubectl(&["apply", "--dry-run=server", "--namespace", &namespace.name, "--filename", &file]).await;
+        assert!(ok, "{file}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn the_yaml_in_the_documentation_is_taken_by_the_api_server() {
+    let cluster = Cluster::shared().await;
+    let namespace = cluster.namespace("docs").create().await;
+    let mut pages = files("docs", "md");
+    pages.push(Path::new(ROOT).join("README.md"));
+    let mut blocks = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).expect("a page");
+        for (number, block) in text.split("```yaml\n").skip(1).enumerate() {
+            let yaml = block.split("```").next().expect("a block");
+            let file = scratch::write(scratch::subfolder("docs").join("block.yaml"), yaml).display().to_string();
+            let (ok, _, error) =
+                cluster.try_kubectl(&["apply", "--dry-run=server", "--namespace", &namespace.name, "--filename", &file]).await;
+            assert!(ok, "{} block {}: {error}\n{yaml}", page.display(), number + 1);
+            blocks += 1;
+        }
+    }
+    assert!(blocks >= 3, "{blocks} blocks");
+}
+
+#[tokio::test]
+async fn the_controller_works_with_the_rights_of_the_install_manifest_and_no_others() {
+    let stage = Stage::without_controller().await;
+    let manifest = Path::new(ROOT).join("deploy/install.yaml").display().to_string();
+    stage.cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", &manifest]).await;
+    let kubeconfig = stage.cluster.kubeconfig_for("refreshable", "refreshable").await;
+    let installed = stage
+        .program()
+        .kubeconfig(&kubeconfig)
+        .args(["--lease-namespace", "refreshable", "--lease-name", "refreshable", "--identity", "installed"])
+        .start()
+        .await;
+    let role = stage.role("installed").await;
+    stage.credential("installed", json!({"roles": [{"roleArn": role}]})).await;
+    stage.until("installed", "True", "Issued").await;
+    let asked = stage.cluster.audit().by_account("refreshable", "refreshable");
+    eventually(super::stage::SOON, "its event is published", async || {
+        let events = stage.cluster.kubectl(&["get", "events", "--namespace", &stage.namespace.name]).await;
+        if events.contains("Issued") { Ok(()) } else { Err(events) }
+    })
+    .await;
+    let refused = asked.clone().only(|r| r.code == 403);
+    assert_eq!(refused.count(), 0, "{refused}");
+    for (verb, resource) in [("patch", "secrets"), ("patch", "refreshablecredentials/status"), ("update", "leases")] {
+        assert!(stage.cluster.audit().by_account("refreshable", "refreshable").of(verb, resource).count() > 0, "{verb} {resource}");
+    }
+    assert!(installed.stop().await.success());
+}

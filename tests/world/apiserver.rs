@@ -1,0 +1,180 @@
+//! The API server, behind the real `kube::Client`.
+
+use super::secrets::SimSecret;
+use super::state::{Key, Shared};
+use http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a call hangs that never ends.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+/// A client of instance `instance`.
+pub fn client(world: Shared, instance: usize) -> Client {
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let world = world.clone();
+        async move { Ok::<_, tower::BoxError>(answer(&world, instance, request).await) }
+    });
+    Client::new(service, "default")
+}
+
+struct Asked {
+    method: Method,
+    path: Vec<String>,
+    manager: String,
+    force: bool,
+    partial: bool,
+    body: Value,
+}
+
+async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let parameter = |name: &str| query.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()).unwrap_or_default();
+    let accept = parts.headers.get("accept").and_then(|a| a.to_str().ok()).unwrap_or_default();
+    let asked = Asked {
+        method: parts.method,
+        path: parts.uri.path().trim_matches('/').split('/').map(str::to_owned).collect(),
+        manager: parameter("fieldManager"),
+        force: parameter("force") == "true",
+        partial: accept.contains("PartialObjectMetadata"),
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    };
+    let write = asked.method != Method::GET;
+    let (fails, loses, hangs) = {
+        let mut state = world.lock();
+        state.auditor.api_call(&asked.method, &asked.path, write);
+        if write {
+            let (leader, now) = (state.leader, state.now());
+            state.auditor.write_by(instance, leader, now);
+        }
+        let faults = state.faults;
+        (state.happens(faults.api_fails), write && state.happens(faults.api_loses_answers), state.happens(faults.api_fails / 4))
+    };
+    if hangs {
+        tokio::time::sleep(FOR_EVER).await;
+    }
+    if fails {
+        let (code, reason) = [(429, "TooManyRequests"), (500, "InternalError"), (503, "ServiceUnavailable")]
+            [world.lock().random.usize(0..3)];
+        return refusal(code, reason, "a fault");
+    }
+    let (code, body) = handle(world, &asked);
+    if loses {
+        tokio::time::sleep(FOR_EVER).await;
+    }
+    respond(code, &body)
+}
+
+fn respond(code: u16, body: &Value) -> Response<Body> {
+    let body = Body::from(serde_json::to_vec(body).expect("JSON"));
+    Response::builder().status(code).header("content-type", "application/json").body(body).expect("a response")
+}
+
+fn status(code: u16, reason: &str, message: &str) -> (u16, Value) {
+    let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message});
+    (code, body)
+}
+
+fn refusal(code: u16, reason: &str, message: &str) -> Response<Body> {
+    let (code, body) = status(code, reason, message);
+    respond(code, &body)
+}
+
+fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
+    let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
+    match (&asked.method, path.as_slice()) {
+        (&Method::GET, ["apis", _, _, "namespaces", ns, "refreshablecredentials", name]) => {
+            match world.lock().credentials.get(&key(ns, name)) {
+                Some(object) => (200, object.clone()),
+                None => status(404, "NotFound", "not found"),
+            }
+        }
+        (&Method::PATCH, ["apis", _, _, "namespaces", ns, "refreshablecredentials", name, "status"]) => {
+            patch_status(world, &key(ns, name), &asked.body)
+        }
+        (&Method::GET, ["api", "v1", "namespaces", ns, "secrets", name]) => {
+            match world.lock().secrets.get(&key(ns, name)) {
+                Some(secret) => (200, shown(secret, asked.partial)),
+                None => status(404, "NotFound", "not found"),
+            }
+        }
+        (&Method::PATCH, ["api", "v1", "namespaces", ns, "secrets", name]) => apply(world, &key(ns, name), asked),
+        (&Method::DELETE, ["api", "v1", "namespaces", ns, "secrets", name]) => {
+            let mut state = world.lock();
+            let key = key(ns, name);
+            let Some(secret) = state.secrets.get(&key).cloned() else { return status(404, "NotFound", "not found") };
+            if asked.body["preconditions"]["uid"].as_str().is_some_and(|u| u != secret.uid) {
+                return status(409, "Conflict", "uid precondition");
+            }
+            let verdict = super::auditor::deletion(&state, &key, &secret);
+            state.auditor.check(verdict);
+            state.delete_secret(&key);
+            (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
+        }
+        (method, path) => panic!("the simulated API server does not know {method} {path:?}"),
+    }
+}
+
+fn key(namespace: &str, name: &str) -> Key {
+    (namespace.to_owned(), name.to_owned())
+}
+
+fn shown(secret: &SimSecret, partial: bool) -> Value {
+    let metadata = secret.metadata();
+    if partial {
+        return json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata});
+    }
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": secret.kind, "data": secret.part("data/")})
+}
+
+fn apply(world: &Shared, key: &Key, asked: &Asked) -> (u16, Value) {
+    let mut state = world.lock();
+    let existing = state.secrets.get(key).cloned();
+    match SimSecret::apply(existing.as_ref(), &asked.body, &asked.manager, asked.force) {
+        Err((code, reason, message)) => status(code, reason, &message),
+        Ok(mut secret) => {
+            (secret.namespace, secret.name) = key.clone();
+            let verdict = super::auditor::publication(&mut state, key, existing.as_ref(), &secret);
+            state.auditor.check(verdict);
+            let secret = state.put_secret(secret);
+            (200, shown(&secret, asked.partial))
+        }
+    }
+}
+
+fn patch_status(world: &Shared, key: &Key, body: &Value) -> (u16, Value) {
+    let mut state = world.lock();
+    let verdict = super::auditor::status(key, body);
+    state.auditor.check(verdict);
+    let Some(object) = state.credentials.get(key) else { return status(404, "NotFound", "not found") };
+    if body["metadata"]["uid"].as_str().is_some_and(|u| Some(u) != object["metadata"]["uid"].as_str()) {
+        return status(409, "Conflict", "uid precondition");
+    }
+    state.put_credential(key, |object| merge(&mut object["status"], &body["status"]));
+    (200, state.credentials[key].clone())
+}
+
+/// RFC 7396.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let members = target.as_object_mut().expect("an object");
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            merge(members.entry(name.clone()).or_insert(Value::Null), value);
+        }
+    }
+}

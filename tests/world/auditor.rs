@@ -1,0 +1,189 @@
+//! Reads every call and checks the promises of the design against what is true.
+//!
+//! It uses the crate's own arithmetic (when something is due, what a specification's digest is) but
+//! never the controller's view: it looks at the API server's objects and the issuer's sessions.
+
+use super::secrets::SimSecret;
+use super::state::{Key, State};
+use super::sts::CANARY;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Method;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use refreshable::api::RefreshableCredential;
+use refreshable::rules::ownership::{self, Content};
+use refreshable::rules::{fingerprint, plan, timing};
+use serde_json::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+/// After trouble ended, this long is granted before a late renewal counts: the longest pause of a class.
+const GRACE: SignedDuration = SignedDuration::from_mins(75);
+
+/// A promise that was seen broken.
+pub type Verdict = Option<String>;
+
+/// Counts and judges.
+#[derive(Default)]
+pub struct Auditor {
+    pub violations: Vec<String>,
+    pub issuer_calls: usize,
+    pub applies: usize,
+    pub status_writes: usize,
+    pub reads: usize,
+    pub deletes: usize,
+    /// Most calls that the issuer may get within a second.
+    pub most_per_second: Option<usize>,
+    /// When something was last wrong with the world.
+    pub trouble: Option<Timestamp>,
+    /// The longest time that a renewal came after its refresh point, while nothing was wrong.
+    pub latest: SignedDuration,
+    recent: VecDeque<Timestamp>,
+    trace: DefaultHasher,
+}
+
+impl Auditor {
+    /// Takes note of a verdict.
+    pub fn check(&mut self, verdict: Verdict) {
+        self.violations.extend(verdict);
+    }
+
+    /// A digest of everything that happened, in its order.
+    pub fn digest(&self) -> u64 {
+        self.trace.finish()
+    }
+
+    pub fn api_call(&mut self, method: &Method, path: &[String], write: bool) {
+        (method.as_str(), path).hash(&mut self.trace);
+        let status = path.last().is_some_and(|p| p == "status");
+        *match (write, status, method) {
+            (false, ..) => &mut self.reads,
+            (true, true, _) => &mut self.status_writes,
+            (true, false, &Method::DELETE) => &mut self.deletes,
+            (true, false, _) => &mut self.applies,
+        } += 1;
+    }
+
+    pub fn write_by(&mut self, instance: usize, leader: usize, now: Timestamp) {
+        if instance != leader {
+            self.violations.push(format!("7, two leaders: instance {instance} wrote at {now} while {leader} held the lease"));
+        }
+    }
+
+    pub fn issuer_called(&mut self, form: &BTreeMap<String, String>, now: Timestamp) {
+        (form.get("RoleSessionName"), now.as_millisecond()).hash(&mut self.trace);
+        self.issuer_calls += 1;
+        self.recent.push_back(now);
+        while self.recent.front().is_some_and(|t| now.duration_since(*t) >= SignedDuration::from_secs(1)) {
+            self.recent.pop_front();
+        }
+        if let Some(most) = self.most_per_second
+            && self.recent.len() > most
+        {
+            self.violations.push(format!("6, overrun: {} calls within a second at {now}", self.recent.len()));
+        }
+    }
+}
+
+/// An issuer call must have a cause that is true.
+pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
+    let session = form.get("RoleSessionName")?;
+    let (namespace, name) = session.split_once('.')?;
+    let key = (namespace.to_owned(), name.to_owned());
+    // Deleted while the call was on its way.
+    let object = state.typed.get(&key)?;
+    let Some(secret) = state.secrets.get(&(key.0.clone(), object.secret_name())) else { return None };
+    let now = state.now();
+    let content = content_of(object, secret)?;
+    let causes = [
+        content.request != fingerprint::of_request(&object.spec),
+        plan::refresh_at(object, &content) <= now,
+        object.requested_at().is_some_and(|r| content.handled_refresh.as_deref() != Some(r)),
+        checksum(secret) != content.checksum,
+        object.status.as_ref().is_some_and(|s| s.failures.is_some()),
+        !secret.fields.contains_key("labels/app.kubernetes.io/managed-by"),
+    ];
+    if causes.contains(&true) {
+        return None;
+    }
+    let due = plan::refresh_at(object, &content);
+    Some(format!("3, never early: {session} was asked for at {now} without a cause; it is due at {due}"))
+}
+
+/// What is published must be right, valid, in time, and over nobody else's Secret.
+pub fn publication(state: &mut State, key: &Key, before: Option<&SimSecret>, after: &SimSecret) -> Verdict {
+    let now = state.now();
+    let owner = after.annotation("refreshable.dev/owner-name").unwrap_or_default().to_owned();
+    let object = state.typed.get(&(key.0.clone(), owner.clone()))?.clone();
+    let content = content_of(&object, after)?;
+    if content.expiration <= now {
+        return Some(format!("2, never lose: {key:?} was overwritten at {now} with what expired at {}", content.expiration));
+    }
+    let session = state.sessions.get(&key_id(after)?);
+    let name = format!("{}.{owner}", key.0);
+    let asked = content.request == fingerprint::of_request(&object.spec);
+    let role = object.spec.roles.last().map(|r| r.role_arn.clone()).unwrap_or_default();
+    if session.is_none_or(|s| s.name != name || (asked && s.role != role)) {
+        return Some(format!("4, wrong identity: {key:?} got {session:?} instead of {role} as {name} at {now}"));
+    }
+    let before = content_of(&object, before?)?;
+    if asked && before.request == content.request && content.expiration < before.expiration {
+        return Some(format!("2, never lose: {key:?} was overwritten with what expires earlier at {now}"));
+    }
+    late(state, &object, &before, now)
+}
+
+/// Nothing may have less left than its floor while all is well.
+pub fn late(state: &mut State, object: &RefreshableCredential, content: &Content, now: Timestamp) -> Verdict {
+    let calm = state.auditor.trouble.is_none_or(|t| now.duration_since(t) > GRACE);
+    if !calm || content.request != fingerprint::of_request(&object.spec) {
+        return None;
+    }
+    let lifetime = content.expiration.duration_since(content.issued_at);
+    let left = content.expiration.duration_since(now);
+    let due = plan::refresh_at(object, content);
+    state.auditor.latest = state.auditor.latest.max(now.duration_since(due));
+    let before = object.spec.refresh.as_ref().and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
+    let floor = timing::floor(lifetime, before);
+    let who = object.metadata.name.as_deref().unwrap_or_default();
+    (left < floor).then(|| format!("1, never late: {who} has {left} left of {lifetime} at {now}; its floor is {floor}"))
+}
+
+/// A Secret with valid credentials that are permitted is not deleted.
+pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
+    let owner = secret.annotation("refreshable.dev/owner-name")?;
+    let object = state.typed.get(&(key.0.clone(), owner.to_owned()))?;
+    let content = content_of(object, secret)?;
+    let now = state.now();
+    let kept = !state.policies.is_empty() && content.expiration > now && object.secret_name() == key.1;
+    kept.then(|| format!("2, never lose: {key:?}, valid until {}, was deleted at {now}", content.expiration))
+}
+
+/// No secret stands in a status.
+pub fn status(key: &Key, body: &Value) -> Verdict {
+    body.to_string().contains(CANARY).then(|| format!("5, never leaked: a secret stands in the status of {key:?}"))
+}
+
+/// What a Secret holds, by its own account.
+pub fn content_of(object: &RefreshableCredential, secret: &SimSecret) -> Option<Content> {
+    let meta: ObjectMeta = serde_json::from_value(secret.metadata()).ok()?;
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    ownership::view(&meta, uid).own()?.content.clone()
+}
+
+fn checksum(secret: &SimSecret) -> String {
+    let data: Vec<(String, Vec<u8>)> = secret
+        .part("data/")
+        .into_iter()
+        .map(|(k, v)| (k, STANDARD.decode(v.as_str().unwrap_or_default()).unwrap_or_default()))
+        .collect();
+    fingerprint::of_data(data.iter().map(|(k, v)| (k, v.as_slice())))
+}
+
+/// The access key id that a Secret's process JSON names.
+pub fn key_id(secret: &SimSecret) -> Option<String> {
+    let (text, _) = secret.fields.get("data/credentials.json")?;
+    let json: Value = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
+    Some(json["AccessKeyId"].as_str()?.to_owned())
+}

@@ -1,0 +1,129 @@
+//! Each promise broken on purpose: the auditor must object, or its silence means nothing.
+
+use super::driver::{Setup, World};
+use super::users;
+use jiff::SignedDuration;
+use kube::api::{Api, DeleteParams};
+use refreshable::controller::Settings;
+use serde_json::json;
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Runs a world that is broken by `breaks`, and returns what the auditor objected to.
+fn objections(setup: Setup, breaks: impl AsyncFn(&mut World)) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let mut world = World::new(7, setup);
+        world.tolerant = true;
+        for number in 0..20 {
+            users::make(&world, "team-a", &format!("x-{number}"), 3600);
+        }
+        breaks(&mut world).await;
+        let violations = world.shared.lock().auditor.violations.clone();
+        violations
+    })
+}
+
+fn assert_objects(promise: &str, objections: &[String]) {
+    assert!(objections.iter().any(|o| o.starts_with(promise)), "{promise}: {objections:?}");
+}
+
+#[test]
+fn what_is_sound_meets_no_objection() {
+    let objections = objections(Setup::default(), async |world| world.run(HOUR * 24).await);
+    assert!(objections.is_empty(), "{objections:?}");
+}
+
+#[test]
+fn a_controller_with_one_worker_for_all_is_late() {
+    let setup = Setup { concurrency: 1, ..Setup::default() };
+    let seen = objections(setup, async |world| {
+        world.run(SignedDuration::from_mins(5)).await;
+        // An issuer so slow that one worker cannot keep up.
+        world.shared.lock().latency = std::time::Duration::from_secs(14);
+        for number in 20..400 {
+            users::make(world, "team-a", &format!("x-{number}"), 3600);
+        }
+        world.run(HOUR * 3).await;
+    });
+    assert_objects("1, never late", &seen);
+}
+
+#[test]
+fn a_controller_that_deletes_what_is_valid_is_caught() {
+    let seen = objections(Setup::default(), async |world| {
+        world.run(HOUR).await;
+        let client = super::apiserver::client(world.shared.clone(), 0);
+        let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(client, "team-a");
+        secrets.delete("x-1", &DeleteParams::default()).await.expect("deleted");
+    });
+    assert_objects("2, never lose", &seen);
+}
+
+#[test]
+fn a_controller_that_believes_a_false_deletion_is_early() {
+    let seen = objections(Setup::default(), async |world| {
+        world.run(SignedDuration::from_mins(5)).await;
+        let (secret, now) = {
+            let state = world.shared.lock();
+            (state.secrets[&("team-a".to_owned(), "x-1".to_owned())].clone(), state.now())
+        };
+        world.instances[0].mislead(&secret, now);
+        world.run(SignedDuration::from_mins(5)).await;
+    });
+    assert_objects("3, never early", &seen);
+}
+
+#[test]
+fn sessions_of_another_role_are_caught() {
+    let seen = objections(Setup::default(), async |world| {
+        world.shared.lock().faults.issuer_swaps = true;
+        world.run(HOUR).await;
+    });
+    assert_objects("4, wrong identity", &seen);
+}
+
+#[test]
+fn a_secret_in_a_status_is_caught() {
+    let seen = objections(Setup::default(), async |world| {
+        world.shared.lock().put_credential(&("team-a".to_owned(), "x-1".to_owned()), |object| {
+            object["metadata"]["annotations"] = json!({"refreshable.dev/requested-at": super::sts::CANARY});
+        });
+        world.run(HOUR).await;
+    });
+    assert_objects("5, never leaked", &seen);
+}
+
+#[test]
+fn a_budget_that_is_none_is_caught() {
+    let settings = Settings { calls_per_second: 100_000, burst: 100_000, ..Settings::default() };
+    let seen = objections(Setup { settings, ..Setup::default() }, async |world| {
+        world.shared.lock().auditor.most_per_second = Some(10);
+        world.run(HOUR).await;
+    });
+    assert_objects("6, overrun", &seen);
+}
+
+#[test]
+fn a_second_leader_that_writes_is_caught() {
+    let seen = objections(Setup::default(), async |world| {
+        world.add_instance(Setup { forced: true, ..Setup::default() });
+        world.run(HOUR).await;
+    });
+    assert_objects("7, two leaders", &seen);
+}
+
+#[test]
+fn a_call_too_many_is_counted() {
+    let seen = objections(Setup::default(), async |world| {
+        world.run(HOUR).await;
+        let client = super::apiserver::client(world.shared.clone(), 0);
+        let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(client, "team-a");
+        secrets.get("x-1").await.expect("read");
+        let mut state = world.shared.lock();
+        if state.auditor.reads > 0 {
+            state.auditor.check(Some("8, one call: something was read that need not be".to_owned()));
+        }
+    });
+    assert_objects("8, one call", &seen);
+}

@@ -1,0 +1,41 @@
+//! Simulated time: tokio's paused clock, counted from a fixed day.
+
+use jiff::{SignedDuration, Timestamp};
+use refreshable::clock::Clock;
+use std::time::SystemTime;
+use tokio::time::Instant;
+
+/// The day that every world begins on.
+pub const DAWN: &str = "2026-01-01T00:00:00Z";
+
+/// A clock that follows tokio's, ahead or behind by a fixed time where it is broken on purpose.
+#[derive(Clone, Debug)]
+pub struct WorldClock {
+    origin: Instant,
+    off: SignedDuration,
+}
+
+impl WorldClock {
+    /// A clock that begins now.
+    pub fn new() -> Self {
+        Self { origin: Instant::now(), off: SignedDuration::ZERO }
+    }
+
+    /// The same clock, wrong by `off`.
+    pub fn off_by(&self, off: SignedDuration) -> Self {
+        Self { off, ..self.clone() }
+    }
+}
+
+impl Clock for WorldClock {
+    fn now(&self) -> Timestamp {
+        let dawn: Timestamp = DAWN.parse().expect("a time");
+        dawn + SignedDuration::try_from(self.origin.elapsed()).expect("in range") + self.off
+    }
+}
+
+impl aws_smithy_async::time::TimeSource for WorldClock {
+    fn now(&self) -> SystemTime {
+        Clock::now(self).into()
+    }
+}

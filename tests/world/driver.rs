@@ -1,0 +1,375 @@
+//! Drives the real reconciler: delivers what the watches bring, and takes resources from a queue with
+//! kube-runtime's semantics (one reconcile for each resource at a time, the earliest wish wins).
+
+use super::apiserver;
+use super::secrets::SimSecret;
+use super::state::{Change, Key, Shared, State};
+use super::sts::SimSts;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SharedTimeSource;
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use jiff::{SignedDuration, Timestamp};
+use kube::runtime::watcher::Event;
+use refreshable::aws::{Caller, Sts, TotpSteps};
+use refreshable::controller::{
+    Announcement, Announcer, Calls, Context, Feeds, Fence, Memory, Metrics, Next, SecretMeta, Settings, Touched, Turns,
+    reconcile, view,
+};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use tokio::sync::mpsc::Receiver;
+
+/// How a controller is set up, where a test wants it otherwise.
+#[derive(Clone)]
+pub struct Setup {
+    pub settings: Settings,
+    pub concurrency: usize,
+    /// How wrong its clock is.
+    pub clock_off: SignedDuration,
+    /// Whether its fence is open without the lease.
+    pub forced: bool,
+    /// Longest delay of a watch event.
+    pub longest_delay: SignedDuration,
+    /// Chance in thousandths that a watch event is lost, until the next relist.
+    pub loses_events: u32,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            concurrency: 64,
+            clock_off: SignedDuration::ZERO,
+            forced: false,
+            longest_delay: SignedDuration::from_millis(20),
+            loses_events: 0,
+        }
+    }
+}
+
+/// One running controller.
+pub struct Instance {
+    pub number: usize,
+    setup: Setup,
+    context: Arc<Context>,
+    fence: Fence,
+    feeds: Feeds,
+    announcements: Receiver<Announcement>,
+    inbox: VecDeque<(Timestamp, Change)>,
+    relist_at: Option<Timestamp>,
+    queue: BTreeMap<(Timestamp, Key), ()>,
+    wishes: BTreeMap<Key, Timestamp>,
+    running: BTreeSet<Key>,
+    work: FuturesUnordered<BoxFuture<'static, (Key, Next)>>,
+}
+
+impl Instance {
+    /// A controller that has just started and listed everything.
+    pub fn start(world: &Shared, number: usize, setup: Setup) -> Self {
+        let clock = world.lock().clock.off_by(setup.clock_off);
+        let metrics = Metrics::new();
+        let fence = Fence::closed();
+        let calls_fence = if setup.forced { Fence::open() } else { fence.clone() };
+        let keys = Credentials::new("AKIACONTROLLER00000", "own", None, None, "world");
+        let provider = SharedCredentialsProvider::new(keys);
+        let aws = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(provider.clone())
+            .http_client(SimSts(world.clone()))
+            .time_source(SharedTimeSource::new(clock.clone()))
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .build();
+        let (announcer, announcements) = Announcer::new();
+        let (view, writers) = view(true);
+        let client = apiserver::client(world.clone(), number);
+        let context = Arc::new(Context {
+            calls: Calls::new(client, calls_fence, setup.settings.api_timeout, metrics.clone()),
+            view,
+            memory: Memory::default(),
+            sts: Sts::new(&aws, metrics.clone()),
+            ambient: Some(Caller::Ambient(provider)),
+            totp: TotpSteps::default(),
+            turns: Turns::new(&setup.settings),
+            clock: Arc::new(clock),
+            metrics,
+            announcer,
+            settings: setup.settings,
+        });
+        let feeds = Feeds::new(writers, &context);
+        let mut instance = Self {
+            number,
+            setup,
+            context,
+            fence,
+            feeds,
+            announcements,
+            inbox: VecDeque::new(),
+            relist_at: None,
+            queue: BTreeMap::new(),
+            wishes: BTreeMap::new(),
+            running: BTreeSet::new(),
+            work: FuturesUnordered::new(),
+        };
+        instance.relist(world);
+        instance
+    }
+
+    /// Lists everything anew, as after a start or a watch that is too old.
+    pub fn relist(&mut self, world: &Shared) {
+        self.inbox.clear();
+        self.relist_at = None;
+        let state = world.lock();
+        let mut touched = Touched::new();
+        touched.extend(self.feeds.namespaces.take(&Event::Init));
+        for name in &state.namespaces {
+            touched.extend(self.feeds.namespaces.take(&Event::InitApply(namespace(name))));
+        }
+        touched.extend(self.feeds.namespaces.take(&Event::InitDone));
+        touched.extend(self.feeds.policies.take(&Event::Init));
+        for policy in state.policies.values() {
+            let policy = serde_json::from_value(policy.clone()).expect("a policy");
+            touched.extend(self.feeds.policies.take(&Event::InitApply(policy)));
+        }
+        touched.extend(self.feeds.policies.take(&Event::InitDone));
+        touched.extend(self.feeds.secrets.take(&Event::Init));
+        for secret in state.secrets.values().filter(|s| labelled(s)) {
+            touched.extend(self.feeds.secrets.take(&Event::InitApply(meta(secret))));
+        }
+        touched.extend(self.feeds.secrets.take(&Event::InitDone));
+        touched.extend(self.feeds.inputs.take(&Event::Init));
+        touched.extend(self.feeds.inputs.take(&Event::InitDone));
+        touched.extend(self.feeds.credentials.take(&Event::Init));
+        for object in state.typed.values() {
+            touched.extend(self.feeds.credentials.take(&Event::InitApply(object.as_ref().clone())));
+        }
+        touched.extend(self.feeds.credentials.take(&Event::InitDone));
+        let now = state.now();
+        drop(state);
+        self.touch(touched, now);
+    }
+
+    /// Takes the changes of the world on their way here.
+    fn receive(&mut self, state: &mut State, changes: &[Change]) {
+        let now = state.now();
+        let longest = u64::try_from(self.setup.longest_delay.as_millis()).expect("a delay");
+        for change in changes {
+            if state.happens(self.setup.loses_events) {
+                self.relist_at.get_or_insert(now + SignedDuration::from_mins(5));
+                continue;
+            }
+            let delay = SignedDuration::from_millis(i64::try_from(state.random.u64(0..=longest)).expect("a delay"));
+            // One watch keeps its order.
+            let at = self.inbox.back().map_or(now + delay, |(last, _)| (now + delay).max(*last));
+            self.inbox.push_back((at, change.clone()));
+        }
+    }
+
+    fn deliver(&mut self, change: &Change) -> Touched {
+        match change {
+            Change::Credential { object, gone: false } => self.feeds.credentials.take(&Event::Apply(object.as_ref().clone())),
+            Change::Credential { object, gone: true } => self.feeds.credentials.take(&Event::Delete(object.as_ref().clone())),
+            // A Secret without the label has left the watch.
+            Change::Secret { secret, gone } if *gone || !labelled(secret) => self.feeds.secrets.take(&Event::Delete(meta(secret))),
+            Change::Secret { secret, .. } => self.feeds.secrets.take(&Event::Apply(meta(secret))),
+            Change::Policy { object, gone } => {
+                let policy = serde_json::from_value(object.clone()).expect("a policy");
+                self.feeds.policies.take(&if *gone { Event::Delete(policy) } else { Event::Apply(policy) })
+            }
+            Change::Namespace { name } => self.feeds.namespaces.take(&Event::Apply(namespace(name))),
+        }
+    }
+
+    /// Tells this controller something about a Secret that is not true.
+    pub fn mislead(&mut self, secret: &SimSecret, now: Timestamp) {
+        let touched = self.feeds.secrets.take(&Event::Delete(meta(secret)));
+        self.touch(touched, now);
+    }
+
+    fn touch(&mut self, touched: Touched, now: Timestamp) {
+        for object in touched {
+            self.wish((object.namespace.unwrap_or_default(), object.name), now);
+        }
+    }
+
+    /// The earliest wish wins.
+    fn wish(&mut self, key: Key, at: Timestamp) {
+        match self.wishes.get(&key) {
+            Some(earlier) if *earlier <= at => {}
+            before => {
+                if let Some(before) = before {
+                    self.queue.remove(&(*before, key.clone()));
+                }
+                self.queue.insert((at, key.clone()), ());
+                self.wishes.insert(key, at);
+            }
+        }
+    }
+
+    /// Starts what is due and not running.
+    fn begin(&mut self, now: Timestamp) {
+        let due: Vec<(Timestamp, Key)> = self
+            .queue
+            .keys()
+            .take_while(|(at, _)| *at <= now)
+            .filter(|(_, key)| !self.running.contains(key))
+            .take(self.setup.concurrency.saturating_sub(self.running.len()))
+            .cloned()
+            .collect();
+        for (at, key) in due {
+            self.queue.remove(&(at, key.clone()));
+            self.wishes.remove(&key);
+            let reference = kube::runtime::reflector::ObjectRef::new(&key.1).within(&key.0);
+            let Some(object) = self.context.view.credentials.get(&reference) else { continue };
+            self.running.insert(key.clone());
+            let context = self.context.clone();
+            self.work.push(Box::pin(async move { (key, reconcile(object, &context).await) }));
+        }
+    }
+
+    fn ended(&mut self, key: Key, next: Next) {
+        self.running.remove(&key);
+        if let Next::At(at) = next {
+            // The controller's clock may be wrong; what it waits is a time span.
+            self.wish(key, at - self.setup.clock_off);
+        }
+    }
+
+    fn next_event(&self) -> Option<Timestamp> {
+        let waiting = self.queue.keys().find(|(_, key)| !self.running.contains(key)).map(|(at, _)| *at);
+        let room = self.running.len() < self.setup.concurrency;
+        [self.inbox.front().map(|(at, _)| *at), waiting.filter(|_| room), self.relist_at].into_iter().flatten().min()
+    }
+}
+
+fn labelled(secret: &SimSecret) -> bool {
+    secret.fields.contains_key("labels/app.kubernetes.io/managed-by")
+}
+
+fn meta(secret: &SimSecret) -> SecretMeta {
+    let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": secret.metadata()});
+    serde_json::from_value(object).expect("metadata")
+}
+
+fn namespace(name: &str) -> kube::core::PartialObjectMeta<k8s_openapi::api::core::v1::Namespace> {
+    let labels = json!({"kubernetes.io/metadata.name": name});
+    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+    serde_json::from_value(object).expect("a namespace")
+}
+
+/// A world with its controllers.
+pub struct World {
+    pub shared: Shared,
+    pub instances: Vec<Instance>,
+    /// Where a violation is what a test waits for, it does not end the run.
+    pub tolerant: bool,
+    started: usize,
+}
+
+impl World {
+    /// An empty world with one controller.
+    pub fn new(seed: u64, setup: Setup) -> Self {
+        let shared = Shared::new(seed);
+        shared.lock().put_namespace("team-a");
+        shared.lock().put_namespace("team-b");
+        shared.lock().put_policy(
+            "all",
+            json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]}}),
+        );
+        let mut world = Self { shared, instances: Vec::new(), tolerant: false, started: 0 };
+        world.add_instance(setup);
+        world
+    }
+
+    /// Starts another controller; the first one leads.
+    pub fn add_instance(&mut self, setup: Setup) {
+        let instance = Instance::start(&self.shared, self.started, setup);
+        self.started += 1;
+        self.instances.push(instance);
+    }
+
+    /// The first controller crashes, and another one takes its place.
+    pub fn crash(&mut self) {
+        let setup = self.instances.remove(0).setup.clone();
+        let instance = Instance::start(&self.shared, self.started, setup);
+        self.shared.lock().leader = self.started;
+        self.started += 1;
+        self.instances.insert(0, instance);
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.shared.lock().now()
+    }
+
+    /// Runs for this long.
+    pub async fn run(&mut self, time: SignedDuration) {
+        let end = self.now() + time;
+        let changed = self.shared.lock().changed.clone();
+        loop {
+            self.turn();
+            let now = self.now();
+            if now >= end {
+                return;
+            }
+            let next = self.instances.iter().filter_map(Instance::next_event).min().map_or(end, |n| n.min(end));
+            let wait = std::time::Duration::try_from(next.duration_since(now)).unwrap_or_default();
+            let mut working: FuturesUnordered<_> = self
+                .instances
+                .iter_mut()
+                .enumerate()
+                .filter(|(_, i)| !i.work.is_empty())
+                .map(|(n, i)| async move { (n, i.work.next().await) })
+                .collect();
+            let done = tokio::select! {
+                biased;
+                Some(done) = working.next(), if !working.is_empty() => Some(done),
+                () = changed.notified() => None,
+                () = tokio::time::sleep(wait.max(std::time::Duration::from_micros(1))) => None,
+            };
+            drop(working);
+            if let Some((instance, Some((key, next)))) = done {
+                self.instances[instance].ended(key, next);
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        let mut state = self.shared.lock();
+        let now = state.now();
+        let changes = std::mem::take(&mut state.changes);
+        let leader = state.leader;
+        for instance in &mut self.instances {
+            instance.receive(&mut state, &changes);
+            while let Ok(announcement) = instance.announcements.try_recv() {
+                if announcement.note.contains(super::sts::CANARY) {
+                    state.auditor.check(Some("5, never leaked: a secret stands in an event".to_owned()));
+                }
+            }
+        }
+        drop(state);
+        for instance in &mut self.instances {
+            if instance.number == leader {
+                instance.fence.renewed(tokio::time::Instant::now());
+            }
+            if instance.relist_at.is_some_and(|at| at <= now) {
+                instance.relist(&self.shared);
+            }
+            while instance.inbox.front().is_some_and(|(at, _)| *at <= now) {
+                let (_, change) = instance.inbox.pop_front().expect("there is one");
+                let touched = instance.deliver(&change);
+                instance.touch(touched, now);
+            }
+            instance.begin(now);
+        }
+        let violations = std::mem::take(&mut self.shared.lock().auditor.violations);
+        assert!(self.tolerant || violations.is_empty(), "at {now}: {}", violations.join("\n"));
+        self.shared.lock().auditor.violations = violations;
+    }
+}

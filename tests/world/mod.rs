@@ -1,0 +1,14 @@
+//! The world tier: the real reconciler, the real Kubernetes and AWS clients, against an API server
+//! and an issuer in memory, on a paused clock. Every choice comes from one seed, which is printed:
+//! `REFRESHABLE_SEED=<n>` runs that one again.
+
+mod apiserver;
+mod auditor;
+mod broken;
+mod clock;
+mod driver;
+mod promises;
+mod secrets;
+mod state;
+mod sts;
+mod users;

@@ -1,0 +1,176 @@
+//! The promises, over simulated days and months.
+
+use super::driver::{Setup, World};
+use super::state::Key;
+use super::users;
+use jiff::SignedDuration;
+use refreshable::controller::Settings;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+}
+
+/// The seeds to run: those given, or the one that `REFRESHABLE_SEED` names.
+fn seeds(usual: std::ops::Range<u64>) -> Vec<u64> {
+    match std::env::var("REFRESHABLE_SEED").ok().and_then(|s| s.parse().ok()) {
+        Some(seed) => vec![seed],
+        None => usual.collect(),
+    }
+}
+
+#[test]
+fn in_a_world_without_faults_each_rotation_costs_one_call_and_two_writes() {
+    runtime().block_on(async {
+        let mut world = World::new(1, Setup::default());
+        for number in 0..50 {
+            users::make(&world, "team-a", &format!("a-{number}"), 3600);
+        }
+        world.run(DAY * 3).await;
+        let state = world.shared.lock();
+        let audit = &state.auditor;
+        let rotations = audit.issuer_calls;
+        assert!(rotations > 50 * 90, "{rotations}");
+        assert_eq!((audit.applies, audit.status_writes), (rotations, rotations));
+        assert_eq!((audit.reads, audit.deletes), (0, 0), "no other call");
+        assert!(audit.latest < SignedDuration::from_secs(1), "{}", audit.latest);
+    });
+}
+
+#[test]
+fn a_crash_a_relist_and_a_new_leader_cost_nothing() {
+    runtime().block_on(async {
+        let mut world = World::new(2, Setup::default());
+        for number in 0..50 {
+            users::make(&world, "team-a", &format!("a-{number}"), 43200);
+        }
+        world.run(HOUR).await;
+        let calls = |world: &World| {
+            let state = world.shared.lock();
+            (state.auditor.issuer_calls, state.auditor.applies, state.auditor.status_writes)
+        };
+        let before = calls(&world);
+        assert_eq!(before, (50, 50, 50));
+        for _ in 0..10 {
+            world.crash();
+            world.run(MINUTE).await;
+            let shared = world.shared.clone();
+            world.instances[0].relist(&shared);
+            world.run(MINUTE).await;
+        }
+        world.add_instance(Setup::default());
+        world.run(MINUTE).await;
+        let second = world.instances[1].number;
+        world.shared.lock().leader = second;
+        world.run(HOUR).await;
+        assert_eq!(calls(&world), before);
+    });
+}
+
+/// A world of `seed`: three days of mishaps, then calm. Its digest.
+fn storm(seed: u64) -> u64 {
+    runtime().block_on(async {
+        let setup = Setup { longest_delay: SignedDuration::from_secs(3), loses_events: 20, ..Setup::default() };
+        let mut world = World::new(seed, setup);
+        let keys: Vec<Key> = (0..20)
+            .map(|n| users::make(&world, ["team-a", "team-b"][n % 2], &format!("c-{n}"), [900, 3600, 43200][n % 3]))
+            .collect();
+        world.run(MINUTE).await;
+        for _ in 0..120 {
+            let now = world.now();
+            world.shared.lock().auditor.trouble = Some(now);
+            users::mishap(&mut world, &keys);
+            let pause = world.shared.lock().random.i64(1..3600);
+            world.run(SignedDuration::from_secs(pause)).await;
+        }
+        users::mend(&world, &keys);
+        let now = world.now();
+        world.shared.lock().auditor.trouble = Some(now);
+        world.run(HOUR * 3).await;
+        users::assert_settled(&world, &keys);
+        let digest = world.shared.lock().auditor.digest();
+        digest
+    })
+}
+
+#[test]
+fn whatever_happens_the_promises_hold_and_the_world_settles() {
+    let began = std::time::Instant::now();
+    let seeds = seeds(0..24);
+    for seed in &seeds {
+        println!("world {seed}; REFRESHABLE_SEED={seed} runs it again");
+        storm(*seed);
+    }
+    println!("{} worlds of three days in {:.1} s", seeds.len(), began.elapsed().as_secs_f64());
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    for seed in seeds(100..103) {
+        assert_eq!(storm(seed), storm(seed), "seed {seed}");
+    }
+    assert_ne!(storm(100), storm(101));
+}
+
+#[test]
+fn after_an_outage_the_backlog_drains_within_the_budget() {
+    runtime().block_on(async {
+        let settings = Settings { calls_per_second: 20, burst: 20, ..Settings::default() };
+        let mut world = World::new(4, Setup { settings, ..Setup::default() });
+        let keys: Vec<Key> = (0..1000).map(|n| users::make(&world, "team-a", &format!("o-{n}"), 3600)).collect();
+        world.shared.lock().auditor.most_per_second = Some(40);
+        world.run(HOUR).await;
+        let now = world.now();
+        world.shared.lock().auditor.trouble = Some(now);
+        world.shared.lock().faults.issuer_dead = true;
+        world.run(HOUR * 6).await;
+        users::mend(&world, &keys);
+        let now = world.now();
+        world.shared.lock().auditor.trouble = Some(now);
+        world.run(HOUR).await;
+        users::assert_settled(&world, &keys);
+    });
+}
+
+#[test]
+fn a_tenant_that_fails_does_not_starve_the_others() {
+    runtime().block_on(async {
+        let mut world = World::new(5, Setup { concurrency: 8, ..Setup::default() });
+        for number in 0..500 {
+            users::make(&world, "team-b", &format!("b-{number}"), 900);
+        }
+        world.shared.lock().faults.denied_namespace = Some("team-b");
+        let keys: Vec<Key> = (0..50).map(|n| users::make(&world, "team-a", &format!("a-{n}"), 900)).collect();
+        // The auditor counts lateness all the time: team-a must never be late.
+        world.run(DAY).await;
+        users::assert_settled(&world, &keys);
+    });
+}
+
+#[test]
+fn ten_thousand_resources_over_thirty_days() {
+    let began = std::time::Instant::now();
+    runtime().block_on(async {
+        let mut world = World::new(6, Setup::default());
+        // AWS's longest session for most of them, the usual hour for some.
+        for number in 0..10_000 {
+            let seconds = if number % 100 == 0 { 3600 } else { 43200 };
+            users::make(&world, "team-a", &format!("m-{number}"), seconds);
+        }
+        for day in 1..=30 {
+            world.run(DAY).await;
+            let state = world.shared.lock();
+            let audit = &state.auditor;
+            let (calls, latest) = (audit.issuer_calls, audit.latest);
+            println!("day {day}: {calls} rotations, latest {latest:#}, {:.0} s", began.elapsed().as_secs_f64());
+        }
+        let state = world.shared.lock();
+        let audit = &state.auditor;
+        assert!(audit.issuer_calls > 10_000 * 80, "{}", audit.issuer_calls);
+        assert_eq!((audit.applies, audit.status_writes, audit.reads), (audit.issuer_calls, audit.issuer_calls, 0));
+        assert!(audit.latest < SignedDuration::from_secs(5), "{}", audit.latest);
+    });
+}

@@ -1,0 +1,97 @@
+//! Secrets under server-side apply, as far as the controller relies on it.
+
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A Secret.
+#[derive(Clone, Debug, Default)]
+pub struct SimSecret {
+    pub name: String,
+    pub namespace: String,
+    pub uid: String,
+    pub version: u64,
+    pub kind: String,
+    pub owners: Vec<Value>,
+    /// `labels/…`, `annotations/…`, `data/…`, with who set them.
+    pub fields: BTreeMap<String, (String, String)>,
+}
+
+/// Why an apply is refused: status, reason, message.
+pub type Refusal = (u16, &'static str, String);
+
+impl SimSecret {
+    /// The fields under `prefix`, without it.
+    pub fn part(&self, prefix: &str) -> Map<String, Value> {
+        let within = |(path, (value, _)): (&String, &(String, String))| {
+            path.strip_prefix(prefix).map(|name| (name.to_owned(), Value::from(value.as_str())))
+        };
+        self.fields.iter().filter_map(within).collect()
+    }
+
+    /// One annotation.
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.fields.get(&format!("annotations/{name}")).map(|(value, _)| value.as_str())
+    }
+
+    /// The metadata, as the API writes it.
+    pub fn metadata(&self) -> Value {
+        json!({
+            "name": self.name, "namespace": self.namespace, "uid": self.uid,
+            "resourceVersion": self.version.to_string(),
+            "labels": self.part("labels/"), "annotations": self.part("annotations/"),
+            "ownerReferences": self.owners,
+        })
+    }
+
+    /// Applies `body` for `manager`; `existing` is what is there.
+    pub fn apply(existing: Option<&Self>, body: &Value, manager: &str, force: bool) -> Result<Self, Refusal> {
+        let meta = &body["metadata"];
+        let mut secret = existing.cloned().unwrap_or_default();
+        if let Some(uid) = meta["uid"].as_str()
+            && uid != secret.uid
+        {
+            return Err((409, "Conflict", format!("uid mismatch: the provided object specified uid {uid}")));
+        }
+        if let Some(kind) = body["type"].as_str() {
+            if existing.is_some() && secret.kind != kind {
+                return Err((422, "Invalid", "type: Invalid value: field is immutable".into()));
+            }
+            secret.kind = kind.to_owned();
+        }
+        let wanted = wanted(body);
+        for (path, value) in &wanted {
+            let held = secret.fields.get(path);
+            if !force && held.is_some_and(|(old, owner)| owner != manager && old != value) {
+                return Err((409, "Conflict", format!("Apply failed with 1 conflict: .{path}")));
+            }
+        }
+        let names: BTreeSet<_> = wanted.keys().cloned().collect();
+        secret.fields.retain(|path, (_, owner)| owner != manager || names.contains(path));
+        for (path, value) in wanted {
+            secret.fields.insert(path, (value, manager.to_owned()));
+        }
+        for owner in meta["ownerReferences"].as_array().into_iter().flatten() {
+            secret.owners.retain(|o| o["uid"] != owner["uid"]);
+            secret.owners.push(owner.clone());
+        }
+        if secret.owners.iter().filter(|o| o["controller"] == true).count() > 1 {
+            let message = "metadata.ownerReferences: Only one reference can have Controller set to true";
+            return Err((422, "Invalid", message.into()));
+        }
+        Ok(secret)
+    }
+}
+
+fn wanted(body: &Value) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    for (prefix, members) in [
+        ("labels", &body["metadata"]["labels"]),
+        ("annotations", &body["metadata"]["annotations"]),
+        ("data", &body["data"]),
+    ] {
+        for (name, value) in members.as_object().into_iter().flatten() {
+            fields.insert(format!("{prefix}/{name}"), value.as_str().unwrap_or_default().to_owned());
+        }
+    }
+    fields
+}

@@ -1,0 +1,208 @@
+//! What is true in a world: objects at the API server, sessions at the issuer, faults under way.
+
+use super::auditor::Auditor;
+use super::clock::WorldClock;
+use super::secrets::SimSecret;
+use refreshable::api::RefreshableCredential;
+use refreshable::clock::Clock as _;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// `<namespace>/<name>`.
+pub type Key = (String, String);
+
+/// A change that the watches will bring.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Credential { object: Arc<RefreshableCredential>, gone: bool },
+    Secret { secret: Box<SimSecret>, gone: bool },
+    Policy { object: Value, gone: bool },
+    Namespace { name: String },
+}
+
+/// A session that the issuer gave.
+#[derive(Clone, Debug)]
+pub struct SimSession {
+    pub role: String,
+    pub name: String,
+}
+
+/// What goes wrong. Chances are in thousandths of calls.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    pub api_fails: u32,
+    pub api_loses_answers: u32,
+    pub issuer_throttles: u32,
+    pub issuer_breaks: u32,
+    pub issuer_lies: u32,
+    pub issuer_hangs: u32,
+    pub issuer_garbage: u32,
+    /// The issuer answers nobody.
+    pub issuer_dead: bool,
+    /// The issuer refuses this namespace.
+    pub denied_namespace: Option<&'static str>,
+    /// The issuer hands out sessions of a role that was not asked for, and says otherwise.
+    pub issuer_swaps: bool,
+}
+
+/// The whole world's truth.
+pub struct State {
+    pub clock: WorldClock,
+    pub random: fastrand::Rng,
+    pub version: u64,
+    pub credentials: BTreeMap<Key, Value>,
+    /// The same, read as the controller reads them.
+    pub typed: BTreeMap<Key, Arc<RefreshableCredential>>,
+    pub secrets: BTreeMap<Key, SimSecret>,
+    pub policies: BTreeMap<String, Value>,
+    pub namespaces: BTreeSet<String>,
+    pub sessions: BTreeMap<String, SimSession>,
+    pub changes: Vec<Change>,
+    /// Wakes the driver when there are changes to deliver.
+    pub changed: Arc<Notify>,
+    pub faults: Faults,
+    pub latency: Duration,
+    pub auditor: Auditor,
+    /// The instance that holds the lease.
+    pub leader: usize,
+}
+
+/// The truth, shared by servers, users and the driver.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<State>>);
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl Shared {
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            clock: WorldClock::new(),
+            random: fastrand::Rng::with_seed(seed),
+            version: 1,
+            credentials: BTreeMap::new(),
+            typed: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            namespaces: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            changes: Vec::new(),
+            changed: Arc::default(),
+            faults: Faults::default(),
+            latency: Duration::from_millis(60),
+            auditor: Auditor::default(),
+            leader: 0,
+        })))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no panic while the state is held")
+    }
+}
+
+impl State {
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
+    pub fn next_version(&mut self) -> u64 {
+        self.version += 1;
+        self.version
+    }
+
+    fn change(&mut self, change: Change) {
+        self.changes.push(change);
+        self.changed.notify_one();
+    }
+
+    /// Whether something with this chance (in thousandths) happens now.
+    pub fn happens(&mut self, thousandths: u32) -> bool {
+        thousandths > 0 && self.random.u32(0..1000) < thousandths
+    }
+
+    /// Writes a resource; its generation rises with its specification.
+    pub fn put_credential(&mut self, key: &Key, change: impl FnOnce(&mut Value)) {
+        let version = self.next_version();
+        let mut object = self.credentials.remove(key).unwrap_or_else(|| {
+            json!({
+                "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
+                "metadata": {"namespace": key.0, "name": key.1, "uid": format!("uid-{version}-{}", key.1), "generation": 0},
+                "spec": {}, "status": {"observedGeneration": -1},
+            })
+        });
+        let before = object["spec"].clone();
+        change(&mut object);
+        if object["spec"] != before {
+            object["metadata"]["generation"] = (object["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
+        }
+        object["metadata"]["resourceVersion"] = version.to_string().into();
+        let typed: Arc<RefreshableCredential> =
+            Arc::new(serde_json::from_value(object.clone()).expect("a resource that the API would take"));
+        self.typed.insert(key.clone(), typed.clone());
+        self.credentials.insert(key.clone(), object);
+        self.change(Change::Credential { object: typed, gone: false });
+    }
+
+    /// Deletes a resource, and with it the Secrets that it owns.
+    pub fn delete_credential(&mut self, key: &Key) {
+        let Some(object) = self.credentials.remove(key) else { return };
+        let uid = object["metadata"]["uid"].clone();
+        if let Some(object) = self.typed.remove(key) {
+            self.change(Change::Credential { object, gone: true });
+        }
+        let owned: Vec<Key> = self
+            .secrets
+            .iter()
+            .filter(|(k, s)| k.0 == key.0 && s.owners.iter().any(|o| o["uid"] == uid))
+            .map(|(k, _)| k.clone())
+            .collect();
+        for key in owned {
+            self.delete_secret(&key);
+        }
+    }
+
+    pub fn put_secret(&mut self, mut secret: SimSecret) -> SimSecret {
+        secret.version = self.next_version();
+        if secret.uid.is_empty() {
+            secret.uid = format!("secret-{}", secret.version);
+        }
+        self.change(Change::Secret { secret: Box::new(secret.clone()), gone: false });
+        self.secrets.insert((secret.namespace.clone(), secret.name.clone()), secret.clone());
+        secret
+    }
+
+    pub fn delete_secret(&mut self, key: &Key) {
+        if let Some(secret) = self.secrets.remove(key) {
+            self.change(Change::Secret { secret: Box::new(secret), gone: true });
+        }
+    }
+
+    pub fn put_policy(&mut self, name: &str, spec: Value) {
+        let version = self.next_version();
+        let object = json!({
+            "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy",
+            "metadata": {"name": name, "uid": format!("policy-{version}"), "resourceVersion": version.to_string()},
+            "spec": spec,
+        });
+        self.policies.insert(name.to_owned(), object.clone());
+        self.change(Change::Policy { object, gone: false });
+    }
+
+    pub fn delete_policy(&mut self, name: &str) {
+        if let Some(object) = self.policies.remove(name) {
+            self.change(Change::Policy { object, gone: true });
+        }
+    }
+
+    pub fn put_namespace(&mut self, name: &str) {
+        if self.namespaces.insert(name.to_owned()) {
+            self.change(Change::Namespace { name: name.to_owned() });
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! STS, behind the real AWS SDK.
+
+use super::state::{Shared, SimSession};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use jiff::SignedDuration;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Stands in every secret that the issuer hands out.
+pub const CANARY: &str = "c4n4ry";
+/// How long a call hangs that never ends.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+/// The issuer, as an HTTP connector.
+#[derive(Clone, Debug)]
+pub struct SimSts(pub Shared);
+
+impl HttpClient for SimSts {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for SimSts {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let world = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let form: BTreeMap<String, String> =
+                form_urlencoded::parse(request.body().bytes().unwrap_or_default()).into_owned().collect();
+            let latency = world.lock().latency;
+            let outcome = begin(&world, &form);
+            tokio::time::sleep(latency).await;
+            match outcome {
+                Outcome::Dead => Err(ConnectorError::io("the issuer is dead".into())),
+                Outcome::Hang => {
+                    tokio::time::sleep(FOR_EVER).await;
+                    Err(ConnectorError::io("too late".into()))
+                }
+                Outcome::Answer(status, body) => {
+                    let status = status.try_into().expect("a status");
+                    Ok(HttpResponse::new(status, SdkBody::from(body)))
+                }
+                Outcome::Session => Ok(HttpResponse::new(200.try_into().expect("a status"), SdkBody::from(session(&world, &form)))),
+            }
+        })
+    }
+}
+
+enum Outcome {
+    Dead,
+    Hang,
+    Answer(u16, String),
+    Session,
+}
+
+fn begin(world: &Shared, form: &BTreeMap<String, String>) -> Outcome {
+    let mut state = world.lock();
+    let verdict = super::auditor::issuer_call(&state, form);
+    state.auditor.check(verdict);
+    let now = state.now();
+    state.auditor.issuer_called(form, now);
+    let faults = state.faults;
+    let error = |status, code: &str| {
+        Outcome::Answer(status, format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>a fault</Message></Error><RequestId>r-1</RequestId></ErrorResponse>"))
+    };
+    if faults.issuer_dead {
+        return Outcome::Dead;
+    }
+    let name = form.get("RoleSessionName").map(String::as_str).unwrap_or_default();
+    if faults.denied_namespace.is_some_and(|n| name.starts_with(&format!("{n}."))) {
+        return error(403, "AccessDenied");
+    }
+    if state.happens(faults.issuer_throttles) {
+        return error(400, "Throttling");
+    }
+    if state.happens(faults.issuer_breaks) {
+        return error(500, "InternalFailure");
+    }
+    if state.happens(faults.issuer_hangs) {
+        return Outcome::Hang;
+    }
+    if state.happens(faults.issuer_garbage) {
+        let bodies = ["<html>", "", "{}", "<AssumeRoleResponse/>"];
+        return Outcome::Answer(200, bodies[state.random.usize(0..bodies.len())].to_owned());
+    }
+    if state.happens(faults.issuer_lies) {
+        return Outcome::Answer(200, answer("ASIALIE00000000000", "arn:aws:sts::999999999999:assumed-role/liar/x", "2020-01-01T00:00:00Z"));
+    }
+    Outcome::Session
+}
+
+fn session(world: &Shared, form: &BTreeMap<String, String>) -> String {
+    let mut state = world.lock();
+    let (role, name) = (form["RoleArn"].clone(), form["RoleSessionName"].clone());
+    let seconds = form.get("DurationSeconds").and_then(|s| s.parse().ok()).unwrap_or(3600);
+    let number = state.next_version();
+    let id = format!("ASIA{number:016}");
+    let expiration = state.now() + SignedDuration::from_secs(seconds);
+    let given = if state.faults.issuer_swaps { "arn:aws:iam::999999999999:role/other".to_owned() } else { role.clone() };
+    state.sessions.insert(id.clone(), SimSession { role: given, name: name.clone() });
+    let account = role.split(':').nth(4).unwrap_or_default();
+    let short = role.rsplit('/').next().unwrap_or_default();
+    let arn = format!("arn:aws:sts::{account}:assumed-role/{short}/{name}");
+    let whole = jiff::Timestamp::from_second(expiration.as_second()).expect("a time");
+    answer(&id, &arn, &whole.to_string())
+}
+
+fn answer(id: &str, arn: &str, expiration: &str) -> String {
+    format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+         <AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{CANARY}-secret-{id}</SecretAccessKey>\
+         <SessionToken>{CANARY}-token-{id}</SessionToken><Expiration>{expiration}</Expiration></Credentials>\
+         <AssumedRoleUser><Arn>{arn}</Arn><AssumedRoleId>AROA:x</AssumedRoleId></AssumedRoleUser></AssumeRoleResult>\
+         <ResponseMetadata><RequestId>r-0</RequestId></ResponseMetadata></AssumeRoleResponse>"
+    )
+}

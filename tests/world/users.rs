@@ -1,0 +1,129 @@
+//! The people in a world: they make resources, change, delete and corrupt them; and mishaps.
+
+use super::driver::World;
+use super::state::{Faults, Key};
+use jiff::SignedDuration;
+use serde_json::json;
+
+/// Makes a resource with a role that lives for `seconds`.
+pub fn make(world: &World, namespace: &str, name: &str, seconds: i64) -> Key {
+    let key = (namespace.to_owned(), name.to_owned());
+    let arn = format!("arn:aws:iam::111122223333:role/{name}");
+    world.shared.lock().put_credential(&key, |object| {
+        object["spec"] = json!({"roles": [{"roleArn": arn, "durationSeconds": seconds}]});
+    });
+    key
+}
+
+/// One thing that somebody does, or that happens, drawn by chance.
+pub fn mishap(world: &mut World, keys: &[Key]) {
+    let mut state = world.shared.lock();
+    let key = keys[state.random.usize(0..keys.len())].clone();
+    let secret = (key.0.clone(), key.1.clone());
+    let number = state.random.u32(0..1_000_000);
+    match state.random.u32(0..13) {
+        0 => {
+            let seconds = [900, 1800, 3600, 7200, 43200][state.random.usize(0..5)];
+            change(&mut state, &key, |o| o["spec"]["roles"][0]["durationSeconds"] = seconds.into());
+        }
+        1 => state.delete_secret(&secret),
+        2 => {
+            if let Some(mut altered) = state.secrets.get(&secret).cloned() {
+                altered.fields.insert("data/credentials".into(), ("YWx0ZXJlZA==".into(), "kubectl".into()));
+                state.put_secret(altered);
+            }
+        }
+        3 => {
+            if let Some(mut labelled) = state.secrets.get(&secret).cloned() {
+                labelled.fields.insert("labels/team".into(), (number.to_string(), "kubectl".into()));
+                state.put_secret(labelled);
+            }
+        }
+        4 => change(&mut state, &key, |o| {
+            o["metadata"]["annotations"]["refreshable.dev/requested-at"] = number.to_string().into();
+        }),
+        5 => {
+            if let Some(object) = state.credentials.get(&key).cloned() {
+                state.delete_credential(&key);
+                state.put_credential(&key, |new| new["spec"] = object["spec"].clone());
+            }
+        }
+        6 => change(&mut state, &key, |o| {
+            o["spec"]["suspend"] = (!o["spec"]["suspend"].as_bool().unwrap_or(false)).into();
+        }),
+        7 => {
+            let chances = [0, 0, 50, 200];
+            let mut draw = || chances[state.random.usize(0..chances.len())];
+            state.faults = Faults {
+                api_fails: draw(),
+                api_loses_answers: draw(),
+                issuer_throttles: draw(),
+                issuer_breaks: draw(),
+                issuer_hangs: draw() / 4,
+                issuer_garbage: draw(),
+                issuer_lies: draw(),
+                ..Faults::default()
+            };
+        }
+        8 => state.faults.issuer_dead = !state.faults.issuer_dead,
+        9 => {
+            if state.policies.is_empty() {
+                allow_all(&mut state);
+            } else if number % 5 == 0 {
+                state.delete_policy("all");
+            }
+        }
+        10 => {
+            drop(state);
+            let first = &mut world.instances[0];
+            first.relist(&world.shared);
+        }
+        11 => change(&mut state, &key, |o| o["spec"]["secret"]["labels"]["touched"] = number.to_string().into()),
+        _ => {
+            drop(state);
+            world.crash();
+        }
+    }
+}
+
+fn change(state: &mut super::state::State, key: &Key, change: impl FnOnce(&mut serde_json::Value)) {
+    if state.credentials.contains_key(key) {
+        state.put_credential(key, change);
+    }
+}
+
+fn allow_all(state: &mut super::state::State) {
+    let allow = json!({"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]});
+    state.put_policy("all", json!({"namespaceSelector": {}, "allow": allow}));
+}
+
+/// All is well again.
+pub fn mend(world: &World, keys: &[Key]) {
+    let mut state = world.shared.lock();
+    state.faults = Faults::default();
+    if state.policies.is_empty() {
+        allow_all(&mut state);
+    }
+    for key in keys {
+        if state.credentials.get(key).is_some_and(|o| o["spec"]["suspend"] == true) {
+            state.put_credential(key, |o| o["spec"]["suspend"] = false.into());
+        }
+    }
+}
+
+/// Every resource is Ready, and its Secret holds valid credentials of what it asks for.
+pub fn assert_settled(world: &World, keys: &[Key]) {
+    let state = world.shared.lock();
+    let now = state.now();
+    for key in keys {
+        let Some(object) = state.typed.get(key) else { continue };
+        let status = object.status.as_ref().expect("a status");
+        let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
+        assert!(ready.is_some_and(|c| c.status == "True" && c.reason == "Issued"), "{key:?} at {now}: {status:#?}");
+        assert_eq!(status.observed_generation, object.metadata.generation, "{key:?}");
+        let secret = state.secrets.get(&(key.0.clone(), object.secret_name())).expect("a Secret");
+        let content = super::auditor::content_of(object, secret).expect("readable");
+        assert!(content.expiration.duration_since(now) > SignedDuration::ZERO, "{key:?}");
+        assert_eq!(content.request, refreshable::rules::fingerprint::of_request(&object.spec), "{key:?}");
+    }
+}
