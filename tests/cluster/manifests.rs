@@ -32,8 +32,9 @@ async fn the_examples_are_taken_by_the_api_server() {
     assert!(examples.len() >= 8, "{examples:?}");
     for example in examples {
         let file = example.display().to_string();
-        let (ok, _, error) =
-            cluster.try_kubectl(&["apply", "--dry-run=server", "--namespace", &namespace.name, "--filename", &file]).await;
+        let (ok, _, error) = cluster
+            .try_kubectl(&["apply", "--dry-run=server", "--namespace", &namespace.name, "--filename", &file])
+            .await;
         assert!(ok, "{file}: {error}");
     }
 }
@@ -50,8 +51,9 @@ async fn the_yaml_in_the_documentation_is_taken_by_the_api_server() {
         for (number, block) in text.split("```yaml\n").skip(1).enumerate() {
             let yaml = block.split("```").next().expect("a block");
             let file = scratch::write(scratch::subfolder("docs").join("block.yaml"), yaml).display().to_string();
-            let (ok, _, error) =
-                cluster.try_kubectl(&["apply", "--dry-run=server", "--namespace", &namespace.name, "--filename", &file]).await;
+            let (ok, _, error) = cluster
+                .try_kubectl(&["apply", "--dry-run=server", "--namespace", &namespace.name, "--filename", &file])
+                .await;
             assert!(ok, "{} block {}: {error}\n{yaml}", page.display(), number + 1);
             blocks += 1;
         }
@@ -83,7 +85,10 @@ async fn the_controller_works_with_the_rights_of_the_install_manifest_and_no_oth
     let refused = asked.clone().only(|r| r.code == 403);
     assert_eq!(refused.count(), 0, "{refused}");
     for (verb, resource) in [("patch", "secrets"), ("patch", "refreshablecredentials/status"), ("update", "leases")] {
-        assert!(stage.cluster.audit().by_account("refreshable", "refreshable").of(verb, resource).count() > 0, "{verb} {resource}");
+        assert!(
+            stage.cluster.audit().by_account("refreshable", "refreshable").of(verb, resource).count() > 0,
+            "{verb} {resource}"
+        );
     }
     assert!(installed.stop().await.success());
 }

@@ -54,7 +54,11 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
             state.auditor.write_by(instance, leader, now);
         }
         let faults = state.faults;
-        (state.happens(faults.api_fails), write && state.happens(faults.api_loses_answers), state.happens(faults.api_fails / 4))
+        (
+            state.happens(faults.api_fails),
+            write && state.happens(faults.api_loses_answers),
+            state.happens(faults.api_fails / 4),
+        )
     };
     if hangs {
         tokio::time::sleep(FOR_EVER).await;

@@ -67,7 +67,8 @@ impl Auditor {
 
     pub fn write_by(&mut self, instance: usize, leader: usize, now: Timestamp) {
         if instance != leader {
-            self.violations.push(format!("7, two leaders: instance {instance} wrote at {now} while {leader} held the lease"));
+            self.violations
+                .push(format!("7, two leaders: instance {instance} wrote at {now} while {leader} held the lease"));
         }
     }
 
@@ -118,7 +119,10 @@ pub fn publication(state: &mut State, key: &Key, before: Option<&SimSecret>, aft
     let object = state.typed.get(&(key.0.clone(), owner.clone()))?.clone();
     let content = content_of(&object, after)?;
     if content.expiration <= now {
-        return Some(format!("2, never lose: {key:?} was overwritten at {now} with what expired at {}", content.expiration));
+        return Some(format!(
+            "2, never lose: {key:?} was overwritten at {now} with what expired at {}",
+            content.expiration
+        ));
     }
     let session = state.sessions.get(&key_id(after)?);
     let name = format!("{}.{owner}", key.0);

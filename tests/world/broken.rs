@@ -11,7 +11,8 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Runs a world that is broken by `breaks`, and returns what the auditor objected to.
 fn objections(setup: Setup, breaks: impl AsyncFn(&mut World)) -> Vec<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
     runtime.block_on(async {
         let mut world = World::new(7, setup);
         world.tolerant = true;

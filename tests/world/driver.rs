@@ -173,10 +173,16 @@ impl Instance {
 
     fn deliver(&mut self, change: &Change) -> Touched {
         match change {
-            Change::Credential { object, gone: false } => self.feeds.credentials.take(&Event::Apply(object.as_ref().clone())),
-            Change::Credential { object, gone: true } => self.feeds.credentials.take(&Event::Delete(object.as_ref().clone())),
+            Change::Credential { object, gone: false } => {
+                self.feeds.credentials.take(&Event::Apply(object.as_ref().clone()))
+            }
+            Change::Credential { object, gone: true } => {
+                self.feeds.credentials.take(&Event::Delete(object.as_ref().clone()))
+            }
             // A Secret without the label has left the watch.
-            Change::Secret { secret, gone } if *gone || !labelled(secret) => self.feeds.secrets.take(&Event::Delete(meta(secret))),
+            Change::Secret { secret, gone } if *gone || !labelled(secret) => {
+                self.feeds.secrets.take(&Event::Delete(meta(secret)))
+            }
             Change::Secret { secret, .. } => self.feeds.secrets.take(&Event::Apply(meta(secret))),
             Change::Policy { object, gone } => {
                 let policy = serde_json::from_value(object.clone()).expect("a policy");

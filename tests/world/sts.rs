@@ -46,7 +46,9 @@ impl HttpConnector for SimSts {
                     let status = status.try_into().expect("a status");
                     Ok(HttpResponse::new(status, SdkBody::from(body)))
                 }
-                Outcome::Session => Ok(HttpResponse::new(200.try_into().expect("a status"), SdkBody::from(session(&world, &form)))),
+                Outcome::Session => {
+                    Ok(HttpResponse::new(200.try_into().expect("a status"), SdkBody::from(session(&world, &form))))
+                }
             }
         })
     }
@@ -67,7 +69,12 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>) -> Outcome {
     state.auditor.issuer_called(form, now);
     let faults = state.faults;
     let error = |status, code: &str| {
-        Outcome::Answer(status, format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>a fault</Message></Error><RequestId>r-1</RequestId></ErrorResponse>"))
+        Outcome::Answer(
+            status,
+            format!(
+                "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>a fault</Message></Error><RequestId>r-1</RequestId></ErrorResponse>"
+            ),
+        )
     };
     if faults.issuer_dead {
         return Outcome::Dead;
@@ -90,7 +97,10 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>) -> Outcome {
         return Outcome::Answer(200, bodies[state.random.usize(0..bodies.len())].to_owned());
     }
     if state.happens(faults.issuer_lies) {
-        return Outcome::Answer(200, answer("ASIALIE00000000000", "arn:aws:sts::999999999999:assumed-role/liar/x", "2020-01-01T00:00:00Z"));
+        return Outcome::Answer(
+            200,
+            answer("ASIALIE00000000000", "arn:aws:sts::999999999999:assumed-role/liar/x", "2020-01-01T00:00:00Z"),
+        );
     }
     Outcome::Session
 }
@@ -102,7 +112,8 @@ fn session(world: &Shared, form: &BTreeMap<String, String>) -> String {
     let number = state.next_version();
     let id = format!("ASIA{number:016}");
     let expiration = state.now() + SignedDuration::from_secs(seconds);
-    let given = if state.faults.issuer_swaps { "arn:aws:iam::999999999999:role/other".to_owned() } else { role.clone() };
+    let given =
+        if state.faults.issuer_swaps { "arn:aws:iam::999999999999:role/other".to_owned() } else { role.clone() };
     state.sessions.insert(id.clone(), SimSession { role: given, name: name.clone() });
     let account = role.split(':').nth(4).unwrap_or_default();
     let short = role.rsplit('/').next().unwrap_or_default();
