@@ -93,7 +93,7 @@ async fn without_an_api_server_it_is_not_ready() {
     let nowhere = crate::harness::scratch::subfolder("nowhere").join("kubeconfig");
     let config = std::fs::read_to_string(stage.cluster.control_plane.admin_kubeconfig()).expect("a kubeconfig");
     let dead = format!("https://127.0.0.1:{}", crate::harness::ports::free());
-    let file = crate::harness::scratch::write(nowhere, config.replace(&stage.cluster.control_plane.url(), &dead));
+    let file = crate::harness::scratch::write(nowhere, config.replace(stage.cluster.control_plane.url(), &dead));
     let lost = Controller::program(env!("CARGO_BIN_EXE_refreshable-controller"))
         .kubeconfig(&file)
         .args(["--no-leader-election"])

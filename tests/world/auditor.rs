@@ -94,7 +94,7 @@ pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
     let key = (namespace.to_owned(), name.to_owned());
     // Deleted while the call was on its way.
     let object = state.typed.get(&key)?;
-    let Some(secret) = state.secrets.get(&(key.0.clone(), object.secret_name())) else { return None };
+    let secret = state.secrets.get(&(key.0.clone(), object.secret_name()))?;
     let now = state.now();
     let content = content_of(object, secret)?;
     let causes = [

@@ -20,8 +20,7 @@ fn objections(setup: Setup, breaks: impl AsyncFn(&mut World)) -> Vec<String> {
             users::make(&world, "team-a", &format!("x-{number}"), 3600);
         }
         breaks(&mut world).await;
-        let violations = world.shared.lock().auditor.violations.clone();
-        violations
+        world.shared.lock().auditor.violations.clone()
     })
 }
 

@@ -91,8 +91,7 @@ fn storm(seed: u64) -> u64 {
         world.shared.lock().auditor.trouble = Some(now);
         world.run(HOUR * 3).await;
         users::assert_settled(&world, &keys);
-        let digest = world.shared.lock().auditor.digest();
-        digest
+        world.shared.lock().auditor.digest()
     })
 }
 

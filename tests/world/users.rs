@@ -69,7 +69,7 @@ pub fn mishap(world: &mut World, keys: &[Key]) {
         9 => {
             if state.policies.is_empty() {
                 allow_all(&mut state);
-            } else if number % 5 == 0 {
+            } else if number.is_multiple_of(5) {
                 state.delete_policy("all");
             }
         }
