@@ -154,6 +154,19 @@ pub fn late(state: &mut State, object: &RefreshableCredential, content: &Content
     (left < floor).then(|| format!("1, never late: {who} has {left} left of {lifetime} at {now}; its floor is {floor}"))
 }
 
+/// Looks at every resource for one that is late: what is never renewed again shows in no call.
+pub fn sweep(state: &mut State) {
+    let now = state.now();
+    let renewed: Vec<_> = state.typed.values().filter(|o| !o.spec.suspended()).cloned().collect();
+    for object in renewed {
+        let namespace = object.metadata.namespace.clone().unwrap_or_default();
+        let Some(secret) = state.secrets.get(&(namespace, object.secret_name())) else { continue };
+        let Some(content) = content_of(&object, secret) else { continue };
+        let verdict = late(state, &object, &content, now);
+        state.auditor.check(verdict);
+    }
+}
+
 /// A Secret with valid credentials that are permitted is not deleted.
 pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
     let owner = secret.annotation("refreshable.dev/owner-name")?;

@@ -40,8 +40,8 @@ fn a_controller_with_one_worker_for_all_is_late() {
     let seen = objections(setup, async |world| {
         world.run(SignedDuration::from_mins(5)).await;
         // An issuer so slow that one worker cannot keep up.
-        world.shared.lock().latency = std::time::Duration::from_secs(14);
-        for number in 20..400 {
+        world.shared.lock().latency = std::time::Duration::from_secs(8);
+        for number in 20..800 {
             users::make(world, "team-a", &format!("x-{number}"), 3600);
         }
         world.run(HOUR * 3).await;

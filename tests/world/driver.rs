@@ -322,6 +322,8 @@ impl World {
             self.turn();
             let now = self.now();
             if now >= end {
+                super::auditor::sweep(&mut self.shared.lock());
+                self.object_to_violations();
                 return;
             }
             let next = self.instances.iter().filter_map(Instance::next_event).min().map_or(end, |n| n.min(end));
@@ -374,6 +376,11 @@ impl World {
             }
             instance.begin(now);
         }
+        self.object_to_violations();
+    }
+
+    fn object_to_violations(&self) {
+        let now = self.now();
         let violations = std::mem::take(&mut self.shared.lock().auditor.violations);
         assert!(self.tolerant || violations.is_empty(), "at {now}: {}", violations.join("\n"));
         self.shared.lock().auditor.violations = violations;

@@ -173,8 +173,22 @@ impl State {
             secret.uid = format!("secret-{}", secret.version);
         }
         self.change(Change::Secret { secret: Box::new(secret.clone()), gone: false });
-        self.secrets.insert((secret.namespace.clone(), secret.name.clone()), secret.clone());
+        let key = (secret.namespace.clone(), secret.name.clone());
+        self.secrets.insert(key.clone(), secret.clone());
+        self.collect_orphan(&key);
         secret
+    }
+
+    /// The garbage collector: what is left to owners that are all gone is deleted.
+    fn collect_orphan(&mut self, key: &Key) {
+        let owners = &self.secrets[key].owners;
+        let lives = |owner: &Value| {
+            let name = owner["name"].as_str().unwrap_or_default().to_owned();
+            self.credentials.get(&(key.0.clone(), name)).is_some_and(|o| o["metadata"]["uid"] == owner["uid"])
+        };
+        if !owners.is_empty() && !owners.iter().any(lives) {
+            self.delete_secret(key);
+        }
     }
 
     pub fn delete_secret(&mut self, key: &Key) {
