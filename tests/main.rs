@@ -1,5 +1,6 @@
 //! The one integration-test binary: each tier is a module over the same harness.
 
 mod cluster;
+mod consumers;
 mod harness;
 mod world;

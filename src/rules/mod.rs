@@ -3,6 +3,8 @@
 pub mod budget;
 pub mod failure;
 pub mod fingerprint;
+#[cfg(test)]
+mod fixtures;
 pub mod ownership;
 pub mod plan;
 pub mod policy;

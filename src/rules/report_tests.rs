@@ -1,1 +1,133 @@
+use super::super::fixtures::{failed, minute, record, reported, unreachable, with_a_role};
+use super::*;
+use crate::issuer::IssueError;
 
+/// `Type=Status/Reason` of each condition.
+fn shown(status: &RefreshableCredentialStatus) -> Vec<String> {
+    status.conditions.iter().map(|c| format!("{}={}/{}", c.type_, c.status, c.reason)).collect()
+}
+
+fn wrong() -> IssueError {
+    IssueError::Specification { field: "spec.roles[0]".to_owned(), what: "write something else".to_owned() }
+}
+
+#[test]
+fn each_finding_has_its_conditions() {
+    let object = with_a_role();
+    let own = record(&object);
+    let other = {
+        let mut other = own.clone();
+        other.content.as_mut().expect("content").request = "older".to_owned();
+        other
+    };
+    let failing = |error: &IssueError, record: Option<&Record>, now| {
+        let object = failed(object.clone(), error, record, now);
+        still_failing(&object).expect("a failure")
+    };
+    let stalled = Finding::Stalled(Reason::NotPermitted, "ask".to_owned());
+    for (name, finding, published, at, expected) in [
+        ("good", Finding::Good, Some(&own), 1, vec!["Ready=True/Issued"]),
+        ("run out", Finding::Good, Some(&own), 60, vec!["Ready=False/Expired"]),
+        (
+            "failing, valid",
+            failing(&unreachable(), Some(&own), minute(40)),
+            Some(&own),
+            40,
+            vec!["Ready=True/RefreshFailing", "Reconciling=True/IssuerUnavailable"],
+        ),
+        (
+            "failing, run out",
+            failing(&unreachable(), Some(&own), minute(61)),
+            Some(&own),
+            61,
+            vec!["Ready=False/IssuerUnavailable", "Reconciling=True/IssuerUnavailable"],
+        ),
+        (
+            "failing, of an earlier specification",
+            failing(&unreachable(), Some(&other), minute(1)),
+            Some(&other),
+            1,
+            vec!["Ready=False/IssuerUnavailable", "Reconciling=True/IssuerUnavailable"],
+        ),
+        (
+            "wrong",
+            failing(&wrong(), None, minute(1)),
+            None,
+            1,
+            vec!["Ready=False/InvalidSpecification", "Stalled=True/InvalidSpecification"],
+        ),
+        ("suspended", Finding::Suspended, Some(&own), 1, vec!["Ready=True/Suspended"]),
+        ("suspended, run out", Finding::Suspended, Some(&own), 61, vec!["Ready=False/Suspended"]),
+        ("stalled", stalled, None, 1, vec!["Ready=False/NotPermitted", "Stalled=True/NotPermitted"]),
+    ] {
+        let status = status(&object, published, &finding, minute(at));
+        assert_eq!(shown(&status), expected, "{name}");
+        assert_eq!(status.observed_generation, Some(3), "{name}");
+        assert!(status.conditions.iter().all(|c| c.observed_generation == Some(3)), "{name}");
+    }
+}
+
+#[test]
+fn a_failure_says_what_becomes_of_what_is_published() {
+    let object = with_a_role();
+    let own = record(&object);
+    let message = |at| {
+        let object = failed(object.clone(), &unreachable(), Some(&own), minute(at));
+        object.status.expect("a status").conditions[0].message.clone()
+    };
+    assert!(message(40).contains("stay in place until they expire at 2026-01-01T01:00:00Z"), "{}", message(40));
+    assert!(message(61).contains("expired at 2026-01-01T01:00:00Z"), "{}", message(61));
+}
+
+#[test]
+fn reporting_the_same_again_changes_nothing() {
+    let object = with_a_role();
+    let own = record(&object);
+    let object = reported(object, &own);
+    assert_eq!(object.status, Some(status(&object, Some(&own), &Finding::Good, minute(30))));
+    assert!(transition(object.status.as_ref(), object.status.as_ref().expect("a status")).is_none());
+}
+
+#[test]
+fn the_last_transition_is_kept_while_the_status_stays() {
+    let object = with_a_role();
+    let own = record(&object);
+    let object = failed(reported(object, &own), &unreachable(), Some(&own), minute(40));
+    let status = object.status.as_ref().expect("a status");
+    assert_eq!(status.conditions[0].last_transition_time.0, minute(0), "still Ready");
+    assert_eq!(status.conditions[1].last_transition_time.0, minute(40), "Reconciling is new");
+}
+
+#[test]
+fn events_are_for_transitions() {
+    let object = with_a_role();
+    let own = record(&object);
+    let first = status(&object, Some(&own), &Finding::Good, minute(0));
+    assert_eq!(transition(None, &first).map(|c| c.reason.as_str()), Some("Issued"));
+    let once = failed(reported(object, &own), &unreachable(), Some(&own), minute(40));
+    let once_status = once.status.clone().expect("a status");
+    assert_eq!(transition(Some(&first), &once_status).map(|c| c.reason.as_str()), Some("RefreshFailing"));
+    let again = failed(once, &unreachable(), Some(&own), minute(41)).status.expect("a status");
+    assert_eq!(again.failures.as_ref().map(|f| f.count), Some(2));
+    assert!(transition(Some(&once_status), &again).is_none(), "failing on is no news");
+}
+
+#[test]
+fn only_a_secret_known_to_be_as_published_has_its_version_reported() {
+    let object = with_a_role();
+    let mut own = record(&object);
+    let object = reported(object, &own);
+    own.resource_version = "99".to_owned();
+    let object = failed(object, &unreachable(), Some(&own), minute(40));
+    let secret = object.status.expect("a status").secret.expect("a Secret");
+    assert_eq!(secret.resource_version.as_deref(), Some("10"));
+}
+
+#[test]
+fn short_sessions_are_warned_about() {
+    let object = with_a_role();
+    let mut own = record(&object);
+    own.content.as_mut().expect("content").expiration = minute(15);
+    let short = status(&object, Some(&own), &Finding::Good, minute(0));
+    assert!(short.conditions[0].message.contains("ask for more than 20 minutes"), "{short:?}");
+}

@@ -84,7 +84,7 @@ async fn the_controller_works_with_the_rights_of_the_install_manifest_and_no_oth
     .await;
     let refused = asked.clone().only(|r| r.code == 403);
     assert_eq!(refused.count(), 0, "{refused}");
-    for (verb, resource) in [("patch", "secrets"), ("patch", "refreshablecredentials/status"), ("update", "leases")] {
+    for (verb, resource) in [("patch", "secrets"), ("patch", "refreshablecredentials/status"), ("create", "leases")] {
         assert!(
             stage.cluster.audit().by_account("refreshable", "refreshable").of(verb, resource).count() > 0,
             "{verb} {resource}"

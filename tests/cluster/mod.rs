@@ -9,4 +9,4 @@ mod process;
 mod scale;
 mod smoke;
 mod sources;
-mod stage;
+pub mod stage;

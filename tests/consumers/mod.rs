@@ -1,0 +1,3 @@
+//! Real AWS clients that read what is published, as it would be mounted.
+
+mod files;
