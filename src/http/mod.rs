@@ -128,3 +128,7 @@ fn unreachable(call: &Call<'_>, error: &reqwest::Error) -> IssueError {
     };
     IssueError::Unreachable { operation: call.operation, endpoint: call.url.to_owned(), detail }
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+pub(crate) mod tests;

@@ -37,3 +37,6 @@ pub fn files(spec: &SecretSpec, region: &str, issued: &Issued) -> Files {
     }
     files
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,3 +98,8 @@ pub fn of(spec: &SourceSpec) -> Option<&dyn Source> {
     ];
     known.into_iter().flatten().next()
 }
+
+#[cfg(test)]
+mod bad_input_tests;
+#[cfg(test)]
+mod fixtures;

@@ -1,6 +1,6 @@
 //! The SDK's errors, put into the crate's own words. Never through their `Debug`: that prints bodies.
 
-use super::Ask;
+use super::{Ask, foreign};
 use crate::issuer::{AwsError, IssueError};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId as _;
@@ -19,6 +19,10 @@ where
     };
     let status = error.raw_response().map(|r| r.status().as_u16());
     let request_id = error.raw_response().and_then(|r| r.request_id()).map(str::to_owned);
+    let foreign = error
+        .raw_response()
+        .filter(|r| !r.status().is_success())
+        .and_then(|r| foreign::error(r.status().as_u16(), r.body().bytes()?, request_id.as_deref()));
     match error {
         SdkError::TimeoutError(_) => unreachable("no answer in time".to_owned()),
         SdkError::DispatchFailure(e) => match no_identity(error) {
@@ -39,8 +43,13 @@ where
                 status: status.unwrap_or_default(),
             },
         },
-        _ => match status {
-            Some(status @ (429 | 500..)) => IssueError::Refused {
+        _ => match (foreign, status) {
+            (Some(error), _) => IssueError::Refused {
+                operation: ask.operation,
+                subject: ask.subject.to_owned(),
+                error: AwsError { message: redact(error.message, ask.secrets), ..error },
+            },
+            (None, Some(status @ (429 | 500..))) => IssueError::Refused {
                 operation: ask.operation,
                 subject: ask.subject.to_owned(),
                 error: AwsError {
@@ -50,12 +59,12 @@ where
                     status,
                 },
             },
-            Some(status) => IssueError::InvalidAnswer {
+            (None, Some(status)) => IssueError::InvalidAnswer {
                 operation: ask.operation,
                 what: format!("HTTP {status} with a body that is not STS's"),
                 request_id,
             },
-            None => IssueError::InvalidAnswer {
+            (None, None) => IssueError::InvalidAnswer {
                 operation: ask.operation,
                 what: redact(chain_of(error), ask.secrets),
                 request_id,

@@ -9,6 +9,7 @@ mod assume_role;
 mod caller_identity;
 mod failure;
 mod federation_token;
+mod foreign;
 mod saml;
 mod session_token;
 mod web_identity;
@@ -238,3 +239,7 @@ fn tags(list: Option<&[TagSpec]>) -> Result<Option<Vec<Tag>>, IssueError> {
     };
     list.map(|tags| tags.iter().map(build).collect()).transpose()
 }
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;
