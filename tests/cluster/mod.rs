@@ -2,6 +2,7 @@
 
 mod admission;
 mod faults;
+mod interface;
 mod lifecycle;
 mod manifests;
 mod ownership;
