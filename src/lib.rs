@@ -18,10 +18,12 @@
 
 pub mod api;
 pub mod aws;
+pub mod certificate;
 pub mod clock;
 pub mod controller;
 pub mod http;
 pub mod issuer;
+pub mod registry;
 pub mod render;
 pub mod rules;
 pub mod source;

@@ -20,8 +20,10 @@ pub use references::{SecretKeyReference, SecretReference, ServiceAccountReferenc
 pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
 pub use secret::{DeletionPolicy, Format, SecretKeys, SecretSpec};
 pub use source::{
-    AccessKeySource, AmbientSource, ContainerSource, CustomHttpSource, CustomSource, FederationTokenSource, Header,
-    InstanceMetadataSource, SamlSource, SessionTokenSource, Source, WebIdentitySource,
+    AccessKeySource, AmbientSource, CognitoLogin, CognitoSource, ContainerSource, CustomHttpSource,
+    CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, FederationTokenSource, Header,
+    IdentityCenterSource, InstanceMetadataSource, IotSource, Pkcs11Key, PodIdentityServiceAccount, PodIdentitySource,
+    RolesAnywhereSource, SamlSource, SecretPreset, SessionTokenSource, Source, WebIdentitySource,
 };
 pub use status::{FailureStatus, PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of};
 pub use sts::StsSpec;

@@ -29,6 +29,10 @@ pub const PRINCIPAL_ANNOTATION: &str = "refreshable.dev/principal-arn";
 pub const PRINCIPAL_ID_ANNOTATION: &str = "refreshable.dev/principal-id";
 /// `PackedPolicySize` as the issuer answered it, in percent.
 pub const PACKED_POLICY_SIZE_ANNOTATION: &str = "refreshable.dev/packed-policy-size";
+/// Access key id in the Secret, which is no secret: tells a session that a source gave before.
+pub const KEY_ID_ANNOTATION: &str = "refreshable.dev/access-key-id";
+/// What the user should know although it worked.
+pub const WARNING_ANNOTATION: &str = "refreshable.dev/warning";
 /// The value of [`REQUESTED_AT_ANNOTATION`] that the Secret's credentials answered.
 pub const HANDLED_REFRESH_ANNOTATION: &str = "refreshable.dev/last-handled-refresh-at";
 /// Present on a Secret that existed before and was taken over with `adopt: true`.

@@ -40,8 +40,8 @@ pub struct Allow {
     #[schemars(length(max = 256), inner(length(min = 8, max = 2048)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<String>,
-    /// URLs that `spec.source.container.fullUri` and `spec.source.custom.http.url` may name, in the same
-    /// form. Plain http, and addresses instead of names, only where they are written out here.
+    /// URLs that `fullUri` of source `container`, `url` of `custom.http` and `endpoint` of `iot` (with `https://`
+    /// before it) and `rolesAnywhere` may name, in the same form. Plain http, and addresses instead of names, only where they are written out here.
     #[schemars(length(max = 256), inner(length(min = 8, max = 2048)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
@@ -53,6 +53,14 @@ pub struct Allow {
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
+    /// Programs, by the names that they are registered under, that `custom.process` may run.
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<String>,
+    /// PKCS#11 modules, by the names that they are registered under, that `pkcs11.module` may name.
+    #[schemars(length(max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pkcs11_modules: Vec<String>,
 }
 
 /// A source that draws on the machine that the controller runs on.
@@ -60,6 +68,8 @@ pub struct Allow {
 pub enum NodeSource {
     /// EC2's instance metadata.
     InstanceMetadata,
+    /// EKS Pod Identity, called with the controller's own identity.
+    PodIdentity,
 }
 
 /// Roles that may be assumed.

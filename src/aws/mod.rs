@@ -1,8 +1,13 @@
-//! AWS's clients: STS and its endpoints, MFA codes.
+//! AWS's clients: STS and its endpoints, what a call by SDK has in common, MFA codes.
 
+pub(crate) mod ask;
+mod failure;
+mod foreign;
 pub mod region;
 pub mod sts;
 pub mod totp;
+pub mod x509_signature;
 
-pub use sts::{Caller, Meter, Sts};
+pub use ask::Meter;
+pub use sts::{Caller, Sts};
 pub use totp::TotpSteps;

@@ -4,6 +4,7 @@ use super::{Announcer, Calls, Memory, Metrics, View};
 use crate::aws::{Caller, Sts, TotpSteps};
 use crate::clock::SharedClock;
 use crate::rules::budget::Budget;
+use crate::source::Means;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct Context {
     pub ambient: Option<Caller>,
     /// Which MFA codes were used.
     pub totp: TotpSteps,
+    /// What else belongs to the controller and sources draw on.
+    pub means: Means,
     /// Turns at the issuers.
     pub turns: Turns,
     /// The time.

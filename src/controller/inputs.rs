@@ -1,15 +1,19 @@
 //! Reads a resource's inputs from the API server: each Secret once for an attempt.
 
 use super::Calls;
-use super::secret_meta::version_of;
+use super::secret_meta::{data_written, version_of};
+use crate::api::names;
 use crate::issuer::IssueError;
 use crate::rules::fingerprint::InputVersions;
 use crate::source::{Inputs, SecretData};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::api::{Api, PostParams};
-use secrecy::{SecretSlice, SecretString};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,20 +45,39 @@ impl<'a> ClusterInputs<'a> {
         if let Some(known) = self.lock().get(name) {
             return Ok(known.clone());
         }
-        let api = Api::<Secret>::namespaced(self.calls.client(), self.namespace);
-        let secret = self
-            .calls
-            .read("get secrets", api.get_opt(name))
-            .await
-            .map_err(|e| IssueError::Kubernetes { what: format!("Secret {name}"), detail: e.to_string() })?;
-        let secret = secret.ok_or_else(|| missing("Secret", name))?;
-        let data = Arc::new(SecretData {
-            name: name.to_owned(),
-            version: version_of(&secret.metadata),
-            data: secret.data.unwrap_or_default().into_iter().map(|(k, v)| (k, SecretSlice::from(v.0))).collect(),
-        });
+        let data = self.fetch_secret(name).await?;
         self.lock().insert(name.to_owned(), data.clone());
         Ok(data)
+    }
+
+    async fn fetch_secret(&self, name: &str) -> Result<Arc<SecretData>, IssueError> {
+        let api = Api::<Secret>::namespaced(self.calls.client(), self.namespace);
+        let secret =
+            self.calls.read("get secrets", api.get_opt(name)).await.map_err(|e| of_secret(name, e.to_string()))?;
+        let secret = secret.ok_or_else(|| missing("Secret", name))?;
+        Ok(Arc::new(SecretData {
+            name: name.to_owned(),
+            version: version_of(&secret.metadata),
+            written: data_written(&secret.metadata),
+            data: secret.data.unwrap_or_default().into_iter().map(|(k, v)| (k, SecretSlice::from(v.0))).collect(),
+        }))
+    }
+
+    /// Writes one key over the version that was read; the API server refuses it over any other.
+    async fn replace_key(&self, over: &SecretData, key: &str, value: &SecretString) -> Result<bool, IssueError> {
+        let api = Api::<Secret>::namespaced(self.calls.client(), self.namespace);
+        let (uid, version) = over.version.split_once('/').unwrap_or_default();
+        let body = json!({
+            "metadata": {"uid": uid, "resourceVersion": version},
+            "data": {key: STANDARD.encode(value.expose_secret())},
+        });
+        let parameters = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(&body);
+        match self.calls.write("patch secrets", api.patch_metadata(&over.name, &parameters, &patch)).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.is_conflict() || e.is_not_found() => Ok(false),
+            Err(e) => Err(of_secret(&over.name, e.to_string())),
+        }
     }
 
     async fn request_token(&self, account: &str, audience: &str) -> Result<SecretString, IssueError> {
@@ -87,9 +110,26 @@ impl Inputs for ClusterInputs<'_> {
         Box::pin(self.read_secret(name))
     }
 
+    fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>> {
+        Box::pin(self.fetch_secret(name))
+    }
+
+    fn replace<'a>(
+        &'a self,
+        over: &'a SecretData,
+        key: &'a str,
+        value: &'a SecretString,
+    ) -> BoxFuture<'a, Result<bool, IssueError>> {
+        Box::pin(self.replace_key(over, key, value))
+    }
+
     fn token<'a>(&'a self, account: &'a str, audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>> {
         Box::pin(self.request_token(account, audience))
     }
+}
+
+fn of_secret(name: &str, detail: String) -> IssueError {
+    IssueError::Kubernetes { what: format!("Secret {name}"), detail }
 }
 
 fn missing(kind: &'static str, name: &str) -> IssueError {

@@ -10,8 +10,8 @@ use crate::api::conditions::Reason;
 use crate::issuer::{IssueError, Issued};
 use crate::render::{self, Existing};
 use crate::rules::failure::Failure;
-use crate::rules::fingerprint::InputVersions;
-use crate::rules::ownership::{self, SecretView};
+use crate::rules::fingerprint::{self, InputVersions};
+use crate::rules::ownership::{self, Content, SecretView};
 use crate::rules::plan::{self, Cause};
 use crate::rules::report::{self, Finding};
 use crate::rules::retry::Class;
@@ -42,12 +42,42 @@ pub(super) async fn issue(
     let result = obtain(object, &namespace, &inputs, context).await;
     context.metrics.issued(cause, result.as_ref().err());
     match result {
-        Ok(issued) => {
+        Ok(mut issued) => {
+            if let Some(content) = unchanged(object, sight, &issued) {
+                issued.lifetime.issued_at = content.issued_at;
+                if cause == Cause::Due {
+                    return rest(object, &uid, sight, content.expiration, context).await;
+                }
+            }
             let published = publish(object, &issued, &inputs.versions(), &target, context).await;
             settle(object, sight, cause, published, inputs.versions(), context).await
         }
         Err(error) => fail(object, sight, &error.failure(), context).await,
     }
+}
+
+/// What is published, if the source gave the same session again: metadata services do until shortly before its
+/// end, and a Secret that something else rotates until then.
+fn unchanged<'a>(object: &RefreshableCredential, sight: &'a Sight, issued: &Issued) -> Option<&'a Content> {
+    let content = sight.secret.own()?.content.as_ref()?;
+    let same = content.key_id.as_deref() == Some(issued.session.key.id.as_str());
+    (same && content.request == fingerprint::of_request(&object.spec)).then_some(content)
+}
+
+/// Leaves what is published as it is, and looks again soon.
+async fn rest(
+    object: &RefreshableCredential,
+    uid: &str,
+    sight: &Sight,
+    expiration: jiff::Timestamp,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let now = context.now();
+    let until = plan::ask_again(expiration, now);
+    tracing::debug!(uid, %until, "the source has nothing newer yet");
+    context.memory.rests(uid, until, now);
+    status::report(context, object, sight.secret.own(), &Finding::Good).await?;
+    Ok(Next::At(until))
 }
 
 /// The Secret that is written to.
@@ -127,6 +157,7 @@ async fn obtain(
         totp: &context.totp,
         now: context.now(),
         ambient: context.ambient.clone(),
+        means: &context.means,
     };
     let source = object.spec.source();
     let work = source::issue(&source, object.spec.principal.as_ref(), &request);

@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) since: Timestamp,
     /// Versions of inputs that are not watched, and when they were looked at.
     pub(super) polled: Option<(Timestamp, InputVersions)>,
+    /// The source had nothing newer than what is published; it is asked again at that time.
+    pub(super) rests_until: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +76,10 @@ impl Memory {
 
     pub(super) fn polled(&self, uid: &str, versions: InputVersions, now: Timestamp) {
         self.update(uid, now, |e| e.polled = Some((now, versions)));
+    }
+
+    pub(super) fn rests(&self, uid: &str, until: Timestamp, now: Timestamp) {
+        self.update(uid, now, |e| e.rests_until = Some(until));
     }
 
     /// The view shows the Secret `meta` of the resource with this UID: what was written is forgotten

@@ -2,6 +2,7 @@
 
 use clap::{Parser, ValueEnum};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keeps AWS temporary credentials fresh in Kubernetes Secrets.
@@ -27,6 +28,10 @@ pub struct Options {
     /// Read no CredentialPolicies and no namespaces: what needs a policy is denied.
     #[arg(long, env = "REFRESHABLE_NO_POLICIES")]
     pub no_policies: bool,
+
+    /// File (YAML) that registers programs for source custom.process and PKCS#11 modules, by name.
+    #[arg(long, env = "REFRESHABLE_REGISTRY")]
+    pub registry: Option<PathBuf>,
 
     /// Namespace of the Lease that decides which replica leads.
     #[arg(long, env = "REFRESHABLE_LEASE_NAMESPACE")]

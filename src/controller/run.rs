@@ -9,6 +9,8 @@ use super::{
 use crate::api::RefreshableCredential;
 use crate::aws::{Caller, Sts, TotpSteps};
 use crate::clock::{SharedClock, SystemClock};
+use crate::registry::{Registry, RegistryError};
+use crate::source::Means;
 use aws_config::BehaviorVersion;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -49,6 +51,9 @@ pub enum Error {
     /// Work under way did not end in time.
     #[error("work under way did not end within {0:?}")]
     Deadline(Duration),
+    /// The file of `--registry` cannot be used.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] std::io::Error),
@@ -60,6 +65,7 @@ pub enum Error {
 /// See [`Error`]. After [`Error::LeaseLost`] the process must end: its view may be stale.
 pub async fn run(options: Options) -> Result<(), Error> {
     let stop = stop_signal()?;
+    let registry = options.registry.as_deref().map(Registry::read).transpose()?.unwrap_or_default();
     let metrics = Metrics::new();
     let health = Health::new();
     let listener = TcpListener::bind(options.listen).await.map_err(|e| Error::Listen(options.listen, e))?;
@@ -81,7 +87,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let (announcer, announcements) = Announcer::new();
     tokio::spawn(events::publish(client.clone(), identity, announcements));
     let (view, writers) = feeds::view(!options.no_policies);
-    let context = Arc::new(context(&options, client, fence, view, metrics.clone(), announcer).await);
+    let context = Arc::new(context(&options, registry, client, fence, view, metrics.clone(), announcer).await);
     metrics.observe(context.view.clone(), context.clock.clone());
     let result = lead(&options, writers, &context, candidate.as_mut(), &health, &stop).await;
     metrics.leads(false);
@@ -214,6 +220,7 @@ fn candidate(options: &Options, client: &Client, identity: &str) -> Result<(Fenc
 
 async fn context(
     options: &Options,
+    registry: Registry,
     client: Client,
     fence: Fence,
     view: View,
@@ -230,6 +237,7 @@ async fn context(
         sts: Sts::new(&aws, metrics.clone()),
         ambient: aws.credentials_provider().map(Caller::Ambient),
         totp: TotpSteps::default(),
+        means: Means::new(aws, registry),
         turns: Turns::new(&settings),
         clock,
         metrics,

@@ -24,6 +24,8 @@ pub(super) struct Sight {
     /// These, and those that were looked at.
     pub(super) known: InputVersions,
     pub(super) polls: bool,
+    /// The source had nothing newer, and is asked again then.
+    pub(super) rests_until: Option<Timestamp>,
 }
 
 impl Sight {
@@ -39,11 +41,12 @@ impl Sight {
         let watched = context.view.watched_inputs(object);
         let unwatched: BTreeSet<String> =
             names_of_inputs(&object.spec).into_iter().filter(|n| !watched.contains_key(n)).collect();
+        let rests_until = written.as_ref().and_then(|w| w.rests_until);
         let mut known = watched.clone();
         if secret.own().is_some() && !unwatched.is_empty() {
             known.extend(polled(object, uid, &unwatched, written, context).await?);
         }
-        Ok(Some(Self { permission, polls: !unwatched.is_empty(), secret, watched, known }))
+        Ok(Some(Self { permission, polls: !unwatched.is_empty(), secret, watched, known, rests_until }))
     }
 
     pub(super) fn observed<'a>(&'a self, object: &'a RefreshableCredential) -> Observed<'a> {
@@ -54,6 +57,7 @@ impl Sight {
             inputs: &self.known,
             watched: &self.watched,
             polls_inputs: self.polls,
+            rests_until: self.rests_until,
         }
     }
 

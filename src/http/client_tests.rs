@@ -76,7 +76,7 @@ async fn servers_that_misbehave_are_named_for_what_they_did() {
 #[tokio::test]
 async fn what_the_specification_has_wrong_is_named() {
     install_crypto();
-    let pem = SecretString::from("no pem");
+    let pem = ClientIdentity::Pem(SecretString::from("no pem"));
     let url = "https://127.0.0.1:1/";
     for (call, field) in [
         (

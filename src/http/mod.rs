@@ -4,10 +4,14 @@
 //! connection goes to the address that was checked), redirects, proxies from the environment,
 //! compressed bodies, bodies without end, servers without end.
 
+mod complaint;
 mod guard;
+mod tls;
 
+pub use complaint::complaint;
 pub use guard::Forbidden;
 
+use crate::certificate::TokenIdentity;
 use crate::issuer::IssueError;
 use guard::GuardedResolver;
 use jiff::Timestamp;
@@ -34,10 +38,19 @@ pub struct Call<'a> {
     pub headers: Vec<(String, SecretString)>,
     /// Certificates (PEM) to trust instead of the system's.
     pub ca_bundle: Option<&'a str>,
-    /// A client's certificate and key (PEM, one after the other).
-    pub identity: Option<&'a SecretString>,
+    /// How the client shows who it is.
+    pub identity: Option<&'a ClientIdentity>,
     /// Time limit in seconds.
     pub timeout_seconds: Option<i32>,
+}
+
+/// A client's certificate and its key.
+#[derive(Clone, Debug)]
+pub enum ClientIdentity {
+    /// In PEM, one after the other.
+    Pem(SecretString),
+    /// With the key in a PKCS#11 token.
+    Token(TokenIdentity),
 }
 
 /// What came back.
@@ -48,6 +61,10 @@ pub struct Answer {
     pub body: secrecy::SecretSlice<u8>,
     /// The server's clock.
     pub date: Option<Timestamp>,
+    /// AWS's request id.
+    pub request_id: Option<String>,
+    /// AWS's error code, where a header names it.
+    pub error_code: Option<String>,
 }
 
 /// Makes a GET.
@@ -56,8 +73,24 @@ pub struct Answer {
 /// [`IssueError::Unreachable`] where nothing came back, [`IssueError::InvalidAnswer`] for a body past the
 /// limit, [`IssueError::Specification`] for a URL, certificate or header that is none.
 pub async fn get(call: &Call<'_>) -> Result<Answer, IssueError> {
+    send(call, None).await
+}
+
+/// Makes a POST with `body`.
+///
+/// # Errors
+/// As [`get`].
+pub async fn post(call: &Call<'_>, body: String) -> Result<Answer, IssueError> {
+    send(call, Some(body)).await
+}
+
+async fn send(call: &Call<'_>, body: Option<String>) -> Result<Answer, IssueError> {
     let client = client(call)?;
-    let mut request = client.get(call.url).header("Accept", "application/json").header("Accept-Encoding", "identity");
+    let request = match body {
+        None => client.get(call.url),
+        Some(body) => client.post(call.url).body(body),
+    };
+    let mut request = request.header("Accept", "application/json").header("Accept-Encoding", "identity");
     for (name, value) in &call.headers {
         let mut value = reqwest::header::HeaderValue::from_str(value.expose_secret())
             .map_err(|_| specification(name, "the value cannot stand in an HTTP header"))?;
@@ -68,7 +101,11 @@ pub async fn get(call: &Call<'_>) -> Result<Answer, IssueError> {
     let status = response.status().as_u16();
     let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let date = header("date").and_then(|d| jiff::fmt::rfc2822::parse(&d).ok()).map(|z| z.timestamp());
-    let invalid = |what: String| IssueError::InvalidAnswer { operation: call.operation, what, request_id: None };
+    let request_id = header("x-amzn-requestid");
+    // The code may be followed by a colon and a URL.
+    let error_code = header("x-amzn-errortype").and_then(|c| c.split(':').next().map(str::to_owned));
+    let invalid =
+        |what: String| IssueError::InvalidAnswer { operation: call.operation, what, request_id: request_id.clone() };
     if let Some(encoding) = header("content-encoding").filter(|e| !e.eq_ignore_ascii_case("identity")) {
         return Err(invalid(format!("it is compressed ({encoding}), which was not asked for")));
     }
@@ -84,7 +121,7 @@ pub async fn get(call: &Call<'_>) -> Result<Answer, IssueError> {
         }
         body.extend_from_slice(&part);
     }
-    Ok(Answer { status, body: body.into(), date })
+    Ok(Answer { status, body: body.into(), date, request_id, error_code })
 }
 
 fn client(call: &Call<'_>) -> Result<reqwest::Client, IssueError> {
@@ -96,12 +133,16 @@ fn client(call: &Call<'_>) -> Result<reqwest::Client, IssueError> {
         .dns_resolver(Arc::new(GuardedResolver))
         .connect_timeout(CONNECT_TIMEOUT.min(whole))
         .timeout(whole);
+    if let Some(ClientIdentity::Token(identity)) = call.identity {
+        builder = builder.tls_backend_preconfigured(tls::with_token(identity, call.ca_bundle)?);
+        return builder.build().map_err(|_| specification("certificate", "the certificate cannot be used for TLS"));
+    }
     if let Some(pem) = call.ca_bundle {
         let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
             .map_err(|_| specification("caBundle", "this is no list of certificates in PEM"))?;
         builder = builder.tls_certs_only(certificates);
     }
-    if let Some(pem) = call.identity {
+    if let Some(ClientIdentity::Pem(pem)) = call.identity {
         let identity = reqwest::Identity::from_pem(pem.expose_secret().as_bytes())
             .map_err(|_| specification("certificate", "the certificate and key are no PEM that can be read"))?;
         builder = builder.identity(identity);

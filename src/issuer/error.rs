@@ -59,6 +59,30 @@ pub enum IssueError {
         /// What is wrong and what belongs there.
         what: String,
     },
+    /// A referenced object holds something that was right and is past its end.
+    #[error("Secret {name}, key {key}: {what}")]
+    InputExpired {
+        /// Name of the Secret.
+        name: String,
+        /// The key in it.
+        key: String,
+        /// What has ended, and when.
+        what: String,
+    },
+    /// A person has to act.
+    #[error("{what}")]
+    PersonNeeded {
+        /// What has to be done, by whom and how.
+        what: String,
+    },
+    /// A program that the administrator registered failed.
+    #[error("process {name}: {what}")]
+    Process {
+        /// The name that it is registered under.
+        name: String,
+        /// What happened.
+        what: String,
+    },
     /// The Kubernetes API failed or refused a read.
     #[error("reading {what}: {detail}")]
     Kubernetes {
@@ -112,9 +136,11 @@ impl IssueError {
             Self::Refused { error, .. } => class_of(error),
             Self::Unreachable { .. }
             | Self::InvalidAnswer { .. }
+            | Self::Process { .. }
             | Self::Kubernetes { .. }
             | Self::MfaCodeUsed { .. } => Class::Transient,
-            Self::InputMissing { .. } | Self::InputInvalid { .. } => Class::Input,
+            Self::InputMissing { .. } | Self::InputInvalid { .. } | Self::InputExpired { .. } => Class::Input,
+            Self::PersonNeeded { .. } => Class::Person,
             Self::WrongPrincipal { .. } | Self::NoIdentity { .. } => Class::Denied,
             Self::Specification { .. } => Class::Specification,
         }
@@ -124,7 +150,11 @@ impl IssueError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Refused { error, .. } => reason_of(error),
-            Self::Unreachable { .. } | Self::NoIdentity { .. } | Self::MfaCodeUsed { .. } => Reason::IssuerUnavailable,
+            Self::Unreachable { .. } | Self::NoIdentity { .. } | Self::MfaCodeUsed { .. } | Self::Process { .. } => {
+                Reason::IssuerUnavailable
+            }
+            Self::InputExpired { .. } => Reason::InputExpired,
+            Self::PersonNeeded { .. } => Reason::PersonNeeded,
             Self::InvalidAnswer { .. } => Reason::InvalidAnswer,
             Self::InputMissing { .. } => Reason::InputMissing,
             Self::InputInvalid { .. } => Reason::InputInvalid,
@@ -163,6 +193,11 @@ impl IssueError {
             }
             Self::InputMissing { .. } => "Create it, or correct the reference",
             Self::InputInvalid { .. } => "Correct the Secret; the change is noticed by itself",
+            Self::InputExpired { .. } => "Renew what the Secret holds; the change is noticed by itself",
+            Self::PersonNeeded { .. } => "It goes on by itself once that is done",
+            Self::Process { .. } => {
+                "Ask the administrator, who registered it with the controller; it is tried again by itself"
+            }
             Self::Kubernetes { .. } => "Check the API server and the controller's RBAC; it is tried again by itself",
             Self::WrongPrincipal { .. } => {
                 "Correct spec.principal or the role, or find out who answers in the issuer's place"

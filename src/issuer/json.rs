@@ -4,36 +4,29 @@
 //! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html) and the
 //! instance metadata service write them.
 
-use super::{AccessKey, AwsError, IssueError, Issued, Lifetime, Session};
+use super::{AccessKey, IssueError, Issued, Lifetime, Session};
 use crate::api::PrincipalStatus;
 use jiff::Timestamp;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-/// The object. Where a protocol uses other names, they are aliases.
+/// The object. Where a protocol uses other names, they are aliases: AWS IoT and Roles Anywhere begin them
+/// with small letters.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Wire {
+pub struct Wire {
     version: Option<i64>,
+    #[serde(alias = "accessKeyId")]
     access_key_id: Option<String>,
+    #[serde(alias = "secretAccessKey")]
     secret_access_key: Option<SecretString>,
-    #[serde(alias = "Token")]
+    #[serde(alias = "Token", alias = "sessionToken")]
     session_token: Option<SecretString>,
+    #[serde(alias = "expiration")]
     expiration: Option<String>,
     account_id: Option<String>,
 }
-
-/// An error, in the forms that servers write it.
-#[derive(Deserialize)]
-struct Complaint {
-    #[serde(alias = "Code", alias = "__type", alias = "error")]
-    code: Option<String>,
-    #[serde(alias = "Message", alias = "error_description")]
-    message: Option<String>,
-}
-
-/// Longest part of a server's own words that is passed on.
-const LONGEST_WORDS: usize = 300;
 
 /// Reads the credentials out of `body`, which a server with the clock `date` gave at `now`.
 ///
@@ -45,64 +38,59 @@ pub fn read(
     date: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Issued, IssueError> {
-    let invalid = |what: String| IssueError::InvalidAnswer { operation, what, request_id: None };
-    // serde's own words could quote the document.
-    let wire: Wire = serde_json::from_slice(body).map_err(|e| {
-        invalid(format!("it is no JSON object with credentials (line {}, column {})", e.line(), e.column()))
-    })?;
-    if wire.version.is_some_and(|v| v != 1) {
-        return Err(invalid("Version is not 1".to_owned()));
-    }
-    let id = wire.access_key_id.ok_or_else(|| invalid("AccessKeyId is missing".to_owned()))?;
-    let secret = wire.secret_access_key.ok_or_else(|| invalid("SecretAccessKey is missing".to_owned()))?;
-    let token = wire
-        .session_token
-        .ok_or_else(|| invalid("SessionToken (or Token) is missing: long-lived keys are never published".to_owned()))?;
-    for (name, value) in [
-        ("AccessKeyId", id.as_str()),
-        ("SecretAccessKey", secret.expose_secret()),
-        ("SessionToken", token.expose_secret()),
-    ] {
-        if value.is_empty() || value.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(invalid(format!("{name} is empty, or has white space or control characters in it")));
-        }
-    }
-    let text = wire
-        .expiration
-        .ok_or_else(|| invalid("Expiration is missing: credentials without an end cannot be kept fresh".to_owned()))?;
-    let expiration = text
-        .parse::<Timestamp>()
-        .map_err(|_| invalid("Expiration is no time in RFC 3339 with a zone, like 2026-01-01T00:00:00Z".to_owned()))?;
-    Ok(Issued {
-        lifetime: Lifetime::judge(operation, expiration, date, now)?,
-        session: Session { key: AccessKey { id, secret, token: Some(token) }, expiration },
-        principal: PrincipalStatus { account_id: wire.account_id, ..PrincipalStatus::default() },
-        packed_policy_size: None,
+    parse::<Wire>(operation, body)?.issued(operation, date, now)
+}
+
+/// Reads a JSON document; serde's own words are left out, because they could quote it.
+///
+/// # Errors
+/// [`IssueError::InvalidAnswer`].
+pub fn parse<T: DeserializeOwned>(operation: &'static str, body: &[u8]) -> Result<T, IssueError> {
+    serde_json::from_slice(body).map_err(|e| IssueError::InvalidAnswer {
+        operation,
+        what: format!("it is no JSON object with credentials (line {}, column {})", e.line(), e.column()),
+        request_id: None,
     })
 }
 
-/// What a server that answered `status` complains of.
-pub fn complaint(operation: &'static str, subject: &str, status: u16, body: &[u8]) -> IssueError {
-    let said = serde_json::from_slice::<Complaint>(body).ok();
-    let code =
-        said.as_ref().and_then(|s| s.code.clone()).filter(|c| c.len() <= 100 && !c.contains(char::is_whitespace));
-    let message = said.and_then(|s| s.message).unwrap_or_else(|| "the server gave no reason".to_owned());
-    IssueError::Refused {
-        operation,
-        subject: subject.to_owned(),
-        error: AwsError {
-            code: code.unwrap_or_else(|| format!("HTTP {status}")),
-            message: message.chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect(),
-            request_id: None,
-            status,
-        },
+impl Wire {
+    /// The credentials, which a server with the clock `date` gave at `now`.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn issued(
+        self,
+        operation: &'static str,
+        date: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        let invalid = |what: String| IssueError::InvalidAnswer { operation, what, request_id: None };
+        if self.version.is_some_and(|v| v != 1) {
+            return Err(invalid("Version is not 1".to_owned()));
+        }
+        let id = self.access_key_id.ok_or_else(|| invalid("AccessKeyId is missing".to_owned()))?;
+        let secret = self.secret_access_key.ok_or_else(|| invalid("SecretAccessKey is missing".to_owned()))?;
+        let text = self.expiration.ok_or_else(|| {
+            invalid("Expiration is missing: credentials without an end cannot be kept fresh".to_owned())
+        })?;
+        let expiration = text.parse::<Timestamp>().map_err(|_| {
+            invalid("Expiration is no time in RFC 3339 with a zone, like 2026-01-01T00:00:00Z".to_owned())
+        })?;
+        let session =
+            Session::checked(AccessKey { id, secret, token: self.session_token }, expiration).map_err(invalid)?;
+        Ok(Issued {
+            lifetime: Lifetime::judge(operation, expiration, date, now)?,
+            session,
+            principal: PrincipalStatus { account_id: self.account_id, ..PrincipalStatus::default() },
+            packed_policy_size: None,
+            warning: None,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::retry::Class;
 
     fn now() -> Timestamp {
         "2026-01-01T00:00:00Z".parse().expect("time")
@@ -149,14 +137,5 @@ mod tests {
         for text in ["", "<html>", "[]", "null", "\"s3cr3t\"", "\u{feff}{}"] {
             assert!(read_text(text).is_err_and(|e| !e.contains("s3cr3t")), "{text}");
         }
-    }
-
-    #[test]
-    fn complaints_keep_code_and_words() {
-        let said = complaint("Get", "u", 403, br#"{"code":"AccessDenied","message":"no\nway"}"#);
-        assert_eq!((said.code(), said.class()), (Some("AccessDenied"), Class::Denied));
-        assert!(said.to_string().contains("noway"));
-        let page = complaint("Get", "u", 502, b"<html>");
-        assert_eq!((page.code(), page.class()), (Some("HTTP 502"), Class::Transient));
     }
 }

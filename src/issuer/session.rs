@@ -3,7 +3,7 @@
 use super::IssueError;
 use crate::api::PrincipalStatus;
 use jiff::{SignedDuration, Timestamp};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// A long-lived key or a session, to sign with. `Debug` shows the id alone.
 #[derive(Clone)]
@@ -31,6 +31,26 @@ pub struct Session {
     pub expiration: Timestamp,
 }
 
+impl Session {
+    /// A session of `key`, whose parts must be there and fit into a file and a header.
+    ///
+    /// # Errors
+    /// What is wrong, by AWS's name of the part and never with its value.
+    pub fn checked(key: AccessKey, expiration: Timestamp) -> Result<Self, String> {
+        let token = key.token.as_ref().ok_or("SessionToken is missing: long-lived keys are never published")?;
+        for (name, value) in [
+            ("AccessKeyId", key.id.as_str()),
+            ("SecretAccessKey", key.secret.expose_secret()),
+            ("SessionToken", token.expose_secret()),
+        ] {
+            if value.is_empty() || value.contains(|c: char| c.is_control() || c.is_whitespace()) {
+                return Err(format!("{name} is empty, or has white space or control characters in it"));
+            }
+        }
+        Ok(Self { key, expiration })
+    }
+}
+
 /// A session, with what is known about it.
 #[derive(Clone, Debug)]
 pub struct Issued {
@@ -42,6 +62,8 @@ pub struct Issued {
     pub principal: PrincipalStatus,
     /// `PackedPolicySize`, in percent.
     pub packed_policy_size: Option<i32>,
+    /// What the user should know although it worked.
+    pub warning: Option<String>,
 }
 
 /// From when to when a session lives, on the controller's clock.

@@ -93,6 +93,8 @@ fn annotations(
         (names::PRINCIPAL_ANNOTATION, issued.principal.arn.clone()),
         (names::PRINCIPAL_ID_ANNOTATION, issued.principal.user_id.clone()),
         (names::PACKED_POLICY_SIZE_ANNOTATION, issued.packed_policy_size.map(|p| p.to_string())),
+        (names::KEY_ID_ANNOTATION, Some(issued.session.key.id.clone())),
+        (names::WARNING_ANNOTATION, issued.warning.clone()),
         (names::HANDLED_REFRESH_ANNOTATION, object.requested_at().map(str::to_owned)),
         (names::ADOPTED_ANNOTATION, adopted.then(|| "true".to_owned())),
     ];

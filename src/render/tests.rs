@@ -27,6 +27,7 @@ fn issued() -> Issued {
             user_id: Some("AROAEXAMPLE:team-a.reports".into()),
         },
         packed_policy_size: None,
+        warning: None,
     }
 }
 

@@ -42,6 +42,8 @@ pub(super) fn record(object: &RefreshableCredential) -> Record {
             ..PrincipalStatus::default()
         },
         packed_policy_size: Some(7),
+        key_id: None,
+        warning: None,
         handled_refresh: None,
     };
     Record {

@@ -64,6 +64,10 @@ pub struct Content {
     pub principal: PrincipalStatus,
     /// AWS's `PackedPolicySize`.
     pub packed_policy_size: Option<i32>,
+    /// The access key id.
+    pub key_id: Option<String>,
+    /// What the user should know although it worked.
+    pub warning: Option<String>,
     /// The request for a refresh that it answered.
     pub handled_refresh: Option<String>,
 }
@@ -118,6 +122,8 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
             user_id: annotation(names::PRINCIPAL_ID_ANNOTATION).cloned(),
         },
         packed_policy_size: annotation(names::PACKED_POLICY_SIZE_ANNOTATION).and_then(|t| t.parse().ok()),
+        key_id: annotation(names::KEY_ID_ANNOTATION).cloned(),
+        warning: annotation(names::WARNING_ANNOTATION).cloned(),
         handled_refresh: annotation(names::HANDLED_REFRESH_ANNOTATION).cloned(),
     })
 }

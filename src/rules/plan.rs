@@ -22,6 +22,8 @@ pub struct Observed<'a> {
     pub inputs: &'a InputVersions,
     /// Versions of those of them that are watched: known at all times, also right after a restart.
     pub watched: &'a InputVersions,
+    /// The source had nothing newer than what is published, and is asked again at that time.
+    pub rests_until: Option<Timestamp>,
     /// Whether the inputs not in `inputs` should be looked at from time to time.
     pub polls_inputs: bool,
 }
@@ -136,7 +138,7 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
     if seen.object.requested_at().is_some_and(|r| content.handled_refresh.as_deref() != Some(r)) {
         return Standing::Issue(Cause::Requested);
     }
-    let due = refresh_at(seen.object, content);
+    let due = refresh_at(seen.object, content).max(seen.rests_until.unwrap_or(Timestamp::MIN));
     if due <= now {
         return Standing::Issue(Cause::Due);
     }
@@ -150,6 +152,14 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
 pub fn refresh_at(object: &RefreshableCredential, content: &Content) -> Timestamp {
     let before = object.spec.refresh.as_ref().and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
     timing::refresh_at(content.issued_at, content.expiration, before, &object.uid().unwrap_or_default())
+}
+
+/// When a source that had nothing newer is asked again: often enough to be in time, as metadata services have new
+/// credentials only some minutes before the old ones end.
+pub fn ask_again(expiration: Timestamp, now: Timestamp) -> Timestamp {
+    const LEAST: SignedDuration = SignedDuration::from_secs(15);
+    const MOST: SignedDuration = SignedDuration::from_mins(5);
+    now + (expiration.duration_since(now) / 8).clamp(LEAST, MOST)
 }
 
 /// An input of another version than the one used. An input that is not known says nothing.

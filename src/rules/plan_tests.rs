@@ -9,6 +9,7 @@ struct Case {
     secret: SecretView,
     permission: Permission,
     inputs: InputVersions,
+    rests_until: Option<Timestamp>,
     polls_inputs: bool,
 }
 
@@ -23,7 +24,7 @@ impl Case {
     fn of(object: RefreshableCredential, record: Option<Record>) -> Self {
         let secret = record.map_or(SecretView::Absent, |r| SecretView::Own(Box::new(r)));
         let permission = Permission::Allowed(vec!["all".to_owned()]);
-        Self { object, secret, permission, inputs: InputVersions::new(), polls_inputs: false }
+        Self { object, secret, permission, inputs: InputVersions::new(), rests_until: None, polls_inputs: false }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -45,6 +46,7 @@ impl Case {
             permission: &self.permission,
             inputs: &self.inputs,
             watched: &self.inputs,
+            rests_until: self.rests_until,
             polls_inputs: self.polls_inputs,
         };
         plan(&seen, now)
@@ -70,6 +72,17 @@ fn what_is_good_waits_until_it_is_due() {
     assert_eq!(Case::good().plan(minute(1)), Action::Wait(due()));
     let polling = Case::good().with(|c| c.polls_inputs = true);
     assert_eq!(polling.plan(minute(1)), Action::Wait(minute(1) + INPUT_POLL));
+}
+
+#[test]
+fn a_source_that_had_nothing_newer_is_asked_again_later() {
+    let resting = Case::good().with(|c| c.rests_until = Some(minute(45)));
+    assert_eq!(resting.plan(minute(42)), Action::Wait(minute(45)));
+    assert_eq!(resting.plan(minute(45)), Action::Issue(Cause::Due));
+    for (left, pause) in [(120, 5 * 60), (16, 2 * 60), (1, 15), (-5, 15)] {
+        let again = ask_again(minute(left), minute(0));
+        assert_eq!(again.duration_since(minute(0)).as_secs(), pause, "{left} min left");
+    }
 }
 
 #[test]

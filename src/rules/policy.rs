@@ -4,6 +4,7 @@ use crate::api::{Allow, CredentialPolicy, NodeSource, RefreshableCredential, Ser
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt as _;
 use kube::core::{Selector, SelectorExt as _};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Whether a resource may have what it asks for.
@@ -57,7 +58,11 @@ enum Need<'a> {
     /// To have ServiceAccount tokens of this audience.
     Audience(&'a str),
     /// To call this URL.
-    Url(&'a str),
+    Url(Cow<'a, str>),
+    /// To run the program of that name.
+    Process(&'a str),
+    /// To load the PKCS#11 module of that name.
+    Module(&'a str),
     /// To draw on the controller's machine.
     Node(NodeSource),
 }
@@ -78,13 +83,32 @@ fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
     }
     needs.extend(spec.sts.iter().filter_map(|s| s.endpoint.as_deref()).map(Need::Endpoint));
     let Some(source) = &spec.source else { return needs };
-    let account = source.web_identity.as_ref().and_then(|w| w.service_account_ref.as_ref());
-    let audience = account.map(|a| a.audience.as_str());
-    needs.extend(audience.filter(|a| *a != ServiceAccountReference::STS_AUDIENCE).map(Need::Audience));
-    needs.extend(source.container.as_ref().map(|c| Need::Url(&c.full_uri)));
-    needs.extend(source.custom.as_ref().and_then(|c| c.http.as_ref()).map(|h| Need::Url(&h.url)));
+    let web = source.web_identity.iter().filter_map(|w| w.service_account_ref.as_ref());
+    let logins = source.cognito.iter().flat_map(|c| c.logins.iter().flatten());
+    let accounts = web.chain(logins.filter_map(|l| l.service_account_ref.as_ref()));
+    let audiences = accounts.map(|a| a.audience.as_str()).filter(|a| *a != ServiceAccountReference::STS_AUDIENCE);
+    needs.extend(audiences.map(Need::Audience));
+    needs.extend(source.container.as_ref().map(|c| Need::Url(c.full_uri.as_str().into())));
     needs.extend(source.instance_metadata.as_ref().map(|_| Need::Node(NodeSource::InstanceMetadata)));
+    needs.extend(source.pod_identity.as_ref().map(|_| Need::Node(NodeSource::PodIdentity)));
+    let iot = source.iot.as_ref().filter(|i| !is_aws_iot(&i.endpoint));
+    needs.extend(iot.map(|i| Need::Url(format!("https://{}/", i.endpoint).into())));
+    let anywhere = source.roles_anywhere.as_ref();
+    needs.extend(anywhere.and_then(|r| r.endpoint.as_deref()).map(|e| Need::Url(e.into())));
+    let keys = [source.iot.as_ref().and_then(|i| i.pkcs11.as_ref()), anywhere.and_then(|r| r.pkcs11.as_ref())];
+    needs.extend(keys.into_iter().flatten().map(|k| Need::Module(&k.module)));
+    let Some(custom) = &source.custom else { return needs };
+    needs.extend(custom.http.as_ref().map(|h| Need::Url(h.url.as_str().into())));
+    needs.extend(custom.process.as_ref().map(|p| Need::Process(&p.name)));
     needs
+}
+
+/// Whether a host is one of AWS IoT's own credential providers.
+fn is_aws_iot(host: &str) -> bool {
+    let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    ["amazonaws.com", "amazonaws.com.cn"]
+        .iter()
+        .any(|domain| wildcard_matches(&format!("*.credentials.iot.*.{domain}"), host, label))
 }
 
 impl Need<'_> {
@@ -97,6 +121,8 @@ impl Need<'_> {
             Self::Endpoint(url) => allow.endpoints.iter().any(|pattern| url_matches(pattern, url)),
             Self::Url(url) => allow.urls.iter().any(|pattern| url_matches(pattern, url)),
             Self::Node(source) => allow.sources.contains(source),
+            Self::Process(name) => allow.processes.iter().any(|p| p == name),
+            Self::Module(name) => allow.pkcs11_modules.iter().any(|m| m == name),
             Self::Audience(audience) => allow.audiences.iter().any(|a| a == audience),
         }
     }
@@ -113,6 +139,12 @@ impl Need<'_> {
             Self::Url(url) => (format!("to call {url}"), format!("spec.allow.urls: [\"{url}\"]")),
             Self::Node(source) => {
                 (format!("the controller's own {source:?}"), format!("spec.allow.sources: [{source:?}]"))
+            }
+            Self::Process(name) => {
+                (format!("to run the process {name}"), format!("spec.allow.processes: [\"{name}\"]"))
+            }
+            Self::Module(name) => {
+                (format!("to use the PKCS#11 module {name}"), format!("spec.allow.pkcs11Modules: [\"{name}\"]"))
             }
             Self::Audience(audience) => (
                 format!("ServiceAccount tokens with audience {audience}"),

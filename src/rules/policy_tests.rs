@@ -143,3 +143,79 @@ fn no_pattern_stalls_the_matcher() {
     assert!(!wildcard_matches(&pattern, &"a".repeat(499), |_| true));
     assert!(wildcard_matches(&pattern, &"a".repeat(600), |_| true));
 }
+
+#[test]
+fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
+    let hsm = json!({"module": "tpm", "tokenLabel": "t", "keyLabel": "k", "pinSecretRef": {"name": "s", "key": "pin"}});
+    let iot = |endpoint: &str| json!({"endpoint": endpoint, "roleAlias": "a", "certificateSecretRef": {"name": "c"}});
+    let anywhere = |more: Value| {
+        let mut source = json!({
+            "trustAnchorArn": "t", "profileArn": "p", "roleArn": "r", "certificateSecretRef": {"name": "c"},
+        });
+        source.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        source
+    };
+    let mut with_hsm = iot("c1.credentials.iot.eu-west-1.amazonaws.com");
+    with_hsm["pkcs11"] = hsm.clone();
+    let login = json!({"provider": "p", "serviceAccountRef": {"name": "app", "audience": "pool"}});
+    for (source, rule, allow) in [
+        (json!({"iot": iot("c1.credentials.iot.eu-west-1.amazonaws.com")}), None, json!({})),
+        (json!({"iot": iot("c1.credentials.iot.cn-north-1.amazonaws.com.cn")}), None, json!({})),
+        (
+            json!({"iot": iot("c1.credentials.iot.eu-west-1.amazonaws.com.evil.example")}),
+            Some("spec.allow.urls"),
+            json!({"urls": ["https://c1.credentials.iot.eu-west-1.amazonaws.com.evil.example"]}),
+        ),
+        (
+            json!({"iot": iot("x.credentials.iot.a/b.amazonaws.com")}),
+            Some("spec.allow.urls"),
+            json!({"urls": ["https://x.credentials.iot.a"]}),
+        ),
+        (json!({"iot": iot("127.0.0.1:8443")}), Some("spec.allow.urls"), json!({"urls": ["https://127.0.0.1:8443"]})),
+        (json!({"iot": with_hsm}), Some("spec.allow.pkcs11Modules"), json!({"pkcs11Modules": ["tpm"]})),
+        (json!({"rolesAnywhere": anywhere(json!({}))}), None, json!({})),
+        (
+            json!({"rolesAnywhere": anywhere(json!({"endpoint": "https://vpce.example.com"}))}),
+            Some("spec.allow.urls"),
+            json!({"urls": ["https://vpce.example.com"]}),
+        ),
+        (
+            json!({"rolesAnywhere": anywhere(json!({"pkcs11": hsm}))}),
+            Some("spec.allow.pkcs11Modules"),
+            json!({"pkcs11Modules": ["tpm"]}),
+        ),
+        (
+            json!({"podIdentity": {"clusterName": "c", "serviceAccountRef": {"name": "app"}}}),
+            Some("spec.allow.sources"),
+            json!({"sources": ["PodIdentity"]}),
+        ),
+        (
+            json!({"custom": {"process": {"name": "vault"}}}),
+            Some("spec.allow.processes"),
+            json!({"processes": ["vault"]}),
+        ),
+        (json!({"custom": {"secret": {"secretRef": {"name": "s"}}}}), None, json!({})),
+        (
+            json!({"identityCenter": {"accountId": "1", "roleName": "r", "tokenSecretRef": {"name": "s"}}}),
+            None,
+            json!({}),
+        ),
+        (
+            json!({"cognito": {"identityPoolId": "p", "logins": [login]}}),
+            Some("spec.allow.audiences"),
+            json!({"audiences": ["pool"]}),
+        ),
+    ] {
+        let object = credential(json!({"source": source}));
+        let nobody = judge(&object, &labels(), &[] as &[Arc<CredentialPolicy>]);
+        match (rule, &nobody) {
+            (None, Permission::NotNeeded) => {}
+            (Some(rule), Permission::Denied(words)) => {
+                assert!(words.contains(rule), "{source}: {words}");
+                let policy = allowing(json!({}), allow);
+                assert_eq!(judge(&object, &labels(), &[policy]), Permission::Allowed(vec!["p".into()]), "{source}");
+            }
+            other => panic!("{source}: {other:?}"),
+        }
+    }
+}

@@ -146,7 +146,8 @@ fn issued_message(content: Option<&Content>) -> String {
     } else {
         ""
     };
-    format!("credentials of {whose} are published, valid until {}{warning}", down_to_second(content.expiration))
+    let more = content.warning.as_ref().map(|w| format!(". {w}")).unwrap_or_default();
+    format!("credentials of {whose} are published, valid until {}{warning}{more}", down_to_second(content.expiration))
 }
 
 /// What becomes of the published credentials while attempts fail.

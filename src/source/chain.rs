@@ -6,6 +6,7 @@ use crate::api::{PrincipalSpec, Role};
 use crate::aws::Caller;
 use crate::aws::sts::RoleCall;
 use crate::issuer::{IssueError, Issued};
+use aws_credential_types::provider::ProvideCredentials as _;
 use secrecy::SecretString;
 
 /// Obtains credentials for `request`, starting from `source`.
@@ -29,7 +30,15 @@ pub async fn issue(
             Obtained::Caller(caller) => caller,
             Obtained::Session(issued) => Caller::Key(issued.session.key),
         };
-        so_far = Obtained::Session(Box::new(assume(role, &caller, request).await?));
+        let clamped = clamp(role, &caller).await;
+        let mut issued = assume(clamped.as_ref().unwrap_or(role), &caller, request).await?;
+        issued.warning = clamped.is_some().then(|| {
+            format!(
+                "durationSeconds of {} was lowered to {LONGEST_CHAINED}: the identity that assumes it is a role's session itself, and AWS limits chained sessions",
+                role.role_arn
+            )
+        });
+        so_far = Obtained::Session(Box::new(issued));
     }
     let Obtained::Session(mut issued) = so_far else {
         return Err(IssueError::Specification {
@@ -40,8 +49,22 @@ pub async fn issue(
             ),
         });
     };
-    verify::check(&mut issued, principal, request).await?;
+    verify::check(&mut issued, source, principal, request).await?;
     Ok(*issued)
+}
+
+/// AWS's limit for a role assumed with the session of another, in seconds.
+const LONGEST_CHAINED: i32 = 3600;
+
+/// The role with the longest duration that AWS grants, where more was asked for and only the running system knows
+/// that the controller's own identity is a session. Admission knows of the rest.
+async fn clamp(role: &Role, caller: &Caller) -> Option<Role> {
+    let Caller::Ambient(provider) = caller else { return None };
+    if role.duration_seconds.is_none_or(|s| s <= LONGEST_CHAINED) {
+        return None;
+    }
+    let own = provider.provide_credentials().await.ok()?;
+    own.session_token().is_some().then(|| Role { duration_seconds: Some(LONGEST_CHAINED), ..role.clone() })
 }
 
 async fn assume(role: &Role, caller: &Caller, request: &Request<'_>) -> Result<Issued, IssueError> {

@@ -2,7 +2,7 @@
 
 use super::{Obtained, Request, Source, endpoint};
 use crate::api::CustomHttpSource;
-use crate::http::Call;
+use crate::http::{Call, ClientIdentity};
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -52,10 +52,11 @@ impl Source for CustomHttpSource {
 
 impl CustomHttpSource {
     /// The client's certificate chain and private key, one after the other in PEM.
-    async fn identity(&self, request: &Request<'_>) -> Result<Option<SecretString>, IssueError> {
+    async fn identity(&self, request: &Request<'_>) -> Result<Option<ClientIdentity>, IssueError> {
         let Some(reference) = &self.client_certificate_secret_ref else { return Ok(None) };
         let secret = request.inputs.secret(&reference.name).await?;
         let (certificate, key) = (secret.pem(CERTIFICATE)?, secret.pem(PRIVATE_KEY)?);
-        Ok(Some(SecretString::from(format!("{}\n{}", certificate.expose_secret(), key.expose_secret()))))
+        let both = SecretString::from(format!("{}\n{}", certificate.expose_secret(), key.expose_secret()));
+        Ok(Some(ClientIdentity::Pem(both)))
     }
 }

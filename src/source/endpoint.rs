@@ -1,26 +1,35 @@
 //! What the sources have in common that ask an HTTP endpoint for credentials in JSON.
 
 use super::{Obtained, Request};
-use crate::http::{self, Call};
-use crate::issuer::{IssueError, json};
+use crate::aws::ask::counted;
+use crate::http::{self, Answer, Call};
+use crate::issuer::{IssueError, Issued, json};
+use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
-use tokio::time::Instant;
 
 /// Makes the call, counts it, and reads the credentials.
 pub(super) async fn get(call: &Call<'_>, request: &Request<'_>) -> Result<Obtained, IssueError> {
-    let began = Instant::now();
-    let result = credentials(call, request).await;
-    let outcome = result.as_ref().map_or_else(|e| e.class().as_str(), |_| "success");
-    request.sts.meter().issuer_call(call.operation, outcome, began.elapsed());
-    result
+    get_with(call, request, |operation, body, date| json::read(operation, body, date, request.now)).await
 }
 
-async fn credentials(call: &Call<'_>, request: &Request<'_>) -> Result<Obtained, IssueError> {
-    let answer = http::get(call).await?;
-    let body = answer.body.expose_secret();
-    if !(200..300).contains(&answer.status) {
-        return Err(json::complaint(call.operation, call.url, answer.status, body));
+/// The same, with credentials in another form, which `read` reads from the body and the server's clock.
+pub(super) async fn get_with(
+    call: &Call<'_>,
+    request: &Request<'_>,
+    read: impl FnOnce(&'static str, &[u8], Option<Timestamp>) -> Result<Issued, IssueError>,
+) -> Result<Obtained, IssueError> {
+    counted(call.operation, request.sts.meter(), async {
+        let answer = successful(call, http::get(call).await?)?;
+        let issued = read(call.operation, answer.body.expose_secret(), answer.date)?;
+        Ok(Obtained::Session(Box::new(issued)))
+    })
+    .await
+}
+
+/// The answer, if it is none of an error.
+pub(super) fn successful(call: &Call<'_>, answer: Answer) -> Result<Answer, IssueError> {
+    if (200..300).contains(&answer.status) {
+        return Ok(answer);
     }
-    let issued = json::read(call.operation, body, answer.date, request.now)?;
-    Ok(Obtained::Session(Box::new(issued)))
+    Err(http::complaint(call.operation, call.url, &answer))
 }

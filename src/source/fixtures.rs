@@ -1,9 +1,10 @@
 //! What the sources' tests stand on: inputs without a cluster, and a request around them.
 
-use super::{Inputs, Request, SecretData, SourceSpec};
+use super::{Inputs, Means, Request, SecretData, SourceSpec};
 use crate::api::StsSpec;
 use crate::aws::{Meter, Sts, TotpSteps};
 use crate::issuer::{IssueError, Issued};
+use crate::registry::Registry;
 use aws_sdk_sts::config::{BehaviorVersion, Region};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -21,7 +22,7 @@ impl Desk {
     /// With a Secret that holds `data`.
     pub(crate) fn with(mut self, name: &str, data: &[(&str, &[u8])]) -> Self {
         let data = data.iter().map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.to_vec()))).collect();
-        let secret = SecretData { name: name.to_owned(), version: "u/1".to_owned(), data };
+        let secret = SecretData { name: name.to_owned(), version: "u/1".to_owned(), written: None, data };
         self.0.insert(name.to_owned(), Arc::new(secret));
         self
     }
@@ -33,6 +34,19 @@ impl Inputs for Desk {
         Box::pin(async move {
             found.ok_or_else(|| IssueError::InputMissing { kind: "Secret", name: name.to_owned(), key: None })
         })
+    }
+
+    fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>> {
+        self.secret(name)
+    }
+
+    fn replace<'a>(
+        &'a self,
+        _over: &'a SecretData,
+        _key: &'a str,
+        _value: &'a SecretString,
+    ) -> BoxFuture<'a, Result<bool, IssueError>> {
+        Box::pin(async { Ok(true) })
     }
 
     fn token<'a>(&'a self, account: &'a str, _audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>> {
@@ -69,6 +83,7 @@ pub(crate) async fn issue_with(source: Value, roles: Value, desk: &Desk) -> Resu
         .endpoint_url("http://127.0.0.1:1")
         .build();
     let (sts, totp, spec) = (Sts::new(&config, NoMeter), TotpSteps::default(), StsSpec::default());
+    let means = Means::new(config, Registry::default());
     let request = Request {
         namespace: "team-a",
         session_name: "team-a.reports".to_owned(),
@@ -79,6 +94,7 @@ pub(crate) async fn issue_with(source: Value, roles: Value, desk: &Desk) -> Resu
         totp: &totp,
         now: "2026-01-01T00:00:00Z".parse::<Timestamp>().expect("time"),
         ambient: None,
+        means: &means,
     };
     super::issue(&source, None, &request).await
 }

@@ -5,6 +5,7 @@ use super::of;
 use crate::api::RefreshableCredentialSpec;
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +14,17 @@ use std::sync::Arc;
 pub trait Inputs: Send + Sync {
     /// The Secret of that name.
     fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>>;
+
+    /// The Secret of that name as the place where something is kept, read anew: its changes are no changed input.
+    fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>>;
+
+    /// Writes `value` under `key` over the state that was read; false where somebody else wrote since.
+    fn replace<'a>(
+        &'a self,
+        over: &'a SecretData,
+        key: &'a str,
+        value: &'a SecretString,
+    ) -> BoxFuture<'a, Result<bool, IssueError>>;
 
     /// A token of the ServiceAccount of that name, for `audience`.
     fn token<'a>(&'a self, account: &'a str, audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>>;
@@ -24,6 +36,8 @@ pub struct SecretData {
     pub name: String,
     /// `<uid>/<resourceVersion>`.
     pub version: String,
+    /// When its data was last written, where its metadata says so.
+    pub written: Option<Timestamp>,
     /// The data.
     pub data: BTreeMap<String, SecretSlice<u8>>,
 }

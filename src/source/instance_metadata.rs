@@ -5,12 +5,12 @@
 
 use super::{Obtained, Request, Source};
 use crate::api::InstanceMetadataSource;
+use crate::aws::ask::counted;
 use crate::issuer::{AwsError, IssueError, json};
 use aws_config::imds::Client;
 use aws_config::imds::client::error::ImdsError;
 use futures::future::BoxFuture;
 use std::time::Duration;
-use tokio::time::Instant;
 
 const OPERATION: &str = "GetInstanceMetadata";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
@@ -34,13 +34,7 @@ impl Source for InstanceMetadataSource {
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
-        Box::pin(async {
-            let began = Instant::now();
-            let result = self.credentials(request).await;
-            let outcome = result.as_ref().map_or_else(|e| e.class().as_str(), |_| "success");
-            request.sts.meter().issuer_call(OPERATION, outcome, began.elapsed());
-            result
-        })
+        Box::pin(async { counted(OPERATION, request.sts.meter(), self.credentials(request)).await })
     }
 }
 

@@ -6,22 +6,33 @@
 mod access_key;
 mod ambient;
 mod chain;
+mod cognito;
 mod container;
 mod custom_http;
+mod custom_process;
+mod custom_secret;
+mod device;
 mod endpoint;
 mod federation_token;
+mod identity_center;
 mod inputs;
 mod instance_metadata;
+mod iot;
+mod means;
 mod mfa;
+mod pod_identity;
+mod roles_anywhere;
 mod saml;
 mod session_token;
+mod sso_token;
 mod verify;
 mod web_identity;
 
 pub use chain::issue;
 pub use inputs::{Inputs, SecretData, names_of_inputs};
+pub use means::{Means, Writers};
 
-use crate::api::{Role, SecretKeyReference, Source as SourceSpec, StsSpec};
+use crate::api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, StsSpec};
 use crate::aws::{Caller, Sts, TotpSteps};
 use crate::issuer::{IssueError, Issued};
 use futures::future::BoxFuture;
@@ -43,6 +54,15 @@ pub trait Source: Send + Sync {
 
     /// Obtains the credentials. Reads each input once and makes at most [`calls`](Self::calls) issuer calls.
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>>;
+
+    /// Whether credentials of `principal` are what the source was asked for, where its answer does not say and
+    /// only asking with them tells.
+    ///
+    /// # Errors
+    /// [`IssueError::WrongPrincipal`].
+    fn accepts(&self, _principal: &PrincipalStatus) -> Result<(), IssueError> {
+        Ok(())
+    }
 }
 
 /// What a source gave.
@@ -74,6 +94,8 @@ pub struct Request<'a> {
     pub now: Timestamp,
     /// The controller's own identity, where it has one.
     pub ambient: Option<Caller>,
+    /// What else belongs to the controller and may be drawn on.
+    pub means: &'a Means,
 }
 
 impl Request<'_> {
@@ -85,16 +107,24 @@ impl Request<'_> {
 
 /// The source that a specification names; `None` for one that this version does not know.
 pub fn of(spec: &SourceSpec) -> Option<&dyn Source> {
-    let known: [Option<&dyn Source>; 9] = [
+    let custom = spec.custom.as_ref();
+    let known: [Option<&dyn Source>; 16] = [
         spec.ambient.as_ref().map(|s| s as _),
         spec.access_key.as_ref().map(|s| s as _),
         spec.web_identity.as_ref().map(|s| s as _),
         spec.saml.as_ref().map(|s| s as _),
         spec.session_token.as_ref().map(|s| s as _),
         spec.federation_token.as_ref().map(|s| s as _),
+        spec.pod_identity.as_ref().map(|s| s as _),
         spec.container.as_ref().map(|s| s as _),
         spec.instance_metadata.as_ref().map(|s| s as _),
-        spec.custom.as_ref().and_then(|c| c.http.as_ref()).map(|s| s as _),
+        spec.identity_center.as_ref().map(|s| s as _),
+        spec.iot.as_ref().map(|s| s as _),
+        spec.roles_anywhere.as_ref().map(|s| s as _),
+        spec.cognito.as_ref().map(|s| s as _),
+        custom.and_then(|c| c.http.as_ref()).map(|s| s as _),
+        custom.and_then(|c| c.secret.as_ref()).map(|s| s as _),
+        custom.and_then(|c| c.process.as_ref()).map(|s| s as _),
     ];
     known.into_iter().flatten().next()
 }

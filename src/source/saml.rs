@@ -1,6 +1,6 @@
 //! AssumeRoleWithSAML with an assertion that something else keeps fresh in a Secret.
 
-use super::{Obtained, Request, Source};
+use super::{Obtained, Request, Source, verify};
 use crate::api::SamlSource;
 use crate::aws::sts::SamlCall;
 use crate::issuer::IssueError;
@@ -34,6 +34,7 @@ impl Source for SamlSource {
             let assertion = self.assertion(request).await?;
             let call = SamlCall { source: self, assertion: &assertion };
             let issued = request.sts.assume_role_with_saml(call, request.sts_spec, request.now).await?;
+            verify::is_role(&self.role_arn, None, &issued.principal, request.sts_spec)?;
             Ok(Obtained::Session(Box::new(issued)))
         })
     }

@@ -1,6 +1,6 @@
 //! Whose credentials are these? Known and checked before anything is published.
 
-use super::Request;
+use super::{Request, Source};
 use crate::api::{PrincipalSpec, PrincipalStatus, Role, StsSpec, VerifyPrincipal};
 use crate::aws::Caller;
 use crate::issuer::{IssueError, Issued};
@@ -14,13 +14,30 @@ pub(super) fn assumed(
     principal: &PrincipalStatus,
     sts: &StsSpec,
 ) -> Result<(), IssueError> {
-    let Some(expected) = assumed_role_arn(&role.role_arn, session_name) else { return Ok(()) };
+    is_role(&role.role_arn, Some(session_name), principal, sts)
+}
+
+/// Checks that a session is one of this role, and of that name where it was chosen.
+pub(super) fn is_role(
+    role_arn: &str,
+    session_name: Option<&str>,
+    principal: &PrincipalStatus,
+    sts: &StsSpec,
+) -> Result<(), IssueError> {
+    let Some(mut expected) = assumed_role_arn(role_arn, session_name.unwrap_or_default()) else { return Ok(()) };
+    let is_it = |found: &str| match session_name {
+        Some(_) => found == expected,
+        None => found.starts_with(&expected),
+    };
     match principal.arn.as_deref() {
-        Some(found) if found == expected => Ok(()),
+        Some(found) if is_it(found) => Ok(()),
         Some(found) if sts.endpoint.is_some() && !found.starts_with("arn:aws") => Ok(()),
         None if sts.endpoint.is_some() => Ok(()),
         found => Err(IssueError::WrongPrincipal {
-            expected,
+            expected: {
+                expected.push_str(if session_name.is_none() { "*" } else { "" });
+                expected
+            },
             found: found.unwrap_or("nobody that the issuer names").to_owned(),
         }),
     }
@@ -40,6 +57,7 @@ fn assumed_role_arn(role_arn: &str, session_name: &str) -> Option<String> {
 /// they are where its answers so far did not say.
 pub(super) async fn check(
     issued: &mut Issued,
+    source: &dyn Source,
     wanted: Option<&PrincipalSpec>,
     request: &Request<'_>,
 ) -> Result<(), IssueError> {
@@ -56,6 +74,9 @@ pub(super) async fn check(
             Err(error) if request.sts_spec.endpoint.is_some() && !expects && error.code().is_some() => {}
             Err(error) => return Err(error),
         }
+    }
+    if request.roles.is_empty() {
+        source.accepts(&issued.principal)?;
     }
     matches(&issued.principal, wanted)
 }

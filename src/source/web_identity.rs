@@ -1,6 +1,6 @@
 //! AssumeRoleWithWebIdentity, with a token of a ServiceAccount of the namespace or one from a Secret.
 
-use super::{Obtained, Request, Source};
+use super::{Obtained, Request, Source, verify};
 use crate::api::WebIdentitySource;
 use crate::aws::sts::WebIdentityCall;
 use crate::issuer::IssueError;
@@ -51,6 +51,12 @@ impl Source for WebIdentitySource {
             };
             let call = WebIdentityCall { source: self, token: &token, session_name: &request.session_name };
             let issued = request.sts.assume_role_with_web_identity(call, request.sts_spec, request.now).await?;
+            verify::is_role(
+                &self.role_arn,
+                self.role_session_name.as_deref().or(Some(&request.session_name)),
+                &issued.principal,
+                request.sts_spec,
+            )?;
             Ok(Obtained::Session(Box::new(issued)))
         })
     }

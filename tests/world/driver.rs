@@ -20,6 +20,8 @@ use refreshable::controller::{
     Announcement, Announcer, Calls, Context, Feeds, Fence, Memory, Metrics, Next, SecretMeta, Settings, Touched, Turns,
     reconcile, view,
 };
+use refreshable::registry::Registry;
+use refreshable::source::Means;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -96,6 +98,7 @@ impl Instance {
             sts: Sts::new(&aws, metrics.clone()),
             ambient: Some(Caller::Ambient(provider)),
             totp: TotpSteps::default(),
+            means: Means::new(aws, Registry::default()),
             turns: Turns::new(&setup.settings),
             clock: Arc::new(clock),
             metrics,

@@ -1,15 +1,11 @@
 //! What STS's answers have in common: credentials, whose they are, and the issuer's clock.
 
-use super::Ask;
 use crate::api::PrincipalStatus;
+use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
 use crate::rules::ownership::account_of;
-use aws_sdk_sts::config::{
-    ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeDeserializationInterceptorContextRef,
-};
 use jiff::Timestamp;
 use secrecy::SecretString;
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// The parts of an answer.
 pub(super) struct Given<'a> {
@@ -28,6 +24,7 @@ pub(super) fn issued(ask: &Ask<'_>, given: &Given<'_>, date: &DateSeen) -> Resul
         session,
         principal: principal(given.arn, given.user_id),
         packed_policy_size: given.packed_policy_size,
+        warning: None,
     })
 }
 
@@ -42,26 +39,13 @@ fn session(
         request_id: request_id.map(str::to_owned),
     };
     let given = given.ok_or_else(|| lacks("there are no credentials in it"))?;
-    for (name, value) in [
-        ("AccessKeyId", given.access_key_id()),
-        ("SecretAccessKey", given.secret_access_key()),
-        ("SessionToken", given.session_token()),
-    ] {
-        if value.is_empty() {
-            return Err(lacks(&format!("{name} is missing or empty")));
-        }
-        if value.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            return Err(lacks(&format!("{name} has white space or control characters in it")));
-        }
-    }
-    Ok(Session {
-        key: AccessKey {
-            id: given.access_key_id().to_owned(),
-            secret: SecretString::from(given.secret_access_key()),
-            token: Some(SecretString::from(given.session_token())),
-        },
-        expiration: expiration(given).ok_or_else(|| lacks("Expiration is missing or cannot be read"))?,
-    })
+    let key = AccessKey {
+        id: given.access_key_id().to_owned(),
+        secret: SecretString::from(given.secret_access_key()),
+        token: Some(SecretString::from(given.session_token())),
+    };
+    let expiration = expiration(given).ok_or_else(|| lacks("Expiration is missing or cannot be read"))?;
+    Session::checked(key, expiration).map_err(|what| lacks(&what))
 }
 
 fn expiration(given: &aws_sdk_sts::types::Credentials) -> Option<Timestamp> {
@@ -76,33 +60,5 @@ pub(super) fn principal(arn: Option<&str>, user_id: Option<&str>) -> PrincipalSt
         account_id: arn.and_then(account_of),
         arn: arn.map(str::to_owned),
         user_id: user_id.filter(|u| !u.is_empty()).map(str::to_owned),
-    }
-}
-
-/// The `Date` of an answer: what the issuer's clock says.
-#[derive(Clone, Debug, Default)]
-pub(super) struct DateSeen(Arc<Mutex<Option<Timestamp>>>);
-
-impl DateSeen {
-    fn get(&self) -> Option<Timestamp> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for DateSeen {
-    fn name(&self) -> &'static str {
-        "DateSeen"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), aws_sdk_sts::error::BoxError> {
-        let date = context.response().headers().get("date").and_then(|d| jiff::fmt::rfc2822::parse(d).ok());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date.map(|z| z.timestamp());
-        Ok(())
     }
 }

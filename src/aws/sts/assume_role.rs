@@ -1,8 +1,9 @@
 //! AssumeRole, with every parameter that AWS has.
 
-use super::answer::{DateSeen, Given, issued};
-use super::{Ask, Caller, Sts, exposed, policy_arns, tags};
+use super::answer::{Given, issued};
+use super::{Caller, Sts, exposed, policy_arns, tags};
 use crate::api::{Role, StsSpec};
+use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{IssueError, Issued};
 use aws_sdk_sts::operation::RequestId as _;
 use aws_sdk_sts::types::ProvidedContext;
@@ -36,7 +37,13 @@ impl Sts {
     ) -> Result<Issued, IssueError> {
         let role = call.role;
         let secrets = [call.external_id, call.token_code];
-        let ask = Ask { operation: "AssumeRole", subject: &call.role.role_arn, spec, secrets: &secrets, now };
+        let ask = Ask {
+            operation: "AssumeRole",
+            subject: &call.role.role_arn,
+            endpoint: self.endpoint(spec, Some(&call.role.role_arn)),
+            secrets: &secrets,
+            now,
+        };
         let date = DateSeen::default();
         let config = self.config(spec, Some(&role.role_arn), Some(caller), &date)?;
         let asked = self
@@ -57,7 +64,7 @@ impl Sts {
             .customize()
             .config_override(config)
             .send();
-        let answer = self.ask(&ask, asked).await?;
+        let answer = ask.of(self.meter(), asked).await?;
         let user = answer.assumed_role_user();
         let given = Given {
             credentials: answer.credentials(),

@@ -1,8 +1,9 @@
 //! GetCallerIdentity.
 
-use super::answer::{DateSeen, principal};
-use super::{Ask, Caller, Sts};
+use super::answer::principal;
+use super::{Caller, Sts};
 use crate::api::{PrincipalStatus, StsSpec};
+use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::IssueError;
 use jiff::Timestamp;
 
@@ -17,10 +18,11 @@ impl Sts {
         spec: &StsSpec,
         now: Timestamp,
     ) -> Result<PrincipalStatus, IssueError> {
-        let ask = Ask { operation: "GetCallerIdentity", subject: "", spec, secrets: &[], now };
+        let ask =
+            Ask { operation: "GetCallerIdentity", subject: "", endpoint: self.endpoint(spec, None), secrets: &[], now };
         let config = self.config(spec, None, Some(caller), &DateSeen::default())?;
         let asked = self.client.get_caller_identity().customize().config_override(config).send();
-        let answer = self.ask(&ask, asked).await?;
+        let answer = ask.of(self.meter(), asked).await?;
         let mut found = principal(answer.arn(), answer.user_id());
         found.account_id = answer.account().map(str::to_owned).or(found.account_id);
         Ok(found)

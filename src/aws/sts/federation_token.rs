@@ -1,8 +1,9 @@
 //! GetFederationToken: a session of an IAM user for somebody else, narrowed by a policy.
 
-use super::answer::{DateSeen, Given, issued};
-use super::{Ask, Caller, Sts, policy_arns, tags};
+use super::answer::{Given, issued};
+use super::{Caller, Sts, policy_arns, tags};
 use crate::api::{FederationTokenSource, StsSpec};
+use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{IssueError, Issued};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
@@ -29,7 +30,13 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let source = call.source;
-        let ask = Ask { operation: "GetFederationToken", subject: call.name, spec, secrets: &[], now };
+        let ask = Ask {
+            operation: "GetFederationToken",
+            subject: call.name,
+            endpoint: self.endpoint(spec, None),
+            secrets: &[],
+            now,
+        };
         let date = DateSeen::default();
         let config = self.config(spec, None, Some(caller), &date)?;
         let asked = self
@@ -43,7 +50,7 @@ impl Sts {
             .customize()
             .config_override(config)
             .send();
-        let answer = self.ask(&ask, asked).await?;
+        let answer = ask.of(self.meter(), asked).await?;
         let user = answer.federated_user();
         let given = Given {
             credentials: answer.credentials(),

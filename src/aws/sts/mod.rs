@@ -7,9 +7,7 @@
 mod answer;
 mod assume_role;
 mod caller_identity;
-mod failure;
 mod federation_token;
-mod foreign;
 mod saml;
 mod session_token;
 mod web_identity;
@@ -20,36 +18,19 @@ pub use saml::SamlCall;
 pub use session_token::SessionCall;
 pub use web_identity::WebIdentityCall;
 
-use self::answer::DateSeen;
+use super::ask::{DateSeen, Meter, TIMEOUT, timeouts};
 use super::region;
 use crate::api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
 use crate::issuer::{AccessKey, IssueError};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_sts::config::{
-    BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig,
-};
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use jiff::Timestamp;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
-
-/// Time limit for a call where the specification sets none.
-const TIMEOUT: Duration = Duration::from_secs(15);
-/// Time limit for making a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Counts calls to issuers.
-pub trait Meter: Send + Sync {
-    /// An issuer answered, or did not: `outcome` is `success`, or the class of the failure.
-    fn issuer_call(&self, operation: &'static str, outcome: &'static str, took: Duration);
-}
 
 /// What signs a call.
 #[derive(Clone, Debug)]
@@ -173,42 +154,10 @@ impl Sts {
         Ok(client)
     }
 
-    /// Makes a call, counts it, and puts its failure into words.
-    async fn ask<T, E>(
-        &self,
-        ask: &Ask<'_>,
-        call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, IssueError>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let began = Instant::now();
-        let result = call.await.map_err(|error| {
-            let asked = || ask.spec.endpoint.clone();
-            let endpoint = asked().unwrap_or_else(|| format!("STS in {}", self.region(ask.spec, Some(ask.subject))));
-            failure::of(ask, &endpoint, &error)
-        });
-        let outcome = result.as_ref().map_or_else(|e| e.class().as_str(), |_| "success");
-        self.meter.issuer_call(ask.operation, outcome, began.elapsed());
-        result
+    /// Where a call goes, in words.
+    fn endpoint(&self, spec: &StsSpec, role_arn: Option<&str>) -> String {
+        spec.endpoint.clone().unwrap_or_else(|| format!("STS in {}", self.region(spec, role_arn)))
     }
-}
-
-/// What is asked, and what must not come back in an error.
-struct Ask<'a> {
-    operation: &'static str,
-    subject: &'a str,
-    spec: &'a StsSpec,
-    secrets: &'a [Option<&'a SecretString>],
-    now: Timestamp,
-}
-
-fn timeouts(whole: Duration) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT.min(whole))
-        .operation_attempt_timeout(whole)
-        .operation_timeout(whole)
-        .build()
 }
 
 fn credentials(key: &AccessKey) -> Credentials {

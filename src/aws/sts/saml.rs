@@ -1,8 +1,9 @@
 //! AssumeRoleWithSAML.
 
-use super::answer::{DateSeen, Given, issued};
-use super::{Ask, Sts, policy_arns};
+use super::answer::{Given, issued};
+use super::{Sts, policy_arns};
 use crate::api::{SamlSource, StsSpec};
+use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{IssueError, Issued};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
@@ -30,7 +31,13 @@ impl Sts {
     ) -> Result<Issued, IssueError> {
         let source = call.source;
         let secrets = [Some(call.assertion)];
-        let ask = Ask { operation: "AssumeRoleWithSAML", subject: &source.role_arn, spec, secrets: &secrets, now };
+        let ask = Ask {
+            operation: "AssumeRoleWithSAML",
+            subject: &source.role_arn,
+            endpoint: self.endpoint(spec, Some(&source.role_arn)),
+            secrets: &secrets,
+            now,
+        };
         let date = DateSeen::default();
         let config = self.config(spec, Some(&source.role_arn), None, &date)?;
         let asked = self
@@ -45,7 +52,7 @@ impl Sts {
             .customize()
             .config_override(config)
             .send();
-        let answer = self.ask(&ask, asked).await?;
+        let answer = ask.of(self.meter(), asked).await?;
         let user = answer.assumed_role_user();
         let given = Given {
             credentials: answer.credentials(),

@@ -1,8 +1,9 @@
 //! GetSessionToken: a session of an IAM user, with MFA where a policy asks for it.
 
-use super::answer::{DateSeen, Given, issued};
-use super::{Ask, Caller, Sts, exposed};
+use super::answer::{Given, issued};
+use super::{Caller, Sts, exposed};
 use crate::api::{SessionTokenSource, StsSpec};
+use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{IssueError, Issued};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
@@ -30,7 +31,13 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let secrets = [call.token_code];
-        let ask = Ask { operation: "GetSessionToken", subject: "", spec, secrets: &secrets, now };
+        let ask = Ask {
+            operation: "GetSessionToken",
+            subject: "",
+            endpoint: self.endpoint(spec, None),
+            secrets: &secrets,
+            now,
+        };
         let date = DateSeen::default();
         let config = self.config(spec, None, Some(caller), &date)?;
         let asked = self
@@ -42,7 +49,7 @@ impl Sts {
             .customize()
             .config_override(config)
             .send();
-        let answer = self.ask(&ask, asked).await?;
+        let answer = ask.of(self.meter(), asked).await?;
         // The answer does not say whose session it is.
         let given = Given {
             credentials: answer.credentials(),

@@ -1,55 +1,9 @@
-//! The union of credential sources. A source's behaviour lies in the file of the same name in [`crate::source`].
+//! Sources that are operations of STS, and what they start from.
 
-use super::{PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag};
+use crate::api::{PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Where the first credentials come from: exactly one member.
-///
-/// A struct of options and not an enum: a controller that meets a member it does not know yet can
-/// then say so on that one object, instead of failing to read the whole list.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("[has(self.ambient), has(self.accessKey), has(self.webIdentity), has(self.saml), has(self.sessionToken), has(self.federationToken), has(self.container), has(self.instanceMetadata), has(self.custom)].filter(x, x).size() == 1").message("source must have exactly one member, for example {ambient: {}}, {accessKey: {...}} or {webIdentity: {...}}: leave one and take out the others")
-)]
-pub struct Source {
-    /// The controller's own AWS identity. Needs a CredentialPolicy that allows it, and at least one role.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ambient: Option<AmbientSource>,
-    /// A long-lived access key in a Secret, as the start of a chain: at least one role.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_key: Option<AccessKeySource>,
-    /// AssumeRoleWithWebIdentity with a token of a ServiceAccount or from a Secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub web_identity: Option<WebIdentitySource>,
-    /// AssumeRoleWithSAML with an assertion from a Secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub saml: Option<SamlSource>,
-    /// GetSessionToken with a long-lived access key, and MFA where a policy asks for it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session_token: Option<SessionTokenSource>,
-    /// GetFederationToken with a long-lived access key, narrowed by a policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub federation_token: Option<FederationTokenSource>,
-    /// A container credentials endpoint. Needs a CredentialPolicy that allows its URL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub container: Option<ContainerSource>,
-    /// The metadata service of the EC2 instance that the controller runs on. Needs a CredentialPolicy that allows it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instance_metadata: Option<InstanceMetadataSource>,
-    /// Sources of one's own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub custom: Option<CustomSource>,
-}
-
-impl Source {
-    /// The source that a specification without one means.
-    pub fn ambient() -> Self {
-        Self { ambient: Some(AmbientSource {}), ..Self::default() }
-    }
-}
 
 /// The controller's own AWS identity.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
@@ -205,85 +159,4 @@ pub struct FederationTokenSource {
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
-}
-
-/// A container credentials endpoint, as ECS, EKS's Pod Identity agent and others serve it.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("self.fullUri.startsWith('https://') || self.fullUri.matches('^http://(127[.]0[.]0[.]1|\\\\[::1\\\\]|169[.]254[.]170[.]2|169[.]254[.]170[.]23|\\\\[fd00:ec2::23\\\\])(:[0-9]+)?(/.*)?$')").message("fullUri must be an https URL; plain http only to 127.0.0.1, [::1], 169.254.170.2, 169.254.170.23 or [fd00:ec2::23]")
-)]
-pub struct ContainerSource {
-    /// URL of the endpoint, with its path.
-    #[schemars(length(min = 8, max = 2048))]
-    pub full_uri: String,
-    /// The authorization token, sent as it stands in the Secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub authorization_token_secret_ref: Option<SecretKeyReference>,
-    /// Time limit for the call in seconds, 1 to 60. Left out: 15.
-    #[schemars(range(min = 1, max = 60))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout_seconds: Option<i32>,
-}
-
-/// The metadata service of the EC2 instance that the controller runs on, version 2 only.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct InstanceMetadataSource {
-    /// Name of the instance's role. Left out: the one that it has.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub role: Option<String>,
-}
-
-/// A source of one's own.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("[has(self.http)].filter(x, x).size() == 1").message("custom must have exactly one member: {http: {...}}")
-)]
-pub struct CustomSource {
-    /// An HTTP(S) endpoint. Needs a CredentialPolicy that allows its URL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub http: Option<CustomHttpSource>,
-}
-
-/// An HTTP(S) endpoint that answers a GET with the JSON of the container or the credential process protocol.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("isURL(self.url) && (self.url.startsWith('https://') || self.url.startsWith('http://'))").message("url must be an https URL (http only where a CredentialPolicy says so), for example https://vault.example.com/v1/aws"),
-    validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"),
-    validation = Rule::new("!has(self.headers) || self.headers.all(h, !(h.name.lowerAscii() in ['host', 'content-length', 'transfer-encoding', 'connection', 'accept-encoding']))").message("headers may not set Host, Content-Length, Transfer-Encoding, Connection or Accept-Encoding: take it out")
-)]
-pub struct CustomHttpSource {
-    /// The URL. Redirects are not followed.
-    #[schemars(length(min = 8, max = 2048))]
-    pub url: String,
-    /// Headers to send, for example Authorization.
-    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub headers: Option<Vec<Header>>,
-    /// Certificates (PEM) to trust instead of the system's.
-    #[schemars(length(max = 65536))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ca_bundle: Option<String>,
-    /// A Secret of type kubernetes.io/tls with a client's certificate and key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_certificate_secret_ref: Option<SecretReference>,
-    /// Time limit for the call in seconds, 1 to 60. Left out: 15.
-    #[schemars(range(min = 1, max = 60))]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout_seconds: Option<i32>,
-}
-
-/// A header whose value stands in a Secret.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Header {
-    /// Name of the header.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9-]+$"))]
-    pub name: String,
-    /// Its value, whole: for a bearer token with the word Bearer.
-    pub value_secret_ref: SecretKeyReference,
 }

@@ -1,20 +1,21 @@
 //! The SDK's errors, put into the crate's own words. Never through their `Debug`: that prints bodies.
 
-use super::{Ask, foreign};
+use super::ask::Ask;
+use super::foreign;
 use crate::issuer::{AwsError, IssueError};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// Why `ask` came to nothing at `endpoint`.
-pub(super) fn of<E>(ask: &Ask<'_>, endpoint: &str, error: &SdkError<E, HttpResponse>) -> IssueError
+/// Why `ask` came to nothing.
+pub(super) fn of<E>(ask: &Ask<'_>, error: &SdkError<E, HttpResponse>) -> IssueError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let unreachable = |detail: String| IssueError::Unreachable {
         operation: ask.operation,
-        endpoint: endpoint.to_owned(),
+        endpoint: ask.endpoint.clone(),
         detail: redact(detail, ask.secrets),
     };
     let status = error.raw_response().map(|r| r.status().as_u16());

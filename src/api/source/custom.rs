@@ -1,0 +1,141 @@
+//! Sources of one's own: an HTTP endpoint, a Secret, a program.
+
+use crate::api::{SecretKeyReference, SecretReference};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A source of one's own.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.http), has(self.secret), has(self.process)].filter(x, x).size() == 1").message("custom must have exactly one member: {http: {...}}, {secret: {...}} or {process: {...}}")
+)]
+pub struct CustomSource {
+    /// An HTTP(S) endpoint. Needs a CredentialPolicy that allows its URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<CustomHttpSource>,
+    /// A Secret that something else keeps fresh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<CustomSecretSource>,
+    /// A program that the administrator registered with the controller. Needs a CredentialPolicy that allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<CustomProcessSource>,
+}
+
+/// An HTTP(S) endpoint that answers a GET with the JSON of the container or the credential process protocol.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("isURL(self.url) && (self.url.startsWith('https://') || self.url.startsWith('http://'))").message("url must be an https URL (http only where a CredentialPolicy says so), for example https://vault.example.com/v1/aws"),
+    validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"),
+    validation = Rule::new("!has(self.headers) || self.headers.all(h, !(h.name.lowerAscii() in ['host', 'content-length', 'transfer-encoding', 'connection', 'accept-encoding']))").message("headers may not set Host, Content-Length, Transfer-Encoding, Connection or Accept-Encoding: take it out")
+)]
+pub struct CustomHttpSource {
+    /// The URL. Redirects are not followed.
+    #[schemars(length(min = 8, max = 2048))]
+    pub url: String,
+    /// Headers to send, for example Authorization.
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Vec<Header>>,
+    /// Certificates (PEM) to trust instead of the system's.
+    #[schemars(length(max = 65536))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
+    /// A Secret of type kubernetes.io/tls with a client's certificate and key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate_secret_ref: Option<SecretReference>,
+    /// Time limit for the call in seconds, 1 to 60. Left out: 15.
+    #[schemars(range(min = 1, max = 60))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_seconds: Option<i32>,
+}
+
+/// A header whose value stands in a Secret.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Header {
+    /// Name of the header.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9-]+$"))]
+    pub name: String,
+    /// Its value, whole: for a bearer token with the word Bearer.
+    pub value_secret_ref: SecretKeyReference,
+}
+
+/// A Secret of the namespace that something else rotates.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.keys) || !has(self.keys.processJson) || ![has(self.keys.accessKeyId), has(self.keys.secretAccessKey), has(self.keys.sessionToken), has(self.keys.expiration)].exists(x, x)").message("keys.processJson holds the whole credentials: take the other keys out"),
+    validation = Rule::new("!has(self.lifetimeSeconds) || !(has(self.keys) && (has(self.keys.expiration) || has(self.keys.processJson)))").message("lifetimeSeconds is for Secrets that do not say when their credentials expire: set either it or a key that says so")
+)]
+pub struct CustomSecretSource {
+    /// The Secret.
+    pub secret_ref: SecretReference,
+    /// Whose names the data keys have. Left out: Environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<SecretPreset>,
+    /// Names of single data keys, where they differ from the preset's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<CustomSecretKeys>,
+    /// For Secrets that do not say when their credentials expire: their lifetime in seconds, counted from
+    /// the moment at which the Secret's data was last written.
+    #[schemars(range(min = 300, max = 129_600))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime_seconds: Option<i32>,
+}
+
+/// Whose names the data keys of a Secret have.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum SecretPreset {
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_CREDENTIAL_EXPIRATION`.
+    #[default]
+    Environment,
+    /// `access_key_id`, `secret_access_key`, `session_token`, `expiration`, as External Secrets' STSSessionToken generator writes them.
+    ExternalSecrets,
+    /// `access_key`, `secret_key`, `session_token`, as Vault Secrets Operator's VaultDynamicSecret writes them
+    /// for Vault's AWS engine. They come without an expiration: set `lifetimeSeconds` to the lease's.
+    VaultSecretsOperator,
+    /// `credentials.json`, in the JSON of the credential process protocol, as this controller writes it.
+    ProcessJson,
+}
+
+/// Names of data keys. The expiration is in RFC 3339 or in seconds since 1970.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomSecretKeys {
+    /// The access key id.
+    #[schemars(length(min = 1, max = 253))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key_id: Option<String>,
+    /// The secret access key.
+    #[schemars(length(min = 1, max = 253))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_access_key: Option<String>,
+    /// The session token.
+    #[schemars(length(min = 1, max = 253))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<String>,
+    /// When the credentials expire.
+    #[schemars(length(min = 1, max = 253))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expiration: Option<String>,
+    /// The whole credentials, in the JSON of the credential process protocol.
+    #[schemars(length(min = 1, max = 253))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_json: Option<String>,
+}
+
+/// A program that the administrator registered with the controller by name.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CustomProcessSource {
+    /// The name that it is registered under.
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Arguments, behind those that are registered; only where the registration takes any.
+    #[schemars(length(max = 32), inner(length(max = 1024), regex(pattern = r"^[^\x00-\x1f\x7f]*$")))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub args: Option<Vec<String>>,
+}

@@ -1,0 +1,81 @@
+//! The union of credential sources. A source's behaviour lies in the file of the same name in [`crate::source`].
+
+mod custom;
+mod device;
+mod identity;
+mod node;
+mod sts;
+
+pub use custom::{
+    CustomHttpSource, CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, Header, SecretPreset,
+};
+pub use device::{IotSource, Pkcs11Key, RolesAnywhereSource};
+pub use identity::{CognitoLogin, CognitoSource, IdentityCenterSource, PodIdentityServiceAccount, PodIdentitySource};
+pub use node::{ContainerSource, InstanceMetadataSource};
+pub use sts::{
+    AccessKeySource, AmbientSource, FederationTokenSource, SamlSource, SessionTokenSource, WebIdentitySource,
+};
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where the first credentials come from: exactly one member.
+///
+/// A struct of options and not an enum: a controller that meets a member it does not know yet can
+/// then say so on that one object, instead of failing to read the whole list.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.ambient), has(self.accessKey), has(self.webIdentity), has(self.saml), has(self.sessionToken), has(self.federationToken), has(self.container), has(self.podIdentity), has(self.instanceMetadata), has(self.identityCenter), has(self.iot), has(self.rolesAnywhere), has(self.cognito), has(self.custom)].filter(x, x).size() == 1").message("source must have exactly one member, for example {ambient: {}}, {accessKey: {...}} or {webIdentity: {...}}: leave one and take out the others")
+)]
+pub struct Source {
+    /// The controller's own AWS identity. Needs a CredentialPolicy that allows it, and at least one role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ambient: Option<AmbientSource>,
+    /// A long-lived access key in a Secret, as the start of a chain: at least one role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<AccessKeySource>,
+    /// AssumeRoleWithWebIdentity with a token of a ServiceAccount or from a Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_identity: Option<WebIdentitySource>,
+    /// AssumeRoleWithSAML with an assertion from a Secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saml: Option<SamlSource>,
+    /// GetSessionToken with a long-lived access key, and MFA where a policy asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_token: Option<SessionTokenSource>,
+    /// GetFederationToken with a long-lived access key, narrowed by a policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub federation_token: Option<FederationTokenSource>,
+    /// A container credentials endpoint. Needs a CredentialPolicy that allows its URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerSource>,
+    /// The metadata service of the EC2 instance that the controller runs on. Needs a CredentialPolicy that allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance_metadata: Option<InstanceMetadataSource>,
+    /// EKS Pod Identity. Needs a CredentialPolicy that allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_identity: Option<PodIdentitySource>,
+    /// A permission set of IAM Identity Center.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_center: Option<IdentityCenterSource>,
+    /// AWS IoT's credential provider, with a device's certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub iot: Option<IotSource>,
+    /// IAM Roles Anywhere, with a certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles_anywhere: Option<RolesAnywhereSource>,
+    /// A Cognito identity pool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cognito: Option<CognitoSource>,
+    /// Sources of one's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub custom: Option<CustomSource>,
+}
+
+impl Source {
+    /// The source that a specification without one means.
+    pub fn ambient() -> Self {
+        Self { ambient: Some(AmbientSource {}), ..Self::default() }
+    }
+}

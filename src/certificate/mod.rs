@@ -1,0 +1,44 @@
+//! A device's X.509 certificate and the private key that belongs to it: in PEM, or in a PKCS#11 token.
+
+mod certificate;
+mod key;
+mod module;
+mod tls;
+mod token;
+
+pub use certificate::{Certificate, KeyKind, Validity};
+pub use key::PrivateKey;
+pub use module::Modules;
+pub use tls::TokenIdentity;
+pub use token::TokenKey;
+
+use secrecy::SecretString;
+
+/// A certificate with its private key.
+pub struct DeviceIdentity {
+    /// The certificate and its chain.
+    pub certificate: Certificate,
+    /// The key.
+    pub key: DeviceKey,
+}
+
+/// Where the private key lies.
+pub enum DeviceKey {
+    /// In memory, for the time of one attempt. With it its PEM, as the Secret holds it.
+    Software(Box<PrivateKey>, SecretString),
+    /// In a token that it never leaves.
+    Token(TokenKey),
+}
+
+impl DeviceIdentity {
+    /// A signature over the SHA-256 digest of `message`: PKCS#1 v1.5, or ECDSA in DER.
+    ///
+    /// # Errors
+    /// What the key or its token said.
+    pub fn sign_sha256(&self, message: &[u8]) -> Result<Vec<u8>, String> {
+        match &self.key {
+            DeviceKey::Software(key, _) => key.sign_sha256(message),
+            DeviceKey::Token(key) => key.sign_sha256(self.certificate.kind, message),
+        }
+    }
+}

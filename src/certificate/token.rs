@@ -1,0 +1,169 @@
+//! A private key in a PKCS#11 token, which it never leaves.
+
+use super::KeyKind;
+use super::module::{Loaded, Modules};
+use crate::api::Pkcs11Key;
+use crate::issuer::IssueError;
+use cryptoki::context::Pkcs11;
+use cryptoki::error::{Error, RvError};
+use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
+use cryptoki::mechanism::{Mechanism, MechanismType};
+use cryptoki::object::{Attribute, ObjectClass};
+use cryptoki::session::{Session, UserType};
+use cryptoki::types::AuthPin;
+use rustls::SignatureScheme;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256, Sha384};
+use std::sync::PoisonError;
+
+/// Length in bytes of the salt of RSA-PSS with SHA-256.
+const SALT: u64 = 32;
+
+/// A private key in a token.
+#[derive(Clone)]
+pub struct TokenKey {
+    module: Loaded,
+    key: Pkcs11Key,
+    pin: SecretString,
+}
+
+impl std::fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TokenKey").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl TokenKey {
+    /// The key that `key` names, to be opened with `pin`. Looks whether it is there.
+    ///
+    /// # Errors
+    /// [`IssueError::Specification`] for a module or token that is not there, [`IssueError::InputInvalid`] for a
+    /// PIN that does not open it.
+    pub fn find(modules: &Modules, key: &Pkcs11Key, pin: SecretString) -> Result<Self, IssueError> {
+        let found = Self { module: modules.load(&key.module)?, key: key.clone(), pin };
+        found.with_session(|_, _| Ok(())).map_err(|e| found.explain(&e))?;
+        Ok(found)
+    }
+
+    /// A signature over the SHA-256 digest of `message`: PKCS#1 v1.5, or ECDSA in DER.
+    pub(super) fn sign_sha256(&self, kind: KeyKind, message: &[u8]) -> Result<Vec<u8>, String> {
+        self.sign(kind, message, &Mechanism::Sha256RsaPkcs, Sha256::digest(message).as_slice())
+    }
+
+    /// A signature as TLS wants it.
+    pub(super) fn sign_tls(&self, kind: KeyKind, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, String> {
+        let pss = PkcsPssParams { hash_alg: MechanismType::SHA256, mgf: PkcsMgfType::MGF1_SHA256, s_len: SALT.into() };
+        let rsa = match scheme {
+            SignatureScheme::RSA_PSS_SHA256 => Mechanism::Sha256RsaPkcsPss(pss),
+            _ => Mechanism::Sha256RsaPkcs,
+        };
+        match kind {
+            KeyKind::P384 => self.sign(kind, message, &rsa, Sha384::digest(message).as_slice()),
+            _ => self.sign(kind, message, &rsa, Sha256::digest(message).as_slice()),
+        }
+    }
+
+    /// RSA signs the message by `rsa`, an elliptic curve its digest.
+    fn sign(&self, kind: KeyKind, message: &[u8], rsa: &Mechanism<'_>, digest: &[u8]) -> Result<Vec<u8>, String> {
+        let signed = self.with_session(|session, key| match kind {
+            KeyKind::Rsa => session.sign(rsa, key, message),
+            KeyKind::P256 | KeyKind::P384 => session.sign(&Mechanism::Ecdsa, key, digest),
+        });
+        let signature = signed.map_err(|e| self.explain(&e).to_string())?;
+        let unreadable = |_| "the token's signature cannot be read".to_owned();
+        Ok(match kind {
+            KeyKind::Rsa => signature,
+            KeyKind::P256 => {
+                p256::ecdsa::Signature::from_slice(&signature).map_err(unreadable)?.to_der().as_bytes().to_vec()
+            }
+            KeyKind::P384 => {
+                p384::ecdsa::Signature::from_slice(&signature).map_err(unreadable)?.to_der().as_bytes().to_vec()
+            }
+        })
+    }
+
+    /// Logs in, does `work` with the private key, and logs out again, with the module held.
+    fn with_session<T>(
+        &self,
+        work: impl FnOnce(&Session, cryptoki::object::ObjectHandle) -> Result<T, Error>,
+    ) -> Result<T, TokenError> {
+        let module = self.module.lock().unwrap_or_else(PoisonError::into_inner);
+        let session = self.open(&module)?;
+        let pin = AuthPin::new(self.pin.expose_secret().into());
+        session.login(UserType::User, Some(&pin)).map_err(TokenError::Login)?;
+        let template =
+            [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(self.key.key_label.as_bytes().to_vec())];
+        let result = session.find_objects(&template).map_err(TokenError::Other).and_then(|found| match found[..] {
+            [key] => work(&session, key).map_err(TokenError::Other),
+            [] => Err(TokenError::NoKey),
+            _ => Err(TokenError::ManyKeys),
+        });
+        // A login outlives its session: the next one must show its own PIN.
+        session.logout().map_err(TokenError::Other)?;
+        result
+    }
+
+    fn open(&self, module: &Pkcs11) -> Result<Session, TokenError> {
+        for slot in module.get_slots_with_token().map_err(TokenError::Other)? {
+            let info = module.get_token_info(slot).map_err(TokenError::Other)?;
+            if info.label() == self.key.token_label {
+                return module.open_ro_session(slot).map_err(TokenError::Other);
+            }
+        }
+        Err(TokenError::NoToken)
+    }
+
+    fn explain(&self, error: &TokenError) -> IssueError {
+        let Pkcs11Key { module, token_label, key_label, pin_secret_ref } = &self.key;
+        let specification = |field: &str, what: String| IssueError::Specification { field: field.to_owned(), what };
+        match error {
+            TokenError::NoToken => {
+                specification("pkcs11.tokenLabel", format!("module {module} has no token labelled {token_label}"))
+            }
+            TokenError::NoKey => {
+                specification("pkcs11.keyLabel", format!("token {token_label} has no private key labelled {key_label}"))
+            }
+            TokenError::ManyKeys => specification(
+                "pkcs11.keyLabel",
+                format!(
+                    "token {token_label} has more than one private key labelled {key_label}: give each its own label"
+                ),
+            ),
+            TokenError::Login(e) => {
+                let locked = matches!(e, Error::Pkcs11(RvError::PinLocked, _));
+                IssueError::InputInvalid {
+                    name: pin_secret_ref.name.clone(),
+                    key: pin_secret_ref.key.clone(),
+                    what: if locked {
+                        format!("the PIN of token {token_label} is locked: an administrator has to unlock it")
+                    } else {
+                        format!("the PIN does not open token {token_label} ({})", short(e))
+                    },
+                }
+            }
+            TokenError::Other(e) => IssueError::Unreachable {
+                operation: "Sign",
+                endpoint: format!("token {token_label}"),
+                detail: short(e),
+            },
+        }
+    }
+}
+
+/// Why a token did not sign.
+#[derive(Debug)]
+enum TokenError {
+    NoToken,
+    NoKey,
+    ManyKeys,
+    Login(Error),
+    Other(Error),
+}
+
+/// The name of PKCS#11's return value.
+fn short(error: &Error) -> String {
+    match error {
+        Error::Pkcs11(value, function) => format!("{function}: {value:?}"),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,61 @@
+//! Errors of HTTP endpoints, put into the crate's own words.
+
+use super::Answer;
+use crate::issuer::{AwsError, IssueError};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+
+/// An error, in the forms that servers write it.
+#[derive(Deserialize)]
+struct Complaint {
+    #[serde(alias = "Code", alias = "__type", alias = "error")]
+    code: Option<String>,
+    #[serde(alias = "Message", alias = "error_description")]
+    message: Option<String>,
+}
+
+/// Longest part of a server's own words that is passed on.
+const LONGEST_WORDS: usize = 300;
+
+/// What a server that answered with an error complains of.
+pub fn complaint(operation: &'static str, subject: &str, answer: &Answer) -> IssueError {
+    let (status, body) = (answer.status, answer.body.expose_secret());
+    let said = serde_json::from_slice::<Complaint>(body).ok();
+    let code = said.as_ref().and_then(|s| s.code.clone()).or_else(|| answer.error_code.clone());
+    let code = code.filter(|c| c.len() <= 100 && !c.contains(char::is_whitespace));
+    let message = said.and_then(|s| s.message).unwrap_or_else(|| "the server gave no reason".to_owned());
+    IssueError::Refused {
+        operation,
+        subject: subject.to_owned(),
+        error: AwsError {
+            code: code.unwrap_or_else(|| format!("HTTP {status}")),
+            message: message.chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect(),
+            request_id: answer.request_id.clone(),
+            status,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::retry::Class;
+
+    #[test]
+    fn complaints_keep_code_and_words() {
+        let answer = |status, body: &[u8], header: Option<&str>| Answer {
+            status,
+            body: body.to_vec().into(),
+            date: None,
+            request_id: Some("r".into()),
+            error_code: header.map(str::to_owned),
+        };
+        let said = complaint("Get", "u", &answer(403, br#"{"code":"AccessDenied","message":"no\nway"}"#, None));
+        assert_eq!((said.code(), said.class()), (Some("AccessDenied"), Class::Denied));
+        assert!(said.to_string().contains("noway"));
+        let said = complaint("Get", "u", &answer(403, br#"{"message":"no"}"#, Some("AccessDeniedException")));
+        assert_eq!((said.code(), said.request_id()), (Some("AccessDeniedException"), Some("r")));
+        let page = complaint("Get", "u", &answer(502, b"<html>", None));
+        assert_eq!((page.code(), page.class()), (Some("HTTP 502"), Class::Transient));
+    }
+}

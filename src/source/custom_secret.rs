@@ -1,0 +1,135 @@
+//! A Secret of the namespace that something else rotates: External Secrets, Vault Secrets Operator, another controller.
+
+use super::{Obtained, Request, SecretData, Source};
+use crate::api::{CustomSecretKeys, CustomSecretSource, PrincipalStatus, SecretPreset};
+use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session, json};
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
+
+const OPERATION: &str = "ReadSecret";
+
+/// The data keys that are read.
+struct Keys<'a> {
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    session_token: &'a str,
+    expiration: Option<&'a str>,
+}
+
+impl Source for CustomSecretSource {
+    fn name(&self) -> &'static str {
+        "custom.secret"
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        vec![&self.secret_ref.name]
+    }
+
+    fn payer(&self, namespace: &str) -> String {
+        format!("secret/{namespace}/{}", self.secret_ref.name)
+    }
+
+    fn calls(&self) -> u32 {
+        0
+    }
+
+    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+        Box::pin(async {
+            let secret = request.inputs.secret(&self.secret_ref.name).await?;
+            let issued = match self.process_json() {
+                Some(key) => self.read_json(&secret, key, request.now)?,
+                None => self.read_keys(&secret, request.now)?,
+            };
+            Ok(Obtained::Session(Box::new(issued)))
+        })
+    }
+}
+
+impl CustomSecretSource {
+    /// The key of the whole credentials, where one key holds them.
+    fn process_json(&self) -> Option<&str> {
+        let named = self.keys.as_ref().and_then(|k| k.process_json.as_deref());
+        named.or((self.preset == Some(SecretPreset::ProcessJson)).then_some("credentials.json"))
+    }
+
+    fn read_json(&self, secret: &SecretData, key: &str, now: Timestamp) -> Result<Issued, IssueError> {
+        json::read(OPERATION, secret.bytes(key)?, None, now).map_err(|error| match error {
+            IssueError::InvalidAnswer { what, .. } => self.invalid(key, what),
+            other => other,
+        })
+    }
+
+    fn read_keys(&self, secret: &SecretData, now: Timestamp) -> Result<Issued, IssueError> {
+        let keys = self.names();
+        let token = secret.text(keys.session_token)?;
+        let key = AccessKey {
+            id: secret.text(keys.access_key_id)?.expose_secret().to_owned(),
+            secret: secret.text(keys.secret_access_key)?,
+            token: Some(token),
+        };
+        let expiration = self.expiration(secret, keys.expiration)?;
+        let session = Session::checked(key, expiration).map_err(|what| self.invalid(keys.access_key_id, what))?;
+        Ok(Issued {
+            lifetime: Lifetime::judge(OPERATION, expiration, None, now).map_err(|_| IssueError::InputExpired {
+                name: self.secret_ref.name.clone(),
+                key: keys.expiration.unwrap_or(keys.access_key_id).to_owned(),
+                what: format!("the credentials in it expired at {expiration}"),
+            })?,
+            session,
+            principal: PrincipalStatus::default(),
+            packed_policy_size: None,
+            warning: None,
+        })
+    }
+
+    fn names(&self) -> Keys<'_> {
+        let own = self.keys.as_ref();
+        let name = |of: fn(&CustomSecretKeys) -> &Option<String>| own.and_then(|k| of(k).as_deref());
+        let [id, secret, token, expiration] = match self.preset.unwrap_or_default() {
+            SecretPreset::Environment | SecretPreset::ProcessJson => {
+                ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"]
+            }
+            SecretPreset::ExternalSecrets => ["access_key_id", "secret_access_key", "session_token", "expiration"],
+            SecretPreset::VaultSecretsOperator => ["access_key", "secret_key", "session_token", ""],
+        };
+        let expiration = name(|k| &k.expiration).unwrap_or(expiration);
+        Keys {
+            access_key_id: name(|k| &k.access_key_id).unwrap_or(id),
+            secret_access_key: name(|k| &k.secret_access_key).unwrap_or(secret),
+            session_token: name(|k| &k.session_token).unwrap_or(token),
+            expiration: (!expiration.is_empty() && self.lifetime_seconds.is_none()).then_some(expiration),
+        }
+    }
+
+    /// When the credentials expire, by the Secret's own word or from when it was written.
+    fn expiration(&self, secret: &SecretData, key: Option<&str>) -> Result<Timestamp, IssueError> {
+        let Some(key) = key else {
+            let Some(seconds) = self.lifetime_seconds else {
+                return Err(IssueError::Specification {
+                    field: "spec.source.custom.secret.lifetimeSeconds".to_owned(),
+                    what: "this preset's Secrets do not say when they expire: set the lease's lifetime".to_owned(),
+                });
+            };
+            let written = secret.written.ok_or_else(|| IssueError::Kubernetes {
+                what: format!("Secret {}", secret.name),
+                detail: "its metadata does not say when it was written".to_owned(),
+            })?;
+            return Ok(written + SignedDuration::from_secs(seconds.into()));
+        };
+        let text = secret.text(key)?;
+        let text = text.expose_secret();
+        let seconds = text.parse::<i64>().ok().and_then(|s| Timestamp::from_second(s).ok());
+        seconds.or_else(|| text.parse().ok()).ok_or_else(|| {
+            self.invalid(
+                key,
+                "this is no time: write it in RFC 3339 with a zone, like 2026-01-01T00:00:00Z, or in seconds since 1970"
+                    .to_owned(),
+            )
+        })
+    }
+
+    fn invalid(&self, key: &str, what: String) -> IssueError {
+        IssueError::InputInvalid { name: self.secret_ref.name.clone(), key: key.to_owned(), what }
+    }
+}

@@ -1,0 +1,74 @@
+//! AWS IoT's credential provider: mutual TLS with a device's certificate.
+
+use super::{Obtained, Request, Source, device, endpoint};
+use crate::api::IotSource;
+use crate::http::Call;
+use crate::issuer::IssueError;
+use crate::issuer::json::{self, Wire};
+use futures::future::BoxFuture;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+/// Names the thing, for policies that name its attributes.
+const THING_NAME: &str = "x-amzn-iot-thingname";
+/// Asks for a shorter session than the role alias's.
+const DURATION: &str = "x-amzn-iot-credential-duration-seconds";
+
+/// The answer.
+#[derive(Deserialize)]
+struct Answer {
+    credentials: Wire,
+}
+
+impl Source for IotSource {
+    fn name(&self) -> &'static str {
+        "iot"
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        let pin = self.pkcs11.iter().map(|k| k.pin_secret_ref.name.as_str());
+        [self.certificate_secret_ref.name.as_str()].into_iter().chain(pin).collect()
+    }
+
+    fn payer(&self, _namespace: &str) -> String {
+        format!("url/{}", self.endpoint)
+    }
+
+    fn calls(&self) -> u32 {
+        1
+    }
+
+    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+        Box::pin(async {
+            let identity = device::identity(&self.certificate_secret_ref.name, self.pkcs11.as_ref(), request).await?;
+            let identity = device::for_tls(&identity);
+            let mut headers = Vec::new();
+            if let Some(thing) = &self.thing_name {
+                headers.push((THING_NAME.to_owned(), SecretString::from(thing.clone())));
+            }
+            if let Some(seconds) = self.duration_seconds {
+                headers.push((DURATION.to_owned(), SecretString::from(seconds.to_string())));
+            }
+            let url = self.url();
+            let call = Call {
+                operation: "AssumeRoleWithCertificate",
+                url: &url,
+                headers,
+                ca_bundle: self.ca_bundle.as_deref(),
+                identity: Some(&identity),
+                timeout_seconds: self.timeout_seconds,
+            };
+            let read = |operation, body: &[u8], date| {
+                json::parse::<Answer>(operation, body)?.credentials.issued(operation, date, request.now)
+            };
+            endpoint::get_with(&call, request, read).await
+        })
+    }
+}
+
+impl IotSource {
+    /// Where the credentials are.
+    fn url(&self) -> String {
+        format!("https://{}/role-aliases/{}/credentials", self.endpoint, self.role_alias)
+    }
+}

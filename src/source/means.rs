@@ -1,0 +1,45 @@
+//! What belongs to the controller and sources draw on, besides STS.
+
+use crate::certificate::Modules;
+use crate::registry::Registry;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::Mutex as AsyncMutex;
+
+/// What belongs to the controller and sources draw on, besides STS.
+#[derive(Debug)]
+pub struct Means {
+    /// Shared configuration of AWS's clients: HTTP client, endpoints, time source, the controller's identity.
+    pub aws: aws_types::SdkConfig,
+    /// Programs that are registered.
+    pub registry: Registry,
+    /// PKCS#11 modules that are registered.
+    pub modules: Modules,
+    /// One writer at a time for each token that is renewed.
+    pub writers: Writers,
+}
+
+impl Means {
+    /// With these AWS clients' configuration and what is registered.
+    pub fn new(aws: aws_types::SdkConfig, registry: Registry) -> Self {
+        Self { aws, modules: Modules::new(registry.pkcs11_modules.clone()), registry, writers: Writers::default() }
+    }
+}
+
+/// Locks by name, which go when nobody holds them.
+#[derive(Debug, Default)]
+pub struct Writers(Mutex<HashMap<String, Weak<AsyncMutex<()>>>>);
+
+impl Writers {
+    /// The lock of that name.
+    pub fn of(&self, name: &str) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = locks.get(name).and_then(Weak::upgrade) {
+            return lock;
+        }
+        let lock = Arc::new(AsyncMutex::new(()));
+        locks.insert(name.to_owned(), Arc::downgrade(&lock));
+        lock
+    }
+}

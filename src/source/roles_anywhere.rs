@@ -1,0 +1,145 @@
+//! IAM Roles Anywhere's CreateSession, signed with a certificate's private key.
+
+use super::{Obtained, Request, Source, device, endpoint, verify};
+use crate::api::{PrincipalStatus, RolesAnywhereSource};
+use crate::aws::ask::counted;
+use crate::aws::x509_signature::{self, Signed};
+use crate::http::{self, Call};
+use crate::issuer::json::{self, Wire};
+use crate::issuer::{IssueError, Issued};
+use crate::rules::ownership::account_of;
+use futures::future::BoxFuture;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+const OPERATION: &str = "CreateSession";
+const PATH: &str = "/sessions";
+
+/// The answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    credential_set: Vec<CredentialSet>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CredentialSet {
+    assumed_role_user: Option<AssumedRoleUser>,
+    credentials: Wire,
+    packed_policy_size: Option<i32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AssumedRoleUser {
+    arn: Option<String>,
+    assumed_role_id: Option<String>,
+}
+
+impl Source for RolesAnywhereSource {
+    fn name(&self) -> &'static str {
+        "rolesAnywhere"
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        let pin = self.pkcs11.iter().map(|k| k.pin_secret_ref.name.as_str());
+        [self.certificate_secret_ref.name.as_str()].into_iter().chain(pin).collect()
+    }
+
+    fn payer(&self, _namespace: &str) -> String {
+        format!("rolesanywhere/{}", self.trust_anchor_arn.split(':').nth(4).unwrap_or_default())
+    }
+
+    fn calls(&self) -> u32 {
+        1
+    }
+
+    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+        Box::pin(counted(OPERATION, request.sts.meter(), async {
+            let issued = self.create_session(request).await?;
+            verify::is_role(&self.role_arn, None, &issued.principal, request.sts_spec)?;
+            Ok(Obtained::Session(Box::new(issued)))
+        }))
+    }
+}
+
+impl RolesAnywhereSource {
+    async fn create_session(&self, request: &Request<'_>) -> Result<Issued, IssueError> {
+        let identity = device::identity(&self.certificate_secret_ref.name, self.pkcs11.as_ref(), request).await?;
+        let body = self.body();
+        let base = self.base(request.sts_spec.use_fips.unwrap_or(false));
+        let url = format!("{base}{PATH}");
+        let signed = Signed {
+            host: base.split_once("://").map_or(base.as_str(), |(_, host)| host),
+            path: PATH,
+            body: &body,
+            region: self.region(),
+            now: request.now,
+        };
+        let headers = x509_signature::headers(&signed, &identity.certificate, |text| identity.sign_sha256(text))
+            .map_err(|detail| IssueError::Unreachable {
+                operation: OPERATION,
+                endpoint: "the private key".to_owned(),
+                detail,
+            })?;
+        let call = Call {
+            operation: OPERATION,
+            url: &url,
+            headers: headers.into_iter().map(|(n, v)| (n, SecretString::from(v))).collect(),
+            ca_bundle: self.ca_bundle.as_deref(),
+            identity: None,
+            timeout_seconds: self.timeout_seconds,
+        };
+        let answer = endpoint::successful(&call, http::post(&call, body).await?)?;
+        let invalid = |what: &str| IssueError::InvalidAnswer {
+            operation: OPERATION,
+            what: what.to_owned(),
+            request_id: answer.request_id.clone(),
+        };
+        let read: Answer = json::parse(OPERATION, answer.body.expose_secret())?;
+        let set = read.credential_set.into_iter().next().ok_or_else(|| invalid("credentialSet is empty"))?;
+        let user = set.assumed_role_user;
+        let arn = user.as_ref().and_then(|u| u.arn.clone());
+        let principal = PrincipalStatus {
+            account_id: arn.as_deref().and_then(account_of),
+            arn,
+            user_id: user.and_then(|u| u.assumed_role_id),
+        };
+        let issued = set.credentials.issued(OPERATION, answer.date, request.now)?;
+        Ok(Issued { principal, packed_policy_size: set.packed_policy_size, ..issued })
+    }
+
+    fn body(&self) -> String {
+        let mut body = json!({
+            "profileArn": self.profile_arn,
+            "roleArn": self.role_arn,
+            "trustAnchorArn": self.trust_anchor_arn,
+        });
+        if let Some(seconds) = self.duration_seconds {
+            body["durationSeconds"] = seconds.into();
+        }
+        if let Some(name) = &self.role_session_name {
+            body["roleSessionName"] = name.as_str().into();
+        }
+        body.to_string()
+    }
+
+    fn region(&self) -> &str {
+        self.trust_anchor_arn.split(':').nth(3).unwrap_or_default()
+    }
+
+    /// Scheme and host of the endpoint.
+    fn base(&self, fips: bool) -> String {
+        if let Some(endpoint) = &self.endpoint {
+            return endpoint.trim_end_matches('/').to_owned();
+        }
+        let service = if fips { "rolesanywhere-fips" } else { "rolesanywhere" };
+        let domain = match self.trust_anchor_arn.split(':').nth(1) {
+            Some("aws-cn") => "amazonaws.com.cn",
+            _ => "amazonaws.com",
+        };
+        format!("https://{service}.{}.{domain}", self.region())
+    }
+}
