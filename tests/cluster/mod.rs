@@ -6,6 +6,7 @@ mod interface;
 mod lifecycle;
 mod manifests;
 mod ownership;
+mod peers;
 mod process;
 mod scale;
 mod smoke;

@@ -48,6 +48,12 @@ impl Stage {
         Self::empty(Duration::ZERO).await
     }
 
+    /// Starts the controller of a stage that has none, as `change` makes it.
+    pub async fn started(mut self, change: impl FnOnce(controller::Builder) -> controller::Builder) -> Self {
+        self.controller = Some(change(self.program().args(["--log-level", "debug"])).start().await);
+        self
+    }
+
     async fn empty(latency: Duration) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let (cluster, issuer) = (Cluster::shared().await, Issuer::shared().await);

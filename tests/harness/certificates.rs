@@ -70,10 +70,22 @@ impl Authority {
         self.sign(file, params)
     }
 
-    fn sign(&self, file: &str, mut params: CertificateParams) -> Identity {
+    /// A client's certificate with an RSA key.
+    pub fn client_rsa(&self, file: &str, user: &str) -> Identity {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = name(user, &[]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("an RSA key");
+        self.sign_with(file, params, &key)
+    }
+
+    fn sign(&self, file: &str, params: CertificateParams) -> Identity {
+        self.sign_with(file, params, &KeyPair::generate().expect("a key"))
+    }
+
+    fn sign_with(&self, file: &str, mut params: CertificateParams, key: &KeyPair) -> Identity {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let certificate = params.signed_by(key, &self.issuer).expect("a certificate");
         let (certificate, key) = (certificate.pem(), key.serialize_pem());
         Identity {
             certificate_file: scratch::write(self.folder.join(format!("{file}.crt")), &certificate),

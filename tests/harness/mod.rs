@@ -39,6 +39,7 @@ pub mod process;
 pub mod programs;
 pub mod proxy;
 pub mod scratch;
+pub mod standin;
 
 #[allow(unused_imports, reason = "the same")]
 pub use self::{

@@ -26,6 +26,20 @@ pub fn python(program: &str) -> PathBuf {
     prepared("tests/python/setup", &[]).join("bin").join(program)
 }
 
+/// SoftHSM: its PKCS#11 module and its tool.
+pub struct SoftHsm {
+    /// The module's library.
+    pub module: PathBuf,
+    /// `softhsm2-util`.
+    pub util: PathBuf,
+}
+
+/// SoftHSM (`tests/tools/softhsm`).
+pub fn softhsm() -> SoftHsm {
+    let folder = prepared("tests/tools/softhsm", &[]);
+    SoftHsm { module: folder.join("libsofthsm2.so"), util: folder.join("softhsm2-util") }
+}
+
 /// Runs a script that prepares programs, and reads from it where they are. What it says
 /// on the way goes to the terminal: the first time takes minutes.
 fn prepared(script: &str, arguments: &[&str]) -> PathBuf {

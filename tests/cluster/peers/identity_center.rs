@@ -1,0 +1,159 @@
+//! IAM Identity Center, against a stand-in that botocore's SSO provider accepts: refresh tokens are good once.
+
+use super::{Desk, Stage, honoured, python};
+use crate::harness::eventually;
+use crate::harness::standin::StandIn;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+
+const ROLE: &str = "AWSReservedSSO_Reader_0123456789abcdef";
+
+/// The tokens that are good now: each renewal replaces both.
+#[derive(Clone, Default)]
+struct Tokens(Arc<Mutex<(u32, u32)>>);
+
+impl Tokens {
+    fn access(&self) -> String {
+        format!("access-token-{}", self.0.lock().expect("no panic inside").0)
+    }
+
+    fn refresh(&self) -> String {
+        format!("refresh-token-{}", self.0.lock().expect("no panic inside").1)
+    }
+
+    /// Replaces both, if this is the refresh token that is good.
+    fn renew(&self, refresh: &str) -> bool {
+        let good = refresh == self.refresh();
+        if good {
+            let mut tokens = self.0.lock().expect("no panic inside");
+            *tokens = (tokens.0 + 1, tokens.1 + 1);
+        }
+        good
+    }
+
+    /// Signs in anew.
+    fn sign_in(&self) {
+        let mut tokens = self.0.lock().expect("no panic inside");
+        *tokens = (tokens.0 + 100, tokens.1 + 100);
+    }
+
+    /// What the AWS CLI caches after somebody signed in.
+    fn cached(&self, expires_at: &str) -> String {
+        json!({
+            "startUrl": "https://example.awsapps.com/start", "region": "eu-west-1", "accessToken": self.access(),
+            "expiresAt": expires_at, "clientId": "client", "clientSecret": "the-secret-of-the-client",
+            "registrationExpiresAt": "2099-01-01T00:00:00Z", "refreshToken": self.refresh(),
+        })
+        .to_string()
+    }
+}
+
+async fn center(desk: Desk, tokens: Tokens, account: String) -> StandIn {
+    StandIn::start(move |asked| {
+        let (desk, tokens, account) = (desk.clone(), tokens.clone(), account.clone());
+        async move {
+            if asked.what == "POST /token" {
+                let body = asked.json();
+                let refresh = body["refreshToken"].as_str().unwrap_or_default();
+                if body["grantType"] != "refresh_token" || body["clientSecret"] != "the-secret-of-the-client" {
+                    return (400, json!({"__type": "InvalidRequestException", "error": "invalid_request"}));
+                }
+                if !tokens.renew(refresh) {
+                    return (400, json!({"__type": "InvalidGrantException", "error": "invalid_grant"}));
+                }
+                let answer = json!({
+                    "accessToken": tokens.access(), "expiresIn": 28800, "refreshToken": tokens.refresh(), "tokenType": "Bearer",
+                });
+                return (200, answer);
+            }
+            if !asked.what.starts_with("GET /federation/credentials?") {
+                return (404, json!({"__type": "ResourceNotFoundException", "message": asked.what}));
+            }
+            if asked.header("x-amz-sso_bearer_token") != tokens.access() {
+                return (401, json!({"__type": "UnauthorizedException", "message": "Session token not found or invalid"}));
+            }
+            if !asked.what.contains("role_name=Reader") || !asked.what.contains(&format!("account_id={account}")) {
+                return (403, json!({"__type": "ForbiddenException", "message": "No access"}));
+            }
+            let session = desk.session().await;
+            let credentials = json!({
+                "accessKeyId": session.id, "secretAccessKey": session.secret, "sessionToken": session.token,
+                "expiration": session.expiration.as_millisecond(),
+            });
+            (200, json!({"roleCredentials": credentials}))
+        }
+    })
+    .await
+}
+
+async fn kept(stage: &Stage) -> Value {
+    let secret = stage.namespace.api::<Secret>().get("sso").await.expect("it is there");
+    serde_json::from_slice(&secret.data.expect("data")["token.json"].0).expect("JSON")
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_and_kept_before_it_is_used_until_a_person_must_sign_in() {
+    let stage = Stage::without_controller().await;
+    let desk = Desk::of(&stage, ROLE).await;
+    let tokens = Tokens::default();
+    let center = center(desk, tokens.clone(), stage.account.clone()).await;
+    let endpoints = [("AWS_ENDPOINT_URL_SSO", center.url()), ("AWS_ENDPOINT_URL_SSO_OIDC", center.url())];
+    let old = "2026-01-01T00:00:00Z";
+    let accepted = python("sso.py", &[&stage.account, "Reader", &tokens.cached(old)], &endpoints).await;
+    assert_eq!(accepted["method"], "sso", "botocore's provider accepts the stand-in");
+    assert_eq!(center.asked("POST /token").len(), 1, "and its renewal");
+
+    let stage = stage
+        .started(|program| {
+            let program = program.args(["--no-leader-election"]);
+            endpoints.iter().fold(program, |p, (name, value)| p.env(name, value))
+        })
+        .await;
+    stage.secret("sso", &[("token.json", &tokens.cached(old))]).await;
+    let labels = json!({"metadata": {"labels": {"refreshable.dev/watch": "true"}}});
+    let secrets = stage.namespace.api::<Secret>();
+    let change = async |patch: Value| {
+        secrets.patch("sso", &PatchParams::default(), &Patch::Merge(patch)).await.expect("changed");
+    };
+    change(labels).await;
+    let source = json!({"accountId": stage.account, "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
+    stage.credential("reader", json!({"source": {"identityCenter": source}})).await;
+    assert!(honoured(&stage, "reader").await.contains(ROLE));
+    assert_eq!(kept(&stage).await["refreshToken"], tokens.refresh(), "the new one is kept");
+    assert_eq!(kept(&stage).await["registrationExpiresAt"], "2099-01-01T00:00:00Z");
+    assert_eq!(center.asked("POST /token").len(), 2);
+    let credentials = || center.asked("GET /federation/credentials").len();
+    let asked = credentials();
+
+    // Another resource with the same token neither renews it nor makes the first one start anew.
+    stage.credential("second", json!({"source": {"identityCenter": source}})).await;
+    honoured(&stage, "second").await;
+    let key = stage.key_id("reader").await;
+    assert_eq!((center.asked("POST /token").len(), credentials()), (2, asked + 1));
+    assert_eq!(stage.key_id("reader").await, key);
+
+    // The session ends: what is published stays, and a person is asked for.
+    tokens.sign_in();
+    stage.patch("reader", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    let needed = stage.until("reader", "True", "RefreshFailing").await;
+    let failure = needed.status.and_then(|s| s.failures).expect("a failure");
+    assert_eq!(failure.reason, "PersonNeeded");
+    assert!(failure.message.contains("aws sso login"), "{}", failure.message);
+    assert_eq!(stage.key_id("reader").await, key);
+
+    change(json!({"stringData": {"token.json": tokens.cached("2099-01-01T00:00:00Z")}})).await;
+    eventually(super::super::stage::SOON, "it goes on by itself", async || {
+        let now = stage.key_id("reader").await;
+        if now == key { Err(now) } else { Ok(()) }
+    })
+    .await;
+    stage.until("reader", "True", "Issued").await;
+
+    // Another permission set than the one that the credentials are of is never published.
+    let other = json!({"accountId": stage.account, "roleName": "Read", "tokenSecretRef": {"name": "sso"}});
+    stage.credential("other", json!({"source": {"identityCenter": other}})).await;
+    stage.until("other", "False", "AccessDenied").await;
+    stage.strike().await;
+}

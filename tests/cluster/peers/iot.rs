@@ -1,0 +1,131 @@
+//! AWS IoT's credential provider, against a TLS server that demands client certificates; the key in a Secret
+//! and in SoftHSM.
+
+use super::{Desk, Stage, allow, honoured};
+use crate::harness::standin::StandIn;
+use crate::harness::{background, canary, certificates::Authority, programs, scratch};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The credential provider of role alias `edge`, for thing `sensor`.
+async fn provider(desk: Desk, authority: &Authority) -> StandIn {
+    let identity = authority.server("iot", &[]);
+    StandIn::demanding_certificates(&identity, &authority.certificate(), move |asked| {
+        let desk = desk.clone();
+        async move {
+            if asked.what != "GET /role-aliases/edge/credentials" {
+                return (404, json!({"message": "Role alias does not exist"}));
+            }
+            if asked.header("x-amzn-iot-thingname") != "sensor" {
+                return (403, json!({"message": "Invalid thing name passed"}));
+            }
+            (200, json!({"credentials": desk.session().await.small()}))
+        }
+    })
+    .await
+}
+
+/// A SoftHSM token `bench` that holds the keys of these files (PKCS#8, PEM), each under its label; its configuration.
+fn softhsm(keys: &[(&str, &Path)]) -> (PathBuf, PathBuf) {
+    let installed = programs::softhsm();
+    let folder = scratch::subfolder("softhsm");
+    let tokens = folder.join("tokens");
+    std::fs::create_dir_all(&tokens).expect("a folder");
+    let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
+    let config = scratch::write(folder.join("softhsm2.conf"), text);
+    let util = |arguments: &[&str]| {
+        let output = Command::new(&installed.util)
+            .args(["--module", &installed.module.display().to_string()])
+            .args(arguments)
+            .env("SOFTHSM2_CONF", &config)
+            .env("LD_LIBRARY_PATH", installed.module.parent().expect("a folder"))
+            .output()
+            .expect("softhsm2-util starts");
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    util(&["--init-token", "--free", "--label", "bench", "--so-pin", "12345678", "--pin", "the-pin-9317"]);
+    for (number, (label, file)) in keys.iter().enumerate() {
+        let (id, file) = (format!("{:02x}", number + 1), file.display().to_string());
+        util(&["--import", &file, "--token", "bench", "--label", label, "--id", &id, "--pin", "the-pin-9317"]);
+    }
+    (installed.module, config)
+}
+
+#[tokio::test]
+async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
+    let stage = Stage::without_controller().await;
+    let authority = Authority::new(&scratch::subfolder("iot"));
+    let desk = Desk::of(&stage, "device").await;
+    let provider = provider(desk, &authority).await;
+    let host = provider.url().trim_start_matches("https://").to_owned();
+    let device = authority.client("device", "sensor", &[]);
+    canary::register("the-pin-9317");
+    let rsa = authority.client_rsa("device-rsa", "sensor");
+    let keys = [("device-key".to_owned(), device.key_file.clone()), ("rsa-key".to_owned(), rsa.key_file.clone())];
+    let (module, config) =
+        background::blocking(move || softhsm(&keys.each_ref().map(|(label, file)| (label.as_str(), file.as_path()))))
+            .await;
+    let registry = scratch::write(
+        scratch::subfolder("registry").join("registry.yaml"),
+        json!({"pkcs11Modules": {"softhsm": module}}).to_string(),
+    );
+    let stage = stage
+        .started(|program| {
+            let program = program.args(["--no-leader-election", "--registry", &registry.display().to_string()]);
+            let libraries = module.parent().expect("a folder").display().to_string();
+            program.env("SOFTHSM2_CONF", config.display().to_string()).env("LD_LIBRARY_PATH", libraries)
+        })
+        .await;
+    allow(&stage, "iot", json!({"urls": [provider.url()], "pkcs11Modules": ["softhsm"]})).await;
+    stage.secret("device-tls", &[("tls.crt", &device.certificate), ("tls.key", &device.key)]).await;
+    stage.secret("device-hsm", &[("tls.crt", &device.certificate), ("pin", "the-pin-9317"), ("wrong", "0000")]).await;
+    stage.secret("rsa-hsm", &[("tls.crt", &rsa.certificate)]).await;
+    let source = |patch: serde_json::Value| {
+        let mut source = json!({
+            "endpoint": host, "roleAlias": "edge", "thingName": "sensor", "durationSeconds": 3600,
+            "certificateSecretRef": {"name": "device-tls"}, "caBundle": authority.certificate(),
+        });
+        source.as_object_mut().expect("an object").extend(patch.as_object().expect("an object").clone());
+        json!({"source": {"iot": source}})
+    };
+    let hsm = |key: &str, pin: &str| json!({"module": "softhsm", "tokenLabel": "bench", "keyLabel": key, "pinSecretRef": {"name": "device-hsm", "key": pin}});
+    stage.credential("device", source(json!({}))).await;
+    assert!(honoured(&stage, "device").await.contains(":assumed-role/device/"));
+    let asked = provider.asked("GET /role-aliases/edge").pop().expect("a request");
+    assert_eq!(asked.header("x-amzn-iot-credential-duration-seconds"), "3600");
+    assert!(asked.certificate.is_some());
+
+    for (name, secret, key) in [("ec-token", "device-hsm", "device-key"), ("rsa-token", "rsa-hsm", "rsa-key")] {
+        let token = json!({"certificateSecretRef": {"name": secret}, "pkcs11": hsm(key, "pin")});
+        stage.credential(name, source(token)).await;
+        assert!(honoured(&stage, name).await.contains(":assumed-role/device/"));
+    }
+    for (name, patch, reason, words) in [
+        ("thing", json!({"thingName": "other"}), "AccessDenied", "Invalid thing name"),
+        ("alias", json!({"roleAlias": "nowhere"}), "InvalidSpecification", "Role alias does not exist"),
+        (
+            "wrong-pin",
+            json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": hsm("device-key", "wrong")}),
+            "InputInvalid",
+            "the PIN does not open token bench",
+        ),
+        (
+            "no-key",
+            json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": hsm("nowhere", "pin")}),
+            "InvalidSpecification",
+            "no private key labelled nowhere",
+        ),
+        ("stranger", json!({"certificateSecretRef": {"name": "self-made"}}), "IssuerUnavailable", "cannot be reached"),
+    ] {
+        if name == "stranger" {
+            let other = Authority::new(&scratch::subfolder("other")).client("stranger", "sensor", &[]);
+            stage.secret("self-made", &[("tls.crt", &other.certificate), ("tls.key", &other.key)]).await;
+        }
+        stage.credential(name, source(patch)).await;
+        let failing = stage.until(name, "False", reason).await;
+        let failure = failing.status.and_then(|s| s.failures).expect("a failure");
+        assert!(failure.message.contains(words), "{name}: {}", failure.message);
+    }
+    stage.strike().await;
+}

@@ -1,0 +1,113 @@
+//! Sources against peers: what plays the peer is first accepted by a client that AWS wrote.
+
+mod cognito;
+mod custom;
+mod identity_center;
+mod iot;
+mod pod_identity;
+mod roles_anywhere;
+
+use super::stage::Stage;
+use crate::harness::{background, canary, issuer, programs};
+use aws_credential_types::Credentials;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Hands out sessions of one role that AWS (as ministack plays it) knows and honours.
+#[derive(Clone)]
+struct Desk {
+    sts: aws_sdk_sts::Client,
+    role: String,
+}
+
+/// A session.
+struct Session {
+    id: String,
+    secret: String,
+    token: String,
+    expiration: Timestamp,
+    arn: String,
+}
+
+impl Desk {
+    /// A desk for a role of this name.
+    async fn of(stage: &Stage, role: &str) -> Self {
+        let account = stage.issuer.account(&stage.account);
+        let clerk = format!("clerk-{}", role.to_lowercase());
+        let user: Credentials = account.user(&clerk).await;
+        let role = account.role(role).trusting(account.user_arn(&clerk)).allowing(&["s3:*", "sts:*"]).create().await;
+        Self { sts: issuer::sts(stage.issuer.url(), user), role }
+    }
+
+    async fn session(&self) -> Session {
+        let request = self.sts.assume_role().role_arn(&self.role).role_session_name("peer").duration_seconds(3600);
+        let answer = request.send().await.expect("a session");
+        let given = answer.credentials().expect("credentials");
+        for secret in [given.secret_access_key(), given.session_token()] {
+            canary::register(secret);
+        }
+        Session {
+            id: given.access_key_id().to_owned(),
+            secret: given.secret_access_key().to_owned(),
+            token: given.session_token().to_owned(),
+            expiration: Timestamp::from_second(given.expiration().secs()).expect("a time"),
+            arn: answer.assumed_role_user().expect("a user").arn().to_owned(),
+        }
+    }
+}
+
+impl Session {
+    /// As AWS IoT and Roles Anywhere write it.
+    fn small(&self) -> Value {
+        json!({
+            "accessKeyId": self.id, "secretAccessKey": self.secret, "sessionToken": self.token,
+            "expiration": self.expiration.to_string(),
+        })
+    }
+}
+
+/// Runs a Python script of `tests/python` and reads the JSON that it prints.
+async fn python(script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);
+    let program = background::blocking(|| programs::python("python")).await;
+    let output = tokio::process::Command::new(program)
+        .arg(path)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .envs(environment.iter().copied())
+        .output()
+        .await
+        .expect("a run");
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// A policy that allows the stage's namespace something.
+async fn allow(stage: &Stage, name: &str, allow: Value) {
+    stage
+        .apply(json!({
+            "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy",
+            "metadata": {"name": format!("{}-{name}", stage.namespace.name)},
+            "spec": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.namespace.name}},
+                "allow": allow,
+            },
+        }))
+        .await;
+}
+
+/// The published credentials are those of the principal that AWS names for them.
+async fn honoured(stage: &Stage, name: &str) -> String {
+    let ready = stage.until(name, "True", "Issued").await;
+    let published: Value = serde_json::from_str(&stage.published(name).await["credentials.json"]).expect("JSON");
+    let text = |member: &str| published[member].as_str().expect("text").to_owned();
+    let keys =
+        Credentials::new(text("AccessKeyId"), text("SecretAccessKey"), Some(text("SessionToken")), None, "published");
+    let answer = issuer::sts(stage.issuer.url(), keys).get_caller_identity().send().await.expect("AWS knows them");
+    let arn = answer.arn().expect("an ARN").to_owned();
+    assert_eq!(ready.status.and_then(|s| s.principal).and_then(|p| p.arn).as_ref(), Some(&arn));
+    arn
+}
