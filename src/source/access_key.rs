@@ -35,7 +35,11 @@ impl AccessKeySource {
         let secret = request.inputs.secret(&self.secret_ref.name).await?;
         let id = secret.text(&self.access_key_id_key)?;
         let id = id.expose_secret();
-        let valid = (16..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        // Other stores give their users names of their own; what stands in a signature's scope must still fit there.
+        let valid = match &request.sts_spec.endpoint {
+            None => (16..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
+            Some(_) => (3..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic() && !"/,=".contains(c)),
+        };
         if !valid {
             return Err(IssueError::InputInvalid {
                 name: self.secret_ref.name.clone(),

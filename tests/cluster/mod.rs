@@ -1,6 +1,7 @@
 //! The cluster tier: a real API server, the real controller, an AWS emulator behind a recording proxy.
 
 mod admission;
+mod admission_sources;
 mod faults;
 mod interface;
 mod lifecycle;

@@ -21,9 +21,19 @@ pub fn tool(program: &str) -> PathBuf {
     prepared("tests/tools/build", &[program]).join(program)
 }
 
+/// A server to hold the controller against (`tests/peers/build`): `minio` or `ec2-metadata-mock`.
+pub fn peer(program: &str) -> PathBuf {
+    prepared("tests/peers/build", &[program]).join(program)
+}
+
 /// A program of the Python environment (`tests/python/setup`): `ministack`, `aws`, `python`.
 pub fn python(program: &str) -> PathBuf {
     prepared("tests/python/setup", &[]).join("bin").join(program)
+}
+
+/// The AWS CLI 2 (`tests/tools/awscli2`).
+pub fn aws_cli_2() -> PathBuf {
+    prepared("tests/tools/awscli2", &[]).join("aws")
 }
 
 /// SoftHSM: its PKCS#11 module and its tool.

@@ -102,7 +102,7 @@ async fn programs_run_as_they_are_registered_and_end_with_their_time() {
     });
     let good = scratch::write(folder.join("good.json"), good.to_string());
     let child = folder.join("child");
-    let aws = background::blocking(|| programs::python("aws")).await;
+    let aws = background::blocking(programs::aws_cli_2).await;
     let shell = |script: &str| json!({"command": ["/bin/sh", "-c", script], "timeoutSeconds": 2});
     let processes = json!({"processes": {
         "aws-cli": {

@@ -1,8 +1,8 @@
 //! IAM Identity Center, against a stand-in that botocore's SSO provider accepts: refresh tokens are good once.
 
 use super::{Desk, Stage, honoured, python};
-use crate::harness::eventually;
 use crate::harness::standin::StandIn;
+use crate::harness::{background, eventually, programs, scratch};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ const ROLE: &str = "AWSReservedSSO_Reader_0123456789abcdef";
 
 /// The tokens that are good now: each renewal replaces both.
 #[derive(Clone, Default)]
-struct Tokens(Arc<Mutex<(u32, u32)>>);
+struct Tokens(Arc<Mutex<(u32, u32)>>, Arc<Mutex<u32>>);
 
 impl Tokens {
     fn access(&self) -> String {
@@ -31,6 +31,22 @@ impl Tokens {
             *tokens = (tokens.0 + 1, tokens.1 + 1);
         }
         good
+    }
+
+    /// A person has confirmed the code, at the second time that it is asked for.
+    fn by_device(&self, body: &Value) -> (u16, Value) {
+        if body["deviceCode"] != "the-device-s-code" {
+            return (400, json!({"__type": "InvalidGrantException", "error": "invalid_grant"}));
+        }
+        let mut polls = self.1.lock().expect("no panic inside");
+        *polls += 1;
+        if *polls == 1 {
+            return (400, json!({"__type": "AuthorizationPendingException", "error": "authorization_pending"}));
+        }
+        let answer = json!({
+            "accessToken": self.access(), "expiresIn": 28800, "refreshToken": self.refresh(), "tokenType": "Bearer",
+        });
+        (200, answer)
     }
 
     /// Signs in anew.
@@ -54,8 +70,16 @@ async fn center(desk: Desk, tokens: Tokens, account: String) -> StandIn {
     StandIn::start(move |asked| {
         let (desk, tokens, account) = (desk.clone(), tokens.clone(), account.clone());
         async move {
+            match asked.what.as_str() {
+                "POST /client/register" => return (200, registered()),
+                "POST /device_authorization" => return (200, authorization()),
+                _ => {}
+            }
             if asked.what == "POST /token" {
                 let body = asked.json();
+                if body["grantType"] == "urn:ietf:params:oauth:grant-type:device_code" {
+                    return tokens.by_device(&body);
+                }
                 let refresh = body["refreshToken"].as_str().unwrap_or_default();
                 if body["grantType"] != "refresh_token" || body["clientSecret"] != "the-secret-of-the-client" {
                     return (400, json!({"__type": "InvalidRequestException", "error": "invalid_request"}));
@@ -88,9 +112,68 @@ async fn center(desk: Desk, tokens: Tokens, account: String) -> StandIn {
     .await
 }
 
+fn registered() -> Value {
+    json!({
+        "clientId": "client", "clientSecret": "the-secret-of-the-client", "clientIdIssuedAt": 1,
+        "clientSecretExpiresAt": 4_070_908_800_i64,
+    })
+}
+
+fn authorization() -> Value {
+    json!({
+        "deviceCode": "the-device-s-code", "userCode": "ABCD-EFGH", "verificationUri": "https://example.awsapps.com/device",
+        "verificationUriComplete": "https://example.awsapps.com/device?user_code=ABCD-EFGH", "expiresIn": 600, "interval": 1,
+    })
+}
+
+/// Signs in with `aws sso login --use-device-code`, and gives back the token that it caches.
+async fn sign_in(center: &StandIn) -> String {
+    let home = scratch::subfolder("home");
+    let config = "[profile p]\nsso_session = bench\n[sso-session bench]\nsso_region = eu-west-1\n\
+        sso_start_url = https://example.awsapps.com/start\nsso_registration_scopes = sso:account:access\n";
+    std::fs::create_dir_all(home.join(".aws")).expect("a folder");
+    scratch::write(home.join(".aws/config"), config);
+    let aws = background::blocking(programs::aws_cli_2).await;
+    let output = tokio::process::Command::new(aws)
+        .args(["sso", "login", "--use-device-code", "--no-browser", "--sso-session", "bench"])
+        .env_clear()
+        .env("HOME", &home)
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("AWS_ENDPOINT_URL_SSO_OIDC", center.url())
+        .env("AWS_ENDPOINT_URL_SSO", center.url())
+        .output()
+        .await
+        .expect("a run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let cache = std::fs::read_dir(home.join(".aws/sso/cache")).expect("a cache");
+    let texts = cache.map(|f| std::fs::read_to_string(f.expect("a file").path()).expect("text"));
+    texts.into_iter().find(|t| t.contains("refreshToken")).expect("a token that can be renewed")
+}
+
 async fn kept(stage: &Stage) -> Value {
     let secret = stage.namespace.api::<Secret>().get("sso").await.expect("it is there");
     serde_json::from_slice(&secret.data.expect("data")["token.json"].0).expect("JSON")
+}
+
+#[tokio::test]
+async fn what_the_aws_cli_caches_at_sign_in_is_used_as_it_is() {
+    let stage = Stage::without_controller().await;
+    let desk = Desk::of(&stage, "AWSReservedSSO_Reader_fedcba9876543210").await;
+    let center = center(desk, Tokens::default(), stage.account.clone()).await;
+    let token = sign_in(&center).await;
+    let endpoints = [("AWS_ENDPOINT_URL_SSO", center.url()), ("AWS_ENDPOINT_URL_SSO_OIDC", center.url())];
+    let stage = stage
+        .started(|program| {
+            let program = program.args(["--no-leader-election"]);
+            endpoints.iter().fold(program, |p, (name, value)| p.env(name, value))
+        })
+        .await;
+    stage.secret("sso", &[("token.json", &token)]).await;
+    let source = json!({"accountId": stage.account, "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
+    stage.credential("reader", json!({"source": {"identityCenter": source}})).await;
+    assert!(honoured(&stage, "reader").await.contains("AWSReservedSSO_Reader_"));
+    assert_eq!(center.asked("POST /token").len(), 2, "both by the CLI: the token is fresh");
+    stage.strike().await;
 }
 
 #[tokio::test]

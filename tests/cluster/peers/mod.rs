@@ -4,6 +4,8 @@ mod cognito;
 mod custom;
 mod identity_center;
 mod iot;
+mod minio;
+mod node;
 mod pod_identity;
 mod roles_anywhere;
 

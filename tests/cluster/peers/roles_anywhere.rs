@@ -128,8 +128,7 @@ async fn each_kind_of_key_signs_and_a_renewed_certificate_is_picked_up() {
     ];
     for (name, algorithm) in kinds {
         let issued = certificate(algorithm, 0x11);
-        let arguments =
-            [host, &trusted, profile, &role, anchor, &issued.certificate, &issued.key, &issued.chain];
+        let arguments = [host, &trusted, profile, &role, anchor, &issued.certificate, &issued.key, &issued.chain];
         let accepted = python("roles_anywhere.py", &arguments, &[]).await;
         assert!(accepted["AccessKeyId"].is_string(), "AWS's session accepts the stand-in with {name}");
         for (suffix, chain) in [("alone", ""), ("chain", issued.chain.as_str())] {

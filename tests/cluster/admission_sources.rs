@@ -1,0 +1,159 @@
+//! The rules of the sources that stand outside STS, each broken once.
+
+use serde_json::{Value, json};
+
+/// A source of this kind, with the members of `patch` laid over what is right.
+fn source(kind: &str, mut right: Value, patch: Value) -> Value {
+    let (Value::Object(into), Value::Object(patch)) = (&mut right, patch) else { panic!("two objects") };
+    into.extend(patch);
+    json!({"source": {kind: right}})
+}
+
+fn iot(patch: Value) -> Value {
+    let host = "c1.credentials.iot.eu-west-1.amazonaws.com";
+    source("iot", json!({"endpoint": host, "roleAlias": "edge", "certificateSecretRef": {"name": "device"}}), patch)
+}
+
+fn anywhere(patch: Value) -> Value {
+    let arn = "arn:aws:rolesanywhere:eu-west-1:111122223333";
+    let right = json!({
+        "trustAnchorArn": format!("{arn}:trust-anchor/01234567-89ab-cdef-0123-456789abcdef"),
+        "profileArn": format!("{arn}:profile/01234567-89ab-cdef-0123-456789abcdef"),
+        "roleArn": "arn:aws:iam::111122223333:role/edge", "certificateSecretRef": {"name": "device"},
+    });
+    source("rolesAnywhere", right, patch)
+}
+
+fn center(patch: Value) -> Value {
+    let right = json!({"accountId": "111122223333", "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
+    source("identityCenter", right, patch)
+}
+
+fn cognito(patch: Value) -> Value {
+    let right = json!({
+        "identityPoolId": "eu-west-1:01234567-89ab-cdef-0123-456789abcdef",
+        "logins": [{"provider": "example.com", "tokenSecretRef": {"name": "token", "key": "token"}}],
+    });
+    source("cognito", right, patch)
+}
+
+fn secret(patch: Value) -> Value {
+    let right = json!({"secretRef": {"name": "rotated"}});
+    json!({"source": {"custom": source("secret", right, patch)["source"]}})
+}
+
+/// Specifications that are refused, with a part of the message that says what to write instead.
+pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
+    let no_certificate = json!({"caBundle": "this is no certificate"});
+    let both = json!([{
+        "provider": "example.com", "tokenSecretRef": {"name": "token", "key": "token"},
+        "serviceAccountRef": {"name": "app"},
+    }]);
+    vec![
+        (
+            "a role behind a federated session",
+            json!({
+                "source": {"federationToken": {"accessKey": {"secretRef": {"name": "key"}}, "policy": "{}"}},
+                "roles": [{"roleArn": "arn:aws:iam::111122223333:role/reports"}],
+            }),
+            "no role can follow it",
+        ),
+        ("a URL for a host", iot(json!({"endpoint": "https://c1.example.com"})), "a host name without scheme and path"),
+        ("an IoT CA that is none", iot(no_certificate.clone()), "caBundle must hold one or more certificates"),
+        ("a role alias with a slash", iot(json!({"roleAlias": "a/b"})), "should match"),
+        (
+            "a trust anchor that is none",
+            anywhere(json!({"trustAnchorArn": "arn:aws:iam::111122223333:x"})),
+            "trustAnchorArn must be like",
+        ),
+        (
+            "a profile that is none",
+            anywhere(json!({"profileArn": "arn:aws:iam::111122223333:xx"})),
+            "profileArn must be like",
+        ),
+        (
+            "a user for Roles Anywhere",
+            anywhere(json!({"roleArn": "arn:aws:iam::111122223333:user/me"})),
+            "roleArn must be the ARN of an IAM role",
+        ),
+        (
+            "an endpoint of another scheme",
+            anywhere(json!({"endpoint": "ftp://a.example.com"})),
+            "https://rolesanywhere.example.com",
+        ),
+        (
+            "a CA for Roles Anywhere that is none",
+            anywhere(no_certificate),
+            "caBundle must hold one or more certificates",
+        ),
+        ("an account without its zeros", center(json!({"accountId": "1112222333"})), "12 digits of an AWS account"),
+        ("a pool without a Region", cognito(json!({"identityPoolId": "pool"})), "identityPoolId must be like"),
+        (
+            "a guest without an identity",
+            {
+                let mut guest = cognito(json!({}));
+                guest["source"]["cognito"].as_object_mut().expect("an object").remove("logins");
+                guest
+            },
+            "set logins, or identityId for a guest",
+        ),
+        (
+            "an identity of another Region",
+            cognito(json!({"identityId": "us-east-1:01234567"})),
+            "identityId must be of the pool's Region",
+        ),
+        ("a login with two tokens", cognito(json!({"logins": both})), "a login takes its token from"),
+        (
+            "two ways to read a Secret",
+            secret(json!({"keys": {"processJson": "a", "accessKeyId": "b"}})),
+            "take the other keys out",
+        ),
+        (
+            "two expiries",
+            secret(json!({"keys": {"expiration": "a"}, "lifetimeSeconds": 3600})),
+            "set either it or a key that says so",
+        ),
+        ("a process with a path", json!({"source": {"custom": {"process": {"name": "/bin/sh"}}}}), "should match"),
+        (
+            "a line break in an argument",
+            json!({"source": {"custom": {"process": {"name": "a", "args": ["a\nb"]}}}}),
+            "should match",
+        ),
+        (
+            "a chained role of two hours behind a device",
+            {
+                let mut chained = iot(json!({}));
+                chained["roles"] =
+                    json!([{"roleArn": "arn:aws:iam::111122223333:role/reports", "durationSeconds": 7200}]);
+                chained
+            },
+            "roles[0].durationSeconds to 3600 or less",
+        ),
+    ]
+}
+
+/// Specifications that are taken.
+pub(super) fn taken() -> Vec<(&'static str, Value)> {
+    let hsm = json!({"pkcs11": {"module": "tpm", "tokenLabel": "t", "keyLabel": "k", "pinSecretRef": {"name": "pin", "key": "pin"}}});
+    vec![
+        ("IoT", iot(json!({"thingName": "sensor", "durationSeconds": 900}))),
+        ("IoT with a token", iot(hsm.clone())),
+        ("Roles Anywhere", anywhere(json!({}))),
+        ("Roles Anywhere with a token", anywhere(hsm)),
+        ("Identity Center", center(json!({}))),
+        ("Cognito", cognito(json!({}))),
+        (
+            "Pod Identity",
+            json!({"source": {"podIdentity": {"clusterName": "edge", "serviceAccountRef": {"name": "app"}}}}),
+        ),
+        ("a rotated Secret", secret(json!({"preset": "VaultSecretsOperator", "lifetimeSeconds": 3600}))),
+        ("a process", json!({"source": {"custom": {"process": {"name": "vault", "args": ["--role", "a b"]}}}})),
+        (
+            "two hours behind a user's session",
+            json!({
+                "source": {"sessionToken": {"accessKey": {"secretRef": {"name": "key"}}}},
+                "roles": [{"roleArn": "arn:aws:iam::111122223333:role/reports", "durationSeconds": 7200}],
+            }),
+        ),
+    ]
+}

@@ -1,0 +1,128 @@
+//! The container credentials endpoint and EC2's metadata service, as AWS's own clients and AWS's own mock know them.
+
+use super::{Desk, Stage, allow, honoured, python};
+use crate::harness::process::Process;
+use crate::harness::standin::StandIn;
+use crate::harness::{background, canary, http, ports, programs, scratch};
+use serde_json::json;
+use std::time::Duration;
+
+const TOKEN: &str = "the-token-of-the-container";
+
+/// A container credentials endpoint that wants the token in `Authorization`, bare.
+async fn endpoint(desk: Desk) -> StandIn {
+    canary::register(TOKEN);
+    StandIn::start(move |asked| {
+        let desk = desk.clone();
+        async move {
+            if asked.header("authorization") != TOKEN {
+                return (401, json!({"code": "AccessDenied", "message": "the token does not fit"}));
+            }
+            let session = desk.session().await;
+            let answer = json!({
+                "AccessKeyId": session.id, "SecretAccessKey": session.secret, "Token": session.token,
+                "Expiration": session.expiration.to_string(), "RoleArn": session.arn,
+            });
+            (200, answer)
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_container_endpoint_gets_the_bare_token_that_stands_in_the_secret_now() {
+    let stage = Stage::set().await;
+    let desk = Desk::of(&stage, "container").await;
+    let endpoint = endpoint(desk).await;
+    let url = format!("{}/v1/credentials", endpoint.url());
+    let environment =
+        [("AWS_CONTAINER_CREDENTIALS_FULL_URI", url.as_str()), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN)];
+    let accepted = python("container.py", &[], &environment).await;
+    assert_eq!(accepted["boto3"], "container-role", "boto3 accepts the stand-in");
+    assert!(accepted["awscrt"].is_string(), "and so does awscrt");
+
+    allow(&stage, "container", json!({"urls": [endpoint.url()]})).await;
+    stage.secret("token", &[("token", "an-old-one")]).await;
+    let source = json!({"fullUri": url, "authorizationTokenSecretRef": {"name": "token", "key": "token"}});
+    stage.credential("container", json!({"source": {"container": source}})).await;
+    let refused = stage.until("container", "False", "AccessDenied").await;
+    let failure = refused.status.and_then(|s| s.failures).expect("a failure");
+    assert!(failure.message.contains("the token does not fit"), "{}", failure.message);
+    let secrets = stage.namespace.api::<k8s_openapi::api::core::v1::Secret>();
+    let patch = kube::api::Patch::Merge(json!({"stringData": {"token": format!("{TOKEN}\n")}}));
+    secrets.patch("token", &kube::api::PatchParams::default(), &patch).await.expect("changed");
+    stage.patch("container", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "now"}}})).await;
+    assert!(honoured(&stage, "container").await.contains(":assumed-role/container/"));
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn instance_metadata_is_asked_by_version_2_and_the_same_again_is_no_error() {
+    let stage = Stage::without_controller().await;
+    let desk = Desk::of(&stage, "instance").await;
+    let session = desk.session().await;
+    let folder = scratch::subfolder("imds");
+    let config = scratch::write(
+        folder.join("config.json"),
+        json!({"metadata": {
+            "paths": {"iam-security-credentials": "/latest/meta-data/iam/security-credentials/node-role"},
+            "values": {
+                "iam-security-credentials-role": "node-role",
+                "iam-security-credentials": {
+                    "Code": "Success", "LastUpdated": "2026-01-01T00:00:00Z", "Type": "AWS-HMAC",
+                    "AccessKeyId": session.id, "SecretAccessKey": session.secret, "Token": session.token,
+                    "Expiration": session.expiration.to_string(),
+                },
+            },
+        }})
+        .to_string(),
+    );
+    let program = background::blocking(|| programs::peer("ec2-metadata-mock")).await;
+    let port = ports::free();
+    let mock = Process::builder("ec2-metadata-mock", program, &folder)
+        .args(["--imdsv2", "--hostname", "127.0.0.1", "--port", &port.to_string(), "--config-file"])
+        .arg(&config)
+        .env("HOME", &folder)
+        .start();
+    let url = format!("http://127.0.0.1:{port}");
+    crate::harness::eventually(Duration::from_secs(30), "the mock answers", async || {
+        mock.assert_running();
+        // Version 1 is refused there.
+        match http::get(&format!("{url}/latest/meta-data/iam/security-credentials/")).await {
+            Ok((401, _)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let stage = stage
+        .started(|program| program.args(["--no-leader-election"]).env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url))
+        .await;
+    stage.credential("node", json!({"source": {"instanceMetadata": {}}})).await;
+    stage.until("node", "False", "NotPermitted").await;
+    allow(&stage, "node", json!({"sources": ["InstanceMetadata"]})).await;
+    assert!(honoured(&stage, "node").await.contains(":assumed-role/instance/"));
+    assert_eq!(stage.key_id("node").await, session.id);
+
+    let before = stage.credentials().get("node").await.expect("it is there").status.expect("a status");
+    stage.patch("node", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "now"}}})).await;
+    let after = stage
+        .until_it("node", "the request is handled", |c| {
+            c.status.as_ref().is_some_and(|s| s.last_handled_refresh_at.as_deref() == Some("now"))
+        })
+        .await
+        .status
+        .expect("a status");
+    assert_eq!(after.last_refresh_time, before.last_refresh_time, "the same session keeps its age");
+    // Due already, with nothing newer to be had: it waits, and is no failure.
+    stage.patch("node", json!({"spec": {"refresh": {"before": "36h"}}})).await;
+    stage
+        .until_it("node", "the change is observed", |c| {
+            c.status.as_ref().and_then(|s| s.observed_generation) == c.metadata.generation
+        })
+        .await;
+    stage.credential("other", json!({"source": {"instanceMetadata": {"role": "other"}}})).await;
+    let lost = stage.until_it("other", "a failure", |c| c.status.as_ref().is_some_and(|s| s.failures.is_some())).await;
+    let failure = lost.status.and_then(|s| s.failures).expect("a failure");
+    assert!(failure.message.contains("no such role"), "{}", failure.message);
+    stage.strike().await;
+}
