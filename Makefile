@@ -8,7 +8,7 @@ DENY_VERSION := 0.20.2
 export RUST_BACKTRACE ?= 0
 
 .PHONY: help demo readme test test-unit test-sim test-cluster test-consumers generate lint fmt-check clippy \
-	generated-check chart-check deny prerequisites controlplane tools python clean
+	generated-check chart-check deny prerequisites controlplane peers tools python clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ test-unit: ## Rules, rendering, parsing: pure functions, in seconds
 test-sim: ## The reconciler in a simulated world, months in seconds (REFRESHABLE_SEED replays a run)
 	$(CARGO) test --test main world:: -- --nocapture
 
-test-cluster: controlplane python ## The controller on a real API server, with an AWS emulator
+test-cluster: controlplane python peers ## The controller on a real API server, with an AWS emulator
 	$(CARGO) test --test main cluster::
 
 test-consumers: controlplane python ## Real AWS clients that read what is published
@@ -67,6 +67,11 @@ controlplane: ## Build etcd and Kubernetes' control plane, once, into the user's
 
 tools: ## Build helm and toxiproxy, once, into the user's cache folder
 	@tests/tools/build >/dev/null
+
+peers: ## Build or fetch the servers and clients that sources are held against, once, into the user's cache folder
+	@tests/peers/build minio ec2-metadata-mock >/dev/null
+	@tests/tools/awscli2 >/dev/null
+	@tests/tools/softhsm >/dev/null
 
 python: ## Make the Python environment of the tests, once, in the user's cache folder
 	@tests/python/setup >/dev/null

@@ -39,6 +39,29 @@ async fn the_examples_are_taken_by_the_api_server() {
     }
 }
 
+/// Adding a source means a page and an example, too.
+#[test]
+fn every_source_has_a_page_and_an_example() {
+    let crd = serde_json::to_value(<refreshable::api::RefreshableCredential as kube::CustomResourceExt>::crd());
+    let crd = crd.expect("JSON");
+    let source = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/source/properties";
+    let members = crd.pointer(source).and_then(|m| m.as_object()).expect("a union");
+    let mut names: Vec<String> = members.keys().filter(|n| *n != "custom").cloned().collect();
+    let custom = members["custom"]["properties"].as_object().expect("a union");
+    names.extend(custom.keys().map(|n| format!("custom.{n}")));
+    assert_eq!(names.len(), 16, "{names:?}");
+    let text = |file: PathBuf| std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let examples: Vec<String> = files("deploy/examples", "yaml").into_iter().map(text).collect();
+    for name in names {
+        let page = text(Path::new(ROOT).join(format!("docs/sources/{name}.md")));
+        assert!(page.starts_with(&format!("# `{name}`")), "{name}");
+        let key = format!("{}:", name.trim_start_matches("custom."));
+        // The controller's own identity is what a specification without a source means.
+        let shown = name == "ambient" || examples.iter().any(|e| e.contains(&key));
+        assert!(shown && page.contains("```yaml"), "{name} has no example");
+    }
+}
+
 #[tokio::test]
 async fn the_yaml_in_the_documentation_is_taken_by_the_api_server() {
     let cluster = Cluster::shared().await;

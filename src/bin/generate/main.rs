@@ -70,6 +70,6 @@ fn files() -> Vec<File> {
         }
     }
     let crds: Vec<_> = crds.into_iter().map(|(_, crd)| crd).collect();
-    files.push(File { path: "docs/src/reference/api.md".into(), content: reference::page(&crds) });
+    files.push(File { path: "docs/reference/api.md".into(), content: reference::page(&crds) });
     files
 }

@@ -8,6 +8,7 @@ mod minio;
 mod node;
 mod pod_identity;
 mod roles_anywhere;
+mod saml;
 
 use super::stage::Stage;
 use crate::harness::{background, canary, issuer, programs};
