@@ -1,16 +1,16 @@
 //! A device's X.509 certificate and the private key that belongs to it: in PEM, or in a PKCS#11 token.
 
-mod certificate;
 mod key;
 mod module;
 mod tls;
 mod token;
+mod x509;
 
-pub use certificate::{Certificate, KeyKind, Validity};
 pub use key::PrivateKey;
 pub use module::Modules;
 pub use tls::TokenIdentity;
 pub use token::TokenKey;
+pub use x509::{Certificate, KeyKind, Validity};
 
 use secrecy::SecretString;
 
