@@ -7,7 +7,7 @@ BUILD := $(CARGO) build --example demo
 DENY_VERSION := 0.20.2
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo readme test test-unit test-sim test-cluster test-consumers generate lint fmt-check clippy \
+.PHONY: help demo readme fuzz test test-unit test-sim test-cluster test-consumers generate lint fmt-check clippy \
 	generated-check chart-check deny prerequisites controlplane peers tools python clean
 
 help: ## This list
@@ -25,6 +25,9 @@ test: prerequisites test-unit test-sim test-cluster test-consumers ## All tiers
 
 test-unit: ## Rules, rendering, parsing: pure functions, in seconds
 	$(CARGO) test --lib --bins
+
+fuzz: ## The parsers of what comes from outside, with 200,000 cases each (PROPTEST_CASES chooses another number)
+	PROPTEST_CASES=$${PROPTEST_CASES:-200000} $(CARGO) test --lib fuzz_tests -- --nocapture
 
 test-sim: ## The reconciler in a simulated world, months in seconds (REFRESHABLE_SEED replays a run)
 	$(CARGO) test --test main world:: -- --nocapture

@@ -102,4 +102,14 @@ mod tests {
             assert_eq!(error(400, body.as_bytes(), None), None, "{body}");
         }
     }
+
+    proptest::proptest! {
+        /// See `source::fuzz_tests`.
+        #[test]
+        fn fuzz_tests_errors_in_any_form(body in "\\PC{0,200}|<Error>(<(Code|Message|Error|Errors)>[a-z<>/&;]{0,40}){0,20}") {
+            if let Some(found) = error(400, body.as_bytes(), None) {
+                proptest::prop_assert!(!found.code.is_empty() && found.code.len() <= 100);
+            }
+        }
+    }
 }

@@ -133,3 +133,5 @@ pub fn of(spec: &SourceSpec) -> Option<&dyn Source> {
 mod bad_input_tests;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod fuzz_tests;

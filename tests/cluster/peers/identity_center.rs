@@ -6,13 +6,14 @@ use crate::harness::{background, eventually, programs, scratch};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 const ROLE: &str = "AWSReservedSSO_Reader_0123456789abcdef";
 
 /// The tokens that are good now: each renewal replaces both.
 #[derive(Clone, Default)]
-struct Tokens(Arc<Mutex<(u32, u32)>>, Arc<Mutex<u32>>);
+struct Tokens(Arc<Mutex<(u32, u32)>>, Arc<Mutex<u32>>, Arc<AtomicBool>);
 
 impl Tokens {
     fn access(&self) -> String {
@@ -95,6 +96,9 @@ async fn center(desk: Desk, tokens: Tokens, account: String) -> StandIn {
             if !asked.what.starts_with("GET /federation/credentials?") {
                 return (404, json!({"__type": "ResourceNotFoundException", "message": asked.what}));
             }
+            if tokens.2.load(Ordering::Relaxed) {
+                return std::future::pending().await;
+            }
             if asked.header("x-amz-sso_bearer_token") != tokens.access() {
                 return (401, json!({"__type": "UnauthorizedException", "message": "Session token not found or invalid"}));
             }
@@ -173,6 +177,35 @@ async fn what_the_aws_cli_caches_at_sign_in_is_used_as_it_is() {
     stage.credential("reader", json!({"source": {"identityCenter": source}})).await;
     assert!(honoured(&stage, "reader").await.contains("AWSReservedSSO_Reader_"));
     assert_eq!(center.asked("POST /token").len(), 2, "both by the CLI: the token is fresh");
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn nothing_is_lost_when_the_controller_dies_between_the_renewal_and_its_use() {
+    let stage = Stage::without_controller().await;
+    let desk = Desk::of(&stage, "AWSReservedSSO_Reader_00112233445566aa").await;
+    let tokens = Tokens::default();
+    let center = center(desk, tokens.clone(), stage.account.clone()).await;
+    let endpoints = [("AWS_ENDPOINT_URL_SSO", center.url()), ("AWS_ENDPOINT_URL_SSO_OIDC", center.url())];
+    let mut stage = stage
+        .started(|program| {
+            let program = program.args(["--no-leader-election"]);
+            endpoints.iter().fold(program, |p, (name, value)| p.env(name, value))
+        })
+        .await;
+    stage.secret("sso", &[("token.json", &tokens.cached("2026-01-01T00:00:00Z"))]).await;
+    tokens.2.store(true, Ordering::Relaxed);
+    let source = json!({"accountId": stage.account, "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
+    stage.credential("reader", json!({"source": {"identityCenter": source}})).await;
+    eventually(super::super::stage::SOON, "the new token is about to be used", async || {
+        if center.asked("GET /federation").is_empty() { Err("not yet") } else { Ok(()) }
+    })
+    .await;
+    assert_eq!(kept(&stage).await["refreshToken"], tokens.refresh(), "it was kept before");
+    tokens.2.store(false, Ordering::Relaxed);
+    stage.restart().await;
+    honoured(&stage, "reader").await;
+    assert_eq!(center.asked("POST /token").len(), 1, "the refresh token that was good once was used once");
     stage.strike().await;
 }
 
