@@ -1,16 +1,19 @@
-//! AWS IoT's credential provider, against a TLS server that demands client certificates; the key in a Secret
-//! and in SoftHSM.
+//! AWS IoT's credential provider, against a TLS server that demands client certificates and that awscrt's X.509
+//! provider accepts; the key in a Secret and in SoftHSM.
 
-use super::{Desk, Stage, allow, honoured};
+use super::{Desk, Stage, allow, honoured, python};
 use crate::harness::standin::StandIn;
 use crate::harness::{background, canary, certificates::Authority, programs, scratch};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// How AWS names such a server.
+const HOST: &str = "c1a2b3.credentials.iot.eu-west-1.amazonaws.com";
+
 /// The credential provider of role alias `edge`, for thing `sensor`.
 async fn provider(desk: Desk, authority: &Authority) -> StandIn {
-    let identity = authority.server("iot", &[]);
+    let identity = authority.server("iot", &[HOST]);
     StandIn::demanding_certificates(&identity, &authority.certificate(), move |asked| {
         let desk = desk.clone();
         async move {
@@ -60,6 +63,11 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
     let provider = provider(desk, &authority).await;
     let host = provider.url().trim_start_matches("https://").to_owned();
     let device = authority.client("device", "sensor", &[]);
+    let port = host.rsplit_once(':').expect("a port").1;
+    let files = [authority.certificate_file(), device.certificate_file.clone(), device.key_file.clone()]
+        .map(|file| file.display().to_string());
+    let accepted = python("iot.py", &[port, HOST, &files[0], &files[1], &files[2]], &[]).await;
+    assert!(accepted["AccessKeyId"].is_string(), "awscrt's X.509 provider accepts the stand-in");
     canary::register("the-pin-9317");
     let rsa = authority.client_rsa("device-rsa", "sensor");
     let keys = [("device-key".to_owned(), device.key_file.clone()), ("rsa-key".to_owned(), rsa.key_file.clone())];
