@@ -31,6 +31,11 @@ pub fn python(program: &str) -> PathBuf {
     prepared("tests/python/setup", &[]).join("bin").join(program)
 }
 
+/// The folder of the Node.js packages and scripts (`tests/node/setup`).
+pub fn node_packages() -> PathBuf {
+    prepared("tests/node/setup", &[])
+}
+
 /// The AWS CLI 2 (`tests/tools/awscli2`).
 pub fn aws_cli_2() -> PathBuf {
     prepared("tests/tools/awscli2", &[]).join("aws")

@@ -1,9 +1,12 @@
-//! MinIO: a real STS that is not AWS's. It verifies ServiceAccount tokens by discovery and JWKS, has users of its
+//! MinIO: a real STS that is not AWS's. It verifies tokens of the API server and of a certified OpenID provider by
+//! discovery and JWKS, has users of its
 //! own, and an S3 that refuses what it did not issue.
 
 use super::{Stage, allow, python};
 use crate::harness::process::Process;
 use crate::harness::{background, canary, http, ports, programs, scratch};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -16,10 +19,15 @@ struct Minio {
 }
 
 /// MinIO that trusts the tokens of the stage's API server.
-async fn minio(stage: &Stage) -> Minio {
+async fn trusting_kubernetes(stage: &Stage) -> Minio {
     let binding = ["create", "clusterrolebinding", "anonymous-discovery", "--group=system:unauthenticated"];
     let role = "--clusterrole=system:service-account-issuer-discovery";
     stage.cluster.try_kubectl(&[&binding[..], &[role]].concat()).await;
+    minio(stage, stage.cluster.control_plane.url(), "sts.amazonaws.com").await
+}
+
+/// MinIO that trusts the tokens of an issuer for this audience.
+async fn minio(stage: &Stage, issuer: &str, audience: &str) -> Minio {
     let program = background::blocking(|| programs::peer("minio")).await;
     let folder = scratch::subfolder("minio");
     let certificates = folder.join("certs/CAs");
@@ -28,7 +36,7 @@ async fn minio(stage: &Stage) -> Minio {
     let port = ports::free();
     let url = format!("http://127.0.0.1:{port}");
     canary::register(ROOT[1].1);
-    let discovery = format!("{}/.well-known/openid-configuration", stage.cluster.control_plane.url());
+    let discovery = format!("{issuer}/.well-known/openid-configuration");
     let mut builder = Process::builder("minio", program, &folder)
         .args(["server", "--address", &format!("127.0.0.1:{port}"), "--certs-dir"])
         .arg(folder.join("certs"))
@@ -37,7 +45,7 @@ async fn minio(stage: &Stage) -> Minio {
         .env("MINIO_BROWSER", "off")
         .env("MINIO_UPDATE", "off")
         .env("MINIO_IDENTITY_OPENID_CONFIG_URL", discovery)
-        .env("MINIO_IDENTITY_OPENID_CLIENT_ID", "sts.amazonaws.com")
+        .env("MINIO_IDENTITY_OPENID_CLIENT_ID", audience)
         .env("MINIO_IDENTITY_OPENID_ROLE_POLICY", "readwrite");
     for (name, value) in ROOT {
         builder = builder.env(name, value);
@@ -68,7 +76,7 @@ async fn uses_s3(stage: &Stage, minio: &Minio, name: &str) {
 #[tokio::test]
 async fn another_sts_gives_sessions_for_tokens_that_it_verifies_and_for_its_own_users() {
     let stage = Stage::set().await;
-    let minio = minio(&stage).await;
+    let minio = trusting_kubernetes(&stage).await;
     let namespace = stage.namespace.name.as_str();
     stage.cluster.kubectl(&["create", "serviceaccount", "app", "--namespace", namespace]).await;
     allow(&stage, "minio", json!({"endpoints": [minio.url], "audiences": ["vault"]})).await;
@@ -98,5 +106,84 @@ async fn another_sts_gives_sessions_for_tokens_that_it_verifies_and_for_its_own_
     stage.credential("own", start).await;
     stage.until("own", "True", "Issued").await;
     uses_s3(&stage, &minio, "own").await;
+    stage.strike().await;
+}
+
+/// A certified OpenID provider, whose `/brief` tokens live for a second.
+struct OpenId {
+    url: String,
+    _process: Process,
+}
+
+impl OpenId {
+    async fn start() -> Self {
+        let folder = background::blocking(programs::node_packages).await;
+        let port = ports::free();
+        let process = Process::builder("oidc-provider", "node", &scratch::subfolder("oidc-provider"))
+            .arg(folder.join("issuer.js"))
+            .args([&port.to_string(), "1"])
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .start();
+        let url = format!("http://127.0.0.1:{port}");
+        crate::harness::eventually(Duration::from_secs(60), "the provider answers", async || {
+            process.assert_running();
+            http::get(&format!("{url}/.well-known/openid-configuration")).await.map(drop)
+        })
+        .await;
+        Self { url, _process: process }
+    }
+
+    /// A machine's token for the audience that `resource` names.
+    async fn token(&self, resource: &str) -> String {
+        let form = [("grant_type", "client_credentials"), ("resource", resource)];
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let login = STANDARD.encode("machine:the-secret-of-the-machine");
+        let request = ::http::Request::post(format!("{}/token", self.url))
+            .header("authorization", format!("Basic {login}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.into())
+            .expect("a request");
+        let answer = http::send(request).await.expect("an answer");
+        let answer: Value = serde_json::from_slice(answer.body()).expect("JSON");
+        let token = answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        canary::register(&token);
+        token
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_another_issuer_are_verified_too_and_expired_ones_refused() {
+    let stage = Stage::set().await;
+    let issuer = OpenId::start().await;
+    let minio = minio(&stage, &issuer.url, "store.example.com").await;
+    allow(&stage, "minio", json!({"endpoints": [minio.url]})).await;
+    let brief = issuer.token("https://store.example.com/brief").await;
+    stage.secret("expired-token", &[("token", &brief)]).await;
+    stage.secret("good-token", &[("token", &issuer.token("https://store.example.com/").await)]).await;
+    stage.secret("other-token", &[("token", &issuer.token("https://elsewhere.example.com/").await)]).await;
+    let spec = |secret: &str| {
+        let token = json!({"name": secret, "key": "token"});
+        json!({
+            "source": {"webIdentity": {"roleArn": minio.role, "tokenSecretRef": token}},
+            "sts": {"endpoint": minio.url, "region": "us-east-1"},
+        })
+    };
+    stage.credential("good", spec("good-token")).await;
+    stage.until("good", "True", "Issued").await;
+    uses_s3(&stage, &minio, "good").await;
+    let payload = brief.split('.').nth(1).and_then(|p| URL_SAFE_NO_PAD.decode(p).ok()).expect("a payload");
+    let claims: Value = serde_json::from_slice(&payload).expect("claims");
+    crate::harness::eventually(Duration::from_secs(30), "the token has expired", async || {
+        let left = claims["exp"].as_i64().expect("a time") - jiff::Timestamp::now().as_second();
+        if left < 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
+    for (name, secret) in [("expired", "expired-token"), ("other", "other-token")] {
+        stage.credential(name, spec(secret)).await;
+        let refused =
+            stage.until_it(name, "it is refused", |c| c.status.as_ref().is_some_and(|s| s.failures.is_some())).await;
+        let failure = refused.status.and_then(|s| s.failures).expect("a failure");
+        assert!(failure.code.is_some(), "{name}: {failure:?}");
+    }
     stage.strike().await;
 }
