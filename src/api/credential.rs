@@ -1,6 +1,6 @@
 //! RefreshableCredential: what is to be obtained, and where it is to be published.
 
-use super::{RefreshableCredentialStatus, Role, SecretSpec, Source, StsSpec};
+use super::{Format, ProfileSpec, RefreshableCredentialStatus, Role, SecretSpec, Source, StsSpec};
 use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,10 +29,16 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("(has(self.source) && !has(self.source.ambient) && !has(self.source.accessKey)) || (has(self.roles) && size(self.roles) > 0)").message("roles must name at least one role: the controller's own identity and long-lived access keys are never published themselves, only what they can assume"),
+    validation = Rule::new("(has(self.source) && !has(self.source.ambient) && !has(self.source.accessKey)) || (has(self.roles) && size(self.roles) > 0) || (has(self.profiles) && self.profiles.all(p, has(p.roles) && size(p.roles) > 0))").message("roles must name at least one role (or each profile one of its own): the controller's own identity and long-lived access keys are never published themselves, only what they can assume"),
     validation = Rule::new("(has(self.sts) && has(self.sts.endpoint)) || !has(self.roles) || self.roles.all(r, r.roleArn.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+$'))").message("roleArn must be the ARN of an IAM role, like arn:aws:iam::111122223333:role/team-a/reports (other ARNs only with sts.endpoint)"),
     validation = Rule::new("(has(self.sts) && has(self.sts.endpoint)) || !has(self.source) || !has(self.source.webIdentity) || self.source.webIdentity.roleArn.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+$')").message("source.webIdentity.roleArn must be the ARN of an IAM role, like arn:aws:iam::111122223333:role/team-a/reports (other ARNs only with sts.endpoint)"),
     validation = Rule::new("!has(self.roles) || [1, 2, 3, 4].all(i, i >= size(self.roles) || !has(self.roles[i].durationSeconds) || self.roles[i].durationSeconds <= 3600)").message("a role assumed with the credentials of another role lives at most 3600 seconds (AWS's limit for role chaining): set durationSeconds of the second and later roles to 3600 or less"),
+    validation = Rule::new("!has(self.profiles) || !has(self.secret) || !(has(self.secret.profile) || (has(self.secret.formats) && 'Environment' in self.secret.formats))").message("profiles have names of their own and no environment variables: take secret.profile and format Environment out"),
+    validation = Rule::new("!has(self.profiles) || !has(self.principal) || !has(self.principal.accountId)").message("profiles belong to many accounts, which their roles name: take principal.accountId out"),
+    validation = Rule::new("!has(self.profiles) || (has(self.sts) && has(self.sts.endpoint)) || self.profiles.all(p, !has(p.roles) || p.roles.all(r, r.roleArn.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+$')))").message("roleArn of a profile must be the ARN of an IAM role, like arn:aws:iam::111122223333:role/team-a/reports (other ARNs only with sts.endpoint)"),
+    validation = Rule::new("!has(self.profiles) || ((!has(self.source) || has(self.source.ambient) || has(self.source.accessKey) || has(self.source.sessionToken)) && (!has(self.roles) || size(self.roles) == 0)) || self.profiles.all(p, !has(p.roles) || p.roles.all(r, !has(r.durationSeconds) || r.durationSeconds <= 3600))").message("a profile's role behind a session is chained and lives at most 3600 seconds: set its durationSeconds to 3600 or less, or leave it out"),
+    validation = Rule::new("!has(self.profiles) || self.profiles.all(p, !has(p.roles) || size(p.roles) < 2 || !has(p.roles[1].durationSeconds) || p.roles[1].durationSeconds <= 3600)").message("a profile's second role is chained and lives at most 3600 seconds: set its durationSeconds to 3600 or less, or leave it out"),
+    validation = Rule::new("!has(self.profiles) || !has(self.source) || !has(self.source.federationToken) || self.profiles.all(p, !has(p.roles) || size(p.roles) == 0)").message("a federated session may not call STS, so no profile can assume a role with it: take its roles out"),
     validation = Rule::new("!has(self.source) || !has(self.source.federationToken) || !has(self.roles) || size(self.roles) == 0").message("a federated session may not call STS, so no role can follow it: take roles out, or start from source accessKey or sessionToken"),
     validation = Rule::new("!has(self.source) || has(self.source.ambient) || has(self.source.accessKey) || has(self.source.sessionToken) || !has(self.roles) || size(self.roles) == 0 || !has(self.roles[0].durationSeconds) || self.roles[0].durationSeconds <= 3600").message("a role assumed with the session of a source is chained and lives at most 3600 seconds: set roles[0].durationSeconds to 3600 or less, or leave it out")
 )]
@@ -44,6 +50,11 @@ pub struct RefreshableCredentialSpec {
     #[schemars(length(max = 5))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
+    /// Profiles for many accounts in one Secret, instead of `secret.profile`: each assumes its own roles with the
+    /// credentials of the source and of `roles`, which are obtained once for all of them.
+    #[schemars(length(min = 1, max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profiles: Option<Vec<ProfileSpec>>,
     /// How STS is reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sts: Option<StsSpec>,
@@ -126,6 +137,19 @@ impl RefreshableCredentialSpec {
     /// The shape of the Secret, with the defaults filled in.
     pub fn secret(&self) -> SecretSpec {
         self.secret.clone().unwrap_or_default()
+    }
+
+    /// The names of the data keys that are written.
+    pub fn data_keys(&self) -> Vec<String> {
+        let secret = self.secret();
+        let Some(profiles) = &self.profiles else { return secret.data_keys() };
+        let keys = secret.keys.clone().unwrap_or_default();
+        let whole = [Format::Credentials, Format::Config].into_iter().filter(|f| secret.writes(*f));
+        let mut written: Vec<String> = whole.flat_map(|f| keys.of(f)).map(str::to_owned).collect();
+        if secret.writes(Format::ProcessJson) {
+            written.extend(profiles.iter().map(|p| format!("{}.json", p.name)));
+        }
+        written
     }
 
     /// Whether renewal is suspended.

@@ -7,6 +7,7 @@ pub mod conditions;
 mod credential;
 pub mod names;
 mod policy;
+mod profile;
 mod references;
 mod role;
 mod secret;
@@ -16,6 +17,7 @@ mod sts;
 
 pub use credential::{PrincipalSpec, RefreshSpec, RefreshableCredential, RefreshableCredentialSpec, VerifyPrincipal};
 pub use policy::{Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant};
+pub use profile::{ProfileSpec, ProfileStatus};
 pub use references::{SecretKeyReference, SecretReference, ServiceAccountReference};
 pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
 pub use secret::{DeletionPolicy, Format, SecretKeys, SecretSpec};

@@ -29,6 +29,8 @@ pub const PRINCIPAL_ANNOTATION: &str = "refreshable.dev/principal-arn";
 pub const PRINCIPAL_ID_ANNOTATION: &str = "refreshable.dev/principal-id";
 /// `PackedPolicySize` as the issuer answered it, in percent.
 pub const PACKED_POLICY_SIZE_ANNOTATION: &str = "refreshable.dev/packed-policy-size";
+/// What is published under each profile, see [`crate::rules::profiles`].
+pub const PROFILES_ANNOTATION: &str = "refreshable.dev/profiles";
 /// Access key id in the Secret, which is no secret: tells a session that a source gave before.
 pub const KEY_ID_ANNOTATION: &str = "refreshable.dev/access-key-id";
 /// What the user should know although it worked.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.sourceIdentity) || !self.sourceIdentity.startsWith('aws:')").message("sourceIdentity must not begin with 'aws:', which AWS reserves: choose another value"),
     validation = Rule::new("!has(self.policyArns) || self.policyArns.all(p, p.arn.matches('^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$'))").message("policyArns must name IAM managed policies: arn:aws:iam::<account>:policy/<name>, or arn:aws:iam::aws:policy/<name>"),
     validation = Rule::new("!has(self.tags) || self.tags.all(t, !t.key.startsWith('aws:'))").message("session tag keys must not begin with 'aws:', which AWS reserves: choose another key"),
-    validation = Rule::new("!has(self.transitiveTagKeys) || self.transitiveTagKeys.all(k, has(self.tags) && self.tags.exists(t, t.key == k))").message("transitiveTagKeys may only name keys of tags of this role: add the tag, or take the key out (a transitive tag of an earlier role is passed on by itself)"),
+    validation = Rule::new("!has(self.transitiveTagKeys) || (has(self.tags) && self.tags.filter(t, t.key in self.transitiveTagKeys).size() == size(self.transitiveTagKeys))").message("transitiveTagKeys may only name keys of tags of this role: add the tag, or take the key out (a transitive tag of an earlier role is passed on by itself)"),
     validation = Rule::new("!has(self.policy) || self.policy.startsWith('{')").message("policy must be an IAM policy document in JSON, beginning with '{': write the document itself, not an ARN (those go into policyArns)")
 )]
 pub struct Role {
@@ -89,7 +89,8 @@ pub struct Tag {
 #[serde(rename_all = "camelCase")]
 pub struct PolicyDescriptor {
     /// ARN of the managed policy.
-    #[schemars(length(min = 20, max = 2048))]
+    // A path has at most 512 characters and a name 128.
+    #[schemars(length(min = 20, max = 768))]
     pub arn: String,
 }
 

@@ -1,5 +1,6 @@
 //! What the controller reports of a RefreshableCredential.
 
+use super::ProfileStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct RefreshableCredentialStatus {
     pub principal: Option<PrincipalStatus>,
     /// The Secret that they are published in.
     pub secret: Option<SecretStatus>,
+    /// What is published under each profile, where the specification names profiles.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub profiles: Option<Vec<ProfileStatus>>,
     /// What went wrong since the last success; absent when nothing did.
     pub failures: Option<FailureStatus>,
     /// How full the session's policies and tags are, in percent of AWS's limit.

@@ -4,14 +4,14 @@ use super::inputs::ClusterInputs;
 use super::next::{Next, first};
 use super::publish::{self, PublishError};
 use super::sight::Sight;
-use super::{CallError, Context, status};
-use crate::api::RefreshableCredential;
+use super::{CallError, Context, issue_profiles, status};
 use crate::api::conditions::Reason;
+use crate::api::{RefreshableCredential, StsSpec};
 use crate::issuer::{IssueError, Issued};
 use crate::render::{self, Existing};
 use crate::rules::failure::Failure;
 use crate::rules::fingerprint::{self, InputVersions};
-use crate::rules::ownership::{self, Content, SecretView};
+use crate::rules::ownership::{self, Content, Record, SecretView};
 use crate::rules::plan::{self, Cause};
 use crate::rules::report::{self, Finding};
 use crate::rules::retry::Class;
@@ -19,6 +19,8 @@ use crate::rules::session_name::default_session_name;
 use crate::source::{self, Request};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Obtains and publishes, or records why not.
 pub(super) async fn issue(
@@ -32,10 +34,13 @@ pub(super) async fn issue(
     let uid = object.uid().unwrap_or_default();
     let target = match target(object, sight, context).await? {
         Ok(target) => target,
-        Err(failure) => return fail(object, sight, &failure, context).await,
+        Err(failure) => return fail(object, sight, cause, &failure, context).await,
     };
     if let Err(turn) = turn(object, &uid, context) {
         return Ok(Next::At(first(turn, sight.expiration(), context.now())));
+    }
+    if object.spec.profiles.is_some() {
+        return issue_profiles::issue(object, sight, cause, &target, context).await;
     }
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(&context.calls, &namespace);
@@ -50,9 +55,9 @@ pub(super) async fn issue(
                 }
             }
             let published = publish(object, &issued, &inputs.versions(), &target, context).await;
-            settle(object, sight, cause, published, inputs.versions(), context).await
+            settle(object, sight, cause, published, inputs.versions(), |_| Finding::Good, context).await
         }
-        Err(error) => fail(object, sight, &error.failure(), context).await,
+        Err(error) => fail(object, sight, cause, &error.failure(), context).await,
     }
 }
 
@@ -82,9 +87,16 @@ async fn rest(
 
 /// The Secret that is written to.
 #[derive(Debug, Default)]
-struct Target {
-    uid: Option<String>,
+pub(super) struct Target {
+    pub(super) uid: Option<String>,
     adopted: bool,
+}
+
+impl Target {
+    /// How rendering meets it.
+    pub(super) fn existing(&self) -> Existing<'_> {
+        Existing { uid: self.uid.as_deref(), adopted: self.adopted }
+    }
 }
 
 /// Finds the Secret to write to. One that is not known as the resource's own is looked up only where
@@ -129,7 +141,8 @@ fn taken(object: &RefreshableCredential, whose: &str) -> Failure {
 fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<(), jiff::Timestamp> {
     let source = object.spec.source();
     let Some(source) = source::of(&source) else { return Ok(()) };
-    let roles = u32::try_from(object.spec.roles.len()).unwrap_or(u32::MAX);
+    let behind = object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
+    let roles = u32::try_from(object.spec.roles.len() + behind).unwrap_or(u32::MAX);
     let sts = object.spec.sts.clone().unwrap_or_default();
     let region = context.sts.region(&sts, object.spec.roles.first().map(|r| r.role_arn.as_str()));
     let lane = format!(
@@ -147,28 +160,53 @@ async fn obtain(
     context: &Context,
 ) -> Result<Issued, IssueError> {
     let sts_spec = object.spec.sts.clone().unwrap_or_default();
-    let request = Request {
+    let request = request(object, namespace, &sts_spec, inputs, context);
+    let source = object.spec.source();
+    let work = source::issue(&source, object.spec.principal.as_ref(), &request);
+    in_time(context.settings.issue_timeout, work).await
+}
+
+/// What is asked of the sources for `object`.
+pub(super) fn request<'a>(
+    object: &'a RefreshableCredential,
+    namespace: &'a str,
+    sts_spec: &'a StsSpec,
+    inputs: &'a ClusterInputs<'_>,
+    context: &'a Context,
+) -> Request<'a> {
+    Request {
         namespace,
         session_name: default_session_name(namespace, &object.name_any()),
         roles: &object.spec.roles,
-        sts_spec: &sts_spec,
+        sts_spec,
         sts: &context.sts,
         inputs,
         totp: &context.totp,
         now: context.now(),
         ambient: context.ambient.clone(),
         means: &context.means,
-    };
-    let source = object.spec.source();
-    let work = source::issue(&source, object.spec.principal.as_ref(), &request);
-    match tokio::time::timeout(context.settings.issue_timeout, work).await {
-        Ok(result) => result,
-        Err(_) => Err(IssueError::Unreachable {
+    }
+}
+
+/// Ends work that does not end by itself.
+pub(super) async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, IssueError>>,
+) -> Result<T, IssueError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(IssueError::Unreachable {
             operation: "the whole chain",
             endpoint: "the issuer".to_owned(),
-            detail: format!("no end within {:?}", context.settings.issue_timeout),
-        }),
-    }
+            detail: format!("no end within {limit:?}"),
+        })
+    })
+}
+
+/// The Region that the files name where the specification names none.
+pub(super) fn region(object: &RefreshableCredential, context: &Context) -> String {
+    let sts = object.spec.sts.clone().unwrap_or_default();
+    let role = object.spec.roles.last().map(|r| r.role_arn.as_str());
+    context.sts.region(&sts, role)
 }
 
 async fn publish(
@@ -178,21 +216,19 @@ async fn publish(
     target: &Target,
     context: &Context,
 ) -> Result<ObjectMeta, PublishError> {
-    let sts = object.spec.sts.clone().unwrap_or_default();
-    let role = object.spec.roles.last().map(|r| r.role_arn.as_str());
-    let region = context.sts.region(&sts, role);
-    let files = render::files(&object.spec.secret(), &region, issued);
-    let existing = Existing { uid: target.uid.as_deref(), adopted: target.adopted };
-    let manifest = render::manifest(object, issued, inputs, &files, existing);
+    let files = render::files(&object.spec.secret(), &region(object, context), issued);
+    let manifest = render::manifest(object, issued, &BTreeMap::new(), inputs, &files, target.existing());
     publish::apply(context, object, &manifest, target.uid.is_some()).await
 }
 
-async fn settle(
+/// Takes note of what was published, and reports what `finding` makes of it.
+pub(super) async fn settle(
     object: &RefreshableCredential,
     sight: &Sight,
     cause: Cause,
     published: Result<ObjectMeta, PublishError>,
     inputs: InputVersions,
+    finding: impl FnOnce(&Record) -> Finding,
     context: &Context,
 ) -> Result<Next, CallError> {
     let uid = object.uid().unwrap_or_default();
@@ -200,7 +236,7 @@ async fn settle(
     let meta = match published {
         Ok(meta) => meta,
         Err(PublishError::Taken) => {
-            return fail(object, sight, &taken(object, "something else"), context).await;
+            return fail(object, sight, cause, &taken(object, "something else"), context).await;
         }
         Err(PublishError::NamespaceGone) => return Ok(Next::Change),
         Err(PublishError::Call(error)) => {
@@ -212,7 +248,7 @@ async fn settle(
             }
             let failure =
                 IssueError::Kubernetes { what: format!("Secret {}", object.secret_name()), detail: error.to_string() };
-            return fail(object, sight, &failure.failure(), context).await;
+            return fail(object, sight, cause, &failure.failure(), context).await;
         }
     };
     let view = ownership::view(&meta, &uid);
@@ -236,19 +272,25 @@ async fn settle(
     if let (Some(content), Cause::Due) = (sight.secret.own().and_then(|r| r.content.as_ref()), cause) {
         context.metrics.late_by(now.duration_since(plan::refresh_at(object, content)));
     }
-    status::report(context, object, Some(record), &Finding::Good).await?;
-    Ok(due.map_or(Next::Change, Next::At))
+    let finding = finding(record);
+    status::report(context, object, Some(record), &finding).await?;
+    let again = match &finding {
+        Finding::Partial(failure, _) => Some(failure.next_try_time.0),
+        _ => None,
+    };
+    Ok(due.into_iter().chain(again).min().map_or(Next::Change, Next::At))
 }
 
 /// Records a failed attempt. What is published stays as it is.
-async fn fail(
+pub(super) async fn fail(
     object: &RefreshableCredential,
     sight: &Sight,
+    cause: Cause,
     failure: &Failure,
     context: &Context,
 ) -> Result<Next, CallError> {
     let now = context.now();
-    let attempted = plan::attempt(object, &sight.watched);
+    let attempted = plan::attempt(object, &sight.watched, cause);
     tracing::warn!(
         namespace = object.namespace().unwrap_or_default(),
         name = object.name_any(),

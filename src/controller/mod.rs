@@ -8,6 +8,7 @@ mod feeds;
 mod health;
 mod inputs;
 mod issue;
+mod issue_profiles;
 mod lease;
 mod logging;
 mod memory;

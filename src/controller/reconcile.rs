@@ -128,7 +128,7 @@ async fn inspect(object: &RefreshableCredential, sight: &Sight, context: &Contex
     let Some(record) = seen.own() else {
         return Ok(Next::At(context.now() + AGAIN));
     };
-    let keys = object.spec.secret().data_keys();
+    let keys = object.spec.data_keys();
     let data = secret.data.unwrap_or_default();
     let published = data.iter().filter(|(k, _)| keys.contains(k)).map(|(k, v)| (k, v.0.as_slice()));
     let checksum = fingerprint::of_data(published);

@@ -4,6 +4,7 @@ use super::Files;
 use crate::api::{DeletionPolicy, RefreshableCredential, names};
 use crate::issuer::Issued;
 use crate::rules::fingerprint::{self, InputVersions};
+use crate::rules::profiles::ProfileRecord;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::{Resource as _, ResourceExt as _};
@@ -34,6 +35,7 @@ pub(crate) struct Existing<'a> {
 pub(crate) fn manifest(
     object: &RefreshableCredential,
     issued: &Issued,
+    profiles: &BTreeMap<String, ProfileRecord>,
     inputs: &InputVersions,
     files: &Files,
     existing: Existing<'_>,
@@ -43,7 +45,7 @@ pub(crate) fn manifest(
         "name": object.secret_name(),
         "namespace": object.namespace().unwrap_or_default(),
         "labels": labels(spec.labels.as_ref()),
-        "annotations": annotations(object, spec.annotations.as_ref(), issued, inputs, files, existing.adopted),
+        "annotations": annotations(object, spec.annotations.as_ref(), issued, profiles, inputs, files, existing.adopted),
     });
     if let Some(uid) = existing.uid {
         metadata["uid"] = uid.into();
@@ -76,6 +78,7 @@ fn annotations(
     object: &RefreshableCredential,
     wanted: Option<&BTreeMap<String, String>>,
     issued: &Issued,
+    profiles: &BTreeMap<String, ProfileRecord>,
     inputs: &InputVersions,
     files: &Files,
     adopted: bool,
@@ -93,6 +96,10 @@ fn annotations(
         (names::PRINCIPAL_ANNOTATION, issued.principal.arn.clone()),
         (names::PRINCIPAL_ID_ANNOTATION, issued.principal.user_id.clone()),
         (names::PACKED_POLICY_SIZE_ANNOTATION, issued.packed_policy_size.map(|p| p.to_string())),
+        (
+            names::PROFILES_ANNOTATION,
+            (!profiles.is_empty()).then(|| serde_json::to_string(profiles).unwrap_or_default()),
+        ),
         (names::KEY_ID_ANNOTATION, Some(issued.session.key.id.clone())),
         (names::WARNING_ANNOTATION, issued.warning.clone()),
         (names::HANDLED_REFRESH_ANNOTATION, object.requested_at().map(str::to_owned)),

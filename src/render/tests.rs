@@ -4,7 +4,6 @@ use super::*;
 use crate::api::{PrincipalStatus, SecretKeys};
 use crate::issuer::{AccessKey, Lifetime, Session};
 use jiff::Timestamp;
-use secrecy::ExposeSecret as _;
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("time")
@@ -107,4 +106,28 @@ fn the_environment_is_one_key_for_each_variable() {
             ("AWS_CREDENTIAL_EXPIRATION", "2026-01-01T01:00:00Z"),
         ])
     );
+}
+
+#[test]
+fn many_profiles_share_the_files_and_have_a_json_each() {
+    let profile = |name: &str, region: Option<&str>| Profile {
+        name: name.into(),
+        region: region.map(str::to_owned),
+        issued: issued(),
+    };
+    let profiles = [profile("default", None), profile("b", Some("ap-south-1"))];
+    let files = profile_files(&SecretSpec::default(), "eu-west-1", &profiles);
+    let text = |key: &str| files[key].expose_secret().to_owned();
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["b.json", "config", "credentials", "default.json"]);
+    assert_eq!(text("b.json"), JSON);
+    let mount = "/var/run/secrets/refreshable.dev/aws";
+    assert_eq!(
+        text("config"),
+        format!(
+            "[default]\nregion = eu-west-1\ncredential_process = cat {mount}/default.json\n\n\
+             [profile b]\nregion = ap-south-1\ncredential_process = cat {mount}/b.json\n"
+        )
+    );
+    assert!(text("credentials").starts_with("[default]\naws_access_key_id = "));
+    assert_eq!(text("credentials").matches("\n\n[b]\naws_access_key_id = ").count(), 1);
 }

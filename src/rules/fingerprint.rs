@@ -1,6 +1,6 @@
 //! Digests that tell whether what is published still answers what is asked for.
 
-use crate::api::{RefreshSpec, RefreshableCredentialSpec};
+use crate::api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
@@ -16,6 +16,11 @@ pub fn of_request(spec: &RefreshableCredentialSpec) -> String {
     let asked = RefreshableCredentialSpec { refresh: None::<RefreshSpec>, suspend: None, ..spec.clone() };
     // A tree of strings and numbers always serializes.
     short_digest(&serde_json::to_vec(&asked).unwrap_or_default())
+}
+
+/// Digest of everything that decides whose credentials one profile gets: another profile's change leaves it as it is.
+pub fn of_profile(spec: &RefreshableCredentialSpec, profile: &ProfileSpec) -> String {
+    short_digest(&serde_json::to_vec(&(&spec.source, &spec.roles, &spec.sts, &profile.roles)).unwrap_or_default())
 }
 
 /// Digest of one attempt: what was asked, from which inputs, at whose request. A failure is only

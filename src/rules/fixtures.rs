@@ -42,6 +42,7 @@ pub(super) fn record(object: &RefreshableCredential) -> Record {
             ..PrincipalStatus::default()
         },
         packed_policy_size: Some(7),
+        profiles: Default::default(),
         key_id: None,
         warning: None,
         handled_refresh: None,
@@ -71,7 +72,7 @@ pub(super) fn failed(
     record: Option<&Record>,
     now: Timestamp,
 ) -> RefreshableCredential {
-    let attempted = plan::attempt(&object, &Default::default());
+    let attempted = plan::attempt(&object, &Default::default(), plan::Cause::First);
     let failure: Failure = error.failure();
     let finding = report::failing(&object, &failure, attempted, record, now);
     object.status = Some(report::status(&object, record, &finding, now));

@@ -8,6 +8,7 @@ mod fixtures;
 pub mod ownership;
 pub mod plan;
 pub mod policy;
+pub mod profiles;
 pub mod report;
 pub mod retry;
 pub mod session_name;

@@ -4,6 +4,7 @@
 //! itself is never watched and a restart asks the issuer nothing.
 
 use super::fingerprint::InputVersions;
+use super::profiles::ProfileRecord;
 use crate::api::{DeletionPolicy, PrincipalStatus, RefreshableCredential, names};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -64,6 +65,8 @@ pub struct Content {
     pub principal: PrincipalStatus,
     /// AWS's `PackedPolicySize`.
     pub packed_policy_size: Option<i32>,
+    /// What is published under each profile, of a resource that has profiles.
+    pub profiles: BTreeMap<String, ProfileRecord>,
     /// The access key id.
     pub key_id: Option<String>,
     /// What the user should know although it worked.
@@ -122,6 +125,10 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
             user_id: annotation(names::PRINCIPAL_ID_ANNOTATION).cloned(),
         },
         packed_policy_size: annotation(names::PACKED_POLICY_SIZE_ANNOTATION).and_then(|t| t.parse().ok()),
+        profiles: match annotation(names::PROFILES_ANNOTATION) {
+            Some(text) => serde_json::from_str(text).ok()?,
+            None => BTreeMap::new(),
+        },
         key_id: annotation(names::KEY_ID_ANNOTATION).cloned(),
         warning: annotation(names::WARNING_ANNOTATION).cloned(),
         handled_refresh: annotation(names::HANDLED_REFRESH_ANNOTATION).cloned(),

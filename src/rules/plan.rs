@@ -3,6 +3,7 @@
 use super::fingerprint::{self, InputVersions};
 use super::ownership::{Content, Record, SecretView};
 use super::policy::Permission;
+use super::profiles;
 use super::timing;
 use crate::api::conditions::Reason;
 use crate::api::{RefreshableCredential, time_of};
@@ -45,6 +46,8 @@ pub enum Cause {
     Deleted,
     /// The published Secret was altered.
     Altered,
+    /// Some of the profiles could not be had when the others were.
+    Incomplete,
 }
 
 impl Cause {
@@ -58,6 +61,7 @@ impl Cause {
             Self::Requested => "requested",
             Self::Deleted => "secret_deleted",
             Self::Altered => "secret_altered",
+            Self::Incomplete => "incomplete",
         }
     }
 }
@@ -108,7 +112,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
         return Action::Suspend(ends);
     }
     match standing(seen, record, now) {
-        Standing::Issue(cause) => backoff(seen, now).unwrap_or(Action::Issue(cause)),
+        Standing::Issue(cause) => backoff(seen, cause, now).unwrap_or(Action::Issue(cause)),
         Standing::Inspect => Action::Inspect,
         Standing::Wait(until) => Action::Wait(until),
     }
@@ -142,6 +146,9 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
     if due <= now {
         return Standing::Issue(Cause::Due);
     }
+    if !profiles::lacking(seen.object, content).is_empty() {
+        return Standing::Issue(Cause::Incomplete);
+    }
     if touched(seen.object, record) {
         return Standing::Inspect;
     }
@@ -174,15 +181,21 @@ fn touched(object: &RefreshableCredential, record: &Record) -> bool {
 }
 
 /// The pause that the last failure asks for, if the same attempt would be made again.
-fn backoff(seen: &Observed<'_>, now: Timestamp) -> Option<Action> {
+fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> {
     let failures = seen.object.status.as_ref()?.failures.as_ref()?;
     let next = time_of(&Some(failures.next_try_time.clone()))?;
-    (failures.attempted == attempt(seen.object, seen.watched) && now < next).then_some(Action::Backoff(next))
+    if failures.attempted != attempt(seen.object, seen.watched, cause) || now >= next {
+        return None;
+    }
+    // What some profiles wait for must not make the others late.
+    let due = seen.secret.own().and_then(|r| r.content.as_ref()).map(|c| refresh_at(seen.object, c));
+    Some(Action::Backoff(if cause == Cause::Incomplete { due.map_or(next, |d| d.min(next)) } else { next }))
 }
 
-/// Digest of the attempt that would be made now.
-pub fn attempt(object: &RefreshableCredential, inputs: &InputVersions) -> String {
-    fingerprint::of_attempt(&fingerprint::of_request(&object.spec), inputs, object.requested_at())
+/// Digest of the attempt that would be made now. One at the profiles that were lacking is another than one at all.
+pub fn attempt(object: &RefreshableCredential, inputs: &InputVersions, cause: Cause) -> String {
+    let whole = fingerprint::of_attempt(&fingerprint::of_request(&object.spec), inputs, object.requested_at());
+    if cause == Cause::Incomplete { format!("{whole}/incomplete") } else { whole }
 }
 
 /// What a user reads when the Secret's name is taken.

@@ -184,3 +184,32 @@ fn a_failure_pauses_the_same_attempt_and_no_other() {
     let input = failed().with(|c| c.inputs = [("key".to_owned(), "2".to_owned())].into());
     assert_eq!(input.plan(minute(40)), Action::Issue(Cause::InputChanged));
 }
+
+#[test]
+fn profiles_that_failed_wait_for_their_own_pause_and_hold_nobody_back() {
+    let role = |name: &str| json!({"name": name, "roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]});
+    let object = credential(json!({"profiles": [role("a"), role("b")]}));
+    let mut held = record(&object);
+    let content = held.content.as_mut().expect("content");
+    let good = crate::rules::profiles::ProfileRecord {
+        issued_at: minute(0),
+        expiration: minute(60),
+        request: "r".into(),
+        arn: None,
+        failed: false,
+    };
+    content.profiles.insert("a".into(), good);
+    let due = refresh_at(&object, content);
+    let mut object = reported(object, &held);
+    let new = Case::of(object.clone(), Some(held.clone()));
+    assert_eq!(new.plan(minute(1)), Action::Issue(Cause::Incomplete));
+
+    let attempted = attempt(&object, &InputVersions::new(), Cause::Incomplete);
+    let failure = unreachable().failure().record(None, attempted, "uid", minute(1), None);
+    let next = failure.next_try_time.0;
+    object.status.as_mut().expect("a status").failures = Some(failure);
+    let failing = Case::of(object, Some(held));
+    assert_eq!(failing.plan(minute(1)), Action::Backoff(next));
+    assert_eq!(failing.plan(next), Action::Issue(Cause::Incomplete));
+    assert_eq!(failing.plan(due), Action::Issue(Cause::Due), "the others are not late for it");
+}

@@ -75,7 +75,7 @@ fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
     let mut needs = Vec::new();
     if spec.source.as_ref().is_none_or(|s| s.ambient.is_some()) {
         needs.extend(
-            spec.roles.iter().map(|r| Need::Role {
+            spec.roles.iter().chain(spec.profiles.iter().flatten().flat_map(|p| &p.roles)).map(|r| Need::Role {
                 arn: &r.role_arn,
                 seconds: r.duration_seconds.unwrap_or(DEFAULT_DURATION_SECONDS),
             }),

@@ -4,12 +4,14 @@ use super::failure::Failure;
 use super::fingerprint;
 use super::ownership::{Content, Record};
 use super::plan;
+use super::profiles;
 use super::retry::Class;
 use super::timing::{down_to_second, up_to_second};
 use crate::api::conditions::{READY, RECONCILING, Reason, STALLED};
 use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use std::collections::BTreeMap;
 
 /// Sessions up to this long leave no time between boto3's refresh window of 15 minutes and the kubelet's
 /// delay of up to two.
@@ -22,6 +24,8 @@ pub enum Finding {
     Good,
     /// The last attempt failed.
     Failing(FailureStatus),
+    /// Some of the profiles could not be had, each for the reason that is told; the others were published.
+    Partial(FailureStatus, BTreeMap<String, String>),
     /// Renewal is suspended.
     Suspended,
     /// Nothing can be done until somebody changes something.
@@ -43,13 +47,21 @@ pub fn status(
     RefreshableCredentialStatus {
         conditions: conditions.list,
         observed_generation: generation,
-        expiration: content.map(|c| Time(down_to_second(c.expiration))),
+        expiration: content.map(|c| Time(down_to_second(profiles::first_end(c, now).unwrap_or(c.expiration)))),
         last_refresh_time: content.map(|c| Time(down_to_second(c.issued_at))),
         next_refresh_time: next_refresh(object, content, finding),
         principal: content.map(|c| c.principal.clone()).filter(|p| p.arn.is_some()),
         secret: record.map(|r| secret_status(object, r, finding, before.secret.as_ref())),
+        profiles: profiles::status(
+            object,
+            content,
+            match finding {
+                Finding::Partial(_, failed) => Some(failed),
+                _ => None,
+            },
+        ),
         failures: match finding {
-            Finding::Failing(failure) => Some(failure.clone()),
+            Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.clone()),
             _ => None,
         },
         packed_policy_size: content.and_then(|c| c.packed_policy_size),
@@ -70,9 +82,9 @@ fn secret_status(
 ) -> SecretStatus {
     let before = before.filter(|b| b.name == record.name);
     match finding {
-        Finding::Good => SecretStatus {
+        Finding::Good | Finding::Partial(..) => SecretStatus {
             name: record.name.clone(),
-            keys: object.spec.secret().data_keys(),
+            keys: object.spec.data_keys(),
             resource_version: Some(record.resource_version.clone()),
         },
         _ => SecretStatus {
@@ -85,7 +97,7 @@ fn secret_status(
 
 fn next_refresh(object: &RefreshableCredential, content: Option<&Content>, finding: &Finding) -> Option<Time> {
     match finding {
-        Finding::Failing(failure) => Some(failure.next_try_time.clone()),
+        Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.next_try_time.clone()),
         Finding::Good => content.map(|c| Time(up_to_second(plan::refresh_at(object, c)))),
         Finding::Suspended | Finding::Stalled(..) => None,
     }
@@ -101,7 +113,8 @@ fn judge(
     let asked = fingerprint::of_request(&object.spec);
     let answers = content.is_some_and(|c| c.request == asked);
     let ends = content.map(|c| c.expiration);
-    let valid = answers && ends.is_some_and(|e| e > now);
+    let whole = content.is_some_and(|c| profiles::all_valid(object, c, now));
+    let valid = answers && whole && ends.is_some_and(|e| e > now);
     match finding {
         Finding::Good if valid => {
             conditions.set(READY, true, Reason::Issued, issued_message(content));
@@ -109,7 +122,7 @@ fn judge(
         Finding::Good => {
             conditions.set(READY, false, Reason::Expired, "the published credentials have expired".into());
         }
-        Finding::Failing(failure) => {
+        Finding::Failing(failure) | Finding::Partial(failure, _) => {
             let message = format!("{}{}", failure.message, outlook(content, answers, now));
             let reason = reason_of(&failure.reason);
             if valid {
@@ -139,6 +152,10 @@ fn judge(
 
 fn issued_message(content: Option<&Content>) -> String {
     let Some(content) = content else { return String::new() };
+    if !content.profiles.is_empty() {
+        let (count, until) = (content.profiles.len(), down_to_second(content.expiration));
+        return format!("credentials of {count} profiles are published, the first of them valid until {until}");
+    }
     let whose = content.principal.arn.as_deref().unwrap_or("an unnamed principal");
     let short = content.expiration.duration_since(content.issued_at) <= SHORT;
     let warning = if short {

@@ -1,7 +1,7 @@
 //! The whole way to one set of credentials: the source, then each role with the credentials of the
 //! one before, then the check whose they are.
 
-use super::{Obtained, Request, SourceSpec, mfa, of, verify};
+use super::{Obtained, Request, Source, SourceSpec, mfa, of, verify};
 use crate::api::{PrincipalSpec, Role};
 use crate::aws::Caller;
 use crate::aws::sts::RoleCall;
@@ -18,14 +18,33 @@ pub async fn issue(
     principal: Option<&PrincipalSpec>,
     request: &Request<'_>,
 ) -> Result<Issued, IssueError> {
+    let (source, base) = begin(source, request).await?;
+    let obtained = assume_all(request.roles, base, request).await?;
+    end(source, obtained, request.roles.is_empty(), principal, request).await
+}
+
+/// What the source gives.
+pub(super) async fn begin<'a>(
+    source: &'a SourceSpec,
+    request: &Request<'_>,
+) -> Result<(&'a dyn Source, Obtained), IssueError> {
     let source = of(source).ok_or_else(|| IssueError::Specification {
         field: "spec.source".to_owned(),
         what:
             "this version of the controller knows none of its members: upgrade the controller or choose another source"
                 .to_owned(),
     })?;
-    let mut so_far = source.obtain(request).await?;
-    for role in request.roles {
+    let obtained = source.obtain(request).await?;
+    Ok((source, obtained))
+}
+
+/// Assumes each of `roles` with the credentials of the one before.
+pub(super) async fn assume_all(
+    roles: &[Role],
+    mut so_far: Obtained,
+    request: &Request<'_>,
+) -> Result<Obtained, IssueError> {
+    for role in roles {
         let caller = match so_far {
             Obtained::Caller(caller) => caller,
             Obtained::Session(issued) => Caller::Key(issued.session.key),
@@ -40,7 +59,18 @@ pub async fn issue(
         });
         so_far = Obtained::Session(Box::new(issued));
     }
-    let Obtained::Session(mut issued) = so_far else {
+    Ok(so_far)
+}
+
+/// The session to publish, once it is known whose it is. `direct` says that it is the source's own.
+pub(super) async fn end(
+    source: &dyn Source,
+    obtained: Obtained,
+    direct: bool,
+    principal: Option<&PrincipalSpec>,
+    request: &Request<'_>,
+) -> Result<Issued, IssueError> {
+    let Obtained::Session(mut issued) = obtained else {
         return Err(IssueError::Specification {
             field: "spec.roles".to_owned(),
             what: format!(
@@ -49,7 +79,7 @@ pub async fn issue(
             ),
         });
     };
-    verify::check(&mut issued, source, principal, request).await?;
+    verify::check(&mut issued, direct.then_some(source), principal, request).await?;
     Ok(*issued)
 }
 

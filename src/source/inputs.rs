@@ -101,7 +101,7 @@ impl SecretData {
 pub fn names_of_inputs(spec: &RefreshableCredentialSpec) -> BTreeSet<String> {
     let mut names: BTreeSet<String> =
         of(&spec.source()).map(|s| s.secrets().into_iter().map(str::to_owned).collect()).unwrap_or_default();
-    for role in &spec.roles {
+    for role in spec.roles.iter().chain(spec.profiles.iter().flatten().flat_map(|p| &p.roles)) {
         names.extend(
             [&role.external_id_secret_ref, &role.totp_secret_ref].into_iter().flatten().map(|r| r.name.clone()),
         );

@@ -13,6 +13,7 @@ mod custom_process;
 mod custom_secret;
 mod device;
 mod endpoint;
+mod fan;
 mod federation_token;
 mod identity_center;
 mod inputs;
@@ -29,6 +30,7 @@ mod verify;
 mod web_identity;
 
 pub use chain::issue;
+pub use fan::{Outcome, issue_profiles};
 pub use inputs::{Inputs, SecretData, names_of_inputs};
 pub use means::{Means, Writers};
 
@@ -66,7 +68,7 @@ pub trait Source: Send + Sync {
 }
 
 /// What a source gave.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Obtained {
     /// Something to sign with that is never published: the controller's identity, a long-lived key.
     Caller(Caller),

@@ -54,10 +54,10 @@ fn assumed_role_arn(role_arn: &str, session_name: &str) -> Option<String> {
 }
 
 /// Checks the credentials that are to be published against `spec.principal`, asking the issuer who
-/// they are where its answers so far did not say.
+/// they are where its answers so far did not say. `source` is whose own session it is.
 pub(super) async fn check(
     issued: &mut Issued,
-    source: &dyn Source,
+    source: Option<&dyn Source>,
     wanted: Option<&PrincipalSpec>,
     request: &Request<'_>,
 ) -> Result<(), IssueError> {
@@ -75,7 +75,7 @@ pub(super) async fn check(
             Err(error) => return Err(error),
         }
     }
-    if request.roles.is_empty() {
+    if let Some(source) = source {
         source.accepts(&issued.principal)?;
     }
     matches(&issued.principal, wanted)

@@ -49,7 +49,56 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         "provider": "example.com", "tokenSecretRef": {"name": "token", "key": "token"},
         "serviceAccountRef": {"name": "app"},
     }]);
+    let profile = |patch: Value| {
+        let mut profile = json!({"name": "a", "roles": [{"roleArn": "arn:aws:iam::111122223333:role/a"}]});
+        profile.as_object_mut().expect("an object").extend(patch.as_object().expect("an object").clone());
+        profile
+    };
+    let profiles = |patch: Value, more: Value| {
+        let mut spec = json!({"profiles": [profile(patch)]});
+        spec.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        spec
+    };
+    let role = |seconds: i32| json!({"roleArn": "arn:aws:iam::111122223333:role/a", "durationSeconds": seconds});
+    let many: Vec<Value> = (0..101).map(|n| profile(json!({"name": format!("p{n}")}))).collect();
     vec![
+        ("a profile without a role", profiles(json!({"roles": []}), json!({})), "or each profile one of its own"),
+        (
+            "a profile and profiles",
+            profiles(json!({}), json!({"secret": {"profile": "x"}})),
+            "profiles have names of their own",
+        ),
+        (
+            "an account for profiles",
+            profiles(json!({}), json!({"principal": {"accountId": "111122223333"}})),
+            "take principal.accountId out",
+        ),
+        (
+            "a user for a profile",
+            profiles(json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:user/me"}]}), json!({})),
+            "roleArn of a profile must be",
+        ),
+        (
+            "two hours behind a shared role",
+            profiles(json!({"roles": [role(7200)]}), json!({"roles": [role(900)]})),
+            "a profile's role behind a session is chained",
+        ),
+        (
+            "two hours for a second role",
+            profiles(json!({"roles": [role(900), role(7200)]}), json!({})),
+            "a profile's second role is chained",
+        ),
+        (
+            "a profile's role behind a federated session",
+            profiles(
+                json!({}),
+                json!({"source": {"federationToken": {"accessKey": {"secretRef": {"name": "key"}}, "policy": "{}"}}}),
+            ),
+            "no profile can assume a role with it",
+        ),
+        ("a profile with a slash", profiles(json!({"name": "a/b"}), json!({})), "should match"),
+        ("a profile twice", json!({"profiles": [profile(json!({})), profile(json!({}))]}), "Duplicate value"),
+        ("more than a hundred profiles", json!({"profiles": many}), "must have at most 100 items"),
         (
             "a role behind a federated session",
             json!({
@@ -135,7 +184,13 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
 /// Specifications that are taken.
 pub(super) fn taken() -> Vec<(&'static str, Value)> {
     let hsm = json!({"pkcs11": {"module": "tpm", "tokenLabel": "t", "keyLabel": "k", "pinSecretRef": {"name": "pin", "key": "pin"}}});
+    let account = |n: u32| json!({"name": format!("account-{n}"), "roles": [{"roleArn": format!("arn:aws:iam::{n:012}:role/a")}]});
+    let profiles: Vec<Value> = (0..100).map(account).collect();
     vec![
+        (
+            "a hundred profiles",
+            json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/hub"}], "profiles": profiles}),
+        ),
         ("IoT", iot(json!({"thingName": "sensor", "durationSeconds": 900}))),
         ("IoT with a token", iot(hsm.clone())),
         ("Roles Anywhere", anywhere(json!({}))),

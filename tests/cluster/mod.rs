@@ -9,6 +9,7 @@ mod manifests;
 mod ownership;
 mod peers;
 mod process;
+mod profiles;
 mod scale;
 mod smoke;
 mod sources;

@@ -236,3 +236,30 @@ async fn endpoints_over_http_give_credentials_where_a_policy_allows_their_url() 
     stage.until_it("lost", "a failure that says so", |c| c.status.as_ref().is_some_and(|s| s.failures.is_some())).await;
     stage.strike().await;
 }
+
+#[tokio::test]
+async fn what_only_the_running_system_knows_to_be_chained_is_lowered_and_said() {
+    let stage = Stage::without_controller().await;
+    let account = stage.issuer.account(&stage.account);
+    let user = account.user("node").await;
+    let own = account.role("own").trusting(account.user_arn("node")).allowing(&["sts:*"]).create().await;
+    let sts = crate::harness::issuer::sts(stage.issuer.url(), user);
+    let session = sts.assume_role().role_arn(&own).role_session_name("pod").send().await.expect("a session");
+    let given = session.credentials().expect("credentials").clone();
+    crate::harness::canary::register(given.session_token());
+    let role = account.role("long").trusting(&own).create().await;
+    let stage = stage
+        .started(|program| {
+            let program = program.args(["--no-leader-election"]).env("AWS_ACCESS_KEY_ID", given.access_key_id());
+            let program = program.env("AWS_SECRET_ACCESS_KEY", given.secret_access_key());
+            program.env("AWS_SESSION_TOKEN", given.session_token())
+        })
+        .await;
+    stage.allow(&[&role]).await;
+    stage.credential("long", json!({"roles": [{"roleArn": role, "durationSeconds": 43200}]})).await;
+    let ready = stage.until("long", "True", "Issued").await;
+    let message = ready.status.expect("a status").conditions[0].message.clone();
+    assert!(message.contains("was lowered to 3600"), "{message}");
+    assert_eq!(stage.aws.calls_for_role(&role)[0].parameter("DurationSeconds"), Some("3600"));
+    stage.strike().await;
+}

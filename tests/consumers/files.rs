@@ -1,13 +1,13 @@
 //! The three files, read by parsers that are not ours: botocore's and the AWS SDK for Rust's.
 
 use crate::cluster::stage::Stage;
-use crate::harness::{programs, scratch};
+use crate::harness::{python, scratch};
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A published Secret in the folder that it says it will be mounted at.
 struct Mounted {
@@ -50,19 +50,8 @@ fn assert_same(found: &Value, expected: &Value, which: &str) {
 
 async fn botocore_reads(profile: Option<&str>) {
     let mounted = Mounted::with_profile(profile).await;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/parse_files.py");
-    let python = crate::harness::background::blocking(|| programs::python("python")).await;
-    let output = tokio::process::Command::new(python)
-        .arg(script)
-        .arg(&mounted.folder)
-        .arg(profile.unwrap_or("default"))
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .output()
-        .await
-        .expect("a run");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let folder = mounted.folder.display().to_string();
+    let found = python::run("parse_files.py", &[&folder, profile.unwrap_or("default")], &[]).await;
     let expected = mounted.expected();
     for (file, method) in [("credentials", "shared-credentials-file"), ("config", "custom-process")] {
         assert_same(&found[file], &expected, file);

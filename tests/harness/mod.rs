@@ -38,7 +38,9 @@ pub mod ports;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod python;
 pub mod scratch;
+pub mod softhsm;
 pub mod standin;
 
 #[allow(unused_imports, reason = "the same")]

@@ -1,6 +1,8 @@
 //! Sources of one's own: Secrets as others write them, and real programs.
 
 use super::{Desk, Stage, allow, honoured};
+use crate::harness::certificates::Authority;
+use crate::harness::standin::StandIn;
 use crate::harness::{background, eventually, programs, scratch};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
@@ -156,5 +158,58 @@ async fn programs_run_as_they_are_registered_and_end_with_their_time() {
         if alive.is_empty() || alive.contains(") Z") { Ok(()) } else { Err(alive) }
     })
     .await;
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_of_one_s_own_is_shown_a_certificate_and_headers() {
+    let stage = Stage::set().await;
+    let desk = Desk::of(&stage, "served").await;
+    let authority = Authority::new(&scratch::subfolder("http"));
+    let client = authority.client("client", "reader", &[]);
+    let server =
+        StandIn::demanding_certificates(&authority.server("http", &[]), &authority.certificate(), move |asked| {
+            let desk = desk.clone();
+            async move {
+                if asked.header("authorization") != "Bearer the-token-of-the-endpoint" {
+                    return (403, json!({"error": "access_denied", "error_description": "no such token"}));
+                }
+                let session = desk.session().await;
+                let answer = json!({
+                    "Version": 1, "AccessKeyId": session.id, "SecretAccessKey": session.secret,
+                    "SessionToken": session.token, "Expiration": session.expiration.to_string(),
+                });
+                (200, answer)
+            }
+        })
+        .await;
+    allow(&stage, "http", json!({"urls": [server.url()]})).await;
+    stage.secret("client", &[("tls.crt", &client.certificate), ("tls.key", &client.key)]).await;
+    stage
+        .secret("header", &[("good", "Bearer the-token-of-the-endpoint"), ("bad", "Bearer another-token-altogether")])
+        .await;
+    let spec = |patch: Value| {
+        let mut http = json!({
+            "url": format!("{}/credentials", server.url()), "caBundle": authority.certificate(),
+            "clientCertificateSecretRef": {"name": "client"},
+            "headers": [{"name": "Authorization", "valueSecretRef": {"name": "header", "key": "good"}}],
+        });
+        http.as_object_mut().expect("an object").extend(patch.as_object().expect("an object").clone());
+        json!({"source": {"custom": {"http": http}}})
+    };
+    stage.credential("served", spec(json!({}))).await;
+    assert!(honoured(&stage, "served").await.contains(":assumed-role/served/"));
+    let bad = json!({"headers": [{"name": "Authorization", "valueSecretRef": {"name": "header", "key": "bad"}}]});
+    let other = Authority::new(&scratch::subfolder("other")).certificate();
+    for (name, patch, reason, words) in [
+        ("token", bad, "AccessDenied", "no such token"),
+        ("distrusted", json!({"caBundle": other}), "IssuerUnavailable", "certificate"),
+        ("path", json!({"url": format!("{}.example.com/", server.url())}), "NotPermitted", "spec.allow.urls"),
+    ] {
+        stage.credential(name, spec(patch)).await;
+        let failing = stage.until(name, "False", reason).await;
+        let message = failing.status.expect("a status").conditions[0].message.clone();
+        assert!(message.contains(words), "{name}: {message}");
+    }
     stage.strike().await;
 }

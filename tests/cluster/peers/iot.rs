@@ -2,11 +2,10 @@
 //! provider accepts; the key in a Secret and in SoftHSM.
 
 use super::{Desk, Stage, allow, honoured, python};
+use crate::harness::softhsm::{self, PIN};
 use crate::harness::standin::StandIn;
-use crate::harness::{background, canary, certificates::Authority, programs, scratch};
+use crate::harness::{background, canary, certificates::Authority, scratch};
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// How AWS names such a server.
 const HOST: &str = "c1a2b3.credentials.iot.eu-west-1.amazonaws.com";
@@ -29,32 +28,6 @@ async fn provider(desk: Desk, authority: &Authority) -> StandIn {
     .await
 }
 
-/// A SoftHSM token `bench` that holds the keys of these files (PKCS#8, PEM), each under its label; its configuration.
-fn softhsm(keys: &[(&str, &Path)]) -> (PathBuf, PathBuf) {
-    let installed = programs::softhsm();
-    let folder = scratch::subfolder("softhsm");
-    let tokens = folder.join("tokens");
-    std::fs::create_dir_all(&tokens).expect("a folder");
-    let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
-    let config = scratch::write(folder.join("softhsm2.conf"), text);
-    let util = |arguments: &[&str]| {
-        let output = Command::new(&installed.util)
-            .args(["--module", &installed.module.display().to_string()])
-            .args(arguments)
-            .env("SOFTHSM2_CONF", &config)
-            .env("LD_LIBRARY_PATH", installed.module.parent().expect("a folder"))
-            .output()
-            .expect("softhsm2-util starts");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    util(&["--init-token", "--free", "--label", "bench", "--so-pin", "12345678", "--pin", "the-pin-9317"]);
-    for (number, (label, file)) in keys.iter().enumerate() {
-        let (id, file) = (format!("{:02x}", number + 1), file.display().to_string());
-        util(&["--import", &file, "--token", "bench", "--label", label, "--id", &id, "--pin", "the-pin-9317"]);
-    }
-    (installed.module, config)
-}
-
 #[tokio::test]
 async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
     let stage = Stage::without_controller().await;
@@ -68,12 +41,13 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         .map(|file| file.display().to_string());
     let accepted = python("iot.py", &[port, HOST, &files[0], &files[1], &files[2]], &[]).await;
     assert!(accepted["AccessKeyId"].is_string(), "awscrt's X.509 provider accepts the stand-in");
-    canary::register("the-pin-9317");
+    canary::register(PIN);
     let rsa = authority.client_rsa("device-rsa", "sensor");
     let keys = [("device-key".to_owned(), device.key_file.clone()), ("rsa-key".to_owned(), rsa.key_file.clone())];
-    let (module, config) =
-        background::blocking(move || softhsm(&keys.each_ref().map(|(label, file)| (label.as_str(), file.as_path()))))
-            .await;
+    let (module, config) = background::blocking(move || {
+        softhsm::token(&keys.each_ref().map(|(label, file)| (label.as_str(), file.as_path())))
+    })
+    .await;
     let registry = scratch::write(
         scratch::subfolder("registry").join("registry.yaml"),
         json!({"pkcs11Modules": {"softhsm": module}}).to_string(),
@@ -87,7 +61,7 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         .await;
     allow(&stage, "iot", json!({"urls": [provider.url()], "pkcs11Modules": ["softhsm"]})).await;
     stage.secret("device-tls", &[("tls.crt", &device.certificate), ("tls.key", &device.key)]).await;
-    stage.secret("device-hsm", &[("tls.crt", &device.certificate), ("pin", "the-pin-9317"), ("wrong", "0000")]).await;
+    stage.secret("device-hsm", &[("tls.crt", &device.certificate), ("pin", PIN), ("wrong", "0000")]).await;
     stage.secret("rsa-hsm", &[("tls.crt", &rsa.certificate)]).await;
     let source = |patch: serde_json::Value| {
         let mut source = json!({

@@ -11,11 +11,11 @@ mod roles_anywhere;
 mod saml;
 
 use super::stage::Stage;
-use crate::harness::{background, canary, issuer, programs};
+use crate::harness::python::run as python;
+use crate::harness::{canary, issuer};
 use aws_credential_types::Credentials;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::path::Path;
 
 /// Hands out sessions of one role that AWS (as ministack plays it) knows and honours.
 #[derive(Clone)]
@@ -44,7 +44,12 @@ impl Desk {
     }
 
     async fn session(&self) -> Session {
-        let request = self.sts.assume_role().role_arn(&self.role).role_session_name("peer").duration_seconds(3600);
+        self.session_of(3600).await
+    }
+
+    /// A session that lives for so many seconds; ministack grants any.
+    async fn session_of(&self, seconds: i32) -> Session {
+        let request = self.sts.assume_role().role_arn(&self.role).role_session_name("peer").duration_seconds(seconds);
         let answer = request.send().await.expect("a session");
         let given = answer.credentials().expect("credentials");
         for secret in [given.secret_access_key(), given.session_token()] {
@@ -68,24 +73,6 @@ impl Session {
             "expiration": self.expiration.to_string(),
         })
     }
-}
-
-/// Runs a Python script of `tests/python` and reads the JSON that it prints.
-async fn python(script: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);
-    let program = background::blocking(|| programs::python("python")).await;
-    let output = tokio::process::Command::new(program)
-        .arg(path)
-        .args(arguments)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .envs(environment.iter().copied())
-        .output()
-        .await
-        .expect("a run");
-    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// A policy that allows the stage's namespace something.

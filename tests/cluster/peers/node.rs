@@ -3,7 +3,7 @@
 use super::{Desk, Stage, allow, honoured, python};
 use crate::harness::process::Process;
 use crate::harness::standin::StandIn;
-use crate::harness::{background, canary, http, ports, programs, scratch};
+use crate::harness::{background, canary, eventually, http, ports, programs, scratch};
 use serde_json::json;
 use std::time::Duration;
 
@@ -60,7 +60,8 @@ async fn a_container_endpoint_gets_the_bare_token_that_stands_in_the_secret_now(
 async fn instance_metadata_is_asked_by_version_2_and_the_same_again_is_no_error() {
     let stage = Stage::without_controller().await;
     let desk = Desk::of(&stage, "instance").await;
-    let session = desk.session().await;
+    // Due after some seconds.
+    let session = desk.session_of(40).await;
     let folder = scratch::subfolder("imds");
     let config = scratch::write(
         folder.join("config.json"),
@@ -85,7 +86,7 @@ async fn instance_metadata_is_asked_by_version_2_and_the_same_again_is_no_error(
         .env("HOME", &folder)
         .start();
     let url = format!("http://127.0.0.1:{port}");
-    crate::harness::eventually(Duration::from_secs(30), "the mock answers", async || {
+    eventually(Duration::from_secs(30), "the mock answers", async || {
         mock.assert_running();
         // Version 1 is refused there.
         match http::get(&format!("{url}/latest/meta-data/iam/security-credentials/")).await {
@@ -113,13 +114,14 @@ async fn instance_metadata_is_asked_by_version_2_and_the_same_again_is_no_error(
         .status
         .expect("a status");
     assert_eq!(after.last_refresh_time, before.last_refresh_time, "the same session keeps its age");
-    // Due already, with nothing newer to be had: it waits, and is no failure.
-    stage.patch("node", json!({"spec": {"refresh": {"before": "36h"}}})).await;
-    stage
-        .until_it("node", "the change is observed", |c| {
-            c.status.as_ref().and_then(|s| s.observed_generation) == c.metadata.generation
-        })
-        .await;
+    // At its refresh point there is nothing newer to be had: that is waited for, and no failure.
+    eventually(Duration::from_secs(60), "it is asked again", async || {
+        if stage.controller().log().contains("nothing newer yet") { Ok(()) } else { Err("not yet") }
+    })
+    .await;
+    let resting = stage.credentials().get("node").await.expect("it is there").status.expect("a status");
+    assert!(resting.failures.is_none(), "{resting:?}");
+    assert_eq!(stage.key_id("node").await, session.id);
     stage.credential("other", json!({"source": {"instanceMetadata": {"role": "other"}}})).await;
     let lost = stage.until_it("other", "a failure", |c| c.status.as_ref().is_some_and(|s| s.failures.is_some())).await;
     let failure = lost.status.and_then(|s| s.failures).expect("a failure");

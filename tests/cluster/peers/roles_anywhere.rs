@@ -2,8 +2,8 @@
 
 use super::{Desk, Session, Stage, allow, honoured, python};
 use crate::harness::certificates::Authority;
-use crate::harness::scratch;
 use crate::harness::standin::{Asked, StandIn};
+use crate::harness::{background, scratch, softhsm};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
     VerificationAlgorithm,
@@ -168,5 +168,49 @@ async fn each_kind_of_key_signs_and_a_renewed_certificate_is_picked_up() {
     let refused = stage.until("other", "False", "AccessDenied").await;
     let failure = refused.status.and_then(|s| s.failures).expect("a failure");
     assert!(failure.message.contains("not this role"), "{}", failure.message);
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn keys_in_a_token_sign_too() {
+    let stage = Stage::without_controller().await;
+    let desk = Desk::of(&stage, "anywhere-hsm").await;
+    let role = desk.role.clone();
+    let authority = Authority::new(&scratch::subfolder("rolesanywhere"));
+    let peer = roles_anywhere(desk, &authority).await;
+    let kinds = [
+        ("rsa", certificate(&rcgen::PKCS_RSA_SHA256, 0x31)),
+        ("p256", certificate(&rcgen::PKCS_ECDSA_P256_SHA256, 0x32)),
+        ("p384", certificate(&rcgen::PKCS_ECDSA_P384_SHA384, 0x33)),
+    ];
+    let folder = scratch::subfolder("keys");
+    let files = kinds.each_ref().map(|(name, issued)| (*name, scratch::write(folder.join(name), &issued.key)));
+    let (module, config) =
+        background::blocking(move || softhsm::token(&files.each_ref().map(|(label, file)| (*label, file.as_path()))))
+            .await;
+    let registry =
+        scratch::write(folder.join("registry.yaml"), json!({"pkcs11Modules": {"softhsm": module}}).to_string());
+    let stage = stage
+        .started(|program| {
+            let program = program.args(["--no-leader-election", "--registry", &registry.display().to_string()]);
+            let libraries = module.parent().expect("a folder").display().to_string();
+            program.env("SOFTHSM2_CONF", config.display().to_string()).env("LD_LIBRARY_PATH", libraries)
+        })
+        .await;
+    allow(&stage, "anywhere", json!({"urls": [peer.url()], "pkcs11Modules": ["softhsm"]})).await;
+    stage.secret("pin", &[("pin", softhsm::PIN)]).await;
+    let arn = "arn:aws:rolesanywhere:eu-west-1:111122223333";
+    for (name, issued) in kinds {
+        let secret = format!("{name}-certificate");
+        stage.secret(&secret, &[("tls.crt", &issued.certificate)]).await;
+        let key = json!({"module": "softhsm", "tokenLabel": "bench", "keyLabel": name, "pinSecretRef": {"name": "pin", "key": "pin"}});
+        let source = json!({
+            "trustAnchorArn": format!("{arn}:trust-anchor/0"), "profileArn": format!("{arn}:profile/0"), "roleArn": role,
+            "certificateSecretRef": {"name": secret}, "pkcs11": key, "endpoint": peer.url(),
+            "caBundle": authority.certificate(),
+        });
+        stage.credential(name, json!({"source": {"rolesAnywhere": source}})).await;
+        assert!(honoured(&stage, name).await.contains(":assumed-role/anywhere-hsm/"), "{name}");
+    }
     stage.strike().await;
 }

@@ -1,0 +1,40 @@
+//! Many profiles: the source and the shared chain once, then each profile's own roles.
+
+use super::chain::{assume_all, begin, end};
+use super::{Request, SourceSpec};
+use crate::api::{PrincipalSpec, ProfileSpec};
+use crate::issuer::{IssueError, Issued};
+use futures::StreamExt as _;
+
+/// Most profiles that are asked for at the same time.
+const AT_ONCE: usize = 10;
+
+/// What came of one profile.
+pub type Outcome = (String, Result<Issued, IssueError>);
+
+/// Obtains credentials for each of `profiles`, starting from `source`. One that fails does not hold the others back.
+///
+/// # Errors
+/// Where the source or the shared chain fails, so that no profile can be had.
+pub async fn issue_profiles(
+    source: &SourceSpec,
+    principal: Option<&PrincipalSpec>,
+    profiles: &[&ProfileSpec],
+    request: &Request<'_>,
+) -> Result<Vec<Outcome>, IssueError> {
+    let (source, base) = begin(source, request).await?;
+    let base = assume_all(request.roles, base, request).await?;
+    let one = |profile: &ProfileSpec| {
+        let (name, roles, base) = (profile.name.clone(), profile.roles.clone(), base.clone());
+        async move {
+            let issued = async {
+                let obtained = assume_all(&roles, base, request).await?;
+                let direct = request.roles.is_empty() && roles.is_empty();
+                end(source, obtained, direct, principal, request).await
+            };
+            (name, issued.await)
+        }
+    };
+    let work: Vec<_> = profiles.iter().map(|p| one(p)).collect();
+    Ok(futures::stream::iter(work).buffer_unordered(AT_ONCE).collect().await)
+}
