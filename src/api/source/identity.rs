@@ -44,8 +44,8 @@ pub struct IdentityCenterSource {
     /// Name of the permission set, as the access portal shows it.
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub role_name: String,
-    /// A Secret that holds the token that `kubectl refreshable login` or `aws sso login` made, in the JSON of the
-    /// AWS CLI's token cache. The controller writes renewed tokens back to it.
+    /// A Secret that holds the token that `aws sso login` cached, as it is. The controller writes renewed tokens back
+    /// to it.
     pub token_secret_ref: SecretReference,
     /// Key of the Secret's data that holds it.
     #[serde(default = "token_key")]

@@ -1,10 +1,9 @@
 //! AWS IoT's credential provider, against a TLS server that demands client certificates and that awscrt's X.509
 //! provider accepts; the key in a Secret and in SoftHSM.
 
-use super::{Desk, Stage, allow, honoured, python};
-use crate::harness::softhsm::{self, PIN};
+use super::{Desk, Stage, allow, honoured, in_token, python, with_token};
 use crate::harness::standin::StandIn;
-use crate::harness::{background, canary, certificates::Authority, scratch};
+use crate::harness::{certificates::Authority, scratch};
 use serde_json::json;
 
 /// How AWS names such a server.
@@ -41,27 +40,12 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         .map(|file| file.display().to_string());
     let accepted = python("iot.py", &[port, HOST, &files[0], &files[1], &files[2]], &[]).await;
     assert!(accepted["AccessKeyId"].is_string(), "awscrt's X.509 provider accepts the stand-in");
-    canary::register(PIN);
     let rsa = authority.client_rsa("device-rsa", "sensor");
     let keys = [("device-key".to_owned(), device.key_file.clone()), ("rsa-key".to_owned(), rsa.key_file.clone())];
-    let (module, config) = background::blocking(move || {
-        softhsm::token(&keys.each_ref().map(|(label, file)| (label.as_str(), file.as_path())))
-    })
-    .await;
-    let registry = scratch::write(
-        scratch::subfolder("registry").join("registry.yaml"),
-        json!({"pkcs11Modules": {"softhsm": module}}).to_string(),
-    );
-    let stage = stage
-        .started(|program| {
-            let program = program.args(["--no-leader-election", "--registry", &registry.display().to_string()]);
-            let libraries = module.parent().expect("a folder").display().to_string();
-            program.env("SOFTHSM2_CONF", config.display().to_string()).env("LD_LIBRARY_PATH", libraries)
-        })
-        .await;
+    let stage = with_token(stage, keys.into()).await;
     allow(&stage, "iot", json!({"urls": [provider.url()], "pkcs11Modules": ["softhsm"]})).await;
     stage.secret("device-tls", &[("tls.crt", &device.certificate), ("tls.key", &device.key)]).await;
-    stage.secret("device-hsm", &[("tls.crt", &device.certificate), ("pin", PIN), ("wrong", "0000")]).await;
+    stage.secret("device-hsm", &[("tls.crt", &device.certificate)]).await;
     stage.secret("rsa-hsm", &[("tls.crt", &rsa.certificate)]).await;
     let source = |patch: serde_json::Value| {
         let mut source = json!({
@@ -71,7 +55,6 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         source.as_object_mut().expect("an object").extend(patch.as_object().expect("an object").clone());
         json!({"source": {"iot": source}})
     };
-    let hsm = |key: &str, pin: &str| json!({"module": "softhsm", "tokenLabel": "bench", "keyLabel": key, "pinSecretRef": {"name": "device-hsm", "key": pin}});
     stage.credential("device", source(json!({}))).await;
     assert!(honoured(&stage, "device").await.contains(":assumed-role/device/"));
     let asked = provider.asked("GET /role-aliases/edge").pop().expect("a request");
@@ -79,7 +62,7 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
     assert!(asked.certificate.is_some());
 
     for (name, secret, key) in [("ec-token", "device-hsm", "device-key"), ("rsa-token", "rsa-hsm", "rsa-key")] {
-        let token = json!({"certificateSecretRef": {"name": secret}, "pkcs11": hsm(key, "pin")});
+        let token = json!({"certificateSecretRef": {"name": secret}, "pkcs11": in_token(key, "pin")});
         stage.credential(name, source(token)).await;
         assert!(honoured(&stage, name).await.contains(":assumed-role/device/"));
     }
@@ -88,13 +71,13 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         ("alias", json!({"roleAlias": "nowhere"}), "InvalidSpecification", "Role alias does not exist"),
         (
             "wrong-pin",
-            json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": hsm("device-key", "wrong")}),
+            json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": in_token("device-key", "wrong")}),
             "InputInvalid",
             "the PIN does not open token bench",
         ),
         (
             "no-key",
-            json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": hsm("nowhere", "pin")}),
+            json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": in_token("nowhere", "pin")}),
             "InvalidSpecification",
             "no private key labelled nowhere",
         ),

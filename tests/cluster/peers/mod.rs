@@ -12,10 +12,11 @@ mod saml;
 
 use super::stage::Stage;
 use crate::harness::python::run as python;
-use crate::harness::{canary, issuer};
+use crate::harness::{background, canary, issuer, scratch, softhsm};
 use aws_credential_types::Credentials;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// Hands out sessions of one role that AWS (as ministack plays it) knows and honours.
 #[derive(Clone)]
@@ -87,6 +88,33 @@ async fn allow(stage: &Stage, name: &str, allow: Value) {
             },
         }))
         .await;
+}
+
+/// The stage, with a controller that knows a SoftHSM token `bench` as module `softhsm`. It holds the keys of these files
+/// under their labels; Secret `pin` holds the PIN.
+async fn with_token(stage: Stage, keys: Vec<(String, PathBuf)>) -> Stage {
+    canary::register(softhsm::PIN);
+    let (module, config) = background::blocking(move || {
+        let keys: Vec<(&str, &Path)> = keys.iter().map(|(label, file)| (label.as_str(), file.as_path())).collect();
+        softhsm::token(&keys)
+    })
+    .await;
+    let registry = json!({"pkcs11Modules": {"softhsm": module}}).to_string();
+    let registry = scratch::write(scratch::subfolder("registry").join("registry.yaml"), registry);
+    let stage = stage
+        .started(|program| {
+            let program = program.args(["--no-leader-election", "--registry", &registry.display().to_string()]);
+            let libraries = module.parent().expect("a folder").display().to_string();
+            program.env("SOFTHSM2_CONF", config.display().to_string()).env("LD_LIBRARY_PATH", libraries)
+        })
+        .await;
+    stage.secret("pin", &[("pin", softhsm::PIN), ("wrong", "0000")]).await;
+    stage
+}
+
+/// The key of that label in the token, as a specification names it.
+fn in_token(label: &str, pin: &str) -> Value {
+    json!({"module": "softhsm", "tokenLabel": "bench", "keyLabel": label, "pinSecretRef": {"name": "pin", "key": pin}})
 }
 
 /// The published credentials are those of the principal that AWS names for them.

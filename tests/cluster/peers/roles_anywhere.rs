@@ -1,9 +1,9 @@
 //! IAM Roles Anywhere, against a stand-in that verifies signatures and that AWS's own Python session accepts.
 
-use super::{Desk, Session, Stage, allow, honoured, python};
+use super::{Desk, Session, Stage, allow, honoured, in_token, python, with_token};
 use crate::harness::certificates::Authority;
+use crate::harness::scratch;
 use crate::harness::standin::{Asked, StandIn};
-use crate::harness::{background, scratch, softhsm};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
     VerificationAlgorithm,
@@ -184,29 +184,17 @@ async fn keys_in_a_token_sign_too() {
         ("p384", certificate(&rcgen::PKCS_ECDSA_P384_SHA384, 0x33)),
     ];
     let folder = scratch::subfolder("keys");
-    let files = kinds.each_ref().map(|(name, issued)| (*name, scratch::write(folder.join(name), &issued.key)));
-    let (module, config) =
-        background::blocking(move || softhsm::token(&files.each_ref().map(|(label, file)| (*label, file.as_path()))))
-            .await;
-    let registry =
-        scratch::write(folder.join("registry.yaml"), json!({"pkcs11Modules": {"softhsm": module}}).to_string());
-    let stage = stage
-        .started(|program| {
-            let program = program.args(["--no-leader-election", "--registry", &registry.display().to_string()]);
-            let libraries = module.parent().expect("a folder").display().to_string();
-            program.env("SOFTHSM2_CONF", config.display().to_string()).env("LD_LIBRARY_PATH", libraries)
-        })
-        .await;
+    let keys =
+        kinds.each_ref().map(|(name, issued)| ((*name).to_owned(), scratch::write(folder.join(name), &issued.key)));
+    let stage = with_token(stage, keys.into()).await;
     allow(&stage, "anywhere", json!({"urls": [peer.url()], "pkcs11Modules": ["softhsm"]})).await;
-    stage.secret("pin", &[("pin", softhsm::PIN)]).await;
     let arn = "arn:aws:rolesanywhere:eu-west-1:111122223333";
     for (name, issued) in kinds {
         let secret = format!("{name}-certificate");
         stage.secret(&secret, &[("tls.crt", &issued.certificate)]).await;
-        let key = json!({"module": "softhsm", "tokenLabel": "bench", "keyLabel": name, "pinSecretRef": {"name": "pin", "key": "pin"}});
         let source = json!({
             "trustAnchorArn": format!("{arn}:trust-anchor/0"), "profileArn": format!("{arn}:profile/0"), "roleArn": role,
-            "certificateSecretRef": {"name": secret}, "pkcs11": key, "endpoint": peer.url(),
+            "certificateSecretRef": {"name": secret}, "pkcs11": in_token(name, "pin"), "endpoint": peer.url(),
             "caBundle": authority.certificate(),
         });
         stage.credential(name, json!({"source": {"rolesAnywhere": source}})).await;
