@@ -9,6 +9,7 @@ use crate::api::conditions::Reason;
 use crate::api::{RefreshableCredential, StsSpec};
 use crate::issuer::{IssueError, Issued};
 use crate::render::{self, Existing};
+use crate::rules::budget;
 use crate::rules::failure::Failure;
 use crate::rules::fingerprint::{self, InputVersions};
 use crate::rules::ownership::{self, Content, Record, SecretView};
@@ -150,7 +151,8 @@ fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<
         source.payer(&object.namespace().unwrap_or_default()),
         sts.endpoint.as_deref().unwrap_or(&region)
     );
-    context.turns.take(&lane, uid, source.calls() + roles, context.now())
+    let weight = budget::weight(context.settings.calls_per_second, source.granted());
+    context.turns.take(&lane, uid, source.calls().saturating_mul(weight).saturating_add(roles), context.now())
 }
 
 async fn obtain(

@@ -67,12 +67,31 @@ impl Budget {
     }
 }
 
+/// How many calls of the budget one call counts as, at an issuer that grants only so many a second.
+pub fn weight(per_second: u32, granted: Option<u32>) -> u32 {
+    granted.map_or(1, |granted| per_second.div_ceil(granted.max(1)).max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millisecond(ms).expect("in range")
+    }
+
+    #[test]
+    fn an_issuer_that_grants_less_is_asked_less() {
+        for (per_second, granted, counts) in
+            [(400, None, 1), (400, Some(10), 40), (5, Some(10), 1), (400, Some(0), 400)]
+        {
+            assert_eq!(weight(per_second, granted), counts, "{per_second} {granted:?}");
+        }
+        let mut budget = Budget::new(400, 400);
+        let turns: Vec<_> =
+            (0..30).map(|n| budget.take("rolesanywhere", &n.to_string(), weight(400, Some(10)), at(0))).collect();
+        assert_eq!(turns.iter().filter(|t| t.is_ok()).count(), 10);
+        assert_eq!(turns[29], Err(at(2000)), "ten a second");
     }
 
     #[test]

@@ -54,6 +54,11 @@ pub trait Source: Send + Sync {
     /// Issuer calls that [`obtain`](Self::obtain) makes.
     fn calls(&self) -> u32;
 
+    /// Calls a second that the issuer grants, where it grants fewer than STS does.
+    fn granted(&self) -> Option<u32> {
+        None
+    }
+
     /// Obtains the credentials. Reads each input once and makes at most [`calls`](Self::calls) issuer calls.
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>>;
 

@@ -49,11 +49,17 @@ impl Source for RolesAnywhereSource {
     }
 
     fn payer(&self, _namespace: &str) -> String {
-        format!("rolesanywhere/{}", self.trust_anchor_arn.split(':').nth(4).unwrap_or_default())
+        let account = self.trust_anchor_arn.split(':').nth(4).unwrap_or_default();
+        format!("rolesanywhere/{account}/{}", self.region())
     }
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    /// [CreateSession's quota](https://docs.aws.amazon.com/general/latest/gr/rolesanywhere.html) for an account in a Region.
+    fn granted(&self) -> Option<u32> {
+        Some(10)
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
