@@ -106,3 +106,72 @@ pub(crate) fn install_crypto() {
     // Another test may have been first: there is one, which is all that matters.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
+
+const NAME: &str = "c1a2b3.credentials.iot.eu-west-1.amazonaws.com";
+
+/// A certificate with its key, in PEM.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+/// An authority's certificate, a server's of the name above, and a client's.
+fn certificates() -> (String, Pair, Pair) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+    let made = |names: Vec<String>| {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(names).expect("parameters");
+        let certificate = params.signed_by(&key, &authority).expect("a certificate");
+        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
+    };
+    let (server, client) = (made(vec![NAME.to_owned()]), made(Vec::new()));
+    (authority.pem(), server, client)
+}
+
+/// A TLS server that lets in only who names it and shows a certificate of the authority; where it listens.
+async fn demanding_server(authority: &str, server: &Pair) -> std::net::SocketAddr {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+    use rustls::server::{ResolvesServerCertUsingSni, WebPkiClientVerifier};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("a certificate")).expect("an authority");
+    let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().expect("a verifier");
+    let chain = CertificateDer::from_pem_slice(server.certificate.as_bytes()).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).expect("a key");
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).expect("a key");
+    let mut names = ResolvesServerCertUsingSni::new();
+    names.add(NAME, rustls::sign::CertifiedKey::new(vec![chain], key)).expect("a name");
+    let config = rustls::ServerConfig::builder().with_client_cert_verifier(clients).with_cert_resolver(Arc::new(names));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(&answer("200 OK", b"{}")).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_server_is_named_and_shown_the_client_s_certificate() {
+    install_crypto();
+    let (authority, server, client) = certificates();
+    let address = demanding_server(&authority, &server).await;
+    let identity = ClientIdentity::Pem(SecretString::from(format!("{}\n{}", client.certificate, client.key)));
+    let get = async |host: &str, identity: Option<&ClientIdentity>| {
+        let url = format!("https://{host}:{}/", address.port());
+        let call = Call { ca_bundle: Some(&authority), identity, ..call(&url) };
+        // The guard would refuse a name that leads to loopback.
+        let client = builder(&call).expect("a builder").resolve(host, address).build().expect("a client");
+        client.get(&url).send().await.map(|answer| answer.status().as_u16())
+    };
+    assert_eq!(get(NAME, Some(&identity)).await.expect("an answer"), 200);
+    assert!(get(NAME, None).await.is_err(), "without a certificate nobody is let in");
+    assert!(get("other.example.com", Some(&identity)).await.is_err(), "under another name there is no server");
+}

@@ -125,6 +125,10 @@ async fn send(call: &Call<'_>, body: Option<String>) -> Result<Answer, IssueErro
 }
 
 fn client(call: &Call<'_>) -> Result<reqwest::Client, IssueError> {
+    builder(call)?.build().map_err(|_| specification("certificate", "the certificates cannot be used for TLS"))
+}
+
+fn builder(call: &Call<'_>) -> Result<reqwest::ClientBuilder, IssueError> {
     let seconds = call.timeout_seconds.and_then(|s| u64::try_from(s).ok());
     let whole = seconds.map_or(TIMEOUT, Duration::from_secs);
     let mut builder = reqwest::Client::builder()
@@ -134,8 +138,7 @@ fn client(call: &Call<'_>) -> Result<reqwest::Client, IssueError> {
         .connect_timeout(CONNECT_TIMEOUT.min(whole))
         .timeout(whole);
     if let Some(ClientIdentity::Token(identity)) = call.identity {
-        builder = builder.tls_backend_preconfigured(tls::with_token(identity, call.ca_bundle)?);
-        return builder.build().map_err(|_| specification("certificate", "the certificate cannot be used for TLS"));
+        return Ok(builder.tls_backend_preconfigured(tls::with_token(identity, call.ca_bundle)?));
     }
     if let Some(pem) = call.ca_bundle {
         let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
@@ -147,7 +150,7 @@ fn client(call: &Call<'_>) -> Result<reqwest::Client, IssueError> {
             .map_err(|_| specification("certificate", "the certificate and key are no PEM that can be read"))?;
         builder = builder.identity(identity);
     }
-    builder.build().map_err(|_| specification("certificate", "the certificates cannot be used for TLS"))
+    Ok(builder)
 }
 
 fn specification(field: &str, what: &str) -> IssueError {

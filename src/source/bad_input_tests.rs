@@ -10,6 +10,7 @@ const SECRET: &[u8] = b"wJalrXUtnFEMI/s3cr3t";
 
 fn desk() -> Desk {
     let long = "x".repeat(20_001);
+    let assertion = format!("<samlp:Response>{}</samlp:Response>", "x".repeat(80_000));
     Desk::default()
         .with("key", &[("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", SECRET)])
         .with("half", &[("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE")])
@@ -20,7 +21,7 @@ fn desk() -> Desk {
         .with("seed", &[("seed", b"s3cr3t, not base32!")])
         .with("token", &[("long", long.as_bytes())])
         .with("tls", &[("tls.crt", b"s3cr3t"), ("tls.key", b"s3cr3t")])
-        .with("saml", &[("assertion", b"s3cr3t")])
+        .with("saml", &[("assertion", b"s3cr3t"), ("long", assertion.as_bytes())])
 }
 
 fn key(name: &str) -> Value {
@@ -66,6 +67,12 @@ async fn what_is_wrong_with_an_input_is_said_and_nothing_of_it_is_shown() {
             &none,
             Reason::InputInvalid,
             "Secret saml, key assertion",
+        ),
+        (
+            json!({"saml": {"roleArn": ROLE, "principalArn": "arn:aws:iam::111122223333:saml-provider/p", "assertionSecretRef": {"name": "saml", "key": "long"}}}),
+            &none,
+            Reason::InputInvalid,
+            "longer than the 100000 characters",
         ),
         (
             https(json!({"clientCertificateSecretRef": {"name": "tls"}})),

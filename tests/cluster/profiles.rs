@@ -73,6 +73,15 @@ async fn a_hundred_accounts_cost_a_hundred_and_one_calls_and_two_writes() {
             assert_eq!(found[name][file], json["AccessKeyId"], "{name} through {file}");
         }
     }
+
+    stage.aws.on("AssumeRole").of_role(&spokes[42].1).gets_denied();
+    stage.patch("many", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage.until("many", "True", "RefreshFailing").await;
+    let now = stage.published("many").await;
+    let renewed = spokes.iter().filter(|(name, _)| now[&format!("{name}.json")] != published[&format!("{name}.json")]);
+    assert_eq!(renewed.count(), 99);
+    assert_eq!(now["account-42.json"], published["account-42.json"]);
+    assert_eq!(read_back(&stage, &folder, &spokes).await.as_object().map(serde_json::Map::len), Some(100));
     stage.strike().await;
 }
 
