@@ -5,10 +5,10 @@ mod custom;
 mod identity_center;
 mod iot;
 mod minio;
+mod moto;
 mod node;
 mod pod_identity;
 mod roles_anywhere;
-mod saml;
 
 use super::stage::Stage;
 use crate::harness::python::run as python;

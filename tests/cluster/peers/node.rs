@@ -4,8 +4,11 @@ use super::{Desk, Stage, allow, honoured, python};
 use crate::harness::process::Process;
 use crate::harness::standin::StandIn;
 use crate::harness::{background, canary, eventually, http, ports, programs, scratch};
+use refreshable::http::Call;
+use refreshable::issuer::json;
 use serde_json::json;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const TOKEN: &str = "the-token-of-the-container";
 
@@ -127,4 +130,57 @@ async fn instance_metadata_is_asked_by_version_2_and_the_same_again_is_no_error(
     let failure = lost.status.and_then(|s| s.failures).expect("a failure");
     assert!(failure.message.contains("no such role"), "{}", failure.message);
     stage.strike().await;
+}
+
+/// Nobody may listen on the protocol's link-local addresses of the machine: the test goes on in a network namespace.
+#[tokio::test]
+async fn the_link_local_address_of_the_protocol_is_called() {
+    background::blocking(|| programs::python("python")).await;
+    let prepare = "ip link set lo up && ip -6 address add fd00:ec2::23/128 dev lo nodad && exec \"$@\"";
+    let output = tokio::process::Command::new("unshare")
+        .args(["--map-root-user", "--net", "sh", "-c", prepare, "sh"])
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["cluster::peers::node::inside_the_namespace", "--exact", "--ignored", "--nocapture"])
+        .output()
+        .await
+        .expect("unshare starts");
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[tokio::test]
+#[ignore = "runs in the namespace that the test above makes"]
+async fn inside_the_namespace() {
+    const URL: &str = "http://[fd00:ec2::23]/v1/credentials";
+    let listener = tokio::net::TcpListener::bind("[fd00:ec2::23]:80").await.expect("the namespace's address");
+    tokio::spawn(async move {
+        let body = json!({
+            "AccessKeyId": "ASIALINKLOCAL0000000", "SecretAccessKey": "example", "Token": "example",
+            "Expiration": "2099-01-01T00:00:00Z",
+        })
+        .to_string();
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+        }
+    });
+    let environment = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", URL), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", TOKEN)];
+    let accepted = python("container.py", &[], &environment).await;
+    assert_eq!(accepted["boto3"], "container-role", "boto3 calls it");
+    assert_eq!(accepted["awscrt"], "ASIALINKLOCAL0000000", "and so does awscrt");
+
+    crate::harness::cluster::install_crypto();
+    let call = Call {
+        operation: "GetContainerCredentials",
+        url: URL,
+        headers: Vec::new(),
+        ca_bundle: None,
+        identity: None,
+        timeout_seconds: Some(5),
+    };
+    let answer = refreshable::http::get(&call).await.expect("an answer");
+    let body = secrecy::ExposeSecret::expose_secret(&answer.body);
+    let issued = json::read("GetContainerCredentials", body, answer.date, jiff::Timestamp::now()).expect("credentials");
+    assert_eq!(issued.session.key.id, "ASIALINKLOCAL0000000");
 }
