@@ -77,6 +77,8 @@ fn silent<T, E: std::fmt::Debug>(result: Result<T, E>) -> Result<(), TestCaseErr
 }
 
 const CREDENTIALS: &str = r#"{"Version":1,"AccessKeyId":"ASIAEXAMPLE","SecretAccessKey":"s3cr3tS3CR3Ts3cr3t","SessionToken":"s3cr3tS3CR3Ts3cr3t","Expiration":"2026-01-01T01:00:00Z","AccountId":"111122223333"}"#;
+const IOT: &str = r#"{"credentials":{"accessKeyId":"ASIAEXAMPLE","secretAccessKey":"s3cr3tS3CR3Ts3cr3t","sessionToken":"s3cr3tS3CR3Ts3cr3t","expiration":"2026-01-01T01:00:00Z"}}"#;
+const ANYWHERE: &str = r#"{"credentialSet":[{"assumedRoleUser":{"arn":"arn:aws:sts::111122223333:assumed-role/a/b","assumedRoleId":"A:b"},"credentials":{"accessKeyId":"ASIAEXAMPLE","secretAccessKey":"s3cr3tS3CR3Ts3cr3t","sessionToken":"s3cr3tS3CR3Ts3cr3t","expiration":"2026-01-01T01:00:00Z"},"packedPolicySize":6}],"subjectArn":"s"}"#;
 const TOKEN: &str = r#"{"startUrl":"https://d.awsapps.com/start","region":"eu-west-1","accessToken":"s3cr3tS3CR3Ts3cr3t","expiresAt":"2026-01-01T01:00:00Z","clientId":"c","clientSecret":"s3cr3tS3CR3Ts3cr3t","registrationExpiresAt":"2026-03-01T00:00:00UTC","refreshToken":"s3cr3tS3CR3Ts3cr3t"}"#;
 /// A certificate and its key.
 static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
@@ -93,6 +95,16 @@ proptest! {
             prop_assert!(issued.lifetime.expiration > now());
         }
         silent(read)?;
+    }
+
+    #[test]
+    fn answers_of_iot(body in near(IOT)) {
+        silent(super::iot::read("Fuzz", &body, None, now()))?;
+    }
+
+    #[test]
+    fn answers_of_roles_anywhere(body in near(ANYWHERE)) {
+        silent(super::roles_anywhere::read(&body, None, None, now()))?;
     }
 
     #[test]
@@ -131,4 +143,14 @@ proptest! {
     fn private_keys(pem in near(&PAIR.1)) {
         silent(PrivateKey::parse(&pem).map(drop))?;
     }
+}
+
+/// The changes leave enough of them good: each good input is read as it is.
+#[test]
+fn the_good_inputs_are_good() {
+    assert!(json::read("Fuzz", CREDENTIALS.as_bytes(), None, now()).is_ok());
+    assert!(super::iot::read("Fuzz", IOT.as_bytes(), None, now()).is_ok());
+    assert!(super::roles_anywhere::read(ANYWHERE.as_bytes(), None, None, now()).is_ok());
+    assert!(SsoToken::parse(TOKEN.as_bytes()).is_ok());
+    assert!(Certificate::parse(PAIR.0.as_bytes()).is_ok() && PrivateKey::parse(PAIR.1.as_bytes()).is_ok());
 }

@@ -3,9 +3,10 @@
 use super::{Obtained, Request, Source, device, endpoint};
 use crate::api::IotSource;
 use crate::http::Call;
-use crate::issuer::IssueError;
 use crate::issuer::json::{self, Wire};
+use crate::issuer::{IssueError, Issued};
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -58,12 +59,19 @@ impl Source for IotSource {
                 identity: Some(&identity),
                 timeout_seconds: self.timeout_seconds,
             };
-            let read = |operation, body: &[u8], date| {
-                json::parse::<Answer>(operation, body)?.credentials.issued(operation, date, request.now)
-            };
-            endpoint::get_with(&call, request, read).await
+            endpoint::get_with(&call, request, |operation, body, date| read(operation, body, date, request.now)).await
         })
     }
+}
+
+/// Reads the answer.
+pub(super) fn read(
+    operation: &'static str,
+    body: &[u8],
+    date: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Issued, IssueError> {
+    json::parse::<Answer>(operation, body)?.credentials.issued(operation, date, now)
 }
 
 impl IotSource {

@@ -9,6 +9,7 @@ use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued};
 use crate::rules::ownership::account_of;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -71,6 +72,30 @@ impl Source for RolesAnywhereSource {
     }
 }
 
+/// Reads the answer.
+pub(super) fn read(
+    body: &[u8],
+    date: Option<Timestamp>,
+    request_id: Option<&str>,
+    now: Timestamp,
+) -> Result<Issued, IssueError> {
+    let read: Answer = json::parse(OPERATION, body)?;
+    let set = read.credential_set.into_iter().next().ok_or_else(|| IssueError::InvalidAnswer {
+        operation: OPERATION,
+        what: "credentialSet is empty".to_owned(),
+        request_id: request_id.map(str::to_owned),
+    })?;
+    let user = set.assumed_role_user;
+    let arn = user.as_ref().and_then(|u| u.arn.clone());
+    let principal = PrincipalStatus {
+        account_id: arn.as_deref().and_then(account_of),
+        arn,
+        user_id: user.and_then(|u| u.assumed_role_id),
+    };
+    let issued = set.credentials.issued(OPERATION, date, now)?;
+    Ok(Issued { principal, packed_policy_size: set.packed_policy_size, ..issued })
+}
+
 impl RolesAnywhereSource {
     async fn create_session(&self, request: &Request<'_>) -> Result<Issued, IssueError> {
         let identity = device::identity(&self.certificate_secret_ref.name, self.pkcs11.as_ref(), request).await?;
@@ -99,22 +124,7 @@ impl RolesAnywhereSource {
             timeout_seconds: self.timeout_seconds,
         };
         let answer = endpoint::successful(&call, http::post(&call, body).await?)?;
-        let invalid = |what: &str| IssueError::InvalidAnswer {
-            operation: OPERATION,
-            what: what.to_owned(),
-            request_id: answer.request_id.clone(),
-        };
-        let read: Answer = json::parse(OPERATION, answer.body.expose_secret())?;
-        let set = read.credential_set.into_iter().next().ok_or_else(|| invalid("credentialSet is empty"))?;
-        let user = set.assumed_role_user;
-        let arn = user.as_ref().and_then(|u| u.arn.clone());
-        let principal = PrincipalStatus {
-            account_id: arn.as_deref().and_then(account_of),
-            arn,
-            user_id: user.and_then(|u| u.assumed_role_id),
-        };
-        let issued = set.credentials.issued(OPERATION, answer.date, request.now)?;
-        Ok(Issued { principal, packed_policy_size: set.packed_policy_size, ..issued })
+        read(answer.body.expose_secret(), answer.date, answer.request_id.as_deref(), request.now)
     }
 
     fn body(&self) -> String {

@@ -165,3 +165,19 @@ async fn an_error_keeps_its_code_and_request_id_and_is_asked_once() {
         assert_eq!(wire.seen.lock().expect("a list").len(), 1, "retries are the controller's");
     }
 }
+
+proptest::proptest! {
+    /// See `source::fuzz_tests`: answers of an STS with bytes changed, which the SDK parses.
+    #[test]
+    fn fuzz_tests_answers_of_sts(at in 0..400_usize, byte in 0..128_u8, cut in 0..600_usize, status in 200..600_u16) {
+        let mut body = session().into_bytes();
+        let len = body.len();
+        body[at % len] = byte;
+        body.truncate(cut.max(1));
+        let (sts, _) = sts(status, String::from_utf8(body).expect("ASCII"), None, None);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        if let Ok(issued) = runtime.block_on(ask(&sts, ROLE, &StsSpec::default())) {
+            proptest::prop_assert!(!issued.session.key.id.is_empty());
+        }
+    }
+}

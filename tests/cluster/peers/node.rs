@@ -132,6 +132,21 @@ async fn instance_metadata_is_asked_by_version_2_and_the_same_again_is_no_error(
     stage.strike().await;
 }
 
+#[tokio::test]
+async fn another_metadata_service_is_asked_by_version_2_too() {
+    let stage = Stage::without_controller().await;
+    // It gives sessions that it does not know itself.
+    let url = stage.issuer.url();
+    let stage = stage
+        .started(|program| program.args(["--no-leader-election"]).env("AWS_EC2_METADATA_SERVICE_ENDPOINT", url))
+        .await;
+    allow(&stage, "node", json!({"sources": ["InstanceMetadata"]})).await;
+    let spec = json!({"source": {"instanceMetadata": {}}, "principal": {"verify": "Never"}});
+    stage.credential("node", spec).await;
+    stage.until("node", "True", "Issued").await;
+    stage.strike().await;
+}
+
 /// Nobody may listen on the protocol's link-local addresses of the machine: the test goes on in a network namespace.
 #[tokio::test]
 async fn the_link_local_address_of_the_protocol_is_called() {
