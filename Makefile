@@ -75,7 +75,7 @@ peers: ## Build or fetch the servers and clients that sources are held against, 
 	@tests/peers/build minio ec2-metadata-mock >/dev/null
 	@tests/tools/awscli2 >/dev/null
 	@tests/tools/softhsm >/dev/null
-	@tests/node/setup >/dev/null
+	@tests/javascript/setup >/dev/null
 
 python: ## Make the Python environment of the tests, once, in the user's cache folder
 	@tests/python/setup >/dev/null

@@ -31,9 +31,9 @@ pub fn python(program: &str) -> PathBuf {
     prepared("tests/python/setup", &[]).join("bin").join(program)
 }
 
-/// The folder of the Node.js packages and scripts (`tests/node/setup`).
+/// The folder of the Node.js packages and scripts (`tests/javascript/setup`).
 pub fn node_packages() -> PathBuf {
-    prepared("tests/node/setup", &[])
+    prepared("tests/javascript/setup", &[])
 }
 
 /// The AWS CLI 2 (`tests/tools/awscli2`).
