@@ -7,8 +7,8 @@ BUILD := $(CARGO) build --example demo
 DENY_VERSION := 0.20.2
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo readme fuzz test test-unit test-sim test-cluster test-consumers generate lint fmt-check clippy \
-	generated-check chart-check deny prerequisites controlplane peers tools python clean
+.PHONY: help demo readme fuzz test test-unit test-alerts test-sim test-cluster test-consumers generate lint fmt-check \
+	clippy generated-check chart-check deny prerequisites controlplane peers tools prometheus python clean
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,10 +21,13 @@ readme: prerequisites controlplane python ## Put the demo's output into README.m
 	$(BUILD) --bin refreshable-controller
 	$(DEBUG)/examples/demo --write-readme
 
-test: prerequisites test-unit test-sim test-cluster test-consumers ## All tiers
+test: prerequisites test-unit test-alerts test-sim test-cluster test-consumers ## All tiers
 
 test-unit: ## Rules, rendering, parsing: pure functions, in seconds
 	$(CARGO) test --lib --bins
+
+test-alerts: prometheus ## The alert rules, by promtool: each fires and stays silent when it should
+	tests/prometheus/check
 
 fuzz: ## The parsers of what comes from outside, with 200,000 cases each (PROPTEST_CASES chooses another number)
 	PROPTEST_CASES=$${PROPTEST_CASES:-200000} $(CARGO) test --lib fuzz_tests -- --nocapture
@@ -32,7 +35,7 @@ fuzz: ## The parsers of what comes from outside, with 200,000 cases each (PROPTE
 test-sim: ## The reconciler in a simulated world, months in seconds (REFRESHABLE_SEED replays a run)
 	$(CARGO) test --test main world:: -- --nocapture
 
-test-cluster: controlplane python peers ## The controller on a real API server, with an AWS emulator
+test-cluster: controlplane python peers prometheus ## The controller on a real API server, with an AWS emulator
 	$(CARGO) test --test main cluster::
 
 test-consumers: controlplane python ## Real AWS clients that read what is published
@@ -76,6 +79,10 @@ peers: ## Build or fetch the servers and clients that sources are held against, 
 	@tests/tools/awscli2 >/dev/null
 	@tests/tools/softhsm >/dev/null
 	@tests/javascript/setup >/dev/null
+
+prometheus: ## Fetch Prometheus and the CRDs of its operator, once, into the user's cache folder
+	@tests/tools/prometheus >/dev/null
+	@tests/prometheus/crds >/dev/null
 
 python: ## Make the Python environment of the tests, once, in the user's cache folder
 	@tests/python/setup >/dev/null

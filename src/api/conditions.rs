@@ -102,3 +102,21 @@ impl std::fmt::Display for Reason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_section_in_the_documentation() {
+        let page = include_str!("../../docs/troubleshooting.md");
+        let (_, page) = page.split_once("\n## By reason\n").expect("a part about reasons");
+        let (page, _) = page.split_once("\n## ").expect("and one after it");
+        let mut documented: Vec<&str> =
+            page.lines().filter_map(|l| l.strip_prefix("### `")?.strip_suffix('`')).collect();
+        let mut known: Vec<&str> = Reason::ALL.into_iter().map(Reason::as_str).collect();
+        documented.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(documented, known, "docs/troubleshooting.md has one section for each reason");
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::failure;
 use crate::issuer::IssueError;
+use crate::rules::retry::Class;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, context::BeforeDeserializationInterceptorContextRef};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -23,8 +24,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Counts calls to issuers.
 pub trait Meter: Send + Sync {
-    /// An issuer answered, or did not: `outcome` is `success`, or the class of the failure.
-    fn issuer_call(&self, operation: &'static str, outcome: &'static str, took: Duration);
+    /// An issuer answered as it should, or the call `failed` with an error of that class.
+    fn issuer_call(&self, operation: &'static str, failed: Option<Class>, took: Duration);
 }
 
 /// What is asked, and what must not come back in an error.
@@ -63,8 +64,7 @@ pub(crate) async fn counted<T>(
 ) -> Result<T, IssueError> {
     let began = Instant::now();
     let result = call.await;
-    let outcome = result.as_ref().map_or_else(|e| e.class().as_str(), |_| "success");
-    meter.issuer_call(operation, outcome, began.elapsed());
+    meter.issuer_call(operation, result.as_ref().err().map(IssueError::class), began.elapsed());
     result
 }
 

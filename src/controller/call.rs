@@ -68,7 +68,8 @@ impl CallError {
         }
     }
 
-    fn outcome(&self) -> &'static str {
+    /// The error as a metric's label.
+    pub(super) fn outcome(&self) -> &'static str {
         match self {
             Self::Timeout(_) => "timeout",
             Self::NotLeading(_) => "not_leading",
@@ -136,7 +137,7 @@ impl Calls {
         what: &'static str,
         call: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, CallError> {
-        self.counted(what, bounded(self.limit, call).await)
+        self.metrics.kubernetes(what, bounded(self.limit, call)).await
     }
 
     /// A write, begun only while this process can prove that it leads, and ended before others may.
@@ -148,15 +149,10 @@ impl Calls {
         what: &'static str,
         call: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, CallError> {
-        let result = match self.fence.check() {
-            Ok(left) => bounded(self.limit.min(left), call).await,
-            Err(not_leading) => Err(not_leading.into()),
+        let fenced = async {
+            let left = self.fence.check()?;
+            bounded(self.limit.min(left), call).await
         };
-        self.counted(what, result)
-    }
-
-    fn counted<T>(&self, what: &'static str, result: Result<T, CallError>) -> Result<T, CallError> {
-        self.metrics.kubernetes_call(what, result.as_ref().map_or_else(CallError::outcome, |_| "success"));
-        result
+        self.metrics.kubernetes(what, fenced).await
     }
 }

@@ -87,6 +87,11 @@ impl Turns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take(lane, object, calls, now)
     }
 
+    /// How many resources wait for their turn.
+    pub fn waiting(&self, now: Timestamp) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting(now)
+    }
+
     /// Forgets what is long past.
     pub fn tidy(&self, now: Timestamp) {
         const KEPT: SignedDuration = SignedDuration::from_mins(10);

@@ -1,6 +1,8 @@
 //! Kubernetes events, on transitions only and off the hot path: they wait in a bounded queue, and
 //! what does not fit is dropped, because the condition says the same.
 
+use super::Metrics;
+use super::call::bounded;
 use crate::api::{RefreshableCredential, names};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -50,7 +52,12 @@ impl Announcer {
 }
 
 /// Publishes announcements until there are no more announcers.
-pub(super) async fn publish(client: Client, identity: String, mut announcements: mpsc::Receiver<Announcement>) {
+pub(super) async fn publish(
+    client: Client,
+    identity: String,
+    mut announcements: mpsc::Receiver<Announcement>,
+    metrics: Metrics,
+) {
     let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: Some(identity) };
     let recorder = Recorder::new(client, reporter);
     while let Some(announcement) = announcements.recv().await {
@@ -61,10 +68,9 @@ pub(super) async fn publish(client: Client, identity: String, mut announcements:
             action: "Refresh".to_owned(),
             secondary: None,
         };
-        match tokio::time::timeout(PUBLISH_TIMEOUT, recorder.publish(&event, &announcement.about)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, "an event could not be published"),
-            Err(_) => tracing::debug!("an event could not be published in time"),
+        let published = bounded(PUBLISH_TIMEOUT, recorder.publish(&event, &announcement.about));
+        if let Err(error) = metrics.kubernetes("publish events", published).await {
+            tracing::debug!(%error, "an event could not be published");
         }
     }
 }

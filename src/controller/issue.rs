@@ -46,7 +46,7 @@ pub(super) async fn issue(
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(&context.calls, &namespace);
     let result = obtain(object, &namespace, &inputs, context).await;
-    context.metrics.issued(cause, result.as_ref().err());
+    context.metrics.attempted(cause, result.as_ref().err());
     match result {
         Ok(mut issued) => {
             if let Some(content) = unchanged(object, sight, &issued) {
@@ -271,8 +271,9 @@ pub(super) async fn settle(
         next = due.map(|d| d.to_string()),
         "credentials published"
     );
+    context.metrics.rotated(cause);
     if let (Some(content), Cause::Due) = (sight.secret.own().and_then(|r| r.content.as_ref()), cause) {
-        context.metrics.late_by(now.duration_since(plan::refresh_at(object, content)));
+        context.metrics.late_by(now.duration_since(plan::due_at(object, content, sight.rests_until)));
     }
     let finding = finding(record);
     status::report(context, object, Some(record), &finding).await?;

@@ -47,7 +47,7 @@ pub(super) async fn issue(
         Err(error) => Some(error),
         Ok(list) => list.iter().find_map(|(_, result)| result.as_ref().err()),
     };
-    context.metrics.issued(cause, first_error);
+    context.metrics.attempted(cause, first_error);
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
         Err(error) => return fail(object, sight, cause, &error.failure(), context).await,

@@ -5,6 +5,7 @@
 //! has returned, or timed out, before somebody else can lead. Time is monotonic; clocks of different
 //! machines are never compared, only how long a lease has been seen unchanged (as client-go does).
 
+use super::Metrics;
 use super::call::{CallError, bounded};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -22,6 +23,11 @@ const RELIED_ON: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Time limit for one call: with [`RELIED_ON`] it stays within [`DURATION`].
 const CALL: Duration = Duration::from_secs(4);
+
+/// The calls as metrics name them.
+const GET: &str = "get leases";
+const CREATE: &str = "create leases";
+const UPDATE: &str = "update leases";
 
 /// The proof that this process leads, asked before every write.
 #[derive(Clone, Debug)]
@@ -86,17 +92,26 @@ pub(super) struct Candidate {
     name: String,
     identity: String,
     fence: Fence,
+    metrics: Metrics,
     /// The version last seen in somebody else's hand, and since when.
     seen: Option<(String, Instant)>,
 }
 
 impl Candidate {
-    pub(super) fn new(client: kube::Client, namespace: &str, name: &str, identity: &str, fence: Fence) -> Self {
+    pub(super) fn new(
+        client: kube::Client,
+        namespace: &str,
+        name: &str,
+        identity: &str,
+        fence: Fence,
+        metrics: Metrics,
+    ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
             identity: identity.to_owned(),
             fence,
+            metrics,
             seen: None,
         }
     }
@@ -135,12 +150,12 @@ impl Candidate {
     pub(super) async fn release(&mut self) {
         self.fence.close();
         let released = async {
-            let mut lease = bounded(CALL, self.api.get(&self.name)).await?;
+            let mut lease = self.call(GET, self.api.get(&self.name)).await?;
             if holder(&lease) == Some(&self.identity) {
                 let spec = lease.spec.get_or_insert_default();
                 spec.holder_identity = None;
                 spec.lease_duration_seconds = Some(1);
-                bounded(CALL, self.api.replace(&self.name, &PostParams::default(), &lease)).await?;
+                self.call(UPDATE, self.api.replace(&self.name, &PostParams::default(), &lease)).await?;
             }
             Ok::<_, CallError>(())
         };
@@ -152,19 +167,27 @@ impl Candidate {
     /// Takes or renews the lease; `false` where it is in somebody else's hand.
     async fn attempt(&mut self) -> Result<bool, CallError> {
         let sent = Instant::now();
-        let Some(lease) = bounded(CALL, self.api.get_opt(&self.name)).await? else {
+        let Some(lease) = self.call(GET, self.api.get_opt(&self.name)).await? else {
             let lease = Lease {
                 metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
                 spec: Some(self.spec(None)),
             };
-            return self.settle(sent, bounded(CALL, self.api.create(&PostParams::default(), &lease)).await);
+            return self.settle(sent, self.call(CREATE, self.api.create(&PostParams::default(), &lease)).await);
         };
         if !self.may_take(&lease) {
             return Ok(false);
         }
         // The resource version that was read goes with the write: of two candidates one gets a conflict.
         let lease = Lease { spec: Some(self.spec(lease.spec.as_ref())), ..lease };
-        self.settle(sent, bounded(CALL, self.api.replace(&self.name, &PostParams::default(), &lease)).await)
+        self.settle(sent, self.call(UPDATE, self.api.replace(&self.name, &PostParams::default(), &lease)).await)
+    }
+
+    async fn call<T>(
+        &self,
+        what: &'static str,
+        call: impl Future<Output = Result<T, kube::Error>>,
+    ) -> Result<T, CallError> {
+        self.metrics.kubernetes(what, bounded(CALL, call)).await
     }
 
     fn settle(&mut self, sent: Instant, result: Result<Lease, CallError>) -> Result<bool, CallError> {

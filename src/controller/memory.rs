@@ -82,6 +82,11 @@ impl Memory {
         self.update(uid, now, |e| e.rests_until = Some(until));
     }
 
+    /// Whether the source of the resource with this UID had nothing newer, and is asked again after `now`.
+    pub(super) fn is_resting(&self, uid: &str, now: Timestamp) -> bool {
+        self.lock().get(uid).and_then(|e| e.rests_until).is_some_and(|until| until > now)
+    }
+
     /// The view shows the Secret `meta` of the resource with this UID: what was written is forgotten
     /// once the view is as new.
     pub(super) fn secret_seen(&self, uid: &str, meta: &ObjectMeta) {

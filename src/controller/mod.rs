@@ -16,6 +16,7 @@ mod metrics;
 mod next;
 mod options;
 mod publish;
+mod queue;
 mod reconcile;
 mod run;
 mod secret_meta;

@@ -61,6 +61,10 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_STS_BURST", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub sts_burst: u32,
 
+    /// Expose metrics that name each resource: as many series as resources, at whoever scrapes.
+    #[arg(long, env = "REFRESHABLE_OBJECT_METRICS")]
+    pub object_metrics: bool,
+
     /// Time limit for one call to the Kubernetes API, in seconds.
     #[arg(long, env = "REFRESHABLE_API_TIMEOUT_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub api_timeout_seconds: u64,

@@ -1,7 +1,9 @@
 //! The controller from its start to its end.
 
+use super::call::bounded;
 use super::health::Health;
 use super::lease::Candidate;
+use super::queue::Queue;
 use super::{
     Announcer, Calls, Context, Fence, Memory, Metrics, Next, Options, Turns, View, Writers, events, feeds, reconcile,
     serve, watches,
@@ -15,6 +17,7 @@ use aws_config::BehaviorVersion;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Config};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -71,10 +75,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let listener = TcpListener::bind(options.listen).await.map_err(|e| Error::Listen(options.listen, e))?;
     let client = client().await?;
     tokio::spawn(serve::serve(listener, metrics.clone(), health.clone()));
-    tokio::spawn(pulse(client.clone(), health.clone()));
+    tokio::spawn(pulse(client.clone(), health.clone(), metrics.clone()));
 
     let identity = options.identity();
-    let (fence, mut candidate) = candidate(&options, &client, &identity)?;
+    let (fence, mut candidate) = candidate(&options, &client, &identity, &metrics)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, "started");
     if let Some(candidate) = &mut candidate {
         tokio::select! {
@@ -85,10 +89,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     health.leads();
     metrics.leads(true);
     let (announcer, announcements) = Announcer::new();
-    tokio::spawn(events::publish(client.clone(), identity, announcements));
+    tokio::spawn(events::publish(client.clone(), identity, announcements, metrics.clone()));
     let (view, writers) = feeds::view(!options.no_policies);
     let context = Arc::new(context(&options, registry, client, fence, view, metrics.clone(), announcer).await);
-    metrics.observe(context.view.clone(), context.clock.clone());
+    metrics.observe(&context, options.object_metrics);
     let result = lead(&options, writers, &context, candidate.as_mut(), &health, &stop).await;
     metrics.leads(false);
     if let Some(candidate) = &mut candidate
@@ -161,13 +165,22 @@ async fn work(
     tracing::info!(resources = context.view.credentials.len(), "watches are synced");
     let tidy = AbortOnDropHandle::new(tokio::spawn(tidy(context.clone())));
     let stop = ended.clone();
+    let queue = Queue::new(&context.metrics);
+    let (touching, taking) = (queue.clone(), queue.clone());
     Controller::for_stream(futures::stream::pending(), context.view.credentials.clone())
         .with_config(controller::Config::default().concurrency(concurrency))
-        .reconcile_on(touched)
+        .reconcile_on(touched.inspect(move |which| touching.due(which, Instant::now())))
         .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(one, |_, error: &Infallible, _| match *error {}, context)
+        .run(
+            move |object, context| one(object, context, taking.clone()),
+            |_, error: &Infallible, _| match *error {},
+            context,
+        )
         .for_each(|result| async {
             if let Err(error) = result {
+                if let controller::Error::ObjectNotFound(which) = &error {
+                    queue.dropped(which);
+                }
                 // The resource was deleted while it waited: nothing is wrong.
                 tracing::debug!(%error, "the queue dropped a resource");
             }
@@ -185,15 +198,19 @@ async fn tidy(context: Arc<Context>) {
 }
 
 /// Reconciles one resource, timed.
-async fn one(object: Arc<RefreshableCredential>, context: Arc<Context>) -> Result<Action, Infallible> {
-    let began = tokio::time::Instant::now();
+async fn one(object: Arc<RefreshableCredential>, context: Arc<Context>, queue: Queue) -> Result<Action, Infallible> {
+    let which = ObjectRef::from_obj(object.as_ref());
+    let began = Instant::now();
+    context.metrics.waited(queue.taken(&which, began));
     let next = reconcile(object, &context).await;
     context.metrics.reconciled(began.elapsed());
+    queue.left();
     Ok(match next {
         Next::Change => Action::await_change(),
         Next::At(then) => {
-            let wait = then.duration_since(context.now());
-            Action::requeue(Duration::try_from(wait).unwrap_or(Duration::ZERO))
+            let wait = Duration::try_from(then.duration_since(context.now())).unwrap_or(Duration::ZERO);
+            queue.due(&which, Instant::now() + wait);
+            Action::requeue(wait)
         }
     })
 }
@@ -207,14 +224,20 @@ async fn client() -> Result<Client, Error> {
     Client::try_from(config).map_err(|e| Error::Configuration(e.to_string()))
 }
 
-fn candidate(options: &Options, client: &Client, identity: &str) -> Result<(Fence, Option<Candidate>), Error> {
+fn candidate(
+    options: &Options,
+    client: &Client,
+    identity: &str,
+    metrics: &Metrics,
+) -> Result<(Fence, Option<Candidate>), Error> {
     if options.no_leader_election {
         return Ok((Fence::open(), None));
     }
     let from_pod = || std::env::var("POD_NAMESPACE").ok();
     let namespace = options.lease_namespace.clone().or_else(from_pod).ok_or(Error::NoLeaseNamespace)?;
     let fence = Fence::closed();
-    let candidate = Candidate::new(client.clone(), &namespace, &options.lease_name, identity, fence.clone());
+    let (client, metrics) = (client.clone(), metrics.clone());
+    let candidate = Candidate::new(client, &namespace, &options.lease_name, identity, fence.clone(), metrics);
     Ok((fence, Some(candidate)))
 }
 
@@ -247,10 +270,10 @@ async fn context(
 }
 
 /// Asks the API server from time to time whether it is there, and shows that the runtime still turns.
-async fn pulse(client: Client, health: Health) {
+async fn pulse(client: Client, health: Health, metrics: Metrics) {
     loop {
         health.beat();
-        if let Ok(Ok(_)) = tokio::time::timeout(PULSE, client.apiserver_version()).await {
+        if metrics.kubernetes("get version", bounded(PULSE, client.apiserver_version())).await.is_ok() {
             health.heard();
         }
         tokio::time::sleep(PULSE).await;

@@ -1,7 +1,7 @@
 //! The watches whose events feed the view.
 
 use super::feeds::{Feed, Feeds, Writers};
-use super::{Context, View};
+use super::{Context, Metrics, View};
 use crate::api::{RefreshableCredential, names};
 use futures::StreamExt as _;
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -33,23 +33,23 @@ pub(super) struct Scope {
 
 /// Starts the watches. They run until the returned set is dropped.
 pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> (Touched, JoinSet<()>) {
-    let client = context.calls.client();
+    let (client, metrics) = (context.calls.client(), &context.metrics);
     let (sender, touched) = mpsc::unbounded();
     let feeds = Feeds::new(writers, context);
     let own = format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGED_BY);
     let input = format!("{}={}", names::WATCH_LABEL, names::WATCH);
     let mut watches = JoinSet::new();
     let credentials = watch_all(places(&client, scope), "");
-    watches.spawn(pump("refreshablecredentials", credentials, feeds.credentials, sender.clone()));
+    watches.spawn(pump("refreshablecredentials", credentials, feeds.credentials, sender.clone(), metrics.clone()));
     let secrets = watch_all(places(&client, scope), &own);
-    watches.spawn(pump("secrets", secrets, feeds.secrets, sender.clone()));
+    watches.spawn(pump("secrets", secrets, feeds.secrets, sender.clone(), metrics.clone()));
     let inputs = watch_all(places(&client, scope), &input);
-    watches.spawn(pump("input secrets", inputs, feeds.inputs, sender.clone()));
+    watches.spawn(pump("input secrets", inputs, feeds.inputs, sender.clone(), metrics.clone()));
     if scope.policies {
         let policies = watch_all(vec![Api::all(client.clone())], "");
-        watches.spawn(pump("credentialpolicies", policies, feeds.policies, sender.clone()));
+        watches.spawn(pump("credentialpolicies", policies, feeds.policies, sender.clone(), metrics.clone()));
         let namespaces = watch_all(vec![Api::all(client)], "");
-        watches.spawn(pump("namespaces", namespaces, feeds.namespaces, sender));
+        watches.spawn(pump("namespaces", namespaces, feeds.namespaces, sender, metrics.clone()));
     }
     (touched, watches)
 }
@@ -134,13 +134,18 @@ async fn pump<K>(
     mut events: BoxStream<'static, Result<Event<K>, watcher::Error>>,
     mut feed: Feed<K>,
     sender: UnboundedSender<ObjectRef<RefreshableCredential>>,
+    metrics: Metrics,
 ) where
     K: Resource<DynamicType = ()> + Clone + Send + 'static,
 {
+    metrics.watches(what);
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => feed.take(&event).into_iter().for_each(|t| drop(sender.unbounded_send(t))),
-            Err(error) => tracing::warn!(what, error = describe(&error), "a watch failed and is begun again"),
+            Err(error) => {
+                metrics.watch_failed(what);
+                tracing::warn!(what, error = describe(&error), "a watch failed and is begun again");
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ impl std::fmt::Display for AwsError {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Kind {
     Throttled,
     Unavailable,
@@ -48,50 +49,61 @@ enum Kind {
     Clock,
 }
 
+/// Codes that say by themselves what is wrong, each with its section in `docs/troubleshooting.md`. Others are judged by
+/// their HTTP status.
+const KNOWN: [(&str, Kind); 47] = [
+    ("Throttling", Kind::Throttled),
+    ("ThrottlingException", Kind::Throttled),
+    ("ThrottledException", Kind::Throttled),
+    ("RequestLimitExceeded", Kind::Throttled),
+    ("TooManyRequestsException", Kind::Throttled),
+    ("RequestThrottled", Kind::Throttled),
+    ("RequestThrottledException", Kind::Throttled),
+    ("SlowDown", Kind::Throttled),
+    ("PriorRequestNotComplete", Kind::Throttled),
+    ("AccessDenied", Kind::Denied),
+    ("AccessDeniedException", Kind::Denied),
+    ("UnauthorizedOperation", Kind::Denied),
+    ("NotAuthorized", Kind::Denied),
+    ("OptInRequired", Kind::Denied),
+    ("ExpiredToken", Kind::CallerExpired),
+    ("InvalidClientTokenId", Kind::CallerInvalid),
+    ("SignatureDoesNotMatch", Kind::CallerInvalid),
+    ("UnrecognizedClientException", Kind::CallerInvalid),
+    ("AuthFailure", Kind::CallerInvalid),
+    ("InvalidAccessKeyId", Kind::CallerInvalid),
+    ("MissingAuthenticationToken", Kind::CallerInvalid),
+    ("IncompleteSignature", Kind::CallerInvalid),
+    ("ExpiredTokenException", Kind::InputExpired),
+    ("ExpiredIdentityToken", Kind::InputExpired),
+    ("InvalidIdentityToken", Kind::InputRefused),
+    ("InvalidIdentityTokenException", Kind::InputRefused),
+    ("IDPRejectedClaim", Kind::InputRefused),
+    ("IDPRejectedClaimException", Kind::InputRefused),
+    ("RequestExpired", Kind::Clock),
+    ("RequestTimeTooSkewed", Kind::Clock),
+    ("IDPCommunicationError", Kind::Unavailable),
+    ("RequestTimeout", Kind::Unavailable),
+    ("RequestTimeoutException", Kind::Unavailable),
+    ("InternalFailure", Kind::Unavailable),
+    ("InternalError", Kind::Unavailable),
+    ("ServiceUnavailable", Kind::Unavailable),
+    ("RegionDisabledException", Kind::Specification),
+    ("MalformedPolicyDocument", Kind::Specification),
+    ("MalformedPolicyDocumentException", Kind::Specification),
+    ("PackedPolicyTooLarge", Kind::Specification),
+    ("PackedPolicyTooLargeException", Kind::Specification),
+    ("ValidationError", Kind::Specification),
+    ("ValidationException", Kind::Specification),
+    ("InvalidParameterValue", Kind::Specification),
+    ("InvalidParameterCombination", Kind::Specification),
+    ("InvalidAction", Kind::Specification),
+    ("MissingParameter", Kind::Specification),
+];
+
 fn kind(error: &AwsError) -> Kind {
-    match error.code.as_str() {
-        "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "SlowDown"
-        | "PriorRequestNotComplete" => Kind::Throttled,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" | "OptInRequired" => {
-            Kind::Denied
-        }
-        "ExpiredToken" => Kind::CallerExpired,
-        "InvalidClientTokenId"
-        | "SignatureDoesNotMatch"
-        | "UnrecognizedClientException"
-        | "AuthFailure"
-        | "InvalidAccessKeyId"
-        | "MissingAuthenticationToken"
-        | "IncompleteSignature" => Kind::CallerInvalid,
-        "ExpiredTokenException" | "ExpiredIdentityToken" => Kind::InputExpired,
-        "InvalidIdentityToken" | "InvalidIdentityTokenException" | "IDPRejectedClaim" | "IDPRejectedClaimException" => {
-            Kind::InputRefused
-        }
-        "RequestExpired" | "RequestTimeTooSkewed" => Kind::Clock,
-        "IDPCommunicationError"
-        | "RequestTimeout"
-        | "RequestTimeoutException"
-        | "InternalFailure"
-        | "InternalError"
-        | "ServiceUnavailable" => Kind::Unavailable,
-        "RegionDisabledException"
-        | "MalformedPolicyDocument"
-        | "MalformedPolicyDocumentException"
-        | "PackedPolicyTooLarge"
-        | "PackedPolicyTooLargeException"
-        | "ValidationError"
-        | "ValidationException"
-        | "InvalidParameterValue"
-        | "InvalidParameterCombination"
-        | "InvalidAction"
-        | "MissingParameter" => Kind::Specification,
+    match KNOWN.iter().find(|(code, _)| *code == error.code) {
+        Some((_, kind)) => *kind,
         _ if error.status == 429 => Kind::Throttled,
         _ if error.status >= 500 => Kind::Unavailable,
         _ if error.status == 401 || error.status == 403 => Kind::Denied,
@@ -188,6 +200,23 @@ mod tests {
             let e = error(code, status);
             assert_eq!((class_of(&e), reason_of(&e)), (class, reason), "{code} {status}");
             assert!(!advice("AssumeRole", &e).is_empty());
+        }
+    }
+
+    #[test]
+    fn every_code_has_its_section_in_the_documentation() {
+        let page = include_str!("../../docs/troubleshooting.md");
+        let (_, page) = page.split_once("\n## By error code\n").expect("a part about codes");
+        let headings: Vec<&str> = page.lines().filter(|l| l.starts_with("### ")).collect();
+        let documented: std::collections::BTreeSet<&str> =
+            headings.iter().flat_map(|h| h.split('`').skip(1).step_by(2)).collect();
+        let known = || KNOWN.iter().map(|(code, _)| *code);
+        for code in known() {
+            assert!(documented.contains(code), "{code} has no section in docs/troubleshooting.md");
+        }
+        for code in documented {
+            let judged_by_status = code.starts_with("HTTP ");
+            assert!(judged_by_status || known().any(|k| k == code), "{code} has a section, and no advice");
         }
     }
 

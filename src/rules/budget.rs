@@ -57,6 +57,11 @@ impl Budget {
         Err(turn)
     }
 
+    /// Objects whose turn comes after `now`.
+    pub fn waiting(&self, now: Timestamp) -> usize {
+        self.lanes.values().map(|lane| lane.reserved.values().filter(|turn| **turn > now).count()).sum()
+    }
+
     /// Forgets lanes and reservations that are long past, so that the map does not grow with every
     /// key that was ever used.
     pub fn forget_before(&mut self, then: Timestamp) {
@@ -106,6 +111,7 @@ mod tests {
         assert_eq!(later.len(), 20);
         assert_eq!(later[0].1, at(10));
         assert_eq!(later[19].1, at(200));
+        assert_eq!((budget.waiting(at(0)), budget.waiting(at(100)), budget.waiting(at(200))), (20, 10, 0));
         for (n, turn) in later {
             assert_eq!(budget.take("ambient/eu-west-1", &n.to_string(), 1, turn), Ok(()));
         }

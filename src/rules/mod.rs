@@ -13,3 +13,4 @@ pub mod report;
 pub mod retry;
 pub mod session_name;
 pub mod timing;
+pub mod vitals;

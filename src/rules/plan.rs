@@ -51,6 +51,18 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every cause, for metrics that exist before the first of each.
+    pub const ALL: [Self; 8] = [
+        Self::First,
+        Self::Due,
+        Self::SpecificationChanged,
+        Self::InputChanged,
+        Self::Requested,
+        Self::Deleted,
+        Self::Altered,
+        Self::Incomplete,
+    ];
+
     /// The cause as written in events, logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -142,7 +154,7 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
     if seen.object.requested_at().is_some_and(|r| content.handled_refresh.as_deref() != Some(r)) {
         return Standing::Issue(Cause::Requested);
     }
-    let due = refresh_at(seen.object, content).max(seen.rests_until.unwrap_or(Timestamp::MIN));
+    let due = due_at(seen.object, content, seen.rests_until);
     if due <= now {
         return Standing::Issue(Cause::Due);
     }
@@ -159,6 +171,11 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
 pub fn refresh_at(object: &RefreshableCredential, content: &Content) -> Timestamp {
     let before = object.spec.refresh.as_ref().and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
     timing::refresh_at(content.issued_at, content.expiration, before, &object.uid().unwrap_or_default())
+}
+
+/// When they are due where the source may have had nothing newer, and is asked again at `rests_until`.
+pub fn due_at(object: &RefreshableCredential, content: &Content, rests_until: Option<Timestamp>) -> Timestamp {
+    refresh_at(object, content).max(rests_until.unwrap_or(Timestamp::MIN))
 }
 
 /// When a source that had nothing newer is asked again: often enough to be in time, as metadata services have new

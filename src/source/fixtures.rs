@@ -62,7 +62,7 @@ impl Inputs for Desk {
 struct NoMeter;
 
 impl Meter for NoMeter {
-    fn issuer_call(&self, _: &'static str, _: &'static str, _: Duration) {}
+    fn issuer_call(&self, _: &'static str, _: Option<crate::rules::retry::Class>, _: Duration) {}
 }
 
 /// Obtains credentials from `source` (JSON as in `spec.source`), with an STS that is nowhere.

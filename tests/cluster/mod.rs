@@ -6,6 +6,7 @@ mod faults;
 mod interface;
 mod lifecycle;
 mod manifests;
+mod monitoring;
 mod ownership;
 mod peers;
 mod process;

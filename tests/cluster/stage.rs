@@ -54,6 +54,12 @@ impl Stage {
         self
     }
 
+    /// The same, with a controller that was started elsewhere.
+    pub fn with_controller(mut self, controller: Controller) -> Self {
+        self.controller = Some(controller);
+        self
+    }
+
     async fn empty(latency: Duration) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let (cluster, issuer) = (Cluster::shared().await, Issuer::shared().await);

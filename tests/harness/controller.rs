@@ -120,6 +120,11 @@ impl Builder {
         self
     }
 
+    /// Host and port that its pages will be served at.
+    pub fn address(&self) -> &str {
+        self.url.trim_start_matches("http://")
+    }
+
     /// The cluster that it works in, and as whom.
     pub fn kubeconfig(self, file: &Path) -> Self {
         self.env("KUBECONFIG", file)

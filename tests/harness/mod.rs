@@ -9,6 +9,7 @@
 //! | [`proxy`] | the recording, fault-injecting proxy in front of an issuer |
 //! | [`faults`] | what that proxy can be made to do ([`answers`] does some of it) |
 //! | [`controller`] | the controller's own program |
+//! | [`prometheus`] | a Prometheus that scrapes it |
 //! | [`canary`] | every secret handed out, to search all output for |
 //! | [`eventually`] | waiting for a condition with a deadline |
 //!
@@ -37,6 +38,7 @@ pub mod issuer;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod prometheus;
 pub mod proxy;
 pub mod python;
 pub mod scratch;

@@ -41,6 +41,16 @@ pub fn aws_cli_2() -> PathBuf {
     prepared("tests/tools/awscli2", &[]).join("aws")
 }
 
+/// A program of Prometheus (`tests/tools/prometheus`): `prometheus` or `promtool`.
+pub fn prometheus(program: &str) -> PathBuf {
+    prepared("tests/tools/prometheus", &[]).join(program)
+}
+
+/// The folder of Prometheus Operator's CRDs (`tests/prometheus/crds`).
+pub fn prometheus_operator_crds() -> PathBuf {
+    prepared("tests/prometheus/crds", &[])
+}
+
 /// SoftHSM: its PKCS#11 module and its tool.
 pub struct SoftHsm {
     /// The module's library.

@@ -51,7 +51,7 @@ impl HttpConnector for Wire {
 struct NoMeter;
 
 impl Meter for NoMeter {
-    fn issuer_call(&self, _: &'static str, _: &'static str, _: Duration) {}
+    fn issuer_call(&self, _: &'static str, _: Option<crate::rules::retry::Class>, _: Duration) {}
 }
 
 fn session() -> String {

@@ -1,0 +1,262 @@
+//! Numbers for Prometheus. Labels are bounded: no object names among them, unless they are switched on.
+//!
+//! What happens is counted here; what *is* (resources by condition, expiries) is read anew at each scrape, so that
+//! it goes when the object goes. Every metric has its line in `docs/operations.md`.
+
+mod inventory;
+mod labels;
+mod objects;
+#[cfg(test)]
+mod tests;
+
+use self::inventory::Inventory;
+use self::labels::{Attempt, Because, Call, IssuerCall, KubernetesCall, Operation, Watched};
+use self::objects::Objects;
+use super::{CallError, Context};
+use crate::aws::Meter;
+use crate::issuer::IssueError;
+use crate::rules::plan::Cause;
+use crate::rules::retry::Class;
+use jiff::SignedDuration;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry, Unit};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The commit that the program was built from, where the build says so.
+const REVISION: &str = match option_env!("REFRESHABLE_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+const SUCCESS: &str = "success";
+const FAILURE: &str = "failure";
+
+/// The controller's metrics. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    attempts: Family<Attempt, Counter>,
+    rotations: Family<Because, Counter>,
+    withdrawals: Counter,
+    lateness: Histogram,
+    issuer_calls: Family<IssuerCall, Counter>,
+    issuer_seconds: Family<Operation, Histogram>,
+    kubernetes_calls: Family<KubernetesCall, Counter>,
+    kubernetes_seconds: Family<Call, Histogram>,
+    watch_failures: Family<Watched, Counter>,
+    queue_wait: Histogram,
+    reconcile_seconds: Histogram,
+    leader: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// From 5 ms to 41 s.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.005, 2.0, 14))
+}
+
+impl Metrics {
+    /// New metrics, all at zero.
+    pub fn new() -> Self {
+        let metrics = Self {
+            registry: Arc::new(Mutex::new(Registry::with_prefix("refreshable"))),
+            attempts: Family::default(),
+            rotations: Family::default(),
+            withdrawals: Counter::default(),
+            lateness: Histogram::new([0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]),
+            issuer_calls: Family::default(),
+            issuer_seconds: Family::new_with_constructor(seconds),
+            kubernetes_calls: Family::default(),
+            kubernetes_seconds: Family::new_with_constructor(seconds),
+            watch_failures: Family::default(),
+            queue_wait: Histogram::new([0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0]),
+            reconcile_seconds: seconds(),
+            leader: Gauge::default(),
+        };
+        metrics.register();
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    fn register(&self) {
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("revision", REVISION)]);
+        self.add("build", "The controller's version and the commit that it was built from", build);
+        self.add(
+            "attempts",
+            "Attempts to obtain credentials, by outcome, class of failure and cause",
+            self.attempts.clone(),
+        );
+        self.add("rotations", "Credentials that were published, by cause", self.rotations.clone());
+        self.add("withdrawals", "Secrets deleted because a permission was taken back", self.withdrawals.clone());
+        self.timed("lateness", "How long after its refresh point a credential was renewed", self.lateness.clone());
+        self.add(
+            "issuer_calls",
+            "Calls to issuers, by operation, outcome and class of failure",
+            self.issuer_calls.clone(),
+        );
+        self.timed("issuer_call_duration", "How long issuers take to answer", self.issuer_seconds.clone());
+        self.add(
+            "kubernetes_calls",
+            "Calls to the Kubernetes API besides watches, by call and outcome",
+            self.kubernetes_calls.clone(),
+        );
+        self.timed(
+            "kubernetes_call_duration",
+            "How long the Kubernetes API takes to answer",
+            self.kubernetes_seconds.clone(),
+        );
+        self.add("watch_failures", "Watches that broke and were begun again", self.watch_failures.clone());
+        self.timed(
+            "queue_wait",
+            "How long resources waited for the reconciler after they were due",
+            self.queue_wait.clone(),
+        );
+        self.timed(
+            "reconcile_duration",
+            "How long one reconcile takes, issuer and API calls included",
+            self.reconcile_seconds.clone(),
+        );
+        self.add("leader", "Whether this replica leads", self.leader.clone());
+    }
+
+    fn add(&self, name: &str, help: &str, metric: impl Metric) {
+        self.lock().register(name, help, metric);
+    }
+
+    fn timed(&self, name: &str, help: &str, metric: impl Metric) {
+        self.lock().register_with_unit(name, help, Unit::Seconds, metric);
+    }
+
+    /// A counter that appears with its first event has no rate for it.
+    fn begin_at_zero(&self) {
+        for cause in Cause::ALL {
+            drop(self.rotations.get_or_create(&Because { cause: cause.as_str() }));
+            for class in Class::ALL.into_iter().map(Some).chain([None]) {
+                drop(self.attempts.get_or_create(&attempt(cause, class)));
+            }
+        }
+    }
+
+    /// Adds what is read anew at each scrape: resources by condition and reason, expiries, turns at issuers.
+    /// With `objects`, also what is said of each resource by its name.
+    pub fn observe(&self, context: &Arc<Context>, objects: bool) {
+        self.collect(Inventory::new(Arc::downgrade(context)));
+        if objects {
+            self.collect(Objects::new(Arc::downgrade(context)));
+        }
+    }
+
+    /// Adds numbers that are read at each scrape.
+    pub(super) fn collect(&self, collector: impl Collector) {
+        self.lock().register_collector(Box::new(collector));
+    }
+
+    /// An attempt came to its end.
+    pub fn attempted(&self, cause: Cause, error: Option<&IssueError>) {
+        self.attempts.get_or_create(&attempt(cause, error.map(IssueError::class))).inc();
+    }
+
+    /// Credentials were published.
+    pub(super) fn rotated(&self, cause: Cause) {
+        self.rotations.get_or_create(&Because { cause: cause.as_str() }).inc();
+    }
+
+    /// Counts and times a call to the Kubernetes API. `call` names verb and resource.
+    pub(super) async fn kubernetes<T>(
+        &self,
+        call: &'static str,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, CallError> {
+        let began = Instant::now();
+        let result = work.await;
+        let outcome = result.as_ref().map_or_else(CallError::outcome, |_| SUCCESS);
+        self.kubernetes_calls.get_or_create(&KubernetesCall { call, outcome }).inc();
+        self.kubernetes_seconds.get_or_create(&Call { call }).observe(began.elapsed().as_secs_f64());
+        result
+    }
+
+    /// `resource` is watched from now on.
+    pub(super) fn watches(&self, resource: &'static str) {
+        drop(self.watch_failures.get_or_create(&Watched { resource }));
+    }
+
+    pub(super) fn watch_failed(&self, resource: &'static str) {
+        self.watch_failures.get_or_create(&Watched { resource }).inc();
+    }
+
+    pub(super) fn withdrawn(&self) {
+        self.withdrawals.inc();
+    }
+
+    pub(super) fn late_by(&self, late: SignedDuration) {
+        self.lateness.observe(late.as_secs_f64().max(0.0));
+    }
+
+    pub(super) fn waited(&self, wait: Duration) {
+        self.queue_wait.observe(wait.as_secs_f64());
+    }
+
+    pub(super) fn reconciled(&self, took: Duration) {
+        self.reconcile_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(super) fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Everything, in OpenMetrics' text.
+    ///
+    /// # Errors
+    /// Never in practice: writing to a string does not fail.
+    pub fn page(&self) -> Result<String, std::fmt::Error> {
+        let mut page = String::new();
+        encode(&mut page, &self.lock())?;
+        Ok(page)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes one metric of a collector.
+pub(super) fn put(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    metric: &impl EncodeMetric,
+) -> Result<(), std::fmt::Error> {
+    metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
+}
+
+fn attempt(cause: Cause, failed: Option<Class>) -> Attempt {
+    let (outcome, class) = outcome(failed);
+    Attempt { outcome, class, cause: cause.as_str() }
+}
+
+fn outcome(failed: Option<Class>) -> (&'static str, &'static str) {
+    failed.map_or((SUCCESS, ""), |class| (FAILURE, class.as_str()))
+}
+
+impl Meter for Metrics {
+    fn issuer_call(&self, operation: &'static str, failed: Option<Class>, took: Duration) {
+        let (outcome, class) = outcome(failed);
+        self.issuer_calls.get_or_create(&IssuerCall { operation, outcome, class }).inc();
+        self.issuer_seconds.get_or_create(&Operation { operation }).observe(took.as_secs_f64());
+    }
+}

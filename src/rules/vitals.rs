@@ -1,0 +1,119 @@
+//! How a resource fares, read from its status: what alerts are made of.
+
+use super::timing;
+use crate::api::conditions::{READY, RECONCILING, Reason, STALLED};
+use crate::api::{RefreshableCredential, time_of};
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+
+/// How a resource fares.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// Its Secret holds valid credentials of what it asks for; nothing before the first report.
+    pub ready: Option<bool>,
+    /// The reason of its last failure, or of its Ready condition where nothing fails.
+    pub reason: Option<Reason>,
+    /// Attempts have failed since then.
+    pub failing_since: Option<Timestamp>,
+    /// Attempts that failed in a row.
+    pub failures: i32,
+    /// Somebody has to change something.
+    pub stalled: bool,
+    /// Its renewal is suspended: that it ends is what somebody wants.
+    pub suspended: bool,
+    /// When the first of its published credentials expires.
+    pub expiration: Option<Timestamp>,
+    /// When they are renewed, or tried again.
+    pub renewal: Option<Timestamp>,
+    /// Half of the time between its refresh point and its expiry is gone, and it was not renewed.
+    pub running_out: bool,
+    /// Credentials that it publishes have expired.
+    pub expired: bool,
+}
+
+/// How `object` fares at `now`. `rests` says that its source has nothing newer than what is published, and is asked
+/// again in time: what ends soon is no trouble then.
+pub fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Vitals {
+    let suspended = object.spec.suspended();
+    let Some(status) = &object.status else { return Vitals { suspended, ..Vitals::default() } };
+    let condition = |kind: &str| status.conditions.iter().find(|c| c.type_ == kind);
+    let ready = condition(READY);
+    let trouble = [RECONCILING, STALLED].into_iter().filter_map(condition);
+    let failing_since = status.failures.as_ref().and(trouble.map(|c| c.last_transition_time.0).min());
+    let reason = status.failures.as_ref().map(|f| f.reason.as_str()).or(ready.map(|c| c.reason.as_str()));
+    let (issued_at, expiration) = (time_of(&status.last_refresh_time), time_of(&status.expiration));
+    let renewed = !suspended && object.metadata.deletion_timestamp.is_none();
+    let past = |end: Option<Timestamp>| end.is_some_and(|e| e <= now);
+    let expired = past(expiration) || status.profiles.iter().flatten().any(|p| past(time_of(&p.expiration)));
+    let half_gone = |(issued_at, expiration): (Timestamp, Timestamp)| {
+        let before = object.spec.refresh.as_ref().and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
+        let due = timing::refresh_at(issued_at, expiration, before, &object.uid().unwrap_or_default());
+        expiration > now && now >= due + expiration.duration_since(due) / 2
+    };
+    Vitals {
+        ready: ready.map(|c| c.status == "True"),
+        reason: reason.and_then(|text| Reason::ALL.into_iter().find(|r| r.as_str() == text)),
+        failing_since,
+        failures: status.failures.as_ref().map_or(0, |f| f.count),
+        stalled: condition(STALLED).is_some(),
+        suspended,
+        expiration,
+        renewal: time_of(&status.next_refresh_time),
+        running_out: renewed && !rests && issued_at.zip(expiration).is_some_and(half_gone),
+        expired: renewed && expired,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::issuer::IssueError;
+    use crate::rules::fixtures::{credential, failed, minute, record, reported, unreachable};
+    use serde_json::json;
+
+    fn published(spec: serde_json::Value) -> RefreshableCredential {
+        let object = credential(spec);
+        let record = record(&object);
+        reported(object, &record)
+    }
+
+    #[test]
+    fn it_runs_out_when_half_of_what_is_left_for_its_renewal_is_gone() {
+        // An hour, due with 20 minutes left and up to 3 early: half of that is left after 48.5 to 50 minutes.
+        let object = published(json!({}));
+        let seen = |minutes, rests| of(&object, rests, minute(minutes));
+        assert!(!seen(39, false).running_out && !seen(48, false).running_out);
+        assert!(
+            seen(50, false).running_out && !seen(50, true).running_out,
+            "a source that has nothing newer is asked again"
+        );
+        assert!(seen(59, false).running_out && !seen(59, false).expired);
+        assert!(!seen(60, false).running_out && seen(60, false).expired);
+        let late = published(json!({"refresh": {"before": "5m"}}));
+        assert!(!of(&late, false, minute(54)).running_out && of(&late, false, minute(58)).running_out);
+    }
+
+    #[test]
+    fn what_is_suspended_may_end() {
+        let mut object = published(json!({}));
+        object.spec.suspend = Some(true);
+        let seen = of(&object, false, minute(70));
+        assert!(seen.suspended && !seen.expired && !seen.running_out);
+    }
+
+    #[test]
+    fn failing_counts_from_the_first_failure() {
+        let object = published(json!({}));
+        assert_eq!(of(&object, false, minute(1)).failing_since, None);
+        assert_eq!(of(&object, false, minute(1)).reason, Some(Reason::Issued));
+        let record = record(&object);
+        let object = failed(object, &unreachable(), Some(&record), minute(40));
+        let object = failed(object, &unreachable(), Some(&record), minute(45));
+        let seen = of(&object, false, minute(46));
+        assert_eq!((seen.failing_since, seen.failures), (Some(minute(40)), 2));
+        assert_eq!((seen.ready, seen.reason, seen.stalled), (Some(true), Some(Reason::IssuerUnavailable), false));
+        let wrong = IssueError::Specification { field: "spec.roles".to_owned(), what: "no".to_owned() };
+        assert!(of(&failed(object, &wrong, Some(&record), minute(50)), false, minute(51)).stalled);
+        assert_eq!(of(&credential(json!({})), false, minute(1)), Vitals::default());
+    }
+}
