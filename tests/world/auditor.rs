@@ -11,9 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use refreshable::api::RefreshableCredential;
+use refreshable::api::{ProfileSpec, RefreshableCredential};
 use refreshable::rules::ownership::{self, Content};
-use refreshable::rules::{fingerprint, plan, timing};
+use refreshable::rules::{fingerprint, plan, profiles, timing};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -37,6 +37,12 @@ pub struct Auditor {
     pub most_per_second: Option<usize>,
     /// When something was last wrong with the world.
     pub trouble: Option<Timestamp>,
+    /// When the issuer last denied each role: what asks for it is not late for its own fault.
+    pub denied: BTreeMap<String, Timestamp>,
+    /// Every rotation must cost one issuer call for each role, and no more.
+    pub exact: bool,
+    /// Issuer calls under each session name since its last publication.
+    spent: BTreeMap<String, usize>,
     /// The longest time that a renewal came after its refresh point, while nothing was wrong.
     pub latest: SignedDuration,
     recent: VecDeque<Timestamp>,
@@ -75,6 +81,7 @@ impl Auditor {
     pub fn issuer_called(&mut self, form: &BTreeMap<String, String>, now: Timestamp) {
         (form.get("RoleSessionName"), now.as_millisecond()).hash(&mut self.trace);
         self.issuer_calls += 1;
+        *self.spent.entry(form.get("RoleSessionName").cloned().unwrap_or_default()).or_default() += 1;
         self.recent.push_back(now);
         while self.recent.front().is_some_and(|t| now.duration_since(*t) >= SignedDuration::from_secs(1)) {
             self.recent.pop_front();
@@ -104,6 +111,7 @@ pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
         checksum(secret) != content.checksum,
         object.status.as_ref().is_some_and(|s| s.failures.is_some()),
         !secret.fields.contains_key("labels/app.kubernetes.io/managed-by"),
+        !profiles::lacking(object, &content).is_empty(),
     ];
     if causes.contains(&true) {
         return None;
@@ -124,18 +132,65 @@ pub fn publication(state: &mut State, key: &Key, before: Option<&SimSecret>, aft
             content.expiration
         ));
     }
-    let session = state.sessions.get(&key_id(after)?);
     let name = format!("{}.{owner}", key.0);
-    let asked = content.request == fingerprint::of_request(&object.spec);
-    let role = object.spec.roles.last().map(|r| r.role_arn.clone()).unwrap_or_default();
-    if session.is_none_or(|s| s.name != name || (asked && s.role != role)) {
-        return Some(format!("4, wrong identity: {key:?} got {session:?} instead of {role} as {name} at {now}"));
+    for (data_key, role, asked) in published(&object, &content) {
+        let Some(id) = key_id(after, &data_key) else { continue };
+        let session = state.sessions.get(&id);
+        if session.is_none_or(|s| s.name != name || (asked && s.role != role)) {
+            return Some(format!(
+                "4, wrong identity: {key:?} got {session:?} in {data_key} instead of {role} as {name} at {now}"
+            ));
+        }
     }
-    let before = content_of(&object, before?)?;
-    if asked && before.request == content.request && content.expiration < before.expiration {
+    let spent = state.auditor.spent.remove(&name).unwrap_or_default();
+    let roles = object.spec.roles.len() + object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
+    if state.auditor.exact && spent != roles {
+        return Some(format!("8, one call: {key:?} cost {spent} issuer calls for {roles} roles at {now}"));
+    }
+    let old = content_of(&object, before?)?;
+    let asked = content.request == fingerprint::of_request(&object.spec);
+    if asked && old.request == content.request && old.profiles.is_empty() && content.expiration < old.expiration {
         return Some(format!("2, never lose: {key:?} was overwritten with what expires earlier at {now}"));
     }
-    late(state, &object, &before, now)
+    lost_profile(&object, before?, (&old, &content), now).or_else(|| late(state, &object, &old, now))
+}
+
+/// Where credentials are published, of which role they must be, and whether they are what is asked for now.
+fn published(object: &RefreshableCredential, content: &Content) -> Vec<(String, String, bool)> {
+    let last = |roles: &[refreshable::api::Role]| roles.last().map(|r| r.role_arn.clone()).unwrap_or_default();
+    let Some(profiles) = &object.spec.profiles else {
+        let asked = content.request == fingerprint::of_request(&object.spec);
+        return vec![("credentials.json".to_owned(), last(&object.spec.roles), asked)];
+    };
+    let of = |p: &ProfileSpec| {
+        let asked =
+            content.profiles.get(&p.name).is_some_and(|r| r.request == fingerprint::of_profile(&object.spec, p));
+        (format!("{}.json", p.name), last(&p.roles), asked)
+    };
+    profiles.iter().map(of).collect()
+}
+
+/// A profile that failed keeps what it had, as long as that is valid, intact and still asked for.
+fn lost_profile(
+    object: &RefreshableCredential,
+    before: &SimSecret,
+    (old, new): (&Content, &Content),
+    now: Timestamp,
+) -> Verdict {
+    if checksum(before) != old.checksum {
+        return None;
+    }
+    for profile in object.spec.profiles.iter().flatten() {
+        let asked = fingerprint::of_profile(&object.spec, profile);
+        let Some(had) = old.profiles.get(&profile.name).filter(|r| r.expiration > now && r.request == asked) else {
+            continue;
+        };
+        if new.profiles.get(&profile.name).is_none_or(|has| has.expiration < had.expiration) {
+            let (name, until) = (&profile.name, had.expiration);
+            return Some(format!("2, never lose: profile {name}, valid until {until}, was lost at {now}"));
+        }
+    }
+    None
 }
 
 /// Nothing may have less left than its floor while all is well.
@@ -144,14 +199,25 @@ pub fn late(state: &mut State, object: &RefreshableCredential, content: &Content
     if !calm || content.request != fingerprint::of_request(&object.spec) {
         return None;
     }
-    let lifetime = content.expiration.duration_since(content.issued_at);
-    let left = content.expiration.duration_since(now);
     let due = plan::refresh_at(object, content);
     state.auditor.latest = state.auditor.latest.max(now.duration_since(due));
     let before = object.spec.refresh.as_ref().and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
-    let floor = timing::floor(lifetime, before);
     let who = object.metadata.name.as_deref().unwrap_or_default();
-    (left < floor).then(|| format!("1, never late: {who} has {left} left of {lifetime} at {now}; its floor is {floor}"))
+    let judge = |what: &str, issued_at: Timestamp, expiration: Timestamp| {
+        let (lifetime, left) = (expiration.duration_since(issued_at), expiration.duration_since(now));
+        let floor = timing::floor(lifetime, before);
+        (left < floor)
+            .then(|| format!("1, never late: {who}{what} has {left} left of {lifetime} at {now}; its floor is {floor}"))
+    };
+    let Some(profiles) = &object.spec.profiles else { return judge("", content.issued_at, content.expiration) };
+    let denied = |p: &&ProfileSpec| {
+        let last = p.roles.iter().filter_map(|r| state.auditor.denied.get(&r.role_arn)).max();
+        last.is_some_and(|t| now.duration_since(*t) <= GRACE)
+    };
+    profiles.iter().filter(|p| !denied(p)).find_map(|p| match content.profiles.get(&p.name) {
+        Some(record) => judge(&format!(", profile {},", p.name), record.issued_at, record.expiration),
+        None => Some(format!("1, never late: {who}, profile {}, has nothing at {now}", p.name)),
+    })
 }
 
 /// Looks at every resource for one that is late: what is never renewed again shows in no call.
@@ -198,9 +264,9 @@ fn checksum(secret: &SimSecret) -> String {
     fingerprint::of_data(data.iter().map(|(k, v)| (k, v.as_slice())))
 }
 
-/// The access key id that a Secret's process JSON names.
-pub fn key_id(secret: &SimSecret) -> Option<String> {
-    let (text, _) = secret.fields.get("data/credentials.json")?;
+/// The access key id that the process JSON under `key` names.
+fn key_id(secret: &SimSecret, key: &str) -> Option<String> {
+    let (text, _) = secret.fields.get(&format!("data/{key}"))?;
     let json: Value = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
     Some(json["AccessKeyId"].as_str()?.to_owned())
 }

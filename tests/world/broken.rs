@@ -1,7 +1,11 @@
 //! Each promise broken on purpose: the auditor must object, or its silence means nothing.
 
 use super::driver::{Setup, World};
+use super::sts::SimSts;
 use super::users;
+use aws_smithy_runtime_api::client::http::HttpConnector as _;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use jiff::SignedDuration;
 use kube::api::{Api, DeleteParams};
 use refreshable::controller::Settings;
@@ -124,6 +128,83 @@ fn a_call_too_many_is_counted() {
         if state.auditor.reads > 0 {
             state.auditor.check(Some("8, one call: something was read that need not be".to_owned()));
         }
+    });
+    assert_objects("8, one call", &seen);
+}
+
+/// Runs a world of resources with profiles that is broken by `breaks`.
+fn objections_to_profiles(breaks: impl AsyncFn(&mut World)) -> Vec<String> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let mut world = World::new(8, Setup::default());
+        world.tolerant = true;
+        for number in 0..5 {
+            users::make_profiles(&world, "team-a", &format!("x-{number}"), 4, 3600);
+        }
+        world.run(SignedDuration::from_mins(5)).await;
+        assert!(world.shared.lock().auditor.violations.is_empty());
+        breaks(&mut world).await;
+        world.shared.lock().auditor.violations.clone()
+    })
+}
+
+#[test]
+fn a_profile_that_is_dropped_because_it_failed_is_caught() {
+    let seen = objections_to_profiles(async |world| {
+        let key = ("team-a".to_owned(), "x-1".to_owned());
+        let (uid, mut secret) = {
+            let state = world.shared.lock();
+            (state.typed[&key].metadata.uid.clone().expect("a UID"), state.secrets[&key].clone())
+        };
+        // What a controller would write that forgets whoever failed.
+        let records = secret.fields.get_mut("annotations/refreshable.dev/profiles").expect("records");
+        let mut kept: serde_json::Value = serde_json::from_str(&records.0).expect("JSON");
+        kept.as_object_mut().expect("records by name").remove("p2").expect("one of them");
+        records.0 = kept.to_string();
+        let metadata = secret.metadata();
+        let body = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": secret.kind, "data": secret.part("data/"),
+            "metadata": {"name": "x-1", "uid": metadata["uid"], "labels": metadata["labels"], "annotations": metadata["annotations"]},
+        });
+        let client = super::apiserver::client(world.shared.clone(), 0);
+        let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(client, "team-a");
+        let manager = refreshable::api::names::secret_field_manager(&uid);
+        let parameters = kube::api::PatchParams::apply(&manager).force();
+        secrets.patch("x-1", &parameters, &kube::api::Patch::Apply(body)).await.expect("applied");
+    });
+    assert_objects("2, never lose: profile p2", &seen);
+}
+
+#[test]
+fn a_profile_that_holds_the_others_back_is_caught() {
+    let seen = objections_to_profiles(async |world| {
+        // The shared role is refused on account of one profile, so that all of them end.
+        world.shared.lock().faults.denied_roles = Some("role/hub");
+        world.run(HOUR).await;
+    });
+    assert_objects("1, never late: x-", &seen);
+    assert!(seen.iter().any(|o| o.contains("profile p0")), "{seen:?}");
+}
+
+#[test]
+fn a_profile_with_another_s_session_is_caught() {
+    let seen = objections_to_profiles(async |world| {
+        world.shared.lock().faults.issuer_swaps = true;
+        world.run(HOUR).await;
+    });
+    assert_objects("4, wrong identity", &seen);
+}
+
+#[test]
+fn a_call_too_many_for_a_profile_is_caught() {
+    let seen = objections_to_profiles(async |world| {
+        world.shared.lock().auditor.exact = true;
+        let form =
+            "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fhub&RoleSessionName=team-a.x-1";
+        let request = HttpRequest::new(SdkBody::from(form));
+        SimSts(world.shared.clone()).call(request).await.expect("a session");
+        world.run(HOUR).await;
     });
     assert_objects("8, one call", &seen);
 }

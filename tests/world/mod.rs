@@ -7,6 +7,7 @@ mod auditor;
 mod broken;
 mod clock;
 mod driver;
+mod profiles;
 mod promises;
 mod secrets;
 mod state;

@@ -10,7 +10,7 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(super) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
 }
 
@@ -75,9 +75,12 @@ fn storm(seed: u64) -> u64 {
     runtime().block_on(async {
         let setup = Setup { longest_delay: SignedDuration::from_secs(3), loses_events: 20, ..Setup::default() };
         let mut world = World::new(seed, setup);
-        let keys: Vec<Key> = (0..20)
+        let mut keys: Vec<Key> = (0..20)
             .map(|n| users::make(&world, ["team-a", "team-b"][n % 2], &format!("c-{n}"), [900, 3600, 43200][n % 3]))
             .collect();
+        keys.extend(
+            (0..4).map(|n| users::make_profiles(&world, "team-a", &format!("many-{n}"), 3, [900, 3600][n % 2])),
+        );
         world.run(MINUTE).await;
         for _ in 0..120 {
             let now = world.now();

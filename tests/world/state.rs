@@ -44,6 +44,8 @@ pub struct Faults {
     pub issuer_dead: bool,
     /// The issuer refuses this namespace.
     pub denied_namespace: Option<&'static str>,
+    /// The issuer refuses these roles: those whose ARN ends so.
+    pub denied_roles: Option<&'static str>,
     /// The issuer hands out sessions of a role that was not asked for, and says otherwise.
     pub issuer_swaps: bool,
 }

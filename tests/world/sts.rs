@@ -83,6 +83,11 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>) -> Outcome {
     if faults.denied_namespace.is_some_and(|n| name.starts_with(&format!("{n}."))) {
         return error(403, "AccessDenied");
     }
+    let role = form.get("RoleArn").cloned().unwrap_or_default();
+    if faults.denied_roles.is_some_and(|ending| role.ends_with(ending)) {
+        state.auditor.denied.insert(role, now);
+        return error(403, "AccessDenied");
+    }
     if state.happens(faults.issuer_throttles) {
         return error(400, "Throttling");
     }

@@ -15,6 +15,20 @@ pub fn make(world: &World, namespace: &str, name: &str, seconds: i64) -> Key {
     key
 }
 
+/// Makes a resource with a shared role and `count` profiles of a role each, which live for `seconds`.
+pub fn make_profiles(world: &World, namespace: &str, name: &str, count: usize, seconds: i64) -> Key {
+    let key = (namespace.to_owned(), name.to_owned());
+    let profile = |n: usize| {
+        let arn = format!("arn:aws:iam::{:012}:role/p{n}", 200_000_000_000 + n);
+        json!({"name": format!("p{n}"), "roles": [{"roleArn": arn, "durationSeconds": seconds}]})
+    };
+    let profiles: Vec<_> = (0..count).map(profile).collect();
+    world.shared.lock().put_credential(&key, |object| {
+        object["spec"] = json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/hub"}], "profiles": profiles});
+    });
+    key
+}
+
 /// One thing that somebody does, or that happens, drawn by chance.
 pub fn mishap(world: &mut World, keys: &[Key]) {
     let mut state = world.shared.lock();
