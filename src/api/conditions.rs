@@ -49,11 +49,15 @@ pub enum Reason {
     WrongPrincipal,
     /// The Kubernetes API refused or failed a read or write.
     KubernetesError,
+    /// A workload could not be restarted after a rotation. Only of events.
+    RestartFailing,
+    /// Pods are not told of a rotation, because the administrator did not switch it on. Only of events.
+    PropagationOff,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Issued,
         Self::RefreshFailing,
         Self::Suspended,
@@ -71,6 +75,8 @@ impl Reason {
         Self::SecretConflict,
         Self::WrongPrincipal,
         Self::KubernetesError,
+        Self::RestartFailing,
+        Self::PropagationOff,
     ];
 
     /// The reason as written in conditions and events.
@@ -93,6 +99,8 @@ impl Reason {
             Self::SecretConflict => "SecretConflict",
             Self::WrongPrincipal => "WrongPrincipal",
             Self::KubernetesError => "KubernetesError",
+            Self::RestartFailing => "RestartFailing",
+            Self::PropagationOff => "PropagationOff",
         }
     }
 }

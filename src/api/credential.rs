@@ -1,6 +1,6 @@
 //! RefreshableCredential: what is to be obtained, and where it is to be published.
 
-use super::{Format, ProfileSpec, RefreshableCredentialStatus, Role, SecretSpec, Source, StsSpec};
+use super::{Format, ProfileSpec, RefreshableCredentialStatus, RestartTarget, Role, SecretSpec, Source, StsSpec};
 use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -67,6 +67,10 @@ pub struct RefreshableCredentialSpec {
     /// Publish only if the credentials are this principal's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<PrincipalSpec>,
+    /// Workloads of the namespace to restart after each rotation, for programs that read their credentials once.
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart: Vec<RestartTarget>,
     /// Stop renewing. What is published stays until it expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,

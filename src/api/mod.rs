@@ -9,6 +9,7 @@ pub mod names;
 mod policy;
 mod profile;
 mod references;
+mod restart;
 mod role;
 mod secret;
 mod source;
@@ -19,8 +20,9 @@ pub use credential::{PrincipalSpec, RefreshSpec, RefreshableCredential, Refresha
 pub use policy::{Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant};
 pub use profile::{ProfileSpec, ProfileStatus};
 pub use references::{SecretKeyReference, SecretReference, ServiceAccountReference};
+pub use restart::{RestartStatus, RestartTarget, WorkloadKind};
 pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
-pub use secret::{DeletionPolicy, Format, SecretKeys, SecretSpec};
+pub use secret::{DeletionPolicy, Format, Propagation, SecretKeys, SecretSpec};
 pub use source::{
     AccessKeySource, AmbientSource, CognitoLogin, CognitoSource, ContainerSource, CustomHttpSource,
     CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, FederationTokenSource, Header,

@@ -40,6 +40,23 @@ pub const HANDLED_REFRESH_ANNOTATION: &str = "refreshable.dev/last-handled-refre
 /// Present on a Secret that existed before and was taken over with `adopt: true`.
 pub const ADOPTED_ANNOTATION: &str = "refreshable.dev/adopted";
 
+/// Annotation on the Pod template of a workload that is restarted, followed by the resource's UID: issue time of the
+/// credentials that it was restarted for.
+pub const RESTARTED_FOR_PREFIX: &str = "restarted-for.refreshable.dev/";
+/// Annotation on a Pod template that `kubectl rollout restart` sets, too.
+pub const RESTARTED_AT_ANNOTATION: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// Label on a Pod whose kubelet is to look at once when a Secret that it mounts was renewed.
+pub const PROPAGATION_LABEL: &str = "refreshable.dev/propagation";
+/// Value of [`PROPAGATION_LABEL`].
+pub const PROPAGATION: &str = "Prompt";
+/// Annotation on a Pod: the resource whose credentials are injected.
+pub const INJECT_ANNOTATION: &str = "refreshable.dev/inject";
+/// Annotation on a Pod: the resources whose Secrets it mounts, separated by commas.
+pub const MOUNTS_ANNOTATION: &str = "refreshable.dev/mounts";
+/// Annotation that a Pod is given so that its kubelet looks: issue time of the newest credentials that it mounts.
+pub const PROPAGATED_ANNOTATION: &str = "refreshable.dev/propagated";
+
 /// Annotation on a RefreshableCredential: any new value asks for a refresh now.
 pub const REQUESTED_AT_ANNOTATION: &str = "refreshable.dev/requested-at";
 

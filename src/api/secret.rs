@@ -56,6 +56,21 @@ pub struct SecretSpec {
     /// Take over a Secret of this name that something else made. Its other keys stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adopt: Option<bool>,
+    /// How a new Secret reaches the Pods that mount it. Left out: Kubelet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Propagation>,
+}
+
+/// How a changed Secret reaches the files in the Pods that mount it.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum Propagation {
+    /// When the kubelet looks by itself, after 60 to 90 seconds.
+    #[default]
+    Kubelet,
+    /// Within seconds: Pods with the label `refreshable.dev/propagation: Prompt` whose annotation
+    /// `refreshable.dev/inject` or `refreshable.dev/mounts` names the resource are annotated, so that their
+    /// kubelets look at once. Only where the administrator switched it on.
+    Prompt,
 }
 
 /// A form in which the credentials are written.
@@ -235,6 +250,11 @@ impl SecretSpec {
     /// What becomes of the Secret when the resource is deleted.
     pub fn deletion_policy(&self) -> DeletionPolicy {
         self.deletion_policy.unwrap_or_default()
+    }
+
+    /// How a new Secret reaches the Pods that mount it.
+    pub fn propagation(&self) -> Propagation {
+        self.propagation.unwrap_or_default()
     }
 
     /// Whether a foreign Secret of the same name is taken over.

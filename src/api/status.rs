@@ -1,6 +1,6 @@
 //! What the controller reports of a RefreshableCredential.
 
-use super::ProfileStatus;
+use super::{ProfileStatus, RestartStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,9 @@ pub struct RefreshableCredentialStatus {
     /// What is published under each profile, where the specification names profiles.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub profiles: Option<Vec<ProfileStatus>>,
+    /// How far the workloads that `spec.restart` names have followed the rotations.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
+    pub restarts: Option<Vec<RestartStatus>>,
     /// What went wrong since the last success; absent when nothing did.
     pub failures: Option<FailureStatus>,
     /// How full the session's policies and tags are, in percent of AWS's limit.

@@ -1,7 +1,9 @@
 //! Kubernetes API calls: each with a time limit, each write behind the lease's fence, all counted.
 
 use super::{Fence, Metrics, NotLeading};
+use crate::api::names;
 use kube::Client;
+use kube::api::PatchParams;
 use std::future::Future;
 use std::time::Duration;
 
@@ -95,6 +97,11 @@ pub(super) async fn bounded<T>(
         Ok(result) => result.map_err(|e| CallError::Api(Box::new(e))),
         Err(_) => Err(CallError::Timeout(limit)),
     }
+}
+
+/// Parameters of a merge patch by the controller.
+pub(super) fn merge() -> PatchParams {
+    PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() }
 }
 
 /// The Kubernetes API as the reconciler uses it.

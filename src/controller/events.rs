@@ -3,6 +3,7 @@
 
 use super::Metrics;
 use super::call::bounded;
+use crate::api::conditions::Reason;
 use crate::api::{RefreshableCredential, names};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -30,6 +31,10 @@ pub struct Announcement {
 impl Announcement {
     pub(super) fn of(object: &RefreshableCredential, ready: &Condition, warning: bool) -> Self {
         Self { about: object.object_ref(&()), warning, reason: ready.reason.clone(), note: ready.message.clone() }
+    }
+
+    pub(super) fn warning(object: &RefreshableCredential, reason: Reason, note: String) -> Self {
+        Self { about: object.object_ref(&()), warning: true, reason: reason.as_str().to_owned(), note }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a watch's events do: they change the view, they teach memory, and they touch resources.
 
 use super::triggers::{Touched, Triggers};
-use super::{Context, SecretMeta, View};
+use super::{Context, PodMeta, SecretMeta, View};
 use crate::api::{CredentialPolicy, RefreshableCredential};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
@@ -18,22 +18,34 @@ pub struct Writers {
     inputs: Writer<SecretMeta>,
     policies: Writer<CredentialPolicy>,
     namespaces: Writer<PartialObjectMeta<Namespace>>,
+    pods: Writer<PodMeta>,
 }
 
-/// A view, and the end that writes to it. Without `policies` those and namespaces are never fed.
-pub fn view(policies: bool) -> (View, Writers) {
+/// A view, and the end that writes to it. Without `policies` those and namespaces are never fed, without `pods` Pods.
+pub fn view(policies: bool, pods: bool) -> (View, Writers) {
     let (credentials, credentials_writer) = reflector::store();
     let (secrets, secrets_writer) = reflector::store();
     let (inputs, inputs_writer) = reflector::store();
     let (policy_store, policies_writer) = reflector::store();
     let (namespaces, namespaces_writer) = reflector::store();
-    let view = View { credentials, secrets, inputs, policies: policy_store, namespaces, reads_policies: policies };
+    let (pod_store, pods_writer) = reflector::store();
+    let view = View {
+        credentials,
+        secrets,
+        inputs,
+        policies: policy_store,
+        namespaces,
+        reads_policies: policies,
+        pods: pod_store,
+        reads_pods: pods,
+    };
     let writers = Writers {
         credentials: credentials_writer,
         secrets: secrets_writer,
         inputs: inputs_writer,
         policies: policies_writer,
         namespaces: namespaces_writer,
+        pods: pods_writer,
     };
     (view, writers)
 }
@@ -50,6 +62,8 @@ pub struct Feeds {
     pub policies: Feed<CredentialPolicy>,
     /// Namespaces.
     pub namespaces: Feed<PartialObjectMeta<Namespace>>,
+    /// Pods that want to be told of rotations. One that appears needs nothing: it mounts what is there.
+    pub pods: Feed<PodMeta>,
 }
 
 impl Feeds {
@@ -78,6 +92,7 @@ impl Feeds {
             namespaces: Feed::new(writers.namespaces, move |event| {
                 object_of(event).map(|n| namespace.of_namespace(&n.name_any())).unwrap_or_default()
             }),
+            pods: Feed::new(writers.pods, |_| Touched::new()),
         }
     }
 }

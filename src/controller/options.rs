@@ -29,6 +29,11 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_NO_POLICIES")]
     pub no_policies: bool,
 
+    /// Watch Pods with the label refreshable.dev/propagation: Prompt, and annotate them after a rotation, so that their
+    /// kubelets bring the new files at once. Takes the right to patch Pods.
+    #[arg(long, env = "REFRESHABLE_PROMPT_PROPAGATION")]
+    pub prompt_propagation: bool,
+
     /// File (YAML) that registers programs for source custom.process and PKCS#11 modules, by name.
     #[arg(long, env = "REFRESHABLE_REGISTRY")]
     pub registry: Option<PathBuf>,

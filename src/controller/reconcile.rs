@@ -3,14 +3,14 @@
 use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
 use super::next::{Next, first};
 use super::sight::Sight;
-use super::{CallError, Context, issue, publish, status};
+use super::{CallError, Context, issue, propagation, publish, restart, status};
 use crate::api::RefreshableCredential;
 use crate::api::conditions::Reason;
 use crate::rules::fingerprint;
-use crate::rules::ownership;
+use crate::rules::ownership::{self, Record};
 use crate::rules::plan::{self, Action, Cause};
 use crate::rules::report::{self, Finding};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::api::Api;
 use std::sync::Arc;
@@ -53,14 +53,16 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
         Action::Issue(cause) => issue::issue(&object, &sight, cause, context).await,
         Action::Wait(until) => {
             status::report(context, &object, record, &Finding::Good).await?;
-            Ok(Next::At(until))
+            let again = spread(&object, record, context).await?;
+            Ok(Next::At(again.map_or(until, |a| a.min(until))))
         }
         Action::Inspect => inspect(&object, &sight, context).await,
         Action::Backoff(until) => {
             if let Some(finding) = report::still_failing(&object) {
                 status::report(context, &object, record, &finding).await?;
             }
-            Ok(Next::At(first(until, sight.expiration(), now)))
+            let again = spread(&object, record, context).await?;
+            Ok(Next::At(first(again.map_or(until, |a| a.min(until)), sight.expiration(), now)))
         }
         Action::Suspend(until) => {
             status::report(context, &object, record, &Finding::Suspended).await?;
@@ -83,6 +85,17 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
             })
         }
     }
+}
+
+/// Brings what is published to the programs that use it. When to look again, if something is left to do.
+async fn spread(
+    object: &RefreshableCredential,
+    record: Option<&Record>,
+    context: &Context,
+) -> Result<Option<Timestamp>, CallError> {
+    let Some(content) = record.and_then(|r| r.content.as_ref()) else { return Ok(None) };
+    propagation::hasten(object, content, context).await?;
+    restart::follow(object, content, context).await
 }
 
 /// The resource, if the view of it is as new as the last status write. Where the view does not catch

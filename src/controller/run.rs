@@ -90,7 +90,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     metrics.leads(true);
     let (announcer, announcements) = Announcer::new();
     tokio::spawn(events::publish(client.clone(), identity, announcements, metrics.clone()));
-    let (view, writers) = feeds::view(!options.no_policies);
+    let (view, writers) = feeds::view(!options.no_policies, options.prompt_propagation);
     let context = Arc::new(context(&options, registry, client, fence, view, metrics.clone(), announcer).await);
     metrics.observe(&context, options.object_metrics);
     let result = lead(&options, writers, &context, candidate.as_mut(), &health, &stop).await;
@@ -113,7 +113,11 @@ async fn lead(
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let ended = CancellationToken::new();
-    let scope = watches::Scope { namespaces: options.watch_namespace.clone(), policies: context.view.reads_policies };
+    let scope = watches::Scope {
+        namespaces: options.watch_namespace.clone(),
+        policies: context.view.reads_policies,
+        pods: context.view.reads_pods,
+    };
     let (touched, watches) = watches::start(&scope, writers, context);
     let work = work(options.concurrency, touched, context.clone(), health.clone(), ended.clone());
     let mut work = tokio::spawn(work);

@@ -1,5 +1,6 @@
 //! What is known of the cluster without asking: the watches' stores, and memory where they lag.
 
+use super::PodMeta;
 use super::memory::{Entry, WrittenSecret, older};
 use super::secret_meta::{SecretMeta, version_of};
 use crate::api::{CredentialPolicy, RefreshableCredential};
@@ -27,6 +28,10 @@ pub struct View {
     pub policies: Store<CredentialPolicy>,
     /// Namespaces, for their labels.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// Pods with the label that asks for their kubelets to be told of rotations.
+    pub pods: Store<PodMeta>,
+    /// Whether those are watched at all.
+    pub reads_pods: bool,
     /// Whether policies and namespaces are watched at all. Where not, what needs a policy is denied.
     pub reads_policies: bool,
 }

@@ -29,6 +29,8 @@ pub(super) struct Scope {
     pub(super) namespaces: Vec<String>,
     /// Whether policies and namespaces' labels are read.
     pub(super) policies: bool,
+    /// Whether Pods are told of rotations.
+    pub(super) pods: bool,
 }
 
 /// Starts the watches. They run until the returned set is dropped.
@@ -45,6 +47,10 @@ pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> 
     watches.spawn(pump("secrets", secrets, feeds.secrets, sender.clone(), metrics.clone()));
     let inputs = watch_all(places(&client, scope), &input);
     watches.spawn(pump("input secrets", inputs, feeds.inputs, sender.clone(), metrics.clone()));
+    if scope.pods {
+        let told = format!("{}={}", names::PROPAGATION_LABEL, names::PROPAGATION);
+        watches.spawn(pump("pods", watch_all(places(&client, scope), &told), feeds.pods, sender.clone(), metrics.clone()));
+    }
     if scope.policies {
         let policies = watch_all(vec![Api::all(client.clone())], "");
         watches.spawn(pump("credentialpolicies", policies, feeds.policies, sender.clone(), metrics.clone()));
@@ -61,7 +67,8 @@ pub(super) async fn synced(view: &View) {
         view.secrets.wait_until_ready(),
         view.inputs.wait_until_ready()
     );
-    let ready = own.0.and(own.1).and(own.2);
+    let pods = if view.reads_pods { view.pods.wait_until_ready().await } else { Ok(()) };
+    let ready = own.0.and(own.1).and(own.2).and(pods);
     if view.reads_policies {
         let theirs = futures::join!(view.policies.wait_until_ready(), view.namespaces.wait_until_ready());
         if ready.and(theirs.0).and(theirs.1).is_ok() {

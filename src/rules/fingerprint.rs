@@ -1,6 +1,6 @@
 //! Digests that tell whether what is published still answers what is asked for.
 
-use crate::api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec};
+use crate::api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec, SecretSpec};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
@@ -8,12 +8,20 @@ use std::collections::BTreeMap;
 pub type InputVersions = BTreeMap<String, String>;
 
 /// Digest of everything in a specification that decides what is obtained and what is written.
-/// When it is renewed, and whether that is suspended, do not: changing them costs no issuer call.
+/// When it is renewed, whether that is suspended, and what happens after a rotation do not: changing them costs no
+/// issuer call.
 ///
 /// Absent members are not serialized, so a new optional member leaves the digests of existing
 /// specifications as they are, and an upgrade costs no issuer call.
 pub fn of_request(spec: &RefreshableCredentialSpec) -> String {
-    let asked = RefreshableCredentialSpec { refresh: None::<RefreshSpec>, suspend: None, ..spec.clone() };
+    let mut asked =
+        RefreshableCredentialSpec { refresh: None::<RefreshSpec>, suspend: None, restart: Vec::new(), ..spec.clone() };
+    if let Some(secret) = &mut asked.secret
+        && secret.propagation.take().is_some()
+        && *secret == SecretSpec::default()
+    {
+        asked.secret = None;
+    }
     // A tree of strings and numbers always serializes.
     short_digest(&serde_json::to_vec(&asked).unwrap_or_default())
 }
@@ -50,7 +58,7 @@ fn short_digest(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Role;
+    use crate::api::{Propagation, RestartTarget, Role, WorkloadKind};
 
     fn spec(arn: &str) -> RefreshableCredentialSpec {
         RefreshableCredentialSpec {
@@ -66,6 +74,8 @@ mod tests {
         let mut later = a.clone();
         later.suspend = Some(true);
         later.refresh = Some(RefreshSpec { before: Some("25m".into()) });
+        later.restart = vec![RestartTarget { kind: WorkloadKind::Deployment, name: "reports".into() }];
+        later.secret = Some(SecretSpec { propagation: Some(Propagation::Prompt), ..SecretSpec::default() });
         assert_eq!(of_request(&a), of_request(&later));
     }
 

@@ -5,6 +5,7 @@ use super::fingerprint;
 use super::ownership::{Content, Record};
 use super::plan;
 use super::profiles;
+use super::restart;
 use super::retry::Class;
 use super::timing::{down_to_second, up_to_second};
 use crate::api::conditions::{READY, RECONCILING, Reason, STALLED};
@@ -16,6 +17,8 @@ use std::collections::BTreeMap;
 /// Sessions up to this long leave no time between boto3's refresh window of 15 minutes and the kubelet's
 /// delay of up to two.
 const SHORT: SignedDuration = SignedDuration::from_mins(20);
+const TOO_SHORT: &str = "Sessions this short are renewed by boto3 at every request and may reach Pods too late: \
+                         ask for more than 20 minutes";
 
 /// What the controller found or did.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +63,7 @@ pub fn status(
                 _ => None,
             },
         ),
+        restarts: restart::status(object, content),
         failures: match finding {
             Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.clone()),
             _ => None,
@@ -117,7 +121,7 @@ fn judge(
     let valid = answers && whole && ends.is_some_and(|e| e > now);
     match finding {
         Finding::Good if valid => {
-            conditions.set(READY, true, Reason::Issued, issued_message(content));
+            conditions.set(READY, true, Reason::Issued, issued_message(object, content));
         }
         Finding::Good => {
             conditions.set(READY, false, Reason::Expired, "the published credentials have expired".into());
@@ -150,21 +154,19 @@ fn judge(
     }
 }
 
-fn issued_message(content: Option<&Content>) -> String {
+fn issued_message(object: &RefreshableCredential, content: Option<&Content>) -> String {
     let Some(content) = content else { return String::new() };
-    if !content.profiles.is_empty() {
-        let (count, until) = (content.profiles.len(), down_to_second(content.expiration));
-        return format!("credentials of {count} profiles are published, the first of them valid until {until}");
-    }
-    let whose = content.principal.arn.as_deref().unwrap_or("an unnamed principal");
-    let short = content.expiration.duration_since(content.issued_at) <= SHORT;
-    let warning = if short {
-        ". Sessions this short are renewed by boto3 at every request and may reach Pods too late: ask for more than 20 minutes"
+    let until = down_to_second(content.expiration);
+    let what = if content.profiles.is_empty() {
+        let whose = content.principal.arn.as_deref().unwrap_or("an unnamed principal");
+        format!("credentials of {whose} are published, valid until {until}")
     } else {
-        ""
+        let count = content.profiles.len();
+        format!("credentials of {count} profiles are published, the first of them valid until {until}")
     };
-    let more = content.warning.as_ref().map(|w| format!(". {w}")).unwrap_or_default();
-    format!("credentials of {whose} are published, valid until {}{warning}{more}", down_to_second(content.expiration))
+    let short = content.profiles.is_empty() && content.expiration.duration_since(content.issued_at) <= SHORT;
+    let warnings = [short.then(|| TOO_SHORT.to_owned()), content.warning.clone(), restart::warning(object, content)];
+    warnings.into_iter().flatten().fold(what, |text, warning| format!("{text}. {warning}"))
 }
 
 /// What becomes of the published credentials while attempts fail.

@@ -11,6 +11,7 @@ mod ownership;
 mod peers;
 mod process;
 mod profiles;
+mod restart;
 mod scale;
 mod smoke;
 mod sources;

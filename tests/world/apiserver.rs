@@ -1,5 +1,6 @@
 //! The API server, behind the real `kube::Client`.
 
+use super::deployments;
 use super::secrets::SimSecret;
 use super::state::{Key, Shared};
 use http::{Method, Request, Response};
@@ -120,6 +121,20 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
             state.auditor.check(verdict);
             state.delete_secret(&key);
             (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
+        }
+        (&Method::GET, ["apis", "apps", "v1", "namespaces", ns, "deployments", name]) => {
+            let state = world.lock();
+            let key = key(ns, name);
+            match state.deployments.get(&key) {
+                Some(deployment) => (200, deployment.shown(&key, state.now())),
+                None => status(404, "NotFound", "not found"),
+            }
+        }
+        (&Method::PATCH, ["apis", "apps", "v1", "namespaces", ns, "deployments", name]) => {
+            match deployments::patch(&mut world.lock(), &key(ns, name), &asked.body) {
+                Ok(shown) => (200, shown),
+                Err(()) => status(409, "Conflict", "it was changed"),
+            }
         }
         (method, path) => panic!("the simulated API server does not know {method} {path:?}"),
     }

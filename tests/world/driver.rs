@@ -89,7 +89,7 @@ impl Instance {
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .build();
         let (announcer, announcements) = Announcer::new();
-        let (view, writers) = view(true);
+        let (view, writers) = view(true, false);
         let client = apiserver::client(world.clone(), number);
         let context = Arc::new(Context {
             calls: Calls::new(client, calls_fence, setup.settings.api_timeout, metrics.clone()),

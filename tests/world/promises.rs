@@ -15,7 +15,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// The seeds to run: those given, or the one that `REFRESHABLE_SEED` names.
-fn seeds(usual: std::ops::Range<u64>) -> Vec<u64> {
+pub fn seeds(usual: std::ops::Range<u64>) -> Vec<u64> {
     match std::env::var("REFRESHABLE_SEED").ok().and_then(|s| s.parse().ok()) {
         Some(seed) => vec![seed],
         None => usual.collect(),
@@ -72,6 +72,11 @@ fn a_crash_a_relist_and_a_new_leader_cost_nothing() {
 
 /// A world of `seed`: three days of mishaps, then calm. Its digest.
 fn storm(seed: u64) -> u64 {
+    storm_over(seed, |_, _| (), |_, _| ())
+}
+
+/// The same, with what `prepare` does to its resources before and `settled` expects of them after.
+pub fn storm_over(seed: u64, prepare: impl Fn(&World, &[Key]), settled: impl Fn(&World, &[Key])) -> u64 {
     runtime().block_on(async {
         let setup = Setup { longest_delay: SignedDuration::from_secs(3), loses_events: 20, ..Setup::default() };
         let mut world = World::new(seed, setup);
@@ -81,6 +86,7 @@ fn storm(seed: u64) -> u64 {
         keys.extend(
             (0..4).map(|n| users::make_profiles(&world, "team-a", &format!("many-{n}"), 3, [900, 3600][n % 2])),
         );
+        prepare(&world, &keys);
         world.run(MINUTE).await;
         for _ in 0..120 {
             let now = world.now();
@@ -94,6 +100,7 @@ fn storm(seed: u64) -> u64 {
         world.shared.lock().auditor.trouble = Some(now);
         world.run(HOUR * 3).await;
         users::assert_settled(&world, &keys);
+        settled(&world, &keys);
         world.shared.lock().auditor.digest()
     })
 }

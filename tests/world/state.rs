@@ -2,6 +2,7 @@
 
 use super::auditor::Auditor;
 use super::clock::WorldClock;
+use super::deployments::SimDeployment;
 use super::secrets::SimSecret;
 use refreshable::api::RefreshableCredential;
 use refreshable::clock::Clock as _;
@@ -59,6 +60,7 @@ pub struct State {
     /// The same, read as the controller reads them.
     pub typed: BTreeMap<Key, Arc<RefreshableCredential>>,
     pub secrets: BTreeMap<Key, SimSecret>,
+    pub deployments: BTreeMap<Key, SimDeployment>,
     pub policies: BTreeMap<String, Value>,
     pub namespaces: BTreeSet<String>,
     pub sessions: BTreeMap<String, SimSession>,
@@ -91,6 +93,7 @@ impl Shared {
             credentials: BTreeMap::new(),
             typed: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            deployments: BTreeMap::new(),
             policies: BTreeMap::new(),
             namespaces: BTreeSet::new(),
             sessions: BTreeMap::new(),

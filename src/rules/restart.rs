@@ -1,0 +1,186 @@
+//! Which workloads are to be restarted, and whether now: once for each rotation, never while a rollout is under way.
+//!
+//! The status says for which credentials each workload was last restarted, and the workload's Pod template says the
+//! same: whichever of the two writes a crash prevents, no restart is lost and none is made twice.
+
+use super::ownership::Content;
+use super::plan;
+use super::timing::down_to_second;
+use crate::api::{RefreshableCredential, RestartStatus, RestartTarget, names};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// Restarts that come more often than this are warned about: a rollout takes minutes, too.
+const OFTEN: SignedDuration = SignedDuration::from_mins(15);
+
+/// What the status says of each workload that `object` names. One that is named for the first time counts as
+/// started with what was published by then.
+pub fn status(object: &RefreshableCredential, content: Option<&Content>) -> Option<Vec<RestartStatus>> {
+    let before = object.status.as_ref();
+    let published = before.and_then(|s| s.last_refresh_time.clone());
+    let first = published.or_else(|| content.map(|c| Time(down_to_second(c.issued_at))));
+    let said = before.and_then(|s| s.restarts.as_ref());
+    let one = |target: &RestartTarget| {
+        let known = said.and_then(|s| s.iter().find(|r| r.kind == target.kind && r.name == target.name)).cloned();
+        let mut status = known.unwrap_or_else(|| RestartStatus {
+            kind: target.kind,
+            name: target.name.clone(),
+            restarted_for: None,
+            last_restart_time: None,
+            message: None,
+        });
+        status.restarted_for = status.restarted_for.or_else(|| first.clone());
+        status
+    };
+    let targets = &object.spec.restart;
+    (!targets.is_empty()).then(|| targets.iter().map(one).collect())
+}
+
+/// The workloads whose Pods run with credentials older than `content`, as far as the status tells.
+pub fn pending<'a>(object: &'a RefreshableCredential, content: &Content) -> Vec<&'a RestartTarget> {
+    let rotation = down_to_second(content.issued_at);
+    let said = object.status.as_ref().and_then(|s| s.restarts.as_ref());
+    let behind = |target: &&RestartTarget| {
+        let known = said.and_then(|s| s.iter().find(|r| r.kind == target.kind && r.name == target.name));
+        known.and_then(|r| r.restarted_for.as_ref()).is_some_and(|t| t.0 < rotation)
+    };
+    object.spec.restart.iter().filter(behind).collect()
+}
+
+/// What the user should know of restarts that come too often.
+pub fn warning(object: &RefreshableCredential, content: &Content) -> Option<String> {
+    let every = plan::refresh_at(object, content).duration_since(content.issued_at);
+    (!object.spec.restart.is_empty() && every < OFTEN).then(|| {
+        format!(
+            "spec.restart restarts workloads every {} minutes: ask for a longer session, or mount the config file, \
+             whose credential_process needs no restart",
+            every.as_mins()
+        )
+    })
+}
+
+/// A Deployment, StatefulSet or DaemonSet, as far as a restart needs to know it.
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+pub struct Workload {
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    spec: WorkloadSpec,
+    status: WorkloadStatus,
+}
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct WorkloadSpec {
+    paused: bool,
+    replicas: Option<i64>,
+    template: Template,
+    update_strategy: Strategy,
+}
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+struct Template {
+    metadata: ObjectMeta,
+}
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+struct Strategy {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct WorkloadStatus {
+    observed_generation: Option<i64>,
+    replicas: i64,
+    updated_replicas: i64,
+    available_replicas: i64,
+    desired_number_scheduled: Option<i64>,
+    updated_number_scheduled: i64,
+    number_available: i64,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    reason: String,
+}
+
+/// What is to be done about one workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was restarted for these credentials already.
+    Done,
+    /// Restart it.
+    Restart,
+    /// Look again: a rollout is under way, or it is paused.
+    Wait(&'static str),
+}
+
+impl Workload {
+    /// Whether to restart it for the rotation of `issued_at` of the resource with this UID.
+    pub fn judge(&self, uid: &str, issued_at: Timestamp) -> Verdict {
+        if self.restarted_for(uid).is_some_and(|t| t >= down_to_second(issued_at)) {
+            Verdict::Done
+        } else if self.spec.paused {
+            Verdict::Wait("its rollouts are paused: `kubectl rollout resume` lets it restart")
+        } else if self.rolls_out() {
+            Verdict::Wait("its last rollout is still under way")
+        } else {
+            Verdict::Restart
+        }
+    }
+
+    fn restarted_for(&self, uid: &str) -> Option<Timestamp> {
+        let annotations = self.spec.template.metadata.annotations.as_ref()?;
+        annotations.get(&format!("{}{uid}", names::RESTARTED_FOR_PREFIX))?.parse().ok()
+    }
+
+    /// Whether a rollout is under way, as `kubectl rollout status` judges it. One that ran into its deadline is not.
+    fn rolls_out(&self) -> bool {
+        let status = &self.status;
+        if status.observed_generation < self.metadata.generation {
+            return true;
+        }
+        let gave_up =
+            |c: &Condition| c.kind == "Progressing" && c.status == "False" && c.reason == "ProgressDeadlineExceeded";
+        if status.conditions.iter().any(gave_up) || self.spec.update_strategy.kind.as_deref() == Some("OnDelete") {
+            return false;
+        }
+        match status.desired_number_scheduled {
+            Some(desired) => status.updated_number_scheduled < desired || status.number_available < desired,
+            None => {
+                let wanted = self.spec.replicas.unwrap_or(1);
+                status.updated_replicas < wanted
+                    || status.replicas > status.updated_replicas
+                    || status.available_replicas < wanted
+            }
+        }
+    }
+
+    /// The merge patch that restarts it, refused by the API server if it changed since it was read.
+    pub fn restart(&self, uid: &str, issued_at: Timestamp, now: Timestamp) -> Value {
+        let annotations = BTreeMap::from([
+            (names::RESTARTED_AT_ANNOTATION.to_owned(), down_to_second(now).to_string()),
+            (format!("{}{uid}", names::RESTARTED_FOR_PREFIX), down_to_second(issued_at).to_string()),
+        ]);
+        json!({
+            "metadata": {"resourceVersion": self.metadata.resource_version},
+            "spec": {"template": {"metadata": {"annotations": annotations}}},
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "restart_tests.rs"]
+mod tests;

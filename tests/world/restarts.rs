@@ -1,0 +1,94 @@
+//! Restarts after rotations: one each, whatever happens.
+
+use super::deployments::SimDeployment;
+use super::driver::{Setup, World};
+use super::promises::{runtime, seeds, storm_over};
+use super::state::{Key, State};
+use super::users;
+use jiff::SignedDuration;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Api, Patch, PatchParams};
+use refreshable::rules::timing::down_to_second;
+use serde_json::json;
+
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Gives a resource a Deployment of its name to restart.
+fn restarting(state: &mut State, key: &Key) {
+    let version = state.next_version();
+    state.deployments.insert(key.clone(), SimDeployment::new(version));
+    state.put_credential(key, |o| o["spec"]["restart"] = json!([{"kind": "Deployment", "name": key.1}]));
+}
+
+#[test]
+fn each_rotation_restarts_once_and_a_crash_not_at_all() {
+    runtime().block_on(async {
+        let mut world = World::new(11, Setup::default());
+        let keys: Vec<Key> = (0..20).map(|n| users::make(&world, "team-a", &format!("r-{n}"), 3600)).collect();
+        keys.iter().for_each(|key| restarting(&mut world.shared.lock(), key));
+        world.run(DAY).await;
+        let restarts = |world: &World| world.shared.lock().deployments.values().map(|d| d.restarts).sum::<usize>();
+        let made = restarts(&world);
+        {
+            let state = world.shared.lock();
+            let audit = &state.auditor;
+            assert_eq!(made, audit.issuer_calls - keys.len(), "the first credentials restart nothing");
+            assert_eq!(
+                (audit.reads, audit.status_writes),
+                (made, audit.issuer_calls + made),
+                "one read and two writes"
+            );
+        }
+        for _ in 0..5 {
+            world.crash();
+            world.run(SignedDuration::from_secs(1)).await;
+        }
+        assert_eq!(restarts(&world), made);
+    });
+}
+
+#[test]
+fn whatever_happens_nothing_is_restarted_twice_and_nothing_is_left_behind() {
+    for seed in seeds(200..208) {
+        println!("world {seed}; REFRESHABLE_SEED={seed} runs it again");
+        let settled = |world: &World, keys: &[Key]| {
+            let state = world.shared.lock();
+            for key in keys {
+                let Some(object) = state.typed.get(key) else { continue };
+                let secret = &state.secrets[&(key.0.clone(), object.secret_name())];
+                let content = super::auditor::content_of(object, secret).expect("readable");
+                let issued = down_to_second(content.issued_at);
+                let said = object.status.as_ref().and_then(|s| s.restarts.as_ref()).expect("a status");
+                assert_eq!(said[0].restarted_for.as_ref().map(|t| t.0), Some(issued), "{key:?}: {said:?}");
+                let uid = object.metadata.uid.as_deref().expect("a UID");
+                let done = state.deployments[key].restarted_for(uid);
+                assert!(done.is_none_or(|d| d == issued), "{key:?} was restarted for {done:?}, published is {issued}");
+            }
+            assert!(state.deployments.values().map(|d| d.restarts).sum::<usize>() > 100);
+        };
+        storm_over(seed, |world, keys| keys.iter().for_each(|k| restarting(&mut world.shared.lock(), k)), settled);
+    }
+}
+
+#[test]
+fn a_second_restart_for_one_rotation_is_caught() {
+    runtime().block_on(async {
+        let mut world = World::new(12, Setup::default());
+        world.tolerant = true;
+        let key = users::make(&world, "team-a", "r", 3600);
+        restarting(&mut world.shared.lock(), &key);
+        world.run(HOUR).await;
+        let patch = {
+            let state = world.shared.lock();
+            assert_eq!(state.auditor.violations, Vec::<String>::new());
+            let shown = state.deployments[&key].shown(&key, state.now());
+            json!({"spec": {"template": {"metadata": {"annotations": shown["spec"]["template"]["metadata"]["annotations"]}}}})
+        };
+        let client = super::apiserver::client(world.shared.clone(), 0);
+        let deployments = Api::<Deployment>::namespaced(client, "team-a");
+        deployments.patch_metadata("r", &PatchParams::default(), &Patch::Merge(patch)).await.expect("patched");
+        let violations = world.shared.lock().auditor.violations.clone();
+        assert!(violations.iter().any(|v| v.contains("twice") || v.contains("under way")), "{violations:?}");
+    });
+}
