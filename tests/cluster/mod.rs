@@ -2,6 +2,7 @@
 
 mod admission;
 mod admission_sources;
+mod documentation;
 mod faults;
 mod interface;
 mod lifecycle;

@@ -47,6 +47,13 @@ impl Cluster {
         SHARED.get_or_init(Self::start).await
     }
 
+    /// A cluster of one's own into which nothing is installed yet. It ends when dropped.
+    pub async fn bare() -> Cluster {
+        let mut cluster = Cluster { control_plane: ControlPlane::start().await };
+        cluster.control_plane.run_controllers().await;
+        cluster
+    }
+
     /// A cluster of one's own, with the project's custom resources. It ends when dropped.
     pub async fn start() -> Cluster {
         let mut cluster = Cluster { control_plane: ControlPlane::start().await };
