@@ -57,7 +57,11 @@ where
 {
     eventually(SOON, &format!("{name} is restarted"), async || match restarted_at(api, name).await {
         Some(when) => Ok(when),
-        None => Err(format!("{:#?}", stage.credentials().get("once").await.map(|c| c.status))),
+        None => {
+            let said = stage.credentials().get("once").await.map(|c| c.status.and_then(|s| s.restarts));
+            let object = api.get(name).await.ok().and_then(|o| serde_json::to_value(o).ok()).unwrap_or_default();
+            Err(format!("{said:#?}\n{}", object["status"]))
+        }
     })
     .await
 }

@@ -70,6 +70,8 @@ impl ControlPlane {
         let process = Process::builder("kube-controller-manager", bin.join("kube-controller-manager"), &self.folder)
             .args(["--kubeconfig".as_ref(), kubeconfig.as_os_str()])
             .arg(format!("--controllers={CONTROLLERS}"))
+            // Each under the rights that Kubernetes gives it: the user itself may roll nothing out.
+            .arg("--use-service-account-credentials")
             // No server of its own: nobody asks it anything here.
             .args(["--leader-elect=false", "--secure-port=0"])
             .start();
