@@ -49,7 +49,13 @@ pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> 
     watches.spawn(pump("input secrets", inputs, feeds.inputs, sender.clone(), metrics.clone()));
     if scope.pods {
         let told = format!("{}={}", names::PROPAGATION_LABEL, names::PROPAGATION);
-        watches.spawn(pump("pods", watch_all(places(&client, scope), &told), feeds.pods, sender.clone(), metrics.clone()));
+        watches.spawn(pump(
+            "pods",
+            watch_all(places(&client, scope), &told),
+            feeds.pods,
+            sender.clone(),
+            metrics.clone(),
+        ));
     }
     if scope.policies {
         let policies = watch_all(vec![Api::all(client.clone())], "");
