@@ -15,15 +15,30 @@
 //!
 //! Arrows point one way: `bin` -> [`controller`] -> [`source`] -> [`aws`] -> [`issuer`] -> [`rules`] -> [`api`],
 //! and [`controller`] -> [`render`] -> [`issuer`].
+//!
+//! [`agent`], the sidecar, stands apart: it needs nothing but [`clock`] and [`logging`], and is built small without
+//! feature `controller`, which everything else belongs to.
 
+pub mod agent;
+#[cfg(feature = "controller")]
 pub mod api;
+#[cfg(feature = "controller")]
 pub mod aws;
+#[cfg(feature = "controller")]
 pub mod certificate;
 pub mod clock;
+#[cfg(feature = "controller")]
 pub mod controller;
+#[cfg(feature = "controller")]
 pub mod http;
+#[cfg(feature = "controller")]
 pub mod issuer;
+pub mod logging;
+#[cfg(feature = "controller")]
 pub mod registry;
+#[cfg(feature = "controller")]
 pub mod render;
+#[cfg(feature = "controller")]
 pub mod rules;
+#[cfg(feature = "controller")]
 pub mod source;

@@ -1,19 +1,12 @@
-//! Log lines.
+//! The controller's log lines.
 
-use super::{LogFormat, Options};
-use tracing_subscriber::EnvFilter;
+use super::Options;
+use crate::logging;
+use tracing::Level;
 
-/// Starts logging to standard error. The level is that of the controller's own lines; libraries are
-/// heard from `warn` on, and kube's client not below `error`: at `warn` it prints the body of an
-/// answer that it cannot read, and that may be a Secret.
+/// Starts logging. kube's client is not heard below `error`: at `warn` it prints the body of an answer that it cannot
+/// read, and that may be a Secret.
 pub fn start(options: &Options) {
-    let filter = EnvFilter::new(format!(
-        "warn,refreshable={level},kube_client=error,aws_config=error,hyper_util=error",
-        level = options.log_level
-    ));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    match options.log_format {
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).init(),
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),
-    }
+    let quiet = [("kube_client", Level::ERROR), ("aws_config", Level::ERROR), ("hyper_util", Level::ERROR)];
+    logging::start(options.log_format, options.log_level, &quiet);
 }

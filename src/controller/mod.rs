@@ -38,7 +38,7 @@ pub use logging::start as start_logging;
 pub use memory::Memory;
 pub use metrics::Metrics;
 pub use next::Next;
-pub use options::{LogFormat, Options};
+pub use options::Options;
 pub use propagation::PodMeta;
 pub use reconcile::reconcile;
 pub use run::{Error, run};

@@ -1,6 +1,7 @@
 //! Flags of the controller, each also an environment variable.
 
-use clap::{Parser, ValueEnum};
+use crate::logging::LogFormat;
+use clap::Parser;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,15 +78,6 @@ pub struct Options {
     /// How long work under way may take to end when the process is asked to stop, in seconds.
     #[arg(long, env = "REFRESHABLE_SHUTDOWN_SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_seconds: u64,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
 }
 
 impl Options {

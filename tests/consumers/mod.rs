@@ -1,3 +1,4 @@
 //! Real AWS clients that read what is published, as it would be mounted.
 
+mod agent;
 mod files;

@@ -1,17 +1,14 @@
 //! The kubelet's part: a Secret as a mounted folder, renewed when the Secret changes.
-//!
-//! The layout is the kubelet's own. Every name is a link through `..data`, and `..data` is a link
-//! that is replaced in one go, so that a reader never sees half of a change.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use tokio::task::AbortHandle;
+
+use crate::harness::mounted;
 
 /// The kubelet looks less often: at its sync period, up to a minute. The demo does not wait for that.
 const LOOK: Duration = Duration::from_millis(200);
@@ -52,23 +49,5 @@ impl Drop for Mount {
 }
 
 fn write(folder: &Path, secret: Secret) -> io::Result<()> {
-    let data: BTreeMap<String, Vec<u8>> = secret.data.into_iter().flatten().map(|(k, v)| (k, v.0)).collect();
-    let former = std::fs::read_link(folder.join("..data")).ok();
-    let version = jiff::Timestamp::now().strftime("..%Y_%m_%d_%H_%M_%S.%9f").to_string();
-    std::fs::create_dir(folder.join(&version))?;
-    for (name, content) in &data {
-        std::fs::write(folder.join(&version).join(name), content)?;
-    }
-    symlink(&version, folder.join("..data_tmp"))?;
-    std::fs::rename(folder.join("..data_tmp"), folder.join("..data"))?;
-    for name in data.keys() {
-        let link = folder.join(name);
-        if std::fs::symlink_metadata(&link).is_err() {
-            symlink(Path::new("..data").join(name), link)?;
-        }
-    }
-    match former {
-        Some(former) => std::fs::remove_dir_all(folder.join(former)),
-        None => Ok(()),
-    }
+    mounted::write(folder, &secret.data.into_iter().flatten().map(|(k, v)| (k, v.0)).collect())
 }

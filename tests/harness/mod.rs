@@ -10,6 +10,8 @@
 //! | [`faults`] | what that proxy can be made to do ([`answers`] does some of it) |
 //! | [`controller`] | the controller's own program |
 //! | [`prometheus`] | a Prometheus that scrapes it |
+//! | [`agent`] | the sidecar's own program |
+//! | [`mounted`] | a mounted Secret, as the kubelet changes it |
 //! | [`canary`] | every secret handed out, to search all output for |
 //! | [`eventually`] | waiting for a condition with a deadline |
 //!
@@ -23,6 +25,7 @@
 // Each program that includes the bench uses its own part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod agent;
 pub mod answers;
 pub mod audit;
 pub mod background;
@@ -35,6 +38,7 @@ pub mod eventually;
 pub mod faults;
 pub mod http;
 pub mod issuer;
+pub mod mounted;
 pub mod ports;
 pub mod process;
 pub mod programs;

@@ -1,0 +1,37 @@
+//! What the log says of what is served: each change once, not each request.
+
+use super::file::Served;
+use super::refusal::Refusal;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// What was last said of each file.
+#[derive(Debug, Default)]
+pub(super) struct Notes(Mutex<BTreeMap<PathBuf, String>>);
+
+impl Notes {
+    /// Says how a file is now, if it was another way before.
+    pub(super) fn file(&self, path: &Path, outcome: Result<&Served, &Refusal>) {
+        // Anybody can ask for profiles that do not exist, under any number of names.
+        if matches!(outcome, Err(Refusal::Profile { .. } | Refusal::Page)) {
+            return;
+        }
+        let now = match outcome {
+            Ok(served) => format!("{} {}", served.access_key_id, served.expiration),
+            Err(refusal) => refusal.to_string(),
+        };
+        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.get(path) == Some(&now) {
+            return;
+        }
+        said.insert(path.into(), now);
+        let file = path.display();
+        match outcome {
+            Ok(s) => {
+                tracing::info!(%file, access_key_id = %s.access_key_id, expiration = %s.expiration, "serves credentials")
+            }
+            Err(refusal) => tracing::warn!(code = refusal.code(), "{refusal}"),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The sidecar's program.
+
+#![forbid(unsafe_code)]
+
+use clap::Parser as _;
+use refreshable::agent::{Options, probe, run};
+use refreshable::logging;
+use std::alloc::System;
+use std::process::ExitCode;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Memory is overwritten when it is given back, so that no credential outlives its use.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    if let Some(which) = options.probe {
+        return match probe(options.listen, which) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    logging::start(options.log_format, options.log_level, &[]);
+    match run(options).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the sidecar ends");
+            ExitCode::FAILURE
+        }
+    }
+}
