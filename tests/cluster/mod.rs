@@ -4,6 +4,7 @@ mod admission;
 mod admission_sources;
 mod documentation;
 mod faults;
+mod injection;
 mod interface;
 mod lifecycle;
 mod manifests;

@@ -20,7 +20,8 @@ pub const TOKEN_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// The controllers that the tests lean on.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
-    deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller";
+    deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,\
+    job-controller,cronjob-controller";
 
 /// A running control plane. It ends when dropped.
 pub struct ControlPlane {
