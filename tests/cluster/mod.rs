@@ -10,7 +10,7 @@ mod lifecycle;
 mod manifests;
 mod monitoring;
 mod ownership;
-mod peers;
+pub mod peers;
 mod process;
 mod profiles;
 mod restart;

@@ -3,8 +3,6 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
-mod mount;
-mod readme;
 mod steps;
 mod terminal;
 
@@ -24,7 +22,7 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     if std::env::args().any(|a| a == "--write-readme")
-        && let Err(error) = readme::renew(&terminal.transcript())
+        && let Err(error) = write_readme(&terminal.transcript())
     {
         eprintln!("{error}");
         return ExitCode::FAILURE;
@@ -37,4 +35,9 @@ async fn main() -> ExitCode {
         let _ = tokio::signal::ctrl_c().await;
     }
     ExitCode::SUCCESS
+}
+
+/// Puts the demo's output into README.md, so that what stands there is what happens.
+fn write_readme(transcript: &str) -> Result<(), String> {
+    harness::page::renew("README.md", "demo", &format!("```text\n{}\n```", transcript.trim()))
 }

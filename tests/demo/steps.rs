@@ -1,9 +1,9 @@
 //! What the demo does, step by step.
 
 use crate::harness::eventually::within;
+use crate::harness::mounted::Mount;
 use crate::harness::process::Process;
 use crate::harness::{Cluster, Controller, Issuer, controlplane, programs};
-use crate::mount::Mount;
 use crate::terminal::{Outcome, Terminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(crate) async fn all(terminal: &Terminal, stage: &mut Option<Stage>) -> Outco
     first_credential(terminal).await?;
     let secrets = kube::Api::namespaced(stage.cluster.client().await, "team-a");
     let folder = terminal.folder().join("aws");
-    let mount = Mount::of(secrets, "reports-aws", folder.clone()).await?;
+    let mount = Mount::of(secrets, "reports-aws", folder.clone(), Vec::new()).await?;
     use_it(terminal, &folder).await?;
     renew(terminal, &folder).await?;
     denied(terminal).await?;

@@ -17,7 +17,7 @@
 //!
 //! Below them: [`process`] (children that never outlive the run), [`scratch`] (its
 //! files), [`ports`], [`programs`] (what is built on demand), [`certificates`],
-//! [`http`] and [`background`] (tasks that outlive one test).
+//! [`http`], [`page`] (generated parts of pages) and [`background`] (tasks that outlive one test).
 //!
 //! Nothing here depends on being compiled for a test: the demo uses it too. What
 //! goes wrong in the bench itself panics with what is needed to see why.
@@ -39,6 +39,7 @@ pub mod faults;
 pub mod http;
 pub mod issuer;
 pub mod mounted;
+pub mod page;
 pub mod ports;
 pub mod process;
 pub mod programs;

@@ -23,11 +23,7 @@ async fn secrets_are_read_as_their_writers_write_them_and_their_rotation_is_foll
     let expiration = session.expiration.to_string();
     let mut environment = keys(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]);
     environment.push(("AWS_CREDENTIAL_EXPIRATION", &expiration));
-    let process = json!({
-        "Version": 1, "AccessKeyId": session.id, "SecretAccessKey": session.secret, "SessionToken": session.token,
-        "Expiration": expiration,
-    })
-    .to_string();
+    let process = session.process_json().to_string();
     for (name, preset, data, more) in [
         ("external", "ExternalSecrets", external, json!({})),
         ("vault", "VaultSecretsOperator", vault, json!({"lifetimeSeconds": 3600})),
@@ -97,12 +93,7 @@ async fn programs_run_as_they_are_registered_and_end_with_their_time() {
         user.secret_access_key(),
     );
     let config = scratch::write(folder.join("config"), config);
-    let session = desk.session().await;
-    let good = json!({
-        "Version": 1, "AccessKeyId": session.id, "SecretAccessKey": session.secret, "SessionToken": session.token,
-        "Expiration": session.expiration.to_string(),
-    });
-    let good = scratch::write(folder.join("good.json"), good.to_string());
+    let good = scratch::write(folder.join("good.json"), desk.session().await.process_json().to_string());
     let child = folder.join("child");
     let aws = background::blocking(programs::aws_cli_2).await;
     let shell = |script: &str| json!({"command": ["/bin/sh", "-c", script], "timeoutSeconds": 2});
@@ -174,12 +165,7 @@ async fn an_endpoint_of_one_s_own_is_shown_a_certificate_and_headers() {
                 if asked.header("authorization") != "Bearer the-token-of-the-endpoint" {
                     return (403, json!({"error": "access_denied", "error_description": "no such token"}));
                 }
-                let session = desk.session().await;
-                let answer = json!({
-                    "Version": 1, "AccessKeyId": session.id, "SecretAccessKey": session.secret,
-                    "SessionToken": session.token, "Expiration": session.expiration.to_string(),
-                });
-                (200, answer)
+                (200, desk.session().await.process_json())
             }
         })
         .await;

@@ -20,23 +20,24 @@ use std::path::{Path, PathBuf};
 
 /// Hands out sessions of one role that AWS (as ministack plays it) knows and honours.
 #[derive(Clone)]
-struct Desk {
+pub struct Desk {
     sts: aws_sdk_sts::Client,
     role: String,
 }
 
 /// A session.
-struct Session {
+pub struct Session {
     id: String,
     secret: String,
     token: String,
-    expiration: Timestamp,
+    /// When it ends.
+    pub expiration: Timestamp,
     arn: String,
 }
 
 impl Desk {
     /// A desk for a role of this name.
-    async fn of(stage: &Stage, role: &str) -> Self {
+    pub async fn of(stage: &Stage, role: &str) -> Self {
         let account = stage.issuer.account(&stage.account);
         let clerk = format!("clerk-{}", role.to_lowercase());
         let user: Credentials = account.user(&clerk).await;
@@ -49,7 +50,7 @@ impl Desk {
     }
 
     /// A session that lives for so many seconds; ministack grants any.
-    async fn session_of(&self, seconds: i32) -> Session {
+    pub async fn session_of(&self, seconds: i32) -> Session {
         let request = self.sts.assume_role().role_arn(&self.role).role_session_name("peer").duration_seconds(seconds);
         let answer = request.send().await.expect("a session");
         let given = answer.credentials().expect("credentials");
@@ -67,6 +68,14 @@ impl Desk {
 }
 
 impl Session {
+    /// In the JSON of the credential process protocol.
+    pub fn process_json(&self) -> Value {
+        json!({
+            "Version": 1, "AccessKeyId": self.id, "SecretAccessKey": self.secret, "SessionToken": self.token,
+            "Expiration": self.expiration.to_string(),
+        })
+    }
+
     /// As AWS IoT and Roles Anywhere write it.
     fn small(&self) -> Value {
         json!({
@@ -77,7 +86,7 @@ impl Session {
 }
 
 /// A policy that allows the stage's namespace something.
-async fn allow(stage: &Stage, name: &str, allow: Value) {
+pub async fn allow(stage: &Stage, name: &str, allow: Value) {
     stage
         .apply(json!({
             "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy",
