@@ -38,8 +38,21 @@ test-sim: ## The reconciler in a simulated world, months in seconds (REFRESHABLE
 test-cluster: controlplane python peers prometheus ## The controller on a real API server, with an AWS emulator
 	$(CARGO) test --test main cluster::
 
-test-consumers: controlplane python ## Real AWS clients that read what is published
+test-consumers: controlplane python consumers ## Real AWS clients that read what is published, across rotations
+	$(CARGO) build --example consumer
 	$(CARGO) test --test main consumers::
+
+.PHONY: consumers consumers-table
+
+consumers-table: controlplane python consumers ## Put the table of failed calls into docs/consumers.md
+	$(CARGO) build --example consumer
+	REFRESHABLE_WRITE_TABLE=1 $(CARGO) test --test main consumers::matrix:: -- --nocapture
+
+consumers: ## Build the programs that call AWS with each SDK, once, into the user's cache folder
+	@tests/consumers/build go >/dev/null
+	@if command -v javac >/dev/null && command -v mvn >/dev/null; then tests/consumers/build java >/dev/null; fi
+	@tests/tools/awscli2 >/dev/null
+	@tests/javascript/setup >/dev/null
 
 size: ## The sidecar as it is shipped: static, under 5 MB, under 5 MB resident, up in milliseconds
 	tests/size/run

@@ -2,3 +2,6 @@
 
 mod agent;
 mod files;
+mod matrix;
+mod sdks;
+mod table;

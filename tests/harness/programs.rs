@@ -51,6 +51,11 @@ pub fn prometheus_operator_crds() -> PathBuf {
     prepared("tests/prometheus/crds", &[])
 }
 
+/// The folder of a program that calls AWS all the time (`tests/consumers/build`), by its language: `go` or `java`.
+pub fn consumer(language: &str) -> PathBuf {
+    prepared("tests/consumers/build", &[language])
+}
+
 /// SoftHSM: its PKCS#11 module and its tool.
 pub struct SoftHsm {
     /// The module's library.

@@ -2,7 +2,7 @@
 //!
 //! The `Host` header stays as the client wrote and signed it, so that signatures hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -112,6 +112,12 @@ impl Proxy {
     /// All calls so far, in the order in which they came.
     pub fn calls(&self) -> Vec<Call> {
         self.state.calls.lock().expect("no panic inside").clone()
+    }
+
+    /// The access key ids that signed a call which the issuer answered with success.
+    pub fn honoured_keys(&self) -> BTreeSet<String> {
+        let calls = self.state.calls.lock().expect("no panic inside");
+        calls.iter().filter(|call| call.status == Some(200)).filter_map(|call| call.access_key_id.clone()).collect()
     }
 
     /// The calls of one action.
