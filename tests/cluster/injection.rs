@@ -107,11 +107,12 @@ fn resource(name: &str, spec: Value) -> Value {
     })
 }
 
-/// The objects of the chart's injection, and that alone.
-async fn rendered() -> String {
-    background::blocking(|| {
+/// The objects of the chart's injection, and that alone, of this release and with these values.
+async fn rendered(release: &str, values: &str) -> String {
+    let (release, values) = (release.to_owned(), format!("injection.enabled=true,{values}"));
+    background::blocking(move || {
         let output = Command::new(programs::tool("helm"))
-            .args(["template", "bench", "--namespace", "bench-system", "--set", "injection.enabled=true"])
+            .args(["template", &release, "--namespace", "bench-system", "--set", &values])
             .args(["--show-only", "templates/injection.yaml"])
             .arg(Path::new(ROOT).join("charts/refreshable"))
             .output()
@@ -122,9 +123,13 @@ async fn rendered() -> String {
     .await
 }
 
-async fn install(cluster: &'static Cluster) {
-    let file = scratch::write(scratch::subfolder("injection").join("injection.yaml"), rendered().await);
+async fn apply(cluster: &Cluster, manifest: &str) {
+    let file = scratch::write(scratch::subfolder("injection").join("injection.yaml"), manifest);
     cluster.kubectl(&["apply", "--server-side", "--filename", &file.display().to_string()]).await;
+}
+
+async fn install(cluster: &'static Cluster) {
+    apply(cluster, &rendered("bench", "").await).await;
     let bench = Bench::without_policies(cluster, &[]).await;
     bench.resource("first", json!({})).await;
     eventually(SOON, "the policies work", async || {
@@ -402,6 +407,50 @@ async fn who_did_not_ask_is_never_held_up() {
         let (ok, _, said) = bench.cluster.try_kubectl(&dry).await;
         assert!(ok, "{namespace}: {said}");
     }
+}
+
+#[tokio::test]
+async fn a_policy_that_cannot_be_evaluated_holds_up_nobody() {
+    let bench = Bench::set().await;
+    let here = &bench.namespace.name;
+    // As when the CRD is not there, or the API server has not read it yet.
+    let blind = rendered(here, &format!("watchNamespaces={{{here}}}"))
+        .await
+        .replace("kind: RefreshableCredential", "kind: Gone");
+    apply(bench.cluster, &blind.replace("failurePolicy: Ignore", "failurePolicy: Fail")).await;
+    let bare = pod(&[], json!({}));
+    eventually(SOON, "the policy works, and would hold up everybody if it were let", async || {
+        match bench.admit(&bare).await {
+            Err(said) if said.contains("Gone") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    apply(bench.cluster, &blind).await;
+    eventually(SOON, "it holds up nobody", async || bench.admit(&bare).await).await;
+    bench
+        .cluster
+        .kubectl(&["delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", &format!("{here}-inject")])
+        .await;
+}
+
+#[tokio::test]
+async fn pods_of_resources_that_are_prompt_are_found_by_their_label() {
+    let bench = Bench::set().await;
+    bench.resource("prompt", json!({"propagation": "Prompt"})).await;
+    bench.resource("patient", json!({})).await;
+    let label = async |name: &'static str, labels: Value| {
+        let mut asking = pod(&[("inject", name)], json!({}));
+        asking["metadata"]["labels"] = labels;
+        bench.admitted(&asking).await["metadata"]["labels"].clone()
+    };
+    let prompt = json!({"refreshable.dev/propagation": "Prompt"});
+    assert_eq!(label("prompt", Value::Null).await, prompt);
+    let both = json!({"app": "a", "refreshable.dev/propagation": "Prompt"});
+    assert_eq!(label("prompt", json!({"app": "a"})).await, both);
+    let own = json!({"refreshable.dev/propagation": "Kubelet"});
+    assert_eq!(label("prompt", own.clone()).await, own, "a label of its own stays");
+    assert_eq!(label("patient", json!({"app": "a"})).await, json!({"app": "a"}));
 }
 
 #[tokio::test]
