@@ -17,7 +17,10 @@ mod status;
 mod sts;
 
 pub use credential::{PrincipalSpec, RefreshSpec, RefreshableCredential, RefreshableCredentialSpec, VerifyPrincipal};
-pub use policy::{Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant};
+pub use policy::{
+    Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant, SessionTag, SessionTagValue, SessionTags,
+    TagGrant, TaggedChains,
+};
 pub use profile::{ProfileSpec, ProfileStatus};
 pub use references::{SecretKeyReference, SecretReference, ServiceAccountReference};
 pub use restart::{RestartStatus, RestartTarget, WorkloadKind};
@@ -29,7 +32,9 @@ pub use source::{
     IdentityCenterSource, InstanceMetadataSource, IotSource, Pkcs11Key, PodIdentityServiceAccount, PodIdentitySource,
     RolesAnywhereSource, SamlSource, SecretPreset, SessionTokenSource, Source, WebIdentitySource,
 };
-pub use status::{FailureStatus, PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of};
+pub use status::{
+    FailureStatus, PermissionStatus, PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of,
+};
 pub use sts::StsSpec;
 
 /// The API group of both resources.

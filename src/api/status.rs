@@ -31,6 +31,8 @@ pub struct RefreshableCredentialStatus {
     /// How far the workloads that `spec.restart` names have followed the rotations.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
     pub restarts: Option<Vec<RestartStatus>>,
+    /// Whether CredentialPolicies allow what is asked for; absent where nothing of the administrator's is asked for.
+    pub permission: Option<PermissionStatus>,
     /// What went wrong since the last success; absent when nothing did.
     pub failures: Option<FailureStatus>,
     /// How full the session's policies and tags are, in percent of AWS's limit.
@@ -49,6 +51,20 @@ pub struct PrincipalStatus {
     pub arn: Option<String>,
     /// The principal's unique id.
     pub user_id: Option<String>,
+}
+
+/// What CredentialPolicies say of a resource, in the way of `kubectl auth can-i`.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PermissionStatus {
+    /// Whether they allow what is asked for.
+    pub allowed: bool,
+    /// The policies that allow it, or a part of it.
+    pub policies: Vec<String>,
+    /// What the `spec.allow` of a policy must say to allow what is not allowed yet, in YAML.
+    pub rule: Option<String>,
+    /// When the published Secret was deleted because the permission was taken back.
+    pub withdrawn_time: Option<Time>,
 }
 
 /// The published Secret.

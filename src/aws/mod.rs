@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 mod failure;
 mod foreign;
+mod guarded;
 pub mod region;
 pub mod sts;
 pub mod totp;

@@ -5,6 +5,7 @@ use super::Metrics;
 use super::call::bounded;
 use crate::api::conditions::Reason;
 use crate::api::{RefreshableCredential, names};
+use crate::rules::failure::shorten;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -13,6 +14,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 const QUEUE: usize = 1024;
+/// Longest note that the API takes, in bytes.
+const LONGEST_NOTE: usize = 1024;
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One event to be published.
@@ -30,7 +33,8 @@ pub struct Announcement {
 
 impl Announcement {
     pub(super) fn of(object: &RefreshableCredential, ready: &Condition, warning: bool) -> Self {
-        Self { about: object.object_ref(&()), warning, reason: ready.reason.clone(), note: ready.message.clone() }
+        let note = shorten(&ready.message, LONGEST_NOTE);
+        Self { about: object.object_ref(&()), warning, reason: ready.reason.clone(), note }
     }
 
     pub(super) fn warning(object: &RefreshableCredential, reason: Reason, note: String) -> Self {

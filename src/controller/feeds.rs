@@ -1,14 +1,14 @@
 //! What a watch's events do: they change the view, they teach memory, and they touch resources.
 
-use super::triggers::{Touched, Triggers};
+use super::triggers::{self, Differences, Touched, Triggers};
 use super::{Context, PodMeta, SecretMeta, View};
 use crate::api::{CredentialPolicy, RefreshableCredential};
 use k8s_openapi::api::core::v1::Namespace;
+use kube::Resource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Lookup, ObjectRef};
 use kube::runtime::watcher::Event;
-use kube::{Resource, ResourceExt as _};
 use std::sync::Arc;
 
 /// The end of the view that feeds write to.
@@ -69,8 +69,9 @@ pub struct Feeds {
 impl Feeds {
     /// The feeds of `context`'s view.
     pub fn new(writers: Writers, context: &Arc<Context>) -> Self {
-        let triggers = Triggers::new(context.view.credentials.clone());
+        let triggers = Triggers::new(context.view.credentials.clone(), context.view.namespaces.clone());
         let (own, input, policy, namespace) = (triggers.clone(), triggers.clone(), triggers.clone(), triggers);
+        let (mut policies, mut namespaces) = (Differences::default(), Differences::default());
         let (remembering, forgetting) = (context.clone(), context.clone());
         Self {
             credentials: Feed::new(writers.credentials, move |event| {
@@ -87,10 +88,10 @@ impl Feeds {
                 object_of(event).map(|s| input.of_input(s)).unwrap_or_default()
             }),
             policies: Feed::new(writers.policies, move |event| {
-                object_of(event).map(|_| policy.of_policies()).unwrap_or_default()
+                policy.of_policies(&policies.take(event, triggers::of_policy))
             }),
             namespaces: Feed::new(writers.namespaces, move |event| {
-                object_of(event).map(|n| namespace.of_namespace(&n.name_any())).unwrap_or_default()
+                namespace.of_namespaces(&namespaces.take(event, triggers::of_namespace))
             }),
             pods: Feed::new(writers.pods, |_| Touched::new()),
         }
@@ -106,13 +107,13 @@ where
     touches: Touches<K>,
 }
 
-type Touches<K> = Box<dyn Fn(&Event<K>) -> Touched + Send>;
+type Touches<K> = Box<dyn FnMut(&Event<K>) -> Touched + Send>;
 
 impl<K> Feed<K>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
-    fn new(writer: Writer<K>, touches: impl Fn(&Event<K>) -> Touched + Send + 'static) -> Self {
+    fn new(writer: Writer<K>, touches: impl FnMut(&Event<K>) -> Touched + Send + 'static) -> Self {
         Self { writer, touches: Box::new(touches) }
     }
 

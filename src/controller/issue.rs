@@ -7,6 +7,7 @@ use super::sight::Sight;
 use super::{CallError, Context, issue_profiles, status};
 use crate::api::conditions::Reason;
 use crate::api::{RefreshableCredential, StsSpec};
+use crate::aws::Sts;
 use crate::issuer::{IssueError, Issued};
 use crate::render::{self, Existing};
 use crate::rules::budget;
@@ -14,9 +15,11 @@ use crate::rules::failure::Failure;
 use crate::rules::fingerprint::{self, InputVersions};
 use crate::rules::ownership::{self, Content, Record, SecretView};
 use crate::rules::plan::{self, Cause};
+use crate::rules::policy::Terms;
 use crate::rules::report::{self, Finding};
 use crate::rules::retry::Class;
 use crate::rules::session_name::default_session_name;
+use crate::rules::session_tags;
 use crate::source::{self, Request};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
@@ -45,7 +48,7 @@ pub(super) async fn issue(
     }
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(&context.calls, &namespace);
-    let result = obtain(object, &namespace, &inputs, context).await;
+    let result = obtain(object, &namespace, &inputs, &sight.terms, context).await;
     context.metrics.attempted(cause, result.as_ref().err());
     match result {
         Ok(mut issued) => {
@@ -82,7 +85,7 @@ async fn rest(
     let until = plan::ask_again(expiration, now);
     tracing::debug!(uid, %until, "the source has nothing newer yet");
     context.memory.rests(uid, until, now);
-    status::report(context, object, sight.secret.own(), &Finding::Good).await?;
+    status::report(context, object, &sight.permission, sight.secret.own(), &Finding::Good).await?;
     Ok(Next::At(until))
 }
 
@@ -159,35 +162,48 @@ async fn obtain(
     object: &RefreshableCredential,
     namespace: &str,
     inputs: &ClusterInputs<'_>,
+    terms: &Terms,
     context: &Context,
 ) -> Result<Issued, IssueError> {
-    let sts_spec = object.spec.sts.clone().unwrap_or_default();
-    let request = request(object, namespace, &sts_spec, inputs, context);
+    let (sts_spec, sts) = sts_of(object, terms, context);
+    let request = request(object, namespace, (&sts_spec, &sts), inputs, terms, context)?;
     let source = object.spec.source();
     let work = source::issue(&source, object.spec.principal.as_ref(), &request);
     in_time(context.settings.issue_timeout, work).await
+}
+
+/// How `object` reaches STS, and STS as far as `terms` let it.
+pub(super) fn sts_of(object: &RefreshableCredential, terms: &Terms, context: &Context) -> (StsSpec, Sts) {
+    let spec = object.spec.sts.clone().unwrap_or_default();
+    let reach = spec.endpoint.as_ref().map(|url| terms.reach(url)).unwrap_or_default();
+    (spec, context.sts.reaching(reach))
 }
 
 /// What is asked of the sources for `object`.
 pub(super) fn request<'a>(
     object: &'a RefreshableCredential,
     namespace: &'a str,
-    sts_spec: &'a StsSpec,
+    (sts_spec, sts): (&'a StsSpec, &'a Sts),
     inputs: &'a ClusterInputs<'_>,
+    terms: &'a Terms,
     context: &'a Context,
-) -> Request<'a> {
-    Request {
+) -> Result<Request<'a>, IssueError> {
+    let session_tags = session_tags::resolve(&terms.session_tags, object, context.means.cluster_name.as_deref())
+        .map_err(|what| IssueError::Specification { field: "sessionTags".to_owned(), what: what.to_owned() })?;
+    Ok(Request {
         namespace,
         session_name: default_session_name(namespace, &object.name_any()),
         roles: &object.spec.roles,
+        session_tags,
+        terms,
         sts_spec,
-        sts: &context.sts,
+        sts,
         inputs,
         totp: &context.totp,
         now: context.now(),
         ambient: context.ambient.clone(),
         means: &context.means,
-    }
+    })
 }
 
 /// Ends work that does not end by itself.
@@ -276,7 +292,7 @@ pub(super) async fn settle(
         context.metrics.late_by(now.duration_since(plan::due_at(object, content, sight.rests_until)));
     }
     let finding = finding(record);
-    status::report(context, object, Some(record), &finding).await?;
+    status::report(context, object, &sight.permission, Some(record), &finding).await?;
     let again = match &finding {
         Finding::Partial(failure, _) => Some(failure.next_try_time.0),
         _ => None,
@@ -305,7 +321,7 @@ pub(super) async fn fail(
         failure.message
     );
     let finding = report::failing(object, failure, attempted, sight.secret.own(), now);
-    status::report(context, object, sight.secret.own(), &finding).await?;
+    status::report(context, object, &sight.permission, sight.secret.own(), &finding).await?;
     let Finding::Failing(recorded) = &finding else { return Ok(Next::Change) };
     Ok(Next::At(first(recorded.next_try_time.0, sight.expiration(), now)))
 }

@@ -1,7 +1,7 @@
 //! Obtains the credentials of many profiles and publishes them together. A profile that fails keeps what it had.
 
 use super::inputs::ClusterInputs;
-use super::issue::{Target, fail, in_time, region, request, settle};
+use super::issue::{Target, fail, in_time, region, request, settle, sts_of};
 use super::next::Next;
 use super::sight::Sight;
 use super::{CallError, Context, publish};
@@ -13,6 +13,7 @@ use crate::rules::failure::Failure;
 use crate::rules::fingerprint;
 use crate::rules::ownership::{Content, Record};
 use crate::rules::plan::{self, Cause};
+use crate::rules::policy::Terms;
 use crate::rules::profiles::{self, ProfileRecord};
 use crate::rules::report::Finding;
 use crate::source;
@@ -42,7 +43,7 @@ pub(super) async fn issue(
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(&context.calls, &namespace);
     let wanted = wanted(object, sight, cause);
-    let outcomes = obtain(object, &namespace, &inputs, &wanted, context).await;
+    let outcomes = obtain(object, &namespace, (&inputs, &sight.terms), &wanted, context).await;
     let first_error = match &outcomes {
         Err(error) => Some(error),
         Ok(list) => list.iter().find_map(|(_, result)| result.as_ref().err()),
@@ -79,12 +80,12 @@ fn wanted<'a>(object: &'a RefreshableCredential, sight: &Sight, cause: Cause) ->
 async fn obtain(
     object: &RefreshableCredential,
     namespace: &str,
-    inputs: &ClusterInputs<'_>,
+    (inputs, terms): (&ClusterInputs<'_>, &Terms),
     wanted: &[&ProfileSpec],
     context: &Context,
 ) -> Result<Vec<source::Outcome>, IssueError> {
-    let sts_spec = object.spec.sts.clone().unwrap_or_default();
-    let request = request(object, namespace, &sts_spec, inputs, context);
+    let (sts_spec, sts) = sts_of(object, terms, context);
+    let request = request(object, namespace, (&sts_spec, &sts), inputs, terms, context)?;
     let source = object.spec.source();
     let work = source::issue_profiles(&source, object.spec.principal.as_ref(), wanted, &request);
     in_time(context.settings.issue_timeout * TIMES, work).await

@@ -35,6 +35,11 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_PROMPT_PROPAGATION")]
     pub prompt_propagation: bool,
 
+    /// The cluster's name, for session tags that CredentialPolicies put on (sessionTags, from: Cluster). At most 256
+    /// characters of those that AWS takes in the value of a tag.
+    #[arg(long, env = "REFRESHABLE_CLUSTER_NAME", value_parser = cluster_name)]
+    pub cluster_name: Option<String>,
+
     /// File (YAML) that registers programs for source custom.process and PKCS#11 modules, by name.
     #[arg(long, env = "REFRESHABLE_REGISTRY")]
     pub registry: Option<PathBuf>,
@@ -80,6 +85,15 @@ pub struct Options {
     pub shutdown_seconds: u64,
 }
 
+/// Reads a name that can be the value of a session tag.
+fn cluster_name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
+    match (1..=256).contains(&text.chars().count()) && text.chars().all(fits) {
+        true => Ok(text.to_owned()),
+        false => Err("a cluster's name has 1 to 256 letters, digits, blanks and _.:/=+-@".to_owned()),
+    }
+}
+
 impl Options {
     /// Limits of the reconciler.
     pub fn settings(&self) -> super::Settings {
@@ -109,6 +123,21 @@ mod tests {
     #[test]
     fn the_flags_are_consistent() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_cluster_s_name_fits_into_a_tag() {
+        let long = "x".repeat(257);
+        for (name, fits) in [
+            ("prod", true),
+            ("arn:aws:eks:eu-west-1:1:cluster/prod", true),
+            ("", false),
+            ("a{b", false),
+            (&long, false),
+        ] {
+            let parsed = Options::try_parse_from(["c", "--cluster-name", name]);
+            assert_eq!(parsed.is_ok(), fits, "{name}");
+        }
     }
 
     #[test]

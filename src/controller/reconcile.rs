@@ -44,7 +44,7 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
     };
     let now = context.now();
     let action = plan::plan(&sight.observed(&object), now);
-    let record = sight.secret.own();
+    let (record, permission) = (sight.secret.own(), &sight.permission);
     match action {
         Action::Leave => {
             context.memory.forget(uid);
@@ -52,20 +52,20 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
         }
         Action::Issue(cause) => issue::issue(&object, &sight, cause, context).await,
         Action::Wait(until) => {
-            status::report(context, &object, record, &Finding::Good).await?;
+            status::report(context, &object, permission, record, &Finding::Good).await?;
             let again = spread(&object, record, context).await?;
             Ok(Next::At(again.map_or(until, |a| a.min(until))))
         }
         Action::Inspect => inspect(&object, &sight, context).await,
         Action::Backoff(until) => {
             if let Some(finding) = report::still_failing(&object) {
-                status::report(context, &object, record, &finding).await?;
+                status::report(context, &object, permission, record, &finding).await?;
             }
             let again = spread(&object, record, context).await?;
             Ok(Next::At(first(again.map_or(until, |a| a.min(until)), sight.expiration(), now)))
         }
         Action::Suspend(until) => {
-            status::report(context, &object, record, &Finding::Suspended).await?;
+            status::report(context, &object, permission, record, &Finding::Suspended).await?;
             Ok(until.map_or(Next::Change, Next::At))
         }
         Action::Withdraw(why) => {
@@ -74,11 +74,11 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
                 context.memory.secret_deleted(uid, own.uid.clone(), now);
                 context.metrics.withdrawn();
             }
-            status::report(context, &object, None, &Finding::Stalled(Reason::NotPermitted, why)).await?;
+            status::report(context, &object, permission, None, &Finding::Stalled(Reason::NotPermitted, why)).await?;
             Ok(Next::Change)
         }
         Action::Stall(reason, why) => {
-            status::report(context, &object, record, &Finding::Stalled(reason, why)).await?;
+            status::report(context, &object, permission, record, &Finding::Stalled(reason, why)).await?;
             Ok(match reason {
                 Reason::SecretConflict => Next::At(now + CONFLICT_POLL),
                 _ => Next::Change,
@@ -151,7 +151,7 @@ async fn inspect(object: &RefreshableCredential, sight: &Sight, context: &Contex
         return issue::issue(object, sight, Cause::Altered, context).await;
     }
     context.memory.secret_written(&uid, secret.metadata.clone(), context.now());
-    status::report(context, object, Some(record), &Finding::Good).await?;
+    status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
     let due = record.content.as_ref().map(|c| plan::refresh_at(object, c));
     Ok(due.map_or(Next::Change, Next::At))
 }

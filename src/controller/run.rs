@@ -264,7 +264,7 @@ async fn context(
         sts: Sts::new(&aws, metrics.clone()),
         ambient: aws.credentials_provider().map(Caller::Ambient),
         totp: TotpSteps::default(),
-        means: Means::new(aws, registry),
+        means: Means::new(aws, registry).in_cluster(options.cluster_name.clone()),
         turns: Turns::new(&settings),
         clock,
         metrics,

@@ -7,7 +7,7 @@ use crate::api::RefreshableCredential;
 use crate::rules::fingerprint::InputVersions;
 use crate::rules::ownership::SecretView;
 use crate::rules::plan::{INPUT_POLL, Observed};
-use crate::rules::policy::Permission;
+use crate::rules::policy::{Judgement, Permission, Terms};
 use crate::source::names_of_inputs;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 pub(super) struct Sight {
     pub(super) secret: SecretView,
     pub(super) permission: Permission,
+    pub(super) terms: Terms,
     /// Inputs that are watched.
     pub(super) watched: InputVersions,
     /// These, and those that were looked at.
@@ -36,7 +37,8 @@ impl Sight {
         written: Option<Entry>,
         context: &Context,
     ) -> Result<Option<Self>, CallError> {
-        let Some(permission) = context.view.permission(object) else { return Ok(None) };
+        let Some(judgement) = context.view.judgement(object) else { return Ok(None) };
+        let Judgement { permission, terms } = judgement;
         let secret = context.view.secret(object, written.as_ref());
         let watched = context.view.watched_inputs(object);
         let unwatched: BTreeSet<String> =
@@ -46,7 +48,7 @@ impl Sight {
         if secret.own().is_some() && !unwatched.is_empty() {
             known.extend(polled(object, uid, &unwatched, written, context).await?);
         }
-        Ok(Some(Self { permission, polls: !unwatched.is_empty(), secret, watched, known, rests_until }))
+        Ok(Some(Self { permission, terms, polls: !unwatched.is_empty(), secret, watched, known, rests_until }))
     }
 
     pub(super) fn observed<'a>(&'a self, object: &'a RefreshableCredential) -> Observed<'a> {

@@ -4,6 +4,7 @@ use super::{Announcement, CallError, Context, call};
 use crate::api::conditions::RECONCILING;
 use crate::api::{RefreshableCredential, RestartStatus};
 use crate::rules::ownership::Record;
+use crate::rules::policy::Permission;
 use crate::rules::report::{self, Finding};
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch};
@@ -13,11 +14,12 @@ use serde_json::{Value, json};
 pub(super) async fn report(
     context: &Context,
     object: &RefreshableCredential,
+    permission: &Permission,
     record: Option<&Record>,
     finding: &Finding,
 ) -> Result<(), CallError> {
     let now = context.now();
-    let status = report::status(object, record, finding, now);
+    let status = report::status(object, permission, record, finding, now);
     if object.status.as_ref() == Some(&status) {
         return Ok(());
     }

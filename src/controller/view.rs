@@ -6,7 +6,7 @@ use super::secret_meta::{SecretMeta, version_of};
 use crate::api::{CredentialPolicy, RefreshableCredential};
 use crate::rules::fingerprint::InputVersions;
 use crate::rules::ownership::{self, SecretView};
-use crate::rules::policy::{self, Permission};
+use crate::rules::policy::{self, Judgement};
 use crate::source::names_of_inputs;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -60,10 +60,10 @@ impl View {
         self.secrets.get(&key).map(|s| s.metadata.clone())
     }
 
-    /// Whether policies allow what `object` asks for; `None` while its namespace is not in view, because
-    /// what is not known must not take a Secret away.
-    pub(super) fn permission(&self, object: &RefreshableCredential) -> Option<Permission> {
-        if !self.reads_policies || !policy::needs_permission(object) {
+    /// What policies say of `object`; `None` while its namespace is not in view, because what is not known must
+    /// not take a Secret away.
+    pub(super) fn judgement(&self, object: &RefreshableCredential) -> Option<Judgement> {
+        if !self.reads_policies || !policy::concerns(object) {
             return Some(policy::judge(object, &BTreeMap::new(), &self.policies.state()));
         }
         let key = ObjectRef::<PartialObjectMeta<Namespace>>::new(&object.namespace().unwrap_or_default());

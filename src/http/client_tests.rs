@@ -34,7 +34,15 @@ fn answer(head: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn call(url: &str) -> Call<'_> {
-    Call { operation: "Get", url, headers: Vec::new(), ca_bundle: None, identity: None, timeout_seconds: Some(1) }
+    Call {
+        operation: "Get",
+        url,
+        reach: Reach::Public,
+        headers: Vec::new(),
+        ca_bundle: None,
+        identity: None,
+        timeout_seconds: Some(1),
+    }
 }
 
 #[tokio::test]

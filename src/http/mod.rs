@@ -9,10 +9,11 @@ mod guard;
 mod tls;
 
 pub use complaint::complaint;
-pub use guard::Forbidden;
+pub use guard::{Forbidden, resolve};
 
 use crate::certificate::TokenIdentity;
 use crate::issuer::IssueError;
+use crate::rules::patterns::Reach;
 use guard::GuardedResolver;
 use jiff::Timestamp;
 use reqwest::redirect;
@@ -34,6 +35,8 @@ pub struct Call<'a> {
     pub operation: &'static str,
     /// Where. It was checked against the policies.
     pub url: &'a str,
+    /// How far the URL's host may lead.
+    pub reach: Reach,
     /// Headers.
     pub headers: Vec<(String, SecretString)>,
     /// Certificates (PEM) to trust instead of the system's.
@@ -134,7 +137,7 @@ fn builder(call: &Call<'_>) -> Result<reqwest::ClientBuilder, IssueError> {
     let mut builder = reqwest::Client::builder()
         .redirect(redirect::Policy::none())
         .no_proxy()
-        .dns_resolver(Arc::new(GuardedResolver))
+        .dns_resolver(Arc::new(GuardedResolver(call.reach)))
         .connect_timeout(CONNECT_TIMEOUT.min(whole))
         .timeout(whole);
     if let Some(ClientIdentity::Token(identity)) = call.identity {

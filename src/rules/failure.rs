@@ -43,18 +43,22 @@ impl Failure {
             reason: self.reason.as_str().to_owned(),
             code: self.code.clone(),
             request_id: self.request_id.clone(),
-            message: shorten(&self.message),
+            message: shorten(&self.message, LONGEST_MESSAGE),
             next_try_time: Time(timing::up_to_second(next)),
             attempted,
         }
     }
 }
 
-fn shorten(message: &str) -> String {
-    match message.char_indices().nth(LONGEST_MESSAGE) {
-        Some((at, _)) => format!("{}…", &message[..at]),
-        None => message.to_owned(),
+/// A message of at most so many bytes, cut at a character.
+pub fn shorten(message: &str, longest: usize) -> String {
+    const MORE: char = '…';
+    if message.len() <= longest {
+        return message.to_owned();
     }
+    let room = longest.saturating_sub(MORE.len_utf8());
+    let end = message.char_indices().map(|(at, _)| at).take_while(|at| *at <= room).last().unwrap_or_default();
+    format!("{}{MORE}", &message[..end])
 }
 
 #[cfg(test)]
@@ -82,6 +86,9 @@ mod tests {
 
     #[test]
     fn long_messages_are_cut_at_a_character() {
-        assert_eq!(shorten(&"ä".repeat(2000)).chars().count(), LONGEST_MESSAGE + 1);
+        let cut = shorten(&"ä".repeat(2000), 10);
+        assert_eq!((cut.as_str(), cut.len()), ("äää…", 9));
+        assert_eq!(shorten("short", 5), "short");
+        assert_eq!(shorten("longer", 5), "lo…");
     }
 }

@@ -3,6 +3,7 @@
 use super::fingerprint;
 use super::ownership::{Content, Record};
 use super::plan;
+use super::policy::Permission;
 use crate::api::{PrincipalStatus, RefreshableCredential, SecretStatus};
 use crate::issuer::IssueError;
 use crate::rules::failure::Failure;
@@ -59,7 +60,7 @@ pub(super) fn record(object: &RefreshableCredential) -> Record {
 
 /// `object` with the status that reports its `record` as good.
 pub(super) fn reported(mut object: RefreshableCredential, record: &Record) -> RefreshableCredential {
-    let status = report::status(&object, Some(record), &Finding::Good, minute(0));
+    let status = report::status(&object, &Permission::NotNeeded, Some(record), &Finding::Good, minute(0));
     assert_eq!(status.secret.as_ref().map(|s: &SecretStatus| s.name.as_str()), Some("x"));
     object.status = Some(status);
     object
@@ -75,7 +76,7 @@ pub(super) fn failed(
     let attempted = plan::attempt(&object, &Default::default(), plan::Cause::First);
     let failure: Failure = error.failure();
     let finding = report::failing(&object, &failure, attempted, record, now);
-    object.status = Some(report::status(&object, record, &finding, now));
+    object.status = Some(report::status(&object, &Permission::NotNeeded, record, &finding, now));
     object
 }
 

@@ -6,6 +6,7 @@ pub mod fingerprint;
 #[cfg(test)]
 mod fixtures;
 pub mod ownership;
+pub mod patterns;
 pub mod plan;
 pub mod policy;
 pub mod profiles;
@@ -14,5 +15,6 @@ pub mod report;
 pub mod restart;
 pub mod retry;
 pub mod session_name;
+pub mod session_tags;
 pub mod timing;
 pub mod vitals;

@@ -107,10 +107,10 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
     if seen.object.metadata.deletion_timestamp.is_some() {
         return Action::Leave;
     }
-    if let Permission::Denied(why) = seen.permission {
+    if let Permission::Denied(denial) = seen.permission {
         return match seen.secret {
-            SecretView::Own(record) if !record.deleting => Action::Withdraw(why.clone()),
-            _ => Action::Stall(Reason::NotPermitted, why.clone()),
+            SecretView::Own(record) if !record.deleting => Action::Withdraw(denial.why.clone()),
+            _ => Action::Stall(Reason::NotPermitted, denial.why.clone()),
         };
     }
     if let SecretView::Foreign(whose) = seen.secret

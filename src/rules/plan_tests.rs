@@ -1,6 +1,7 @@
 use super::super::fixtures::{credential, failed, minute, record, reported, unreachable, with_a_role};
 use super::*;
 use crate::rules::ownership::Record;
+use crate::rules::policy::Denial;
 use serde_json::json;
 
 /// What a resource and its surroundings look like; tables change what they are about.
@@ -51,6 +52,10 @@ impl Case {
         };
         plan(&seen, now)
     }
+}
+
+fn refusal() -> Permission {
+    Permission::Denied(Denial { why: "no".to_owned(), rule: None })
 }
 
 fn due() -> Timestamp {
@@ -141,7 +146,7 @@ fn a_secret_that_somebody_wrote_to_is_inspected() {
 
 #[test]
 fn refusals_come_before_everything_else() {
-    let denied = |case: Case| case.with(|c| c.permission = Permission::Denied("no".to_owned()));
+    let denied = |case: Case| case.with(|c| c.permission = refusal());
     assert_eq!(denied(Case::good()).plan(minute(1)), Action::Withdraw("no".to_owned()));
     let nothing = denied(Case::of(with_a_role(), None));
     assert_eq!(nothing.plan(minute(1)), Action::Stall(Reason::NotPermitted, "no".to_owned()));
@@ -152,7 +157,7 @@ fn refusals_come_before_everything_else() {
     let adopting = Case::of(adopting, None).with(|c| c.secret = SecretView::Foreign("something else".to_owned()));
     assert_eq!(adopting.plan(minute(1)), Action::Issue(Cause::First));
     let leaving = Case::good().with(|c| {
-        c.permission = Permission::Denied("no".to_owned());
+        c.permission = refusal();
         c.object.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).expect("a time");
     });
     assert_eq!(leaving.plan(minute(1)), Action::Leave, "the garbage collector deletes");
@@ -163,7 +168,7 @@ fn what_is_suspended_is_left_alone_but_loses_its_permission() {
     let suspended = || Case::good().with(|c| c.object.spec.suspend = Some(true));
     assert_eq!(suspended().plan(minute(50)), Action::Suspend(Some(minute(60))), "due, and not renewed");
     assert_eq!(suspended().plan(minute(61)), Action::Suspend(None));
-    let denied = suspended().with(|c| c.permission = Permission::Denied("no".to_owned()));
+    let denied = suspended().with(|c| c.permission = refusal());
     assert_eq!(denied.plan(minute(1)), Action::Withdraw("no".to_owned()));
 }
 

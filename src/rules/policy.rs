@@ -1,11 +1,25 @@
-//! What the administrator's policies allow a resource. Denied unless allowed; policies add up.
+//! What the administrator's policies allow a resource, and on what terms. Denied unless allowed; policies add up.
 
-use crate::api::{Allow, CredentialPolicy, NodeSource, RefreshableCredential, ServiceAccountReference};
+use super::patterns::{Reach, Whose, arn_matches, url_matches, wildcard_matches};
+use super::session_tags;
+use crate::api::{
+    Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RefreshableCredential, Role, RoleGrant,
+    ServiceAccountReference, SessionTag, TagGrant,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt as _;
 use kube::core::{Selector, SelectorExt as _};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the policies say of a resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judgement {
+    /// Whether it may have what it asks for.
+    pub permission: Permission,
+    /// What holds for how it is obtained.
+    pub terms: Terms,
+}
 
 /// Whether a resource may have what it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +28,75 @@ pub enum Permission {
     NotNeeded,
     /// These policies allow it.
     Allowed(Vec<String>),
-    /// No policy allows it; what a user reads.
-    Denied(String),
+    /// No policy allows it.
+    Denied(Denial),
+}
+
+/// Why a resource may not have what it asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Denial {
+    /// What a user reads.
+    pub why: String,
+    /// What a policy's `spec.allow` must say to allow it, in YAML; absent where no rule of a policy can.
+    pub rule: Option<String>,
+}
+
+/// What the administrator lays down for how credentials are obtained.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// Tags that the first role's session gets.
+    pub session_tags: Vec<SessionTag>,
+    /// How far the hosts of those URLs may lead that policies allow.
+    reach: BTreeMap<String, Reach>,
+}
+
+impl Terms {
+    /// How far the host of a URL that the resource chose may lead.
+    pub fn reach(&self, url: &str) -> Reach {
+        self.reach.get(url).copied().unwrap_or_default()
+    }
+}
+
+/// What one policy says of one resource: a change of the policy that leaves this as it is does not touch the resource.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Bearing {
+    /// One for each need of the resource; none at all where the policy meets none.
+    verdicts: Vec<Verdict>,
+    tags: Vec<SessionTag>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    No,
+    /// It would, but for what is said here.
+    Nearly(String),
+    /// It is met; of a URL, how far its host may lead.
+    Met(Reach),
+}
+
+impl Verdict {
+    fn met(&self) -> Option<Reach> {
+        match self {
+            Self::Met(reach) => Some(*reach),
+            Self::No | Self::Nearly(_) => None,
+        }
+    }
+
+    fn nearly(&self) -> Option<&String> {
+        match self {
+            Self::Nearly(but) => Some(but),
+            Self::No | Self::Met(_) => None,
+        }
+    }
+
+    /// The better of two verdicts.
+    fn or(self, other: Self) -> Self {
+        match (&self, &other) {
+            (Self::Met(a), Self::Met(b)) => Self::Met(*a.max(b)),
+            (_, Self::Met(_)) | (Self::No, _) => other,
+            _ => self,
+        }
+    }
 }
 
 /// Judges `object`, which lies in a namespace with labels `namespace_labels`, by `policies`.
@@ -23,42 +104,87 @@ pub fn judge(
     object: &RefreshableCredential,
     namespace_labels: &BTreeMap<String, String>,
     policies: &[impl AsRef<CredentialPolicy>],
-) -> Permission {
+) -> Judgement {
     let needs = needs(object);
-    if needs.is_empty() {
-        return Permission::NotNeeded;
-    }
-    let namespace = object.namespace().unwrap_or_default();
-    let applying: Vec<&CredentialPolicy> =
-        policies.iter().map(AsRef::as_ref).filter(|p| selects(&p.spec.namespace_selector, namespace_labels)).collect();
-    let mut by = Vec::new();
-    for need in &needs {
-        match applying.iter().find(|p| need.met_by(&p.spec.allow)) {
-            Some(policy) => by.push(policy.name_any()),
-            None => return Permission::Denied(need.advice(&namespace, applying.len())),
+    // By name, so that the same policies always give the same answer.
+    let mut sorted: Vec<&CredentialPolicy> = policies.iter().map(AsRef::as_ref).collect();
+    sorted.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    let bearings: Vec<(String, Bearing)> = sorted
+        .into_iter()
+        .map(|p| (p.name_any(), bear(object, &needs, namespace_labels, &p.spec)))
+        .filter(|(_, bearing)| *bearing != Bearing::default())
+        .collect();
+    let tags = session_tags::union(bearings.iter().map(|(name, b)| (name.as_str(), b.tags.as_slice())));
+    let mut terms =
+        Terms { session_tags: tags.iter().map(|(_, tag)| (*tag).clone()).collect(), reach: BTreeMap::new() };
+    let (mut by, mut unmet) = (BTreeSet::new(), Vec::new());
+    for (at, need) in needs.iter().enumerate() {
+        let verdicts = || bearings.iter().filter_map(|(name, bearing)| Some((name, bearing.verdicts.get(at)?)));
+        let met: Vec<(&String, Reach)> = verdicts().filter_map(|(name, v)| Some((name, v.met()?))).collect();
+        let Some((first, _)) = met.first() else {
+            unmet.push((need, verdicts().find_map(|(name, v)| Some((name, v.nearly()?)))));
+            continue;
+        };
+        by.insert((*first).clone());
+        if let (Some(url), Some(reach)) = (need.url(), met.iter().map(|(_, reach)| *reach).max()) {
+            terms.reach.insert(url.to_owned(), reach);
         }
     }
-    by.sort();
-    by.dedup();
-    Permission::Allowed(by)
+    let permission = if let Some(clash) = session_tags::clash(object, &tags) {
+        Permission::Denied(Denial { why: clash, rule: None })
+    } else if needs.is_empty() {
+        Permission::NotNeeded
+    } else if let Some((need, nearly)) = unmet.first() {
+        Permission::Denied(denial(object, need, *nearly, unmet.iter().map(|(need, _)| *need)))
+    } else {
+        Permission::Allowed(by.into_iter().collect())
+    };
+    Judgement { permission, terms }
 }
 
-/// Whether a resource draws on anything of the administrator's.
-pub fn needs_permission(object: &RefreshableCredential) -> bool {
-    !needs(object).is_empty()
+/// Whether policies bear on a resource at all: it draws on something of the administrator's, or assumes roles.
+pub fn concerns(object: &RefreshableCredential) -> bool {
+    steps(object).next().is_some() || !needs(object).is_empty()
+}
+
+/// What `policy` says of `object`, which lies in a namespace with labels `namespace_labels`.
+pub fn bearing(
+    object: &RefreshableCredential,
+    namespace_labels: &BTreeMap<String, String>,
+    policy: &CredentialPolicySpec,
+) -> Bearing {
+    bear(object, &needs(object), namespace_labels, policy)
+}
+
+fn bear(
+    object: &RefreshableCredential,
+    needs: &[Need<'_>],
+    namespace_labels: &BTreeMap<String, String>,
+    policy: &CredentialPolicySpec,
+) -> Bearing {
+    if !selects(&policy.namespace_selector, namespace_labels) {
+        return Bearing::default();
+    }
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let whose = Whose { namespace: &namespace, name: &name };
+    let verdicts: Vec<Verdict> = needs.iter().map(|need| need.held_against(&policy.allow, whose)).collect();
+    let verdicts = if verdicts.iter().all(|v| *v == Verdict::No) { Vec::new() } else { verdicts };
+    Bearing { verdicts, tags: session_tags::for_object(object, policy) }
 }
 
 /// Something of the administrator's that a resource draws on.
 #[derive(Debug)]
 enum Need<'a> {
     /// To assume this role in a chain that starts from the controller's identity.
-    Role { arn: &'a str, seconds: i32 },
+    Role(&'a Role),
     /// To call this endpoint.
     Endpoint(&'a str),
     /// To have ServiceAccount tokens of this audience.
     Audience(&'a str),
     /// To call this URL.
     Url(Cow<'a, str>),
+    /// To set the certificates that are trusted at an endpoint of AWS's.
+    CaBundle(&'static str),
     /// To run the program of that name.
     Process(&'a str),
     /// To load the PKCS#11 module of that name.
@@ -70,18 +196,29 @@ enum Need<'a> {
 /// What AWS grants where `durationSeconds` is left out.
 const DEFAULT_DURATION_SECONDS: i32 = 3600;
 
+/// Every role that is assumed for `object`, those of its profiles behind the shared ones.
+pub(super) fn steps(object: &RefreshableCredential) -> impl Iterator<Item = &Role> {
+    object.spec.roles.iter().chain(object.spec.profiles.iter().flatten().flat_map(|p| &p.roles))
+}
+
+/// Whether the chain of `object` starts from the controller's own identity.
+pub(super) fn is_ambient(object: &RefreshableCredential) -> bool {
+    object.spec.source.as_ref().is_none_or(|s| s.ambient.is_some())
+}
+
 fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
     let spec = &object.spec;
     let mut needs = Vec::new();
-    if spec.source.as_ref().is_none_or(|s| s.ambient.is_some()) {
-        needs.extend(
-            spec.roles.iter().chain(spec.profiles.iter().flatten().flat_map(|p| &p.roles)).map(|r| Need::Role {
-                arn: &r.role_arn,
-                seconds: r.duration_seconds.unwrap_or(DEFAULT_DURATION_SECONDS),
-            }),
-        );
+    if is_ambient(object) {
+        needs.extend(steps(object).map(Need::Role));
     }
-    needs.extend(spec.sts.iter().filter_map(|s| s.endpoint.as_deref()).map(Need::Endpoint));
+    if let Some(sts) = &spec.sts {
+        match (&sts.endpoint, &sts.ca_bundle) {
+            (Some(endpoint), _) => needs.push(Need::Endpoint(endpoint)),
+            (None, Some(_)) => needs.push(Need::CaBundle("spec.sts.caBundle")),
+            (None, None) => {}
+        }
+    }
     let Some(source) = &spec.source else { return needs };
     let web = source.web_identity.iter().filter_map(|w| w.service_account_ref.as_ref());
     let logins = source.cognito.iter().flat_map(|c| c.logins.iter().flatten());
@@ -91,12 +228,22 @@ fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
     needs.extend(source.container.as_ref().map(|c| Need::Url(c.full_uri.as_str().into())));
     needs.extend(source.instance_metadata.as_ref().map(|_| Need::Node(NodeSource::InstanceMetadata)));
     needs.extend(source.pod_identity.as_ref().map(|_| Need::Node(NodeSource::PodIdentity)));
-    let iot = source.iot.as_ref().filter(|i| !is_aws_iot(&i.endpoint));
-    needs.extend(iot.map(|i| Need::Url(format!("https://{}/", i.endpoint).into())));
-    let anywhere = source.roles_anywhere.as_ref();
-    needs.extend(anywhere.and_then(|r| r.endpoint.as_deref()).map(|e| Need::Url(e.into())));
-    let keys = [source.iot.as_ref().and_then(|i| i.pkcs11.as_ref()), anywhere.and_then(|r| r.pkcs11.as_ref())];
-    needs.extend(keys.into_iter().flatten().map(|k| Need::Module(&k.module)));
+    if let Some(iot) = &source.iot {
+        match is_aws_iot(&iot.endpoint) {
+            false => needs.push(Need::Url(iot.url().into())),
+            true => needs.extend(iot.ca_bundle.as_ref().map(|_| Need::CaBundle("spec.source.iot.caBundle"))),
+        }
+        needs.extend(iot.pkcs11.as_ref().map(|k| Need::Module(&k.module)));
+    }
+    if let Some(anywhere) = &source.roles_anywhere {
+        match &anywhere.endpoint {
+            Some(endpoint) => needs.push(Need::Url(endpoint.into())),
+            None => {
+                needs.extend(anywhere.ca_bundle.as_ref().map(|_| Need::CaBundle("spec.source.rolesAnywhere.caBundle")));
+            }
+        }
+        needs.extend(anywhere.pkcs11.as_ref().map(|k| Need::Module(&k.module)));
+    }
     let Some(custom) = &source.custom else { return needs };
     needs.extend(custom.http.as_ref().map(|h| Need::Url(h.url.as_str().into())));
     needs.extend(custom.process.as_ref().map(|p| Need::Process(&p.name)));
@@ -104,7 +251,7 @@ fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
 }
 
 /// Whether a host is one of AWS IoT's own credential providers.
-fn is_aws_iot(host: &str) -> bool {
+pub fn is_aws_iot(host: &str) -> bool {
     let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     ["amazonaws.com", "amazonaws.com.cn"]
         .iter()
@@ -112,49 +259,172 @@ fn is_aws_iot(host: &str) -> bool {
 }
 
 impl Need<'_> {
-    fn met_by(&self, allow: &Allow) -> bool {
+    fn url(&self) -> Option<&str> {
         match self {
-            Self::Role { arn, seconds } => allow.roles.iter().any(|grant| {
-                grant.max_duration_seconds.is_none_or(|most| *seconds <= most)
-                    && grant.arns.iter().any(|pattern| arn_matches(pattern, arn))
-            }),
-            Self::Endpoint(url) => allow.endpoints.iter().any(|pattern| url_matches(pattern, url)),
-            Self::Url(url) => allow.urls.iter().any(|pattern| url_matches(pattern, url)),
-            Self::Node(source) => allow.sources.contains(source),
-            Self::Process(name) => allow.processes.iter().any(|p| p == name),
-            Self::Module(name) => allow.pkcs11_modules.iter().any(|m| m == name),
-            Self::Audience(audience) => allow.audiences.iter().any(|a| a == audience),
+            Self::Endpoint(url) => Some(url),
+            Self::Url(url) => Some(url),
+            _ => None,
         }
     }
 
-    fn advice(&self, namespace: &str, applying: usize) -> String {
-        let (what, rule) = match self {
-            Self::Role { arn, seconds } => (
-                format!("to assume {arn} for {seconds} s from the controller's own identity"),
-                format!("spec.allow.roles: [{{arns: [\"{arn}\"]}}]"),
-            ),
-            Self::Endpoint(url) => {
-                (format!("to call the STS endpoint {url}"), format!("spec.allow.endpoints: [\"{url}\"]"))
-            }
-            Self::Url(url) => (format!("to call {url}"), format!("spec.allow.urls: [\"{url}\"]")),
-            Self::Node(source) => {
-                (format!("the controller's own {source:?}"), format!("spec.allow.sources: [{source:?}]"))
-            }
-            Self::Process(name) => {
-                (format!("to run the process {name}"), format!("spec.allow.processes: [\"{name}\"]"))
-            }
-            Self::Module(name) => {
-                (format!("to use the PKCS#11 module {name}"), format!("spec.allow.pkcs11Modules: [\"{name}\"]"))
-            }
-            Self::Audience(audience) => (
-                format!("ServiceAccount tokens with audience {audience}"),
-                format!("spec.allow.audiences: [\"{audience}\"]"),
-            ),
+    fn held_against(&self, allow: &Allow, whose: Whose<'_>) -> Verdict {
+        let plain = |met: bool| if met { Verdict::Met(Reach::Private) } else { Verdict::No };
+        let urls = |patterns: &[String], url: &str| {
+            let widened = allow.private_addresses.unwrap_or(false).then_some(Reach::Private);
+            let found = patterns.iter().filter_map(|p| url_matches(&whose.fill(p), url)).max();
+            found.map_or(Verdict::No, |reach| Verdict::Met(widened.unwrap_or(reach)))
         };
-        format!(
-            "no CredentialPolicy allows namespace {namespace} {what} ({applying} select this namespace). \
-             An administrator can allow it by a CredentialPolicy with {rule}"
-        )
+        match self {
+            Self::Role(role) => {
+                allow.roles.iter().map(|grant| role_allowed(grant, role, whose)).fold(Verdict::No, Verdict::or)
+            }
+            Self::Endpoint(url) => urls(&allow.endpoints, url),
+            Self::Url(url) => urls(&allow.urls, url),
+            Self::CaBundle(_) => plain(allow.ca_bundles.unwrap_or(false)),
+            Self::Node(source) => plain(allow.sources.contains(source)),
+            Self::Process(name) => plain(allow.processes.iter().any(|p| p == name)),
+            Self::Module(name) => plain(allow.pkcs11_modules.iter().any(|m| m == name)),
+            Self::Audience(audience) => plain(allow.audiences.iter().any(|a| a == audience)),
+        }
+    }
+
+    /// What it is, as a user reads it behind "allows namespace x".
+    fn words(&self) -> String {
+        match self {
+            Self::Role(role) => {
+                let seconds = role.duration_seconds.unwrap_or(DEFAULT_DURATION_SECONDS);
+                format!("to assume {} for {seconds} s from the controller's own identity", role.role_arn)
+            }
+            Self::Endpoint(url) => format!("to call the STS endpoint {url}"),
+            Self::Url(url) => format!("to call {url}"),
+            Self::CaBundle(field) => format!("to set {field} for an endpoint of AWS's"),
+            Self::Node(source) => format!("the controller's own {source:?}"),
+            Self::Process(name) => format!("to run the process {name}"),
+            Self::Module(name) => format!("to use the PKCS#11 module {name}"),
+            Self::Audience(audience) => format!("ServiceAccount tokens with audience {audience}"),
+        }
+    }
+
+    /// Adds to `allow` what allows it.
+    fn allow_in(&self, allow: &mut Allow, whose: Whose<'_>) {
+        match self {
+            Self::Role(role) => allow.roles.push(grant_for(role, whose)),
+            Self::Endpoint(url) => allow.endpoints.push((*url).to_owned()),
+            Self::Url(url) => allow.urls.push(url.clone().into_owned()),
+            Self::CaBundle(_) => allow.ca_bundles = Some(true),
+            Self::Node(source) => allow.sources.push(*source),
+            Self::Process(name) => allow.processes.push((*name).to_owned()),
+            Self::Module(name) => allow.pkcs11_modules.push((*name).to_owned()),
+            Self::Audience(audience) => allow.audiences.push((*audience).to_owned()),
+        }
+    }
+}
+
+/// Session names and source identities that begin so name their namespace, which is where no pattern is given.
+const OWN: &str = "{namespace}.*";
+
+/// Holds a role against one grant, all of which must hold.
+fn role_allowed(grant: &RoleGrant, role: &Role, whose: Whose<'_>) -> Verdict {
+    if !grant.arns.iter().any(|pattern| arn_matches(&whose.fill(pattern), &role.role_arn)) {
+        return Verdict::No;
+    }
+    match shortfall(grant, role, whose) {
+        Some(but) => Verdict::Nearly(but),
+        None => Verdict::Met(Reach::Private),
+    }
+}
+
+/// What keeps a grant that names the role from allowing it.
+fn shortfall(grant: &RoleGrant, role: &Role, whose: Whose<'_>) -> Option<String> {
+    let seconds = role.duration_seconds.unwrap_or(DEFAULT_DURATION_SECONDS);
+    if let Some(most) = grant.max_duration_seconds.filter(|most| seconds > *most) {
+        return Some(format!("only for {most} s: set durationSeconds to {most} or less"));
+    }
+    if let Some(chosen) = &role.role_session_name
+        && !one_matches(grant.session_names.as_deref().unwrap_or(&[OWN.to_owned()]), chosen, whose)
+    {
+        let names = listed(grant.session_names.as_deref(), whose);
+        return Some(format!("not with roleSessionName {chosen}: leave it out, or choose one of {names}"));
+    }
+    if let Some(chosen) = &role.source_identity
+        && !one_matches(grant.source_identities.as_deref().unwrap_or(&[OWN.to_owned()]), chosen, whose)
+    {
+        let names = listed(grant.source_identities.as_deref(), whose);
+        return Some(format!("not with sourceIdentity {chosen}: leave it out, or choose one of {names}"));
+    }
+    if let Some(allowed) = &grant.external_ids {
+        if role.external_id_secret_ref.is_some() {
+            return Some("only with external ids that it names: set externalId instead of externalIdSecretRef".into());
+        }
+        if role.external_id.as_ref().is_some_and(|id| !one_matches(allowed, id, whose)) {
+            return Some("not with this externalId".to_owned());
+        }
+    }
+    let tags = role.tags.as_deref().unwrap_or_default();
+    let may = |grant: &TagGrant, key: &str, value: &str| {
+        wildcard_matches(&grant.key, key, |_| true)
+            && grant.values.as_ref().is_none_or(|values| one_matches(values, value, whose))
+    };
+    if let Some(tag) = tags.iter().find(|t| !grant.tags.iter().any(|g| may(g, &t.key, &t.value))) {
+        return Some(format!("not with session tag {}={}", tag.key, tag.value));
+    }
+    let required = grant.tags.iter().filter(|g| g.required.unwrap_or(false));
+    let missing = required.map(|g| &g.key).find(|key| !tags.iter().any(|t| t.key == **key))?;
+    Some(format!("only with session tag {missing}: add it to the role's tags"))
+}
+
+fn one_matches(patterns: &[String], text: &str, whose: Whose<'_>) -> bool {
+    patterns.iter().any(|pattern| wildcard_matches(&whose.fill(pattern), text, |_| true))
+}
+
+fn listed(patterns: Option<&[String]>, whose: Whose<'_>) -> String {
+    let filled = |p: &String| whose.fill(p).into_owned();
+    patterns.map_or_else(
+        || whose.fill(OWN).into_owned(),
+        |list| if list.is_empty() { "none".to_owned() } else { list.iter().map(filled).collect::<Vec<_>>().join(", ") },
+    )
+}
+
+/// The narrowest grant that allows `role`.
+fn grant_for(role: &Role, whose: Whose<'_>) -> RoleGrant {
+    let beyond = |chosen: &Option<String>| {
+        chosen.clone().filter(|c| !one_matches(&[OWN.to_owned()], c, whose)).map(|name| vec![name])
+    };
+    let tags = role.tags.iter().flatten();
+    RoleGrant {
+        arns: vec![role.role_arn.clone()],
+        session_names: beyond(&role.role_session_name),
+        source_identities: beyond(&role.source_identity),
+        tags: tags
+            .map(|t| TagGrant { key: t.key.clone(), values: Some(vec![t.value.clone()]), required: None })
+            .collect(),
+        ..RoleGrant::default()
+    }
+}
+
+/// Puts into words that `need` is not met, and what would meet it and the `others`.
+fn denial<'a>(
+    object: &RefreshableCredential,
+    need: &Need<'_>,
+    nearly: Option<(&String, &String)>,
+    unmet: impl Iterator<Item = &'a Need<'a>>,
+) -> Denial {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let whose = Whose { namespace: &namespace, name: &name };
+    let (mut first, mut whole) = (Allow::default(), Allow::default());
+    need.allow_in(&mut first, whose);
+    unmet.for_each(|need| need.allow_in(&mut whole, whose));
+    let but = nearly.map(|(policy, but)| format!(" (CredentialPolicy {policy} does, but {but})")).unwrap_or_default();
+    // What stands in a policy always serializes.
+    let first = serde_json::to_value(&first).unwrap_or_default();
+    let rule = first.as_object().and_then(|members| members.iter().next());
+    let rule = rule.map(|(member, value)| format!("spec.allow.{member}: {value}")).unwrap_or_default();
+    Denial {
+        why: format!(
+            "no CredentialPolicy allows namespace {namespace} {}{but}. An administrator can allow it by a CredentialPolicy with {rule}",
+            need.words()
+        ),
+        rule: serde_saphyr::to_string(&whole).ok(),
     }
 }
 
@@ -170,75 +440,6 @@ fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool 
     });
     let Ok(selector) = Selector::try_from(selector.clone()) else { return false };
     readable && selector.matches(labels)
-}
-
-/// Matches an ARN part by part: a wildcard never crosses a colon, so `arn:aws:iam::*:role/x` cannot be
-/// stretched over the account. The last part (the resource) may hold colons of its own.
-pub fn arn_matches(pattern: &str, arn: &str) -> bool {
-    const PARTS: usize = 6;
-    let pattern: Vec<_> = pattern.splitn(PARTS, ':').collect();
-    let arn: Vec<_> = arn.splitn(PARTS, ':').collect();
-    pattern.len() == PARTS
-        && arn.len() == PARTS
-        && pattern.iter().zip(&arn).all(|(p, a)| wildcard_matches(p, a, |_| true))
-}
-
-/// Matches a URL: scheme, host and port must agree, where a `*` in the pattern's host stands for
-/// characters other than the dot; the path must be the pattern's or lie below it.
-fn url_matches(pattern: &str, url: &str) -> bool {
-    let (Some((p_scheme, p_rest)), Some((u_scheme, u_rest))) = (pattern.split_once("://"), url.split_once("://"))
-    else {
-        return false;
-    };
-    let (p_host, p_path) = p_rest.split_once('/').unwrap_or((p_rest, ""));
-    let (u_host, u_path) = u_rest.split_once('/').unwrap_or((u_rest, ""));
-    let p_path = p_path.trim_end_matches('/');
-    let plain_host = !u_host.is_empty() && !u_host.contains(['@', '?', '#', '\\', '%']);
-    let plain_path = !u_path.contains(['?', '#', '\\', '%']) && !u_path.split('/').any(|s| s == "..");
-    let below =
-        p_path.is_empty() || u_path == p_path || u_path.strip_prefix(p_path).is_some_and(|r| r.starts_with('/'));
-    // An address is allowed where it is written out, never by a wildcard.
-    let literal = !is_address(u_host) || p_host.eq_ignore_ascii_case(u_host);
-    p_scheme == u_scheme
-        && literal
-        && plain_host
-        && plain_path
-        && below
-        && wildcard_matches(&p_host.to_ascii_lowercase(), &u_host.to_ascii_lowercase(), |c| c != '.')
-}
-
-/// Whether a URL's host (with its port) is an IP address, in any form that a URL parser takes for one.
-fn is_address(host: &str) -> bool {
-    let name = host
-        .rsplit_once(':')
-        .filter(|(_, port)| port.chars().all(|c| c.is_ascii_digit()))
-        .map_or(host, |(name, _)| name);
-    let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    let number = last.chars().all(|c| c.is_ascii_digit()) || last.to_ascii_lowercase().starts_with("0x");
-    name.starts_with('[') || number
-}
-
-/// Matches `text` against a pattern in which `*` stands for any run of characters that `may` allows
-/// and `?` for one of them. Linear in the product of the lengths, so no pattern can stall it.
-pub fn wildcard_matches(pattern: &str, text: &str, may: impl Fn(char) -> bool) -> bool {
-    let text: Vec<char> = text.chars().collect();
-    let mut reach = vec![false; text.len() + 1];
-    reach[0] = true;
-    for p in pattern.chars() {
-        let mut next = vec![false; text.len() + 1];
-        if p == '*' {
-            next[0] = reach[0];
-            for i in 0..text.len() {
-                next[i + 1] = reach[i + 1] || (next[i] && may(text[i]));
-            }
-        } else {
-            for i in 0..text.len() {
-                next[i + 1] = reach[i] && (p == text[i] || (p == '?' && may(text[i])));
-            }
-        }
-        reach = next;
-    }
-    reach[text.len()]
 }
 
 #[cfg(test)]

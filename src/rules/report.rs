@@ -4,12 +4,13 @@ use super::failure::Failure;
 use super::fingerprint;
 use super::ownership::{Content, Record};
 use super::plan;
+use super::policy::Permission;
 use super::profiles;
 use super::restart;
 use super::retry::Class;
 use super::timing::{down_to_second, up_to_second};
 use crate::api::conditions::{READY, RECONCILING, Reason, STALLED};
-use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus};
+use crate::api::{FailureStatus, PermissionStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub enum Finding {
 /// The status of `object`, whose own Secret is `record`, at `now`.
 pub fn status(
     object: &RefreshableCredential,
+    permission: &Permission,
     record: Option<&Record>,
     finding: &Finding,
     now: Timestamp,
@@ -45,8 +47,10 @@ pub fn status(
     let before = object.status.clone().unwrap_or_default();
     let content = record.and_then(|r| r.content.as_ref());
     let generation = object.metadata.generation;
+    let permission = permission_status(permission, &before, record, now);
+    let withdrawn = permission.as_ref().and_then(|p| p.withdrawn_time.as_ref());
     let mut conditions = Conditions { before: &before.conditions, generation, now, list: Vec::new() };
-    judge(object, content, finding, now, &mut conditions);
+    judge(object, content, finding, withdrawn, now, &mut conditions);
     RefreshableCredentialStatus {
         conditions: conditions.list,
         observed_generation: generation,
@@ -64,6 +68,7 @@ pub fn status(
             },
         ),
         restarts: restart::status(object, content),
+        permission,
         failures: match finding {
             Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.clone()),
             _ => None,
@@ -73,6 +78,30 @@ pub fn status(
             Finding::Failing(_) => object.requested_at().map(str::to_owned),
             _ => content.and_then(|c| c.handled_refresh.clone()).or(before.last_handled_refresh_at),
         },
+    }
+}
+
+/// What policies say. A Secret that was there and is gone once it is denied was withdrawn.
+fn permission_status(
+    permission: &Permission,
+    before: &RefreshableCredentialStatus,
+    record: Option<&Record>,
+    now: Timestamp,
+) -> Option<PermissionStatus> {
+    match permission {
+        Permission::NotNeeded => None,
+        Permission::Allowed(policies) => {
+            Some(PermissionStatus { allowed: true, policies: policies.clone(), ..PermissionStatus::default() })
+        }
+        Permission::Denied(denial) => {
+            let earlier = before.permission.as_ref().and_then(|p| p.withdrawn_time.clone());
+            let gone = before.secret.is_some() && record.is_none();
+            Some(PermissionStatus {
+                rule: denial.rule.clone(),
+                withdrawn_time: gone.then(|| Time(down_to_second(now))).or(earlier),
+                ..PermissionStatus::default()
+            })
+        }
     }
 }
 
@@ -111,6 +140,7 @@ fn judge(
     object: &RefreshableCredential,
     content: Option<&Content>,
     finding: &Finding,
+    withdrawn: Option<&Time>,
     now: Timestamp,
     conditions: &mut Conditions<'_>,
 ) {
@@ -148,8 +178,11 @@ fn judge(
             conditions.set(READY, valid, Reason::Suspended, message);
         }
         Finding::Stalled(reason, message) => {
+            let withdrawn = withdrawn.filter(|_| *reason == Reason::NotPermitted);
+            let gone = withdrawn.map(|at| format!(". The published Secret was withdrawn at {}", at.0));
+            let message = format!("{message}{}", gone.unwrap_or_default());
             conditions.set(READY, false, *reason, message.clone());
-            conditions.set(STALLED, true, *reason, message.clone());
+            conditions.set(STALLED, true, *reason, message);
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::super::fixtures::{failed, minute, record, reported, unreachable, with_a_role};
 use super::*;
 use crate::issuer::IssueError;
+use crate::rules::policy::Denial;
 
 /// `Type=Status/Reason` of each condition.
 fn shown(status: &RefreshableCredentialStatus) -> Vec<String> {
@@ -60,7 +61,7 @@ fn each_finding_has_its_conditions() {
         ("suspended, run out", Finding::Suspended, Some(&own), 61, vec!["Ready=False/Suspended"]),
         ("stalled", stalled, None, 1, vec!["Ready=False/NotPermitted", "Stalled=True/NotPermitted"]),
     ] {
-        let status = status(&object, published, &finding, minute(at));
+        let status = status(&object, &Permission::NotNeeded, published, &finding, minute(at));
         assert_eq!(shown(&status), expected, "{name}");
         assert_eq!(status.observed_generation, Some(3), "{name}");
         assert!(status.conditions.iter().all(|c| c.observed_generation == Some(3)), "{name}");
@@ -84,7 +85,7 @@ fn reporting_the_same_again_changes_nothing() {
     let object = with_a_role();
     let own = record(&object);
     let object = reported(object, &own);
-    assert_eq!(object.status, Some(status(&object, Some(&own), &Finding::Good, minute(30))));
+    assert_eq!(object.status, Some(status(&object, &Permission::NotNeeded, Some(&own), &Finding::Good, minute(30))));
     assert!(transition(object.status.as_ref(), object.status.as_ref().expect("a status")).is_none());
 }
 
@@ -102,7 +103,7 @@ fn the_last_transition_is_kept_while_the_status_stays() {
 fn events_are_for_transitions() {
     let object = with_a_role();
     let own = record(&object);
-    let first = status(&object, Some(&own), &Finding::Good, minute(0));
+    let first = status(&object, &Permission::NotNeeded, Some(&own), &Finding::Good, minute(0));
     assert_eq!(transition(None, &first).map(|c| c.reason.as_str()), Some("Issued"));
     let once = failed(reported(object, &own), &unreachable(), Some(&own), minute(40));
     let once_status = once.status.clone().expect("a status");
@@ -128,6 +129,39 @@ fn short_sessions_are_warned_about() {
     let object = with_a_role();
     let mut own = record(&object);
     own.content.as_mut().expect("content").expiration = minute(15);
-    let short = status(&object, Some(&own), &Finding::Good, minute(0));
+    let short = status(&object, &Permission::NotNeeded, Some(&own), &Finding::Good, minute(0));
     assert!(short.conditions[0].message.contains("ask for more than 20 minutes"), "{short:?}");
+}
+
+#[test]
+fn the_status_answers_who_allows_it_or_what_would() {
+    let object = with_a_role();
+    let own = record(&object);
+    let allowed = Permission::Allowed(vec!["team-a".to_owned()]);
+    let denied = Permission::Denied(Denial { why: "ask".to_owned(), rule: Some("roles: []".to_owned()) });
+    let told = |object: &RefreshableCredential, permission: &Permission, record, finding: &Finding, at| {
+        status(object, permission, record, finding, minute(at))
+    };
+    let stalled = Finding::Stalled(Reason::NotPermitted, "ask".to_owned());
+    assert_eq!(told(&object, &Permission::NotNeeded, Some(&own), &Finding::Good, 0).permission, None);
+
+    let never = told(&object, &denied, None, &stalled, 1).permission.expect("an answer");
+    assert_eq!((never.allowed, never.rule.as_deref(), never.withdrawn_time), (false, Some("roles: []"), None));
+
+    let mut object = object;
+    let good = told(&object, &allowed, Some(&own), &Finding::Good, 0);
+    let answer = good.permission.clone().expect("an answer");
+    assert_eq!((answer.allowed, answer.policies, answer.rule), (true, vec!["team-a".to_owned()], None));
+
+    // The Secret was there and is withdrawn: that is told, once, and stays told.
+    object.status = Some(good);
+    let withdrawn = told(&object, &denied, None, &stalled, 5);
+    let words = "ask. The published Secret was withdrawn at 2026-01-01T00:05:00Z";
+    assert_eq!(withdrawn.conditions[0].message, words);
+    assert_eq!(transition(object.status.as_ref(), &withdrawn).map(|c| c.message.as_str()), Some(words));
+    object.status = Some(withdrawn.clone());
+    assert_eq!(told(&object, &denied, None, &stalled, 9), withdrawn);
+    object.status = Some(told(&object, &allowed, Some(&own), &Finding::Good, 10));
+    let again = object.status.as_ref().and_then(|s| s.permission.as_ref()).expect("an answer");
+    assert_eq!(again.withdrawn_time, None);
 }

@@ -3,6 +3,8 @@
 use sha2::{Digest as _, Sha256};
 
 const LONGEST: usize = 64;
+/// Hexadecimal digits of the digest: enough that nobody finds a name with another's.
+const DIGITS: usize = 16;
 
 /// `<namespace>.<name>`: a namespace has no dot, so the first dot divides the two. What is longer
 /// than AWS's 64 characters is cut and ends in a digest, so that two long names stay two names.
@@ -13,7 +15,7 @@ pub fn default_session_name(namespace: &str, name: &str) -> String {
         return full;
     }
     let digest = hex::encode(Sha256::digest(full.as_bytes()));
-    format!("{}-{}", &full[..LONGEST - 9], &digest[..8])
+    format!("{}-{}", &full[..LONGEST - DIGITS - 1], &digest[..DIGITS])
 }
 
 #[cfg(test)]

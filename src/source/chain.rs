@@ -2,10 +2,11 @@
 //! one before, then the check whose they are.
 
 use super::{Obtained, Request, Source, SourceSpec, mfa, of, verify};
-use crate::api::{PrincipalSpec, Role};
+use crate::api::{PrincipalSpec, Role, Tag};
 use crate::aws::Caller;
 use crate::aws::sts::RoleCall;
 use crate::issuer::{IssueError, Issued};
+use crate::rules::session_tags;
 use aws_credential_types::provider::ProvideCredentials as _;
 use secrecy::SecretString;
 
@@ -19,7 +20,7 @@ pub async fn issue(
     request: &Request<'_>,
 ) -> Result<Issued, IssueError> {
     let (source, base) = begin(source, request).await?;
-    let obtained = assume_all(request.roles, base, request).await?;
+    let obtained = assume_all(request.roles, &request.session_tags, base, request).await?;
     end(source, obtained, request.roles.is_empty(), principal, request).await
 }
 
@@ -38,13 +39,16 @@ pub(super) async fn begin<'a>(
     Ok((source, obtained))
 }
 
-/// Assumes each of `roles` with the credentials of the one before.
+/// Assumes each of `roles` with the credentials of the one before, the first with `tags`, which the others inherit.
 pub(super) async fn assume_all(
     roles: &[Role],
+    tags: &[Tag],
     mut so_far: Obtained,
     request: &Request<'_>,
 ) -> Result<Obtained, IssueError> {
-    for role in roles {
+    for (at, role) in roles.iter().enumerate() {
+        let tagged = (at == 0 && !tags.is_empty()).then(|| session_tags::put_on(role, tags));
+        let role = tagged.as_ref().unwrap_or(role);
         let caller = match so_far {
             Obtained::Caller(caller) => caller,
             Obtained::Session(issued) => Caller::Key(issued.session.key),

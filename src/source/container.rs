@@ -33,6 +33,7 @@ impl Source for ContainerSource {
             let call = Call {
                 operation: "GetContainerCredentials",
                 url: &self.full_uri,
+                reach: request.terms.reach(&self.full_uri),
                 headers,
                 ca_bundle: None,
                 identity: None,

@@ -40,6 +40,7 @@ impl Source for CustomHttpSource {
             let call = Call {
                 operation: "GetCredentials",
                 url: &self.url,
+                reach: request.terms.reach(&self.url),
                 headers,
                 ca_bundle: self.ca_bundle.as_deref(),
                 identity: identity.as_ref(),

@@ -23,12 +23,14 @@ pub async fn issue_profiles(
     request: &Request<'_>,
 ) -> Result<Vec<Outcome>, IssueError> {
     let (source, base) = begin(source, request).await?;
-    let base = assume_all(request.roles, base, request).await?;
+    let base = assume_all(request.roles, &request.session_tags, base, request).await?;
+    // What the shared chain was given is inherited.
+    let tags = if request.roles.is_empty() { request.session_tags.as_slice() } else { &[] };
     let one = |profile: &ProfileSpec| {
         let (name, roles, base) = (profile.name.clone(), profile.roles.clone(), base.clone());
         async move {
             let issued = async {
-                let obtained = assume_all(&roles, base, request).await?;
+                let obtained = assume_all(&roles, tags, base, request).await?;
                 let direct = request.roles.is_empty() && roles.is_empty();
                 end(source, obtained, direct, principal, request).await
             };

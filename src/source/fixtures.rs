@@ -5,6 +5,7 @@ use crate::api::StsSpec;
 use crate::aws::{Meter, Sts, TotpSteps};
 use crate::issuer::{IssueError, Issued};
 use crate::registry::Registry;
+use crate::rules::policy::Terms;
 use aws_sdk_sts::config::{BehaviorVersion, Region};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -83,11 +84,14 @@ pub(crate) async fn issue_with(source: Value, roles: Value, desk: &Desk) -> Resu
         .endpoint_url("http://127.0.0.1:1")
         .build();
     let (sts, totp, spec) = (Sts::new(&config, NoMeter), TotpSteps::default(), StsSpec::default());
+    let terms = Terms::default();
     let means = Means::new(config, Registry::default());
     let request = Request {
         namespace: "team-a",
         session_name: "team-a.reports".to_owned(),
         roles: &roles,
+        session_tags: Vec::new(),
+        terms: &terms,
         sts_spec: &spec,
         sts: &sts,
         inputs: desk,

@@ -5,6 +5,8 @@ use crate::api::IotSource;
 use crate::http::Call;
 use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued};
+use crate::rules::patterns::Reach;
+use crate::rules::policy::is_aws_iot;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -50,10 +52,11 @@ impl Source for IotSource {
             if let Some(seconds) = self.duration_seconds {
                 headers.push((DURATION.to_owned(), SecretString::from(seconds.to_string())));
             }
-            let url = self.url();
+            let url = self.credentials_url();
             let call = Call {
                 operation: "AssumeRoleWithCertificate",
                 url: &url,
+                reach: self.reach(request),
                 headers,
                 ca_bundle: self.ca_bundle.as_deref(),
                 identity: Some(&identity),
@@ -75,8 +78,13 @@ pub(super) fn read(
 }
 
 impl IotSource {
+    /// AWS's own names are AWS's to point where they should, in a VPC at private addresses.
+    fn reach(&self, request: &Request<'_>) -> Reach {
+        if is_aws_iot(&self.endpoint) { Reach::Private } else { request.terms.reach(&self.url()) }
+    }
+
     /// Where the credentials are.
-    fn url(&self) -> String {
-        format!("https://{}/role-aliases/{}/credentials", self.endpoint, self.role_alias)
+    fn credentials_url(&self) -> String {
+        format!("{}role-aliases/{}/credentials", self.url(), self.role_alias)
     }
 }

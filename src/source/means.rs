@@ -15,6 +15,8 @@ pub struct Means {
     pub registry: Registry,
     /// PKCS#11 modules that are registered.
     pub modules: Modules,
+    /// The cluster's name, which session tags tell AWS.
+    pub cluster_name: Option<String>,
     /// One writer at a time for each token that is renewed.
     pub writers: Writers,
 }
@@ -22,7 +24,14 @@ pub struct Means {
 impl Means {
     /// With these AWS clients' configuration and what is registered.
     pub fn new(aws: aws_types::SdkConfig, registry: Registry) -> Self {
-        Self { aws, modules: Modules::new(registry.pkcs11_modules.clone()), registry, writers: Writers::default() }
+        let modules = Modules::new(registry.pkcs11_modules.clone());
+        Self { aws, modules, registry, cluster_name: None, writers: Writers::default() }
+    }
+
+    /// The same, in a cluster of this name.
+    #[must_use]
+    pub fn in_cluster(self, name: Option<String>) -> Self {
+        Self { cluster_name: name, ..self }
     }
 }
 

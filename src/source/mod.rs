@@ -34,9 +34,10 @@ pub use fan::{Outcome, issue_profiles};
 pub use inputs::{Inputs, SecretData, names_of_inputs};
 pub use means::{Means, Writers};
 
-use crate::api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, StsSpec};
+use crate::api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, StsSpec, Tag};
 use crate::aws::{Caller, Sts, TotpSteps};
 use crate::issuer::{IssueError, Issued};
+use crate::rules::policy::Terms;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
@@ -89,6 +90,10 @@ pub struct Request<'a> {
     pub session_name: String,
     /// The roles to assume behind the source.
     pub roles: &'a [Role],
+    /// Tags that the administrator puts on the first role's session.
+    pub session_tags: Vec<Tag>,
+    /// On what terms policies allow it.
+    pub terms: &'a Terms,
     /// How STS is reached.
     pub sts_spec: &'a StsSpec,
     /// STS.

@@ -8,6 +8,7 @@ use crate::http::{self, Call};
 use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued};
 use crate::rules::ownership::account_of;
+use crate::rules::patterns::Reach;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -118,6 +119,8 @@ impl RolesAnywhereSource {
         let call = Call {
             operation: OPERATION,
             url: &url,
+            // AWS's own names are AWS's to point where they should, in a VPC at private addresses.
+            reach: self.endpoint.as_ref().map_or(Reach::Private, |e| request.terms.reach(e)),
             headers: headers.into_iter().map(|(n, v)| (n, SecretString::from(v))).collect(),
             ca_bundle: self.ca_bundle.as_deref(),
             identity: None,

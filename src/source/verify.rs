@@ -4,7 +4,7 @@ use super::{Request, Source};
 use crate::api::{PrincipalSpec, PrincipalStatus, Role, StsSpec, VerifyPrincipal};
 use crate::aws::Caller;
 use crate::issuer::{IssueError, Issued};
-use crate::rules::policy::wildcard_matches;
+use crate::rules::patterns::wildcard_matches;
 
 /// Checks one step of a chain: the issuer's answer must name the role and the session that were asked for.
 /// An STS other than AWS's may name nobody; what it names must still be right where it looks like AWS's.

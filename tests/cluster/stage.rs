@@ -100,7 +100,7 @@ impl Stage {
         role
     }
 
-    /// Lets this namespace assume these roles from the controller's own identity.
+    /// Lets this namespace assume these roles from the controller's own identity, under any name and with any tags.
     pub async fn allow(&self, arns: &[&str]) {
         let name = format!("{}-{}", self.namespace.name, arns.join("-").replace([':', '/', '*'], "-").to_lowercase());
         self.apply(json!({
@@ -109,7 +109,9 @@ impl Stage {
             "metadata": {"name": name},
             "spec": {
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace.name}},
-                "allow": {"roles": [{"arns": arns}]},
+                "allow": {"roles": [{
+                    "arns": arns, "sessionNames": ["*"], "sourceIdentities": ["*"], "tags": [{"key": "*"}],
+                }]},
             },
         }))
         .await;

@@ -43,6 +43,7 @@ pub struct RoleBuilder<'a> {
     name: String,
     trust: Vec<Value>,
     external_id: Option<String>,
+    tags: Vec<(String, String)>,
     policy: Option<Value>,
 }
 
@@ -143,7 +144,14 @@ impl<'a> Account<'a> {
 
     /// A role by this name.
     pub fn role(self, name: &str) -> RoleBuilder<'a> {
-        RoleBuilder { account: self, name: name.into(), trust: Vec::new(), external_id: None, policy: None }
+        RoleBuilder {
+            account: self,
+            name: name.into(),
+            trust: Vec::new(),
+            external_id: None,
+            tags: Vec::new(),
+            policy: None,
+        }
     }
 
     /// A role's ARN, whether it exists or not.
@@ -202,6 +210,12 @@ impl RoleBuilder<'_> {
         self
     }
 
+    /// Asks a session tag of whoever assumes it.
+    pub fn asking_tag(mut self, key: &str, value: &str) -> Self {
+        self.tags.push((key.into(), value.into()));
+        self
+    }
+
     /// What its sessions may do. Left out: only what STS offers, so that it can be a link
     /// of a chain.
     pub fn allowing(mut self, actions: &[&str]) -> Self {
@@ -215,6 +229,11 @@ impl RoleBuilder<'_> {
         if let Some(id) = self.external_id {
             for statement in &mut trust {
                 statement["Condition"]["StringEquals"]["sts:ExternalId"] = json!(id);
+            }
+        }
+        for (key, value) in self.tags {
+            for statement in &mut trust {
+                statement["Condition"]["StringEquals"][format!("aws:RequestTag/{key}")] = json!(value);
             }
         }
         let trust = document(trust).to_string();

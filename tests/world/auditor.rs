@@ -11,12 +11,14 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use refreshable::api::{ProfileSpec, RefreshableCredential};
+use refreshable::api::{CredentialPolicy, ProfileSpec, RefreshableCredential};
 use refreshable::rules::ownership::{self, Content};
+use refreshable::rules::policy::{self, Permission};
 use refreshable::rules::{fingerprint, plan, profiles, timing};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
 
 /// After trouble ended, this long is granted before a late renewal counts: the longest pause of a class.
 const GRACE: SignedDuration = SignedDuration::from_mins(75);
@@ -239,8 +241,17 @@ pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
     let object = state.typed.get(&(key.0.clone(), owner.to_owned()))?;
     let content = content_of(object, secret)?;
     let now = state.now();
-    let kept = !state.policies.is_empty() && content.expiration > now && object.secret_name() == key.1;
+    let kept = is_permitted(state, object) && content.expiration > now && object.secret_name() == key.1;
     kept.then(|| format!("2, never lose: {key:?}, valid until {}, was deleted at {now}", content.expiration))
+}
+
+/// Whether the policies that are there allow a resource what it asks for.
+fn is_permitted(state: &State, object: &RefreshableCredential) -> bool {
+    let namespace = object.metadata.namespace.clone().unwrap_or_default();
+    let labels = [("kubernetes.io/metadata.name".to_owned(), namespace)].into();
+    let policies: Vec<Arc<CredentialPolicy>> =
+        state.policies.values().map(|p| serde_json::from_value(p.clone()).expect("a policy")).collect();
+    !matches!(policy::judge(object, &labels, &policies).permission, Permission::Denied(_))
 }
 
 /// No secret stands in a status.

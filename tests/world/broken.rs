@@ -99,6 +99,30 @@ fn a_secret_in_a_status_is_caught() {
 }
 
 #[test]
+fn a_secret_in_the_log_is_caught() {
+    let seen = objections(Setup::default(), async |world| {
+        tracing::info!(token = format!("{}-token", super::sts::CANARY), "published");
+        world.run(HOUR).await;
+    });
+    assert_objects("5, never leaked: a secret stands in the log", &seen);
+}
+
+#[test]
+fn a_controller_that_withdraws_what_is_permitted_is_caught() {
+    let seen = objections(Setup::default(), async |world| {
+        world.run(HOUR).await;
+        // Another namespace's permission goes; team-a's Secret goes with it, which nobody took anything from.
+        let allow = json!({"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]});
+        let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": "team-a"}});
+        world.shared.lock().put_policy("all", json!({"namespaceSelector": selector, "allow": allow}));
+        let client = super::apiserver::client(world.shared.clone(), 0);
+        let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(client, "team-a");
+        secrets.delete("x-1", &DeleteParams::default()).await.expect("deleted");
+    });
+    assert_objects("2, never lose", &seen);
+}
+
+#[test]
 fn a_budget_that_is_none_is_caught() {
     let settings = Settings { calls_per_second: 100_000, burst: 100_000, ..Settings::default() };
     let seen = objections(Setup { settings, ..Setup::default() }, async |world| {

@@ -2,6 +2,7 @@
 //! kube-runtime's semantics (one reconcile for each resource at a time, the earliest wish wins).
 
 use super::apiserver;
+use super::logs::Logs;
 use super::secrets::SimSecret;
 use super::state::{Change, Key, Shared, State};
 use super::sts::SimSts;
@@ -68,6 +69,8 @@ pub struct Instance {
     queue: BTreeMap<(Timestamp, Key), ()>,
     wishes: BTreeMap<Key, Timestamp>,
     running: BTreeSet<Key>,
+    /// How often each resource was looked at.
+    pub looks: BTreeMap<Key, usize>,
     work: FuturesUnordered<BoxFuture<'static, (Key, Next)>>,
 }
 
@@ -118,6 +121,7 @@ impl Instance {
             queue: BTreeMap::new(),
             wishes: BTreeMap::new(),
             running: BTreeSet::new(),
+            looks: BTreeMap::new(),
             work: FuturesUnordered::new(),
         };
         instance.relist(world);
@@ -237,6 +241,7 @@ impl Instance {
             let reference = kube::runtime::reflector::ObjectRef::new(&key.1).within(&key.0);
             let Some(object) = self.context.view.credentials.get(&reference) else { continue };
             self.running.insert(key.clone());
+            *self.looks.entry(key.clone()).or_default() += 1;
             let context = self.context.clone();
             self.work.push(Box::pin(async move { (key, reconcile(object, &context).await) }));
         }
@@ -279,6 +284,7 @@ pub struct World {
     /// Where a violation is what a test waits for, it does not end the run.
     pub tolerant: bool,
     started: usize,
+    logs: Logs,
 }
 
 impl World {
@@ -291,7 +297,7 @@ impl World {
             "all",
             json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]}}),
         );
-        let mut world = Self { shared, instances: Vec::new(), tolerant: false, started: 0 };
+        let mut world = Self { shared, instances: Vec::new(), tolerant: false, started: 0, logs: Logs::listen() };
         world.add_instance(setup);
         world
     }
@@ -326,6 +332,7 @@ impl World {
             let now = self.now();
             if now >= end {
                 super::auditor::sweep(&mut self.shared.lock());
+                self.search_output();
                 self.object_to_violations();
                 return;
             }
@@ -380,6 +387,17 @@ impl World {
             instance.begin(now);
         }
         self.object_to_violations();
+    }
+
+    /// No secret stands in the log or the metrics.
+    fn search_output(&self) {
+        let leaked = self.logs.take_leaks().into_iter().map(|line| format!("the log: {line}"));
+        let pages = self.instances.iter().map(|i| i.context.metrics.page().expect("metrics"));
+        let leaked = leaked.chain(pages.filter(|p| p.contains(super::sts::CANARY)).map(|_| "the metrics".to_owned()));
+        let mut state = self.shared.lock();
+        for place in leaked {
+            state.auditor.check(Some(format!("5, never leaked: a secret stands in {place}")));
+        }
     }
 
     fn object_to_violations(&self) {

@@ -8,6 +8,8 @@ mod broken;
 mod clock;
 mod deployments;
 mod driver;
+mod logs;
+mod policies;
 mod profiles;
 mod promises;
 mod restarts;

@@ -44,6 +44,13 @@ pub struct IotSource {
     pub timeout_seconds: Option<i32>,
 }
 
+impl IotSource {
+    /// The URL of the host, as policies name it.
+    pub fn url(&self) -> String {
+        format!("https://{}/", self.endpoint)
+    }
+}
+
 /// [IAM Roles Anywhere's CreateSession](https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html).
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]

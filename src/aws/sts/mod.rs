@@ -19,9 +19,10 @@ pub use session_token::SessionCall;
 pub use web_identity::WebIdentityCall;
 
 use super::ask::{DateSeen, Meter, TIMEOUT, timeouts};
-use super::region;
+use super::{guarded, region};
 use crate::api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
 use crate::issuer::{AccessKey, IssueError};
+use crate::rules::patterns::Reach;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
@@ -47,7 +48,18 @@ pub struct Sts {
     client: aws_sdk_sts::Client,
     meter: Arc<dyn Meter>,
     own_region: Option<String>,
-    by_ca: Arc<Mutex<HashMap<String, SharedHttpClient>>>,
+    /// How far the host of `spec.sts.endpoint` may lead.
+    reach: Reach,
+    clients: Arc<Mutex<HashMap<Peer, SharedHttpClient>>>,
+}
+
+/// What an HTTP client is kept for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Peer {
+    /// The certificates to trust; absent for the system's.
+    ca_bundle: Option<String>,
+    /// For an endpoint that a specification names: how far its host may lead.
+    named: Option<Reach>,
 }
 
 impl std::fmt::Debug for Sts {
@@ -56,8 +68,8 @@ impl std::fmt::Debug for Sts {
     }
 }
 
-/// Longest list of HTTP clients kept for CA bundles.
-const MOST_CA_CLIENTS: usize = 64;
+/// Longest list of HTTP clients kept.
+const MOST_CLIENTS: usize = 64;
 
 impl Sts {
     /// STS as `config` (aws-config's) describes it: Region, `AWS_ENDPOINT_URL_STS`, proxies, HTTP client, time source.
@@ -71,8 +83,15 @@ impl Sts {
             client: aws_sdk_sts::Client::from_conf(own),
             meter: Arc::new(meter),
             own_region: config.region().map(|r| r.as_ref().to_owned()),
-            by_ca: Arc::default(),
+            reach: Reach::default(),
+            clients: Arc::default(),
         }
+    }
+
+    /// The same STS, for specifications whose endpoint may lead so far.
+    #[must_use]
+    pub fn reaching(&self, reach: Reach) -> Self {
+        Self { reach, ..self.clone() }
     }
 
     /// Counts calls to issuers.
@@ -115,42 +134,32 @@ impl Sts {
         if let Some(seconds) = spec.timeout_seconds.and_then(|s| u64::try_from(s).ok()) {
             config = config.timeout_config(timeouts(Duration::from_secs(seconds)));
         }
-        if let Some(pem) = &spec.ca_bundle {
-            config = config.http_client(self.client_trusting(pem)?);
+        if spec.endpoint.is_some() || spec.ca_bundle.is_some() {
+            config = config.http_client(self.client_for(spec)?);
         }
         Ok(config)
     }
 
-    /// An HTTP client that trusts the certificates of `pem` alone; kept, because a client holds its connections.
-    fn client_trusting(&self, pem: &str) -> Result<SharedHttpClient, IssueError> {
-        let mut clients = self.by_ca.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(pem) {
+    /// An HTTP client that trusts the specification's certificates alone, and is guarded where the specification names
+    /// the endpoint; kept, because a client holds its connections.
+    fn client_for(&self, spec: &StsSpec) -> Result<SharedHttpClient, IssueError> {
+        let peer = Peer { ca_bundle: spec.ca_bundle.clone(), named: spec.endpoint.as_ref().map(|_| self.reach) };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&peer) {
             return Ok(client.clone());
         }
-        let invalid = |what: String| IssueError::Specification { field: "spec.sts.caBundle".to_owned(), what };
-        let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| invalid(format!("this is no list of certificates in PEM: {e}")))?;
-        if certificates.is_empty() {
-            return Err(invalid("there is no certificate in it".to_owned()));
-        }
-        for certificate in certificates {
-            rustls::RootCertStore::empty()
-                .add(certificate)
-                .map_err(|e| invalid(format!("a certificate in it cannot be read: {e}")))?;
-        }
-        let context = TlsContext::builder()
-            .with_trust_store(TrustStore::empty().with_pem_certificate(pem.as_bytes()))
-            .build()
-            .map_err(|e| invalid(e.to_string()))?;
-        let client = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
-            .tls_context(context)
-            .build_https();
-        if clients.len() >= MOST_CA_CLIENTS {
+        let trust = peer.ca_bundle.as_deref().map_or_else(|| Ok(TlsContext::default()), trusting)?;
+        let client = match peer.named {
+            Some(reach) => guarded::client(trust, reach),
+            None => aws_smithy_http_client::Builder::new()
+                .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+                .tls_context(trust)
+                .build_https(),
+        };
+        if clients.len() >= MOST_CLIENTS {
             clients.clear();
         }
-        clients.insert(pem.to_owned(), client.clone());
+        clients.insert(peer, client.clone());
         Ok(client)
     }
 
@@ -158,6 +167,26 @@ impl Sts {
     fn endpoint(&self, spec: &StsSpec, role_arn: Option<&str>) -> String {
         spec.endpoint.clone().unwrap_or_else(|| format!("STS in {}", self.region(spec, role_arn)))
     }
+}
+
+/// Trust in the certificates of `pem` alone.
+fn trusting(pem: &str) -> Result<TlsContext, IssueError> {
+    let invalid = |what: String| IssueError::Specification { field: "spec.sts.caBundle".to_owned(), what };
+    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| invalid(format!("this is no list of certificates in PEM: {e}")))?;
+    if certificates.is_empty() {
+        return Err(invalid("there is no certificate in it".to_owned()));
+    }
+    for certificate in certificates {
+        rustls::RootCertStore::empty()
+            .add(certificate)
+            .map_err(|e| invalid(format!("a certificate in it cannot be read: {e}")))?;
+    }
+    TlsContext::builder()
+        .with_trust_store(TrustStore::empty().with_pem_certificate(pem.as_bytes()))
+        .build()
+        .map_err(|e| invalid(e.to_string()))
 }
 
 fn credentials(key: &AccessKey) -> Credentials {

@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/reports";
 
@@ -124,9 +125,48 @@ async fn an_endpoint_of_the_process_or_of_the_specification_comes_first() {
     let (by_process, wire) = sts(200, session(), Some("eu-west-1"), Some("http://127.0.0.1:4566"));
     ask(&by_process, ROLE, &spec(Some("eu-west-1"), false, false)).await.expect("an answer");
     assert_eq!(wire.seen.lock().expect("a list")[0].url.trim_end_matches('/'), "http://127.0.0.1:4566");
-    let own = StsSpec { endpoint: Some("https://minio.example.com:9000".into()), ..StsSpec::default() };
+    let (store, came) = server(session()).await;
+    let own = StsSpec { endpoint: Some(store), ..StsSpec::default() };
     ask(&by_process, ROLE, &own).await.expect("an answer");
-    assert_eq!(wire.seen.lock().expect("a list")[1].url.trim_end_matches('/'), "https://minio.example.com:9000");
+    assert_eq!(came.load(Ordering::Relaxed), 1);
+    assert_eq!(wire.seen.lock().expect("a list").len(), 1, "a client of its own, which is guarded, calls it");
+}
+
+/// A server on loopback that answers `body` to everybody: where, and how many came.
+async fn server(body: String) -> (String, Arc<AtomicUsize>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    crate::http::tests::install_crypto();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let came = Arc::new(AtomicUsize::new(0));
+    let count = came.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
+            let _ = stream.read(&mut [0; 8192]).await;
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+        }
+    });
+    (url, came)
+}
+
+#[tokio::test]
+async fn an_endpoint_of_the_specification_is_guarded_after_resolution_and_its_answer_has_an_end() {
+    let (sts, _) = sts(200, session(), Some("eu-west-1"), None);
+    let (url, came) = server(session()).await;
+    let home = url.replace("127.0.0.1", "localhost");
+    for reach in [Reach::Public, Reach::Private] {
+        let spec = StsSpec { endpoint: Some(home.clone()), ..StsSpec::default() };
+        let error = ask(&sts.reaching(reach), ROLE, &spec).await.expect_err("a name that leads home");
+        assert!(error.to_string().contains("addresses that may not be called"), "{error}");
+        assert_eq!(error.class(), Class::Transient);
+    }
+    assert_eq!(came.load(Ordering::Relaxed), 0, "nobody was called");
+    let (endless, _) = server(format!("{}{}", " ".repeat(crate::http::LARGEST_BODY), session())).await;
+    let spec = StsSpec { endpoint: Some(endless), ..StsSpec::default() };
+    let error = ask(&sts, ROLE, &spec).await.expect_err("too long an answer");
+    assert_eq!(error.class(), Class::Transient, "{error}");
 }
 
 #[tokio::test]

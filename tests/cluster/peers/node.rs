@@ -189,6 +189,7 @@ async fn inside_the_namespace() {
     let call = Call {
         operation: "GetContainerCredentials",
         url: URL,
+        reach: Default::default(),
         headers: Vec::new(),
         ca_bundle: None,
         identity: None,

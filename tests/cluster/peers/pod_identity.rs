@@ -67,7 +67,7 @@ async fn a_service_account_gets_the_role_that_eks_associates() {
     let source = |cluster: &str, account: &str| json!({"source": {"podIdentity": {"clusterName": cluster, "serviceAccountRef": {"name": account}}}});
     stage.credential("app", source("edge", "app")).await;
     let denied = stage.until("app", "False", "NotPermitted").await;
-    assert!(denied.status.expect("a status").conditions[0].message.contains("spec.allow.sources: [PodIdentity]"));
+    assert!(denied.status.expect("a status").conditions[0].message.contains("spec.allow.sources: [\"PodIdentity\"]"));
     allow(&stage, "pods", json!({"sources": ["PodIdentity"]})).await;
     assert!(honoured(&stage, "app").await.contains(":assumed-role/associated/"));
     stage.credential("stranger", source("edge", "stranger")).await;

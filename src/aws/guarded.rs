@@ -1,0 +1,57 @@
+//! The HTTP client for an STS that a specification names: guarded as [`crate::http`]'s calls are, by the address after
+//! resolution, without a proxy, without redirects, with a cap on the answer.
+
+use crate::http::{self, LARGEST_BODY};
+use crate::rules::patterns::Reach;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{self, TlsContext, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
+
+/// A client whose hosts lead within `reach` and whose peers are trusted by `trust`.
+pub(super) fn client(trust: TlsContext, reach: Reach) -> SharedHttpClient {
+    let inner = Builder::new()
+        .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(trust)
+        .build_with_resolver(Resolver(reach));
+    SharedHttpClient::new(Capped(inner))
+}
+
+/// Resolves each name once; the connection goes to what was resolved.
+#[derive(Clone, Copy, Debug)]
+struct Resolver(Reach);
+
+impl ResolveDns for Resolver {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move { http::resolve(name, self.0).await.map_err(ResolveDnsError::new) })
+    }
+}
+
+/// A client whose answers end at [`LARGEST_BODY`].
+#[derive(Debug)]
+struct Capped(SharedHttpClient);
+
+impl HttpClient for Capped {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(CappedConnector(self.0.http_connector(settings, components)))
+    }
+}
+
+#[derive(Debug)]
+struct CappedConnector(SharedHttpConnector);
+
+impl HttpConnector for CappedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            Ok(answer.map(|body| SdkBody::from_body_1_x(Limited::new(body, LARGEST_BODY))))
+        })
+    }
+}
