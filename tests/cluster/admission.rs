@@ -330,26 +330,100 @@ async fn what_is_right_is_taken() {
     }
 }
 
+/// Policies that are wrong, and what is said of them.
+fn wrong_policies() -> Vec<(&'static str, Value, &'static str)> {
+    let allow = |allow: Value| json!({"namespaceSelector": {}, "allow": allow});
+    let grant = |more: Value| {
+        let mut grant = json!({"arns": ["arn:aws:iam::*:role/*"]});
+        grant.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        allow(json!({"roles": [grant]}))
+    };
+    let tags = |tags: Value| json!({"namespaceSelector": {}, "allow": {}, "sessionTags": {"tags": tags}});
+    let placeholder = r"should match '^([^{}]|\{namespace\}|\{name\})*$'";
+    let many: Vec<Value> = (0..51).map(|n| json!({"key": format!("k{n}"), "from": "Name"})).collect();
+    vec![
+        ("no selector", json!({"allow": {}}), "namespaceSelector"),
+        ("no ARN", allow(json!({"roles": [{"arns": ["reports"]}]})), "arns must be role ARNs or patterns"),
+        ("no ARNs", allow(json!({"roles": [{"arns": []}]})), "at least 1 items"),
+        ("a short longest duration", grant(json!({"maxDurationSeconds": 60})), "greater than or equal to 900"),
+        (
+            "an unknown placeholder in an ARN",
+            allow(json!({"roles": [{"arns": ["arn:aws:iam::*:role/{team}"]}]})),
+            placeholder,
+        ),
+        ("an unknown placeholder in a name", grant(json!({"sessionNames": ["{uid}"]})), placeholder),
+        ("an unknown placeholder in an identity", grant(json!({"sourceIdentities": ["{namespace"]})), placeholder),
+        ("an unknown placeholder in an external id", grant(json!({"externalIds": ["{}"]})), placeholder),
+        ("an unknown placeholder in a tag", grant(json!({"tags": [{"key": "a", "values": ["{x}"]}]})), placeholder),
+        ("an unknown placeholder in a URL", allow(json!({"urls": ["https://x/{team}"]})), placeholder),
+        ("an unknown placeholder in an endpoint", allow(json!({"endpoints": ["https://x/{team}"]})), placeholder),
+        (
+            "a required pattern",
+            grant(json!({"tags": [{"key": "team*", "required": true}]})),
+            "needs a key without wildcards",
+        ),
+        ("two grants of one tag", grant(json!({"tags": [{"key": "a"}, {"key": "a"}]})), "Duplicate value"),
+        ("a source that is none", allow(json!({"sources": ["Laptop"]})), "Unsupported value"),
+        (
+            "a tag that AWS reserves",
+            tags(json!([{"key": "aws:ns", "from": "Name"}])),
+            "keys of session tags must not begin",
+        ),
+        ("a tag with a strange key", tags(json!([{"key": "a{b", "from": "Name"}])), "should match"),
+        ("a tag from nowhere", tags(json!([{"key": "a", "from": "Pod"}])), "Unsupported value"),
+        (
+            "a tag twice",
+            tags(json!([{"key": "a", "from": "Name"}, {"key": "a", "from": "Namespace"}])),
+            "Duplicate value",
+        ),
+        ("no tags", tags(json!([])), "at least 1 items"),
+        ("fifty-one tags", tags(json!(many)), "at most 50 items"),
+    ]
+}
+
 #[tokio::test]
-async fn a_policy_names_arns() {
+async fn a_policy_is_refused_with_what_to_write_instead() {
     let api = api("CredentialPolicy", "credentialpolicies").await;
-    let policy = |arn: &str| json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": [arn]}]}});
-    assert_eq!(refusal(&api, "CredentialPolicy", &policy("arn:aws:iam::*:role/*")).await, None);
-    let message = refusal(&api, "CredentialPolicy", &policy("reports")).await.expect("refused");
-    assert!(message.contains("arns must be role ARNs or patterns"), "{message}");
-    let message = refusal(&api, "CredentialPolicy", &json!({"allow": {}})).await.expect("refused");
-    assert!(message.contains("namespaceSelector"), "{message}");
+    let mut complaints = Vec::new();
+    for (name, spec, expected) in wrong_policies() {
+        match refusal(&api, "CredentialPolicy", &spec).await {
+            Some(message) if message.contains(expected) => {}
+            other => complaints.push(format!("{name}: expected {expected:?}, got {other:?}")),
+        }
+    }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    let everything = json!({
+        "namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "In", "values": ["a"]}]},
+        "allow": {
+            "roles": [{
+                "arns": ["arn:aws:iam::*:role/{namespace}/{name}"], "maxDurationSeconds": 3600, "sessionNames": ["{namespace}.*"],
+                "sourceIdentities": [], "externalIds": ["{namespace}/*"],
+                "tags": [{"key": "team", "values": ["{namespace}"], "required": true}, {"key": "cost-*"}],
+            }],
+            "endpoints": ["https://*.stores.example.com"], "urls": ["https://vault.example.com/v1/{namespace}"],
+            "privateAddresses": true, "caBundles": true, "sources": ["InstanceMetadata", "PodIdentity"],
+            "audiences": ["vault"], "processes": ["vault"], "pkcs11Modules": ["tpm"],
+        },
+        "sessionTags": {"chains": "All", "tags": [
+            {"key": "kubernetes-cluster", "from": "Cluster"}, {"key": "kubernetes-namespace", "from": "Namespace"},
+            {"key": "Name", "from": "Name"}, {"key": "kubernetes-service-account", "from": "ServiceAccount"},
+        ]},
+    });
+    assert_eq!(refusal(&api, "CredentialPolicy", &everything).await, None);
 }
 
 /// A rule that no case breaks could be wrong for ever.
 #[test]
 fn every_rule_has_a_case() {
     let mut messages = BTreeSet::new();
-    let crd = serde_json::to_value(<refreshable::api::RefreshableCredential as kube::CustomResourceExt>::crd())
-        .expect("JSON");
-    collect(&crd, &mut messages);
+    for crd in [
+        <refreshable::api::RefreshableCredential as kube::CustomResourceExt>::crd(),
+        <refreshable::api::CredentialPolicy as kube::CustomResourceExt>::crd(),
+    ] {
+        collect(&serde_json::to_value(crd).expect("JSON"), &mut messages);
+    }
     assert!(messages.len() > 20, "{messages:#?}");
-    let cases: Vec<_> = wrong().into_iter().chain(admission_sources::wrong()).collect();
+    let cases: Vec<_> = wrong().into_iter().chain(admission_sources::wrong()).chain(wrong_policies()).collect();
     let unmet: Vec<_> = messages.iter().filter(|m| !cases.iter().any(|(_, _, part)| m.contains(part))).collect();
     assert!(unmet.is_empty(), "no case breaks these rules: {unmet:#?}");
 }

@@ -250,7 +250,7 @@ fn is_permitted(state: &State, object: &RefreshableCredential) -> bool {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let labels = [("kubernetes.io/metadata.name".to_owned(), namespace)].into();
     let policies: Vec<Arc<CredentialPolicy>> =
-        state.policies.values().map(|p| serde_json::from_value(p.clone()).expect("a policy")).collect();
+        state.policies.values().map(|p| Arc::new(serde_json::from_value(p.clone()).expect("a policy"))).collect();
     !matches!(policy::judge(object, &labels, &policies).permission, Permission::Denied(_))
 }
 

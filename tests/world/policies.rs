@@ -15,7 +15,7 @@ async fn world(setup: Setup) -> (World, Vec<Key>) {
     world.shared.lock().delete_policy("all");
     put(&world, "a", "team-a", arns(&["arn:aws:iam::*:role/*"]));
     put(&world, "b", "team-b", arns(&["arn:aws:iam::*:role/*"]));
-    let keys = (0..20)
+    let keys: Vec<Key> = (0..20)
         .map(|n| users::make(&world, ["team-a", "team-b"][n % 2], &format!("{}-{n}", ["x", "long"][n / 2 % 2]), 43200))
         .collect();
     world.run(MINUTE * 10).await;
