@@ -116,7 +116,7 @@ async fn inside_the_namespace() {
 struct NoMeter;
 
 impl Meter for NoMeter {
-    fn issuer_call(&self, _: &'static str, _: &'static str, _: Duration) {}
+    fn issuer_call(&self, _: &'static str, _: Option<refreshable::rules::retry::Class>, _: Duration) {}
 }
 
 async fn call(way: Way, url: &str, reach: Reach) -> Result<(), IssueError> {

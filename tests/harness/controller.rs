@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::eventually::eventually;
@@ -12,11 +13,20 @@ use super::{canary, http, ports, scratch};
 /// A start takes well under a second; a loaded machine takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running controller. It is killed when dropped.
+/// A running controller. It is killed when dropped, and its log searched for secrets if nobody has done so.
 pub struct Controller {
     command: process::Builder,
     process: Process,
     url: String,
+    searched: AtomicBool,
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && !self.searched.load(Ordering::Relaxed) {
+            canary::assert_clean(&self.log(), "the controller's log");
+        }
+    }
 }
 
 /// A controller to be.
@@ -94,6 +104,7 @@ impl Controller {
     ///
     /// Where a secret stands in its log or, while it runs, in its metrics.
     pub async fn assert_clean(&self) {
+        self.searched.store(true, Ordering::Relaxed);
         canary::assert_clean(&self.log(), "the controller's log");
         if self.process.exit_status().is_none() {
             canary::assert_clean(&self.metrics().await, "the controller's metrics");
@@ -133,7 +144,7 @@ impl Builder {
     /// Starts it, and does not wait: for controllers that cannot become ready.
     pub fn spawn(self) -> Controller {
         let process = self.command.start();
-        Controller { command: self.command, process, url: self.url }
+        Controller { command: self.command, process, url: self.url, searched: AtomicBool::default() }
     }
 
     /// Starts it, and waits until it is ready.
