@@ -12,6 +12,9 @@ pub const RECONCILING: &str = "Reconciling";
 /// Nothing will change until somebody changes something.
 pub const STALLED: &str = "Stalled";
 
+/// Reason of the event that tells that the published Secret was deleted, because its permission was taken back.
+pub const WITHDRAWN: &str = "Withdrawn";
+
 /// Why a condition has its status. Also the reason of events and the low-cardinality label of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {

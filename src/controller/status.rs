@@ -1,7 +1,7 @@
 //! Writes the status where it says something new, and announces what changed.
 
 use super::{Announcement, CallError, Context, call};
-use crate::api::conditions::RECONCILING;
+use crate::api::conditions::{RECONCILING, WITHDRAWN};
 use crate::api::{RefreshableCredential, RestartStatus};
 use crate::rules::ownership::Record;
 use crate::rules::policy::Permission;
@@ -28,7 +28,11 @@ pub(super) async fn report(
     }
     if let Some(condition) = report::transition(object.status.as_ref(), &status) {
         let failing = status.conditions.iter().any(|c| c.type_ == RECONCILING) || condition.status == "False";
-        context.announcer.announce(Announcement::of(object, condition, failing));
+        let mut announcement = Announcement::of(object, condition, failing);
+        if report::withdrawn(object.status.as_ref(), &status) {
+            WITHDRAWN.clone_into(&mut announcement.reason);
+        }
+        context.announcer.announce(announcement);
     }
     Ok(())
 }

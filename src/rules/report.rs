@@ -254,6 +254,12 @@ pub fn transition<'a>(
     was.is_none_or(|w| w.status != now.status || w.reason != now.reason).then_some(now)
 }
 
+/// Whether the published Secret was withdrawn in between, for an event.
+pub fn withdrawn(before: Option<&RefreshableCredentialStatus>, after: &RefreshableCredentialStatus) -> bool {
+    let time = |s: &RefreshableCredentialStatus| s.permission.as_ref().and_then(|p| p.withdrawn_time.clone());
+    time(after).is_some_and(|now| before.and_then(time) != Some(now))
+}
+
 struct Conditions<'a> {
     before: &'a [Condition],
     generation: Option<i64>,

@@ -159,8 +159,10 @@ fn the_status_answers_who_allows_it_or_what_would() {
     let words = "ask. The published Secret was withdrawn at 2026-01-01T00:05:00Z";
     assert_eq!(withdrawn.conditions[0].message, words);
     assert_eq!(transition(object.status.as_ref(), &withdrawn).map(|c| c.message.as_str()), Some(words));
+    assert!(super::withdrawn(object.status.as_ref(), &withdrawn));
     object.status = Some(withdrawn.clone());
     assert_eq!(told(&object, &denied, None, &stalled, 9), withdrawn);
+    assert!(!super::withdrawn(object.status.as_ref(), &withdrawn), "that is told once");
     object.status = Some(told(&object, &allowed, Some(&own), &Finding::Good, 10));
     let again = object.status.as_ref().and_then(|s| s.permission.as_ref()).expect("an answer");
     assert_eq!(again.withdrawn_time, None);

@@ -96,12 +96,12 @@ async fn inside_the_namespace() {
         assert_eq!(names.asked("rebind.test"), 1, "{way:?}");
         let first = std::mem::take(&mut *called.lock().expect("a list"));
         assert_eq!(first, [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10))], "{way:?}");
-        let error = call(way, "http://rebind.test:8080", Reach::Private).await.err().expect("it leads home by now");
+        let error = call(way, "http://rebind.test:8080", Reach::Private).await.expect_err("it leads home by now");
         assert!(error.to_string().contains("may not be called"), "{way:?}: {error}");
         assert!(called.lock().expect("a list").is_empty(), "{way:?}");
 
         // A redirect is not followed.
-        let error = call(way, "http://public.test:8080/redirect", Reach::Private).await.err().expect("a redirect");
+        let error = call(way, "http://public.test:8080/redirect", Reach::Private).await.expect_err("a redirect");
         let connections = std::mem::take(&mut *called.lock().expect("a list"));
         assert!(connections.iter().all(|a| !a.is_loopback()), "{way:?} {error}: {connections:?}");
 

@@ -162,7 +162,7 @@ async fn the_status_says_who_allows_it_or_which_rule_would_and_what_was_withdraw
     let namespace = stage.namespace.name.as_str();
     eventually(SOON, "an event tells it", async || {
         let events = stage.cluster.kubectl(&["get", "events", "--namespace", namespace]).await;
-        let line = events.lines().find(|l| l.contains("NotPermitted") && l.contains("was withdrawn at"));
+        let line = events.lines().find(|l| l.contains(" Withdrawn ") && l.contains("was withdrawn at"));
         line.map(|_| ()).ok_or(events)
     })
     .await;
