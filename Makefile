@@ -9,6 +9,7 @@ export RUST_BACKTRACE ?= 0
 
 .PHONY: help demo readme fuzz test test-unit test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
 	clippy generated-check chart-check deny prerequisites controlplane peers tools prometheus python clean
+.PHONY: test-node node image image-lint
 
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +22,7 @@ readme: prerequisites controlplane python ## Put the demo's output into README.m
 	$(BUILD) --bin refreshable-controller
 	$(DEBUG)/examples/demo --write-readme
 
-test: prerequisites test-unit test-alerts test-sim test-cluster test-consumers ## All tiers
+test: prerequisites test-unit test-alerts test-sim test-cluster test-consumers test-node ## All tiers
 
 test-unit: ## Rules, rendering, parsing: pure functions, in seconds
 	$(CARGO) test --lib --bins
@@ -56,6 +57,18 @@ consumers: ## Build the programs that call AWS with each SDK, once, into the use
 
 size: ## The sidecar as it is shipped: static, under 5 MB, under 5 MB resident, up in milliseconds
 	tests/size/run
+test-node: controlplane python node ## Pods on a real kubelet and containerd, where the machine can run one (REFRESHABLE_NODE=required: or fail)
+	$(CARGO) test --test main -- node:: --skip cluster::
+
+image: ## The images of the programs, without a container engine: a release build, in target/image
+	deploy/image/build
+
+image-lint: ## The Dockerfile, by hadolint
+	@tests/tools/hadolint >/dev/null
+	$$(tests/tools/hadolint) deploy/image/Dockerfile
+	$(CARGO) fmt --check --manifest-path deploy/image/Cargo.toml
+	$(CARGO) clippy --quiet --locked --manifest-path deploy/image/Cargo.toml --target-dir target/image --all-targets -- -D warnings
+	$(CARGO) test --quiet --locked --manifest-path deploy/image/Cargo.toml --target-dir target/image
 
 generate: ## Write what is generated: CRDs, API reference, chart README, deploy/install.yaml
 	$(BUILD) --bin refreshable-generate
@@ -63,7 +76,7 @@ generate: ## Write what is generated: CRDs, API reference, chart README, deploy/
 	charts/refreshable/generate-readme
 	deploy/generate
 
-lint: fmt-check clippy generated-check chart-check deny ## Every check that is no test
+lint: fmt-check clippy generated-check chart-check deny image-lint ## Every check that is no test
 
 fmt-check: ## Formatting
 	$(CARGO) fmt --check
@@ -86,6 +99,9 @@ prerequisites: ## What must be on the machine
 
 controlplane: ## Build etcd and Kubernetes' control plane, once, into the user's cache folder
 	@tests/controlplane/build >/dev/null
+
+node: ## Build kubelet and scheduler, and unpack containerd and what images stand on, once, into the user's cache folder
+	@tests/node/fetch
 
 tools: ## Build helm and toxiproxy, once, into the user's cache folder
 	@tests/tools/build >/dev/null

@@ -42,3 +42,4 @@ pub mod render;
 pub mod rules;
 #[cfg(feature = "controller")]
 pub mod source;
+pub mod version;

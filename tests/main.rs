@@ -3,4 +3,5 @@
 mod cluster;
 mod consumers;
 mod harness;
+mod node;
 mod world;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Keeps AWS temporary credentials fresh in Kubernetes Secrets.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "refreshable-controller", version, about, max_term_width = 100)]
+#[command(name = "refreshable-controller", version = crate::version::long(), about, max_term_width = 100)]
 pub struct Options {
     /// Address that /metrics, /healthz and /readyz are served on.
     #[arg(long, env = "REFRESHABLE_LISTEN", default_value = "0.0.0.0:8080")]

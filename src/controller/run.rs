@@ -79,7 +79,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
     let identity = options.identity();
     let (fence, mut candidate) = candidate(&options, &client, &identity, &metrics)?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, "started");
+    tracing::info!(version = crate::version::long(), identity, "started");
     if let Some(candidate) = &mut candidate {
         tokio::select! {
             () = candidate.acquire(|| health.heard()) => tracing::info!("this replica leads"),

@@ -9,7 +9,7 @@ use kube::Api;
 use super::certificates::{Authority, Identity};
 use super::eventually::eventually;
 use super::process::Process;
-use super::{background, certificates, cluster, http, ports, programs, scratch};
+use super::{background, certificates, cluster, http, place, ports, programs, scratch};
 
 /// Long enough for a slow machine under load; usually it takes three seconds.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -22,6 +22,10 @@ pub const TOKEN_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
     deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,\
     job-controller,cronjob-controller";
+
+/// And where there is a node: those that let Pods run on it and take them off it.
+const CONTROLLERS_OF_A_NODE: &str = "node-lifecycle-controller,taint-eviction-controller,disruption-controller,\
+    job-controller,cronjob-controller,root-ca-certificate-publisher-controller,pod-garbage-collector-controller";
 
 /// A running control plane. It ends when dropped.
 pub struct ControlPlane {
@@ -51,8 +55,9 @@ impl ControlPlane {
         .await;
 
         let (etcd, etcd_url) = start_etcd(&bin, &folder).await;
-        let port = ports::free();
-        let url = format!("https://127.0.0.1:{port}");
+        // Pods reach it as its Service, which has no other port.
+        let port = if place::node().is_some() { 443 } else { ports::free() };
+        let url = format!("https://{}:{port}", place::address());
         let api_server = start_api_server(&bin, &folder, &authority, &signing_key, &etcd_url, port);
         let admin = authority.client("admin", "admin", &["system:masters"]);
         let admin = kubeconfig(&folder.join("admin.kubeconfig"), &url, &authority, &Login::Certificate(&admin));
@@ -62,17 +67,18 @@ impl ControlPlane {
 
     /// Starts the controller manager, and waits until its controllers work.
     pub async fn run_controllers(&mut self) {
-        let user = "system:kube-controller-manager";
-        let identity = self.authority.client("kube-controller-manager", user, &[]);
-        let login = Login::Certificate(&identity);
-        let file = self.folder.join("kube-controller-manager.kubeconfig");
-        let kubeconfig = kubeconfig(&file, &self.url, &self.authority, &login);
+        let kubeconfig = self.kubeconfig_of("system:kube-controller-manager", &[]);
         let bin = background::blocking(programs::controlplane).await;
+        let controllers = match place::node() {
+            Some(_) => format!("{CONTROLLERS},{CONTROLLERS_OF_A_NODE}"),
+            None => CONTROLLERS.to_owned(),
+        };
         let process = Process::builder("kube-controller-manager", bin.join("kube-controller-manager"), &self.folder)
             .args(["--kubeconfig".as_ref(), kubeconfig.as_os_str()])
-            .arg(format!("--controllers={CONTROLLERS}"))
+            .arg(format!("--controllers={controllers}"))
             // Each under the rights that Kubernetes gives it: the user itself may roll nothing out.
             .arg("--use-service-account-credentials")
+            .arg(format!("--root-ca-file={}", self.authority.certificate_file().display()))
             // No server of its own: nobody asks it anything here.
             .args(["--leader-elect=false", "--secure-port=0"])
             .start();
@@ -105,6 +111,14 @@ impl ControlPlane {
     /// Writes a kubeconfig of this control plane with a bearer token.
     pub fn token_kubeconfig(&self, file: &str, token: &str) -> PathBuf {
         kubeconfig(&self.folder.join(file), &self.url, &self.authority, &Login::Token(token))
+    }
+
+    /// Writes a kubeconfig for one of Kubernetes' own programs.
+    pub fn kubeconfig_of(&self, user: &str, groups: &[&str]) -> PathBuf {
+        let name = user.rsplit(':').next().unwrap_or(user);
+        let identity = self.authority.client(name, user, groups);
+        let file = self.folder.join(format!("{name}.kubeconfig"));
+        kubeconfig(&file, &self.url, &self.authority, &Login::Certificate(&identity))
     }
 
     /// The API server's process: to freeze it, for one.
@@ -148,27 +162,42 @@ fn start_api_server(
     etcd: &str,
     port: u16,
 ) -> Process {
-    let serving = authority.server("kube-apiserver", &["kubernetes.default.svc", "10.0.0.1"]);
+    let address = place::address().to_string();
+    let serving = authority.server("kube-apiserver", &["kubernetes.default.svc", "10.0.0.1", &address]);
     let policy = scratch::write(folder.join("audit-policy.yaml"), include_str!("audit-policy.yaml"));
     let path = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
-    Process::builder("kube-apiserver", bin.join("kube-apiserver"), folder)
+    let builder = Process::builder("kube-apiserver", bin.join("kube-apiserver"), folder)
         .arg(format!("--etcd-servers={etcd}"))
-        .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
+        .arg(format!("--advertise-address={address}"))
         .arg(format!("--secure-port={port}"))
         .arg(path("cert-dir", folder))
         .arg(path("tls-cert-file", &serving.certificate_file))
         .arg(path("tls-private-key-file", &serving.key_file))
         .arg(path("client-ca-file", &authority.certificate_file()))
-        .args(["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24"])
+        .arg("--service-cluster-ip-range=10.0.0.0/24")
         .arg(format!("--service-account-issuer={TOKEN_ISSUER}"))
         .arg(path("service-account-signing-key-file", signing_key))
         .arg(path("service-account-key-file", signing_key))
-        // It would refuse Pods in a namespace whose ServiceAccount is not there yet.
-        .args(["--disable-admission-plugins=ServiceAccount", "--endpoint-reconciler-type=none"])
+        .arg("--endpoint-reconciler-type=none")
         .arg(path("audit-policy-file", &policy))
         .arg(path("audit-log-path", &folder.join("audit.log")))
         // One file for the whole run, never rotated away.
-        .arg("--audit-log-maxsize=100000")
+        .arg("--audit-log-maxsize=100000");
+    if place::node().is_none() {
+        return builder
+            .args(["--bind-address=127.0.0.1", "--authorization-mode=RBAC"])
+            // It would refuse Pods in a namespace whose ServiceAccount is not there yet.
+            .arg("--disable-admission-plugins=ServiceAccount")
+            .start();
+    }
+    let client = authority.client("kubelet-client", "kube-apiserver", &["system:masters"]);
+    builder
+        .args(["--bind-address=0.0.0.0", "--authorization-mode=Node,RBAC"])
+        .arg("--enable-admission-plugins=NodeRestriction")
+        .arg("--kubelet-preferred-address-types=InternalIP")
+        .arg(path("kubelet-certificate-authority", &authority.certificate_file()))
+        .arg(path("kubelet-client-certificate", &client.certificate_file))
+        .arg(path("kubelet-client-key", &client.key_file))
         .start()
 }
 

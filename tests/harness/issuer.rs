@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::eventually::eventually;
 use super::process::Process;
-use super::{background, canary, cluster, http, ports, programs, scratch};
+use super::{background, canary, cluster, http, place, ports, programs, scratch};
 
 /// The one Region of the bench.
 pub const REGION: &str = "eu-west-1";
@@ -60,14 +60,14 @@ impl Issuer {
         let port = ports::free();
         let process = Process::builder("ministack", program, &scratch::subfolder("ministack"))
             // It binds every address unless told.
-            .env("BIND_HOST", "127.0.0.1")
+            .env("BIND_HOST", place::address().to_string())
             .env("GATEWAY_PORT", port.to_string())
             // Without it, signatures and expiry are not looked at.
             .env("AUTH", "true")
             .env("AWS_SECRET_ACCESS_KEY", ROOT_SECRET)
             .env("LOG_LEVEL", "WARNING")
             .start();
-        let url = format!("http://127.0.0.1:{port}");
+        let url = format!("http://{}:{port}", place::address());
         eventually(Duration::from_secs(60), "ministack is ready", async || {
             process.assert_running();
             match http::get(&format!("{url}/_ministack/health")).await {

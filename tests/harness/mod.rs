@@ -12,11 +12,12 @@
 //! | [`prometheus`] | a Prometheus that scrapes it |
 //! | [`agent`] | the sidecar's own program |
 //! | [`mounted`] | a mounted Secret, as the kubelet changes it |
+//! | [`node`] | a Kubernetes node: kubelet and containerd, where the machine can run one |
 //! | [`canary`] | every secret handed out, to search all output for |
 //! | [`eventually`] | waiting for a condition with a deadline |
 //!
 //! Below them: [`process`] (children that never outlive the run), [`scratch`] (its
-//! files), [`ports`], [`programs`] (what is built on demand), [`certificates`],
+//! files), [`place`] and [`ports`] (where it listens), [`programs`] (what is built on demand), [`certificates`],
 //! [`http`], [`page`] (generated parts of pages) and [`background`] (tasks that outlive one test).
 //!
 //! Nothing here depends on being compiled for a test: the demo uses it too. What
@@ -39,7 +40,9 @@ pub mod faults;
 pub mod http;
 pub mod issuer;
 pub mod mounted;
+pub mod node;
 pub mod page;
+pub mod place;
 pub mod ports;
 pub mod process;
 pub mod programs;

@@ -1,8 +1,10 @@
-//! Free ports on loopback.
+//! Free ports where the bench listens.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 use std::sync::Mutex;
+
+use super::place;
 
 /// Below the ports that the kernel gives to outgoing connections: a port asked of the
 /// kernel and released again is soon the source port of somebody's connection.
@@ -19,7 +21,7 @@ pub fn free() -> u16 {
     let first = (std::process::id().wrapping_mul(61) % u32::from(width)) as u16;
     for step in 0..width {
         let port = RANGE.start + (first + step) % width;
-        if !taken.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if !taken.contains(&port) && TcpListener::bind((place::address(), port)).is_ok() {
             taken.insert(port);
             return port;
         }

@@ -70,9 +70,37 @@ pub fn softhsm() -> SoftHsm {
     SoftHsm { module: folder.join("libsofthsm2.so"), util: folder.join("softhsm2-util") }
 }
 
+/// The root folder of containerd, runc, network plugins and busybox, as Debian's packages hold them.
+pub fn containers() -> PathBuf {
+    prepared("tests/node/containers", &[])
+}
+
+/// The folder of what lies under the programs in their images (`deploy/image/base`).
+pub fn image_base() -> PathBuf {
+    prepared("deploy/image/base", &[])
+}
+
+/// The program that makes container images (`deploy/image/tool`).
+pub fn image_tool() -> PathBuf {
+    prepared("deploy/image/tool", &[])
+}
+
+/// Builds and fetches all that a node needs: inside its namespace there is no network to do so.
+pub fn of_a_node() {
+    said("tests/node/fetch", &[]);
+    controlplane();
+    python("python");
+    image_tool();
+}
+
 /// Runs a script that prepares programs, and reads from it where they are. What it says
 /// on the way goes to the terminal: the first time takes minutes.
 fn prepared(script: &str, arguments: &[&str]) -> PathBuf {
+    PathBuf::from(said(script, arguments))
+}
+
+/// Runs a script, and gives what it prints.
+pub(super) fn said(script: &str, arguments: &[&str]) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
     let output = Command::new(&path)
         .args(arguments)
@@ -80,6 +108,5 @@ fn prepared(script: &str, arguments: &[&str]) -> PathBuf {
         .output()
         .unwrap_or_else(|error| panic!("{script}: {error}"));
     assert!(output.status.success(), "{script} {arguments:?} failed: {}", output.status);
-    let folder = String::from_utf8(output.stdout).expect("a path in UTF-8");
-    PathBuf::from(folder.trim_end())
+    String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
 }

@@ -3,7 +3,6 @@
 //! The `Host` header stays as the client wrote and signed it, so that signatures hold.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::certificates::Identity;
 use super::faults::{Effect, Faults, When};
 use super::http as client;
-use super::{answers, background, canary, cluster, ports};
+use super::{answers, background, canary, cluster, place, ports};
 
 /// How far AWS is: a round trip to the next Region.
 pub const USUAL_LATENCY: Duration = Duration::from_millis(60);
@@ -219,12 +218,12 @@ impl Builder {
         let (listening, ready) = tokio::sync::oneshot::channel();
         let server = background::runtime().spawn(serve(port, tls, state.clone(), listening)).abort_handle();
         ready.await.unwrap_or_else(|_| panic!("the proxy could not listen on port {port}"));
-        Proxy { url: format!("{scheme}://127.0.0.1:{port}"), state, server }
+        Proxy { url: format!("{scheme}://{}:{port}", place::address()), state, server }
     }
 }
 
 async fn serve(port: u16, tls: Option<TlsAcceptor>, state: Arc<State>, listening: tokio::sync::oneshot::Sender<()>) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("a free port");
+    let listener = TcpListener::bind((place::address(), port)).await.expect("a free port");
     let _ = listening.send(());
     // Ends with this task, and all connections with it.
     let mut connections = JoinSet::new();

@@ -3,7 +3,7 @@
 //! What such a server answers proves nothing alone: each test first has a client that AWS wrote accept it.
 
 use super::certificates::Identity;
-use super::{background, cluster, ports};
+use super::{background, cluster, place, ports};
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -11,7 +11,6 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -96,12 +95,12 @@ impl StandIn {
     {
         let port = ports::free();
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.expect("a free port").into_std();
+        let listener = TcpListener::bind((place::address(), port)).await.expect("a free port").into_std();
         let listener = listener.expect("a listener");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let handler: Handler = Arc::new(move |asked| Box::pin(handler(asked)));
         let server = background::runtime().spawn(accept(listener, tls, handler, asked.clone())).abort_handle();
-        Self { url: format!("{scheme}://127.0.0.1:{port}"), asked, server }
+        Self { url: format!("{scheme}://{}:{port}", place::address()), asked, server }
     }
 
     /// Where it listens.

@@ -17,6 +17,7 @@ use crate::aws::Meter;
 use crate::issuer::IssueError;
 use crate::rules::plan::Cause;
 use crate::rules::retry::Class;
+use crate::version::{REVISION, VERSION};
 use jiff::SignedDuration;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -30,12 +31,6 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// The commit that the program was built from, where the build says so.
-const REVISION: &str = match option_env!("REFRESHABLE_REVISION") {
-    Some(revision) => revision,
-    None => "unknown",
-};
 
 const SUCCESS: &str = "success";
 const FAILURE: &str = "failure";
@@ -93,7 +88,7 @@ impl Metrics {
     }
 
     fn register(&self) {
-        let build = Info::new([("version", env!("CARGO_PKG_VERSION")), ("revision", REVISION)]);
+        let build = Info::new([("version", VERSION), ("revision", REVISION)]);
         self.add("build", "The controller's version and the commit that it was built from", build);
         self.add(
             "attempts",
