@@ -15,6 +15,7 @@ mod process;
 mod profiles;
 mod reach;
 mod restart;
+mod runbook;
 mod scale;
 mod smoke;
 mod sources;

@@ -84,7 +84,7 @@ pub fn storm_over(seed: u64, prepare: impl Fn(&World, &[Key]), settled: impl Fn(
             .map(|n| users::make(&world, ["team-a", "team-b"][n % 2], &format!("c-{n}"), [900, 3600, 43200][n % 3]))
             .collect();
         keys.extend(
-            (0..4).map(|n| users::make_profiles(&world, "team-a", &format!("many-{n}"), 3, [900, 3600][n % 2])),
+            [900, 3600].map(|seconds| users::make_profiles(&world, "team-a", &format!("many-{seconds}"), 3, seconds)),
         );
         prepare(&world, &keys);
         world.run(MINUTE).await;
