@@ -103,13 +103,16 @@ controlplane: ## Build etcd and Kubernetes' control plane, once, into the user's
 node: ## Build kubelet and scheduler, and unpack containerd and what images stand on, once, into the user's cache folder
 	@tests/node/fetch
 
-tools: ## Build helm and toxiproxy, once, into the user's cache folder
-	@tests/tools/build >/dev/null
+tools: ## Build helm 3 and 4 and Argo CD's Lua, once, into the user's cache folder
+	@tests/tools/build helm helm4 >/dev/null
+	@tests/lua/build >/dev/null
 
 peers: ## Build or fetch the servers and clients that sources are held against, once, into the user's cache folder
 	@tests/peers/build minio ec2-metadata-mock >/dev/null
 	@tests/tools/awscli2 >/dev/null
 	@tests/tools/softhsm >/dev/null
+	@tests/tools/build helm4 >/dev/null
+	@tests/lua/build >/dev/null
 	@tests/javascript/setup >/dev/null
 
 prometheus: ## Fetch Prometheus and the CRDs of its operator, once, into the user's cache folder

@@ -9,6 +9,12 @@ pub const WATCH_LABEL: &str = "refreshable.dev/watch";
 /// Value of [`WATCH_LABEL`].
 pub const WATCH: &str = "true";
 
+/// Label on a Secret that holds a token of IAM Identity Center: the controller may write renewed tokens to it. The
+/// chart's admission policies let it write to no other foreign Secret.
+pub const RENEW_LABEL: &str = "refreshable.dev/renew";
+/// Value of [`RENEW_LABEL`].
+pub const RENEW: &str = "true";
+
 /// Name of the resource that owns a published Secret.
 pub const OWNER_NAME_ANNOTATION: &str = "refreshable.dev/owner-name";
 /// UID of the resource that owns a published Secret. It decides ownership together with the owner reference.

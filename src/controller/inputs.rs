@@ -63,19 +63,30 @@ impl<'a> ClusterInputs<'a> {
         }))
     }
 
-    /// Writes one key over the version that was read; the API server refuses it over any other.
-    async fn replace_key(&self, over: &SecretData, key: &str, value: &SecretString) -> Result<bool, IssueError> {
+    /// Writes one key over the version that was read; the API server refuses it over any other. A dry run is refused
+    /// as the write itself would be, by RBAC and by admission.
+    async fn replace_key(&self, over: &SecretData, key: &str, value: &[u8], dry_run: bool) -> Result<bool, IssueError> {
         let api = Api::<Secret>::namespaced(self.calls.client(), self.namespace);
         let (uid, version) = over.version.split_once('/').unwrap_or_default();
         let body = json!({
             "metadata": {"uid": uid, "resourceVersion": version},
-            "data": {key: STANDARD.encode(value.expose_secret())},
+            "data": {key: STANDARD.encode(value)},
         });
-        let parameters = PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let field_manager = Some(names::FIELD_MANAGER.to_owned());
+        let parameters = PatchParams { field_manager, dry_run, ..PatchParams::default() };
         let patch = Patch::Merge(&body);
         match self.calls.write("patch secrets", api.patch_metadata(&over.name, &parameters, &patch)).await {
             Ok(_) => Ok(true),
             Err(e) if e.is_conflict() || e.is_not_found() => Ok(false),
+            Err(e) if e.is_forbidden() => Err(of_secret(
+                &over.name,
+                format!(
+                    "renewed tokens cannot be written to it: {e}. Label it: kubectl label secret {} {}={}",
+                    over.name,
+                    names::RENEW_LABEL,
+                    names::RENEW
+                ),
+            )),
             Err(e) => Err(of_secret(&over.name, e.to_string())),
         }
     }
@@ -114,13 +125,17 @@ impl Inputs for ClusterInputs<'_> {
         Box::pin(self.fetch_secret(name))
     }
 
+    fn may_replace<'a>(&'a self, over: &'a SecretData, key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>> {
+        Box::pin(async move { self.replace_key(over, key, over.bytes(key)?, true).await })
+    }
+
     fn replace<'a>(
         &'a self,
         over: &'a SecretData,
         key: &'a str,
         value: &'a SecretString,
     ) -> BoxFuture<'a, Result<bool, IssueError>> {
-        Box::pin(self.replace_key(over, key, value))
+        Box::pin(self.replace_key(over, key, value.expose_secret().as_bytes(), false))
     }
 
     fn token<'a>(&'a self, account: &'a str, audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>> {

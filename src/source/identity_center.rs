@@ -69,6 +69,13 @@ impl IdentityCenterSource {
             if token.is_fresh(request.now) {
                 return Ok(token);
             }
+            // A renewal may use the refresh token up: what comes of it must have a place to go.
+            match request.inputs.may_replace(&secret, &self.token_key).await {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(_) if token.is_valid(request.now) => return Ok(token),
+                Err(error) => return Err(error),
+            }
             let renewed = match self.renew(&token, request).await {
                 Ok(renewed) => renewed,
                 // What is still valid is used until its end: the next attempt renews.

@@ -18,6 +18,10 @@ pub trait Inputs: Send + Sync {
     /// The Secret of that name as the place where something is kept, read anew: its changes are no changed input.
     fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>>;
 
+    /// Tries, without changing anything, whether a write over the state that was read would be let through; false where
+    /// somebody else wrote since.
+    fn may_replace<'a>(&'a self, over: &'a SecretData, key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>>;
+
     /// Writes `value` under `key` over the state that was read; false where somebody else wrote since.
     fn replace<'a>(
         &'a self,

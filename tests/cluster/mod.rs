@@ -2,9 +2,14 @@
 
 mod admission;
 mod admission_sources;
+mod chart;
 mod documentation;
 mod faults;
+mod fence;
+mod gitops;
+mod helm;
 mod injection;
+mod installed;
 mod interface;
 mod lifecycle;
 mod manifests;
@@ -16,6 +21,7 @@ mod profiles;
 mod reach;
 mod restart;
 mod runbook;
+mod rights;
 mod scale;
 mod smoke;
 mod sources;

@@ -13,7 +13,7 @@ use std::fmt::Debug;
 const RESTARTED_AT: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
 
 /// A workload without Pods: the cluster has no node, and its rollouts end at once.
-fn workload(stage: &Stage, kind: &str, name: &str, replicas: u32) -> Value {
+pub(super) fn workload(stage: &Stage, kind: &str, name: &str, replicas: u32) -> Value {
     let labels = json!({"app": name});
     let containers = json!([{"name": "main", "image": "registry.example.com/reader"}]);
     let mut spec = json!({
@@ -27,7 +27,7 @@ fn workload(stage: &Stage, kind: &str, name: &str, replicas: u32) -> Value {
 }
 
 /// A rotation that somebody asks for, in another second than the one before: restarts keep time to the second.
-async fn rotate(stage: &Stage, name: &str, wish: &str) {
+pub(super) async fn rotate(stage: &Stage, name: &str, wish: &str) {
     let status = stage.credentials().get(name).await.expect("it is there").status.expect("a status");
     let issued = status.last_refresh_time.expect("issued").0;
     eventually(SOON, "the second of the last rotation is over", async || {
@@ -51,7 +51,7 @@ where
     object.pointer(RESTARTED_AT).and_then(Value::as_str).map(str::to_owned)
 }
 
-async fn until_restarted<K>(stage: &Stage, api: &Api<K>, name: &str) -> String
+pub(super) async fn until_restarted<K>(stage: &Stage, api: &Api<K>, name: &str) -> String
 where
     K: Resource + Clone + DeserializeOwned + serde::Serialize + Debug,
 {
@@ -144,7 +144,7 @@ async fn what_hinders_a_restart_stands_in_the_status() {
     stage.strike().await;
 }
 
-fn pod(name: &str, label: Option<&str>, mounts: &str) -> Value {
+pub(super) fn pod(name: &str, label: Option<&str>, mounts: &str) -> Value {
     let labels = label.map(|l| json!({"refreshable.dev/propagation": l})).unwrap_or_default();
     json!({
         "apiVersion": "v1", "kind": "Pod",
@@ -153,7 +153,7 @@ fn pod(name: &str, label: Option<&str>, mounts: &str) -> Value {
     })
 }
 
-async fn told(pods: &Api<Pod>, name: &str) -> Option<String> {
+pub(super) async fn told(pods: &Api<Pod>, name: &str) -> Option<String> {
     pods.get(name).await.expect("it is there").annotations().get("refreshable.dev/propagated").cloned()
 }
 
@@ -186,7 +186,7 @@ async fn kubelets_are_told_of_a_rotation_where_that_is_asked_for() {
     stage.strike().await;
 }
 
-fn in_namespace(stage: &Stage, mut object: Value) -> Value {
+pub(super) fn in_namespace(stage: &Stage, mut object: Value) -> Value {
     object["metadata"]["namespace"] = stage.namespace.name.clone().into();
     object
 }

@@ -11,6 +11,16 @@ use std::time::{Duration, Instant};
 const MANY: usize = 1000;
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// What the chart's default `resources.limits.memory` is, in KiB.
+const LIMIT: u64 = 256 * 1024;
+
+/// The most memory that a process ever held, in KiB.
+fn most_resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a high-water mark");
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
 #[tokio::test]
 async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
     let mut stage = Stage::with_latency(proxy::USUAL_LATENCY).await;
@@ -35,6 +45,9 @@ async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
     };
     eventually(PATIENCE, "all are Ready", all_ready).await;
     println!("{MANY} resources Ready after {:.1} s", began.elapsed().as_secs_f64());
+    let most = most_resident(stage.controller().process().id());
+    println!("the controller held at most {most} KiB");
+    assert!(most < LIMIT, "the chart's limit is {LIMIT} KiB");
 
     // The controller's own requests: those that kubectl and this test did not make.
     let writes =

@@ -1,5 +1,6 @@
 //! What the API server was asked, and by whom: its audit log, read and counted.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -10,6 +11,8 @@ use serde::Deserialize;
 pub struct Request {
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
+    /// The API group; empty for the core.
+    pub group: String,
     /// The plural name of the kind.
     pub resource: String,
     /// `status`, `token`, or empty.
@@ -24,6 +27,8 @@ pub struct Request {
     pub user_agent: String,
     /// The status of the answer.
     pub code: u16,
+    /// Whether the request was one that RBAC lets the user make.
+    pub authorized: bool,
     /// When it came in.
     pub at: jiff::Timestamp,
 }
@@ -121,6 +126,8 @@ fn parse(line: &str) -> Option<Request> {
     let object = event.object_ref.unwrap_or_default();
     Some(Request {
         verb: event.verb,
+        group: object.api_group,
+        authorized: event.annotations.get("authorization.k8s.io/decision").is_some_and(|d| d == "allow"),
         resource: object.resource,
         subresource: object.subresource,
         namespace: object.namespace,
@@ -142,6 +149,8 @@ struct Event {
     user_agent: String,
     object_ref: Option<ObjectRef>,
     response_status: Option<ResponseStatus>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
     request_received_timestamp: jiff::Timestamp,
 }
 
@@ -152,8 +161,9 @@ struct User {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct ObjectRef {
+    api_group: String,
     resource: String,
     subresource: String,
     namespace: String,

@@ -5,6 +5,7 @@
 //! | [`controlplane`] | etcd, the API server and the controller manager, as processes |
 //! | [`cluster`] | what a test does with a control plane: clients, namespaces, kubeconfigs |
 //! | [`audit`] | what the API server was asked, and by whom |
+//! | [`rights`] | what RBAC grants, and what of it was used |
 //! | [`issuer`] | AWS, played by ministack: accounts, roles, users |
 //! | [`proxy`] | the recording, fault-injecting proxy in front of an issuer |
 //! | [`faults`] | what that proxy can be made to do ([`answers`] does some of it) |
@@ -13,6 +14,7 @@
 //! | [`agent`] | the sidecar's own program |
 //! | [`mounted`] | a mounted Secret, as the kubelet changes it |
 //! | [`node`] | a Kubernetes node: kubelet and containerd, where the machine can run one |
+//! | [`helm`], [`pods`] | the chart, installed, and its Pods as processes |
 //! | [`canary`] | every secret handed out, to search all output for |
 //! | [`eventually`] | waiting for a condition with a deadline |
 //!
@@ -37,18 +39,21 @@ pub mod controller;
 pub mod controlplane;
 pub mod eventually;
 pub mod faults;
+pub mod helm;
 pub mod http;
 pub mod issuer;
 pub mod mounted;
 pub mod node;
 pub mod page;
 pub mod place;
+pub mod pods;
 pub mod ports;
 pub mod process;
 pub mod programs;
 pub mod prometheus;
 pub mod proxy;
 pub mod python;
+pub mod rights;
 pub mod scratch;
 pub mod softhsm;
 pub mod standin;

@@ -36,6 +36,11 @@ pub fn node_packages() -> PathBuf {
     prepared("tests/javascript/setup", &[])
 }
 
+/// The Lua that Argo CD runs health checks with (`tests/lua/build`).
+pub fn glua() -> PathBuf {
+    prepared("tests/lua/build", &[]).join("glua")
+}
+
 /// The AWS CLI 2 (`tests/tools/awscli2`).
 pub fn aws_cli_2() -> PathBuf {
     prepared("tests/tools/awscli2", &[]).join("aws")

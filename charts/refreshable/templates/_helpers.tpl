@@ -3,6 +3,9 @@
 {{- end -}}
 
 {{- define "refreshable.serviceAccount" -}}
+{{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.create is false: name the ServiceAccount in serviceAccount.name" -}}
+{{- end -}}
 {{- default (include "refreshable.name" .) .Values.serviceAccount.name -}}
 {{- end -}}
 
@@ -60,5 +63,32 @@ relabelings: {{- toYaml . | nindent 0 }}
 {{- end }}
 {{- with .metricRelabelings }}
 metricRelabelings: {{- toYaml . | nindent 0 }}
+{{- end }}
+{{- end -}}
+
+{{/* Volumes of the controller's Pod; empty where there are none. */}}
+{{- define "refreshable.volumes" -}}
+{{- if and .Values.caBundle.configMap .Values.caBundle.secret -}}
+{{- fail "caBundle.configMap and caBundle.secret are both set: name one" -}}
+{{- end -}}
+{{- if .Values.registry }}
+- name: registry
+  configMap: {name: {{ include "refreshable.name" . }}-registry}
+{{- end }}
+{{- if .Values.aws.roleArn }}
+- name: identity
+  projected:
+    sources:
+    - serviceAccountToken: {path: token, audience: {{ .Values.aws.tokenAudience | quote }}, expirationSeconds: 3600}
+{{- end }}
+{{- if .Values.caBundle.configMap }}
+- name: ca-bundle
+  configMap: {name: {{ .Values.caBundle.configMap | quote }}}
+{{- else if .Values.caBundle.secret }}
+- name: ca-bundle
+  secret: {secretName: {{ .Values.caBundle.secret | quote }}}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -21,6 +21,21 @@ pub(crate) fn yaml(crd: &Value) -> String {
     format!("{HEADER}{body}")
 }
 
+/// A CRD as a template of the chart: installed, upgraded and kept as `crds.enabled` and `crds.keep` say.
+pub(crate) fn template(crd: &Value) -> String {
+    let name = crd["metadata"]["name"].as_str().unwrap_or_default();
+    // What the chart's engine would take for its own is written so that it comes out as it is.
+    let body = yaml(crd).replace("{{", "{{ \"{{\" }}");
+    let metadata = format!("metadata:\n  name: {name}\n");
+    let (before, after) =
+        body.split_once(&metadata).unwrap_or_else(|| panic!("the metadata of {name} holds its name and nothing else"));
+    format!(
+        "{{{{- if .Values.crds.enabled }}}}\n{before}{metadata}{labels}{keep}{after}{{{{- end }}}}\n",
+        labels = "  labels: {{- include \"refreshable.labels\" . | nindent 4 }}\n",
+        keep = "  {{- if .Values.crds.keep }}\n  annotations: {helm.sh/resource-policy: keep}\n  {{- end }}\n",
+    )
+}
+
 /// The schema of the one version.
 fn schema(crd: &mut Value) -> &mut Value {
     &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

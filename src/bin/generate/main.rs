@@ -1,8 +1,11 @@
 //! Writes what is generated from the Rust types: the CRDs, the chart's copy of them, the API reference.
-//! With `--check` it writes nothing and fails where a file is not current.
+//! With `--check` it writes nothing and fails where a file is not current, or where a CRD breaks what its last
+//! release promised.
 
 #![forbid(unsafe_code)]
 
+mod baseline;
+mod compatibility;
 mod crds;
 mod reference;
 
@@ -16,6 +19,9 @@ struct Arguments {
     /// Write nothing; fail where a file is not what would be written.
     #[arg(long)]
     check: bool,
+    /// Record the CRDs as those of a release, which later ones are held to.
+    #[arg(long, conflicts_with = "check")]
+    record_release: bool,
     /// The project's root.
     #[arg(long, default_value = ".")]
     root: PathBuf,
@@ -28,7 +34,11 @@ fn main() -> ExitCode {
         for file in &stale {
             eprintln!("{} is not current: run `make generate` and commit what it writes", file.path);
         }
-        return if stale.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let broken = baseline::objections(&arguments.root);
+        for objection in &broken {
+            eprintln!("{objection}");
+        }
+        return if stale.is_empty() && broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     for file in &stale {
         if let Err(error) = file.write(&arguments.root) {
@@ -36,6 +46,14 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
         eprintln!("{} written", file.path);
+    }
+    if arguments.record_release {
+        for file in baseline::files() {
+            if let Err(error) = file.write(&arguments.root) {
+                eprintln!("{}: {error}", file.path);
+                return ExitCode::FAILURE;
+            }
+        }
     }
     ExitCode::SUCCESS
 }
@@ -64,10 +82,9 @@ fn files() -> Vec<File> {
     let crds = crds::all();
     let mut files = Vec::new();
     for (name, crd) in &crds {
-        let content = crds::yaml(crd);
-        for folder in ["crds", "charts/refreshable/crds"] {
-            files.push(File { path: format!("{folder}/{name}.yaml"), content: content.clone() });
-        }
+        files.push(File { path: format!("crds/{name}.yaml"), content: crds::yaml(crd) });
+        let path = format!("charts/refreshable/templates/crds/{name}.yaml");
+        files.push(File { path, content: crds::template(crd) });
     }
     let crds: Vec<_> = crds.into_iter().map(|(_, crd)| crd).collect();
     files.push(File { path: "docs/reference/api.md".into(), content: reference::page(&crds) });

@@ -228,7 +228,7 @@ async fn a_token_is_renewed_and_kept_before_it_is_used_until_a_person_must_sign_
         })
         .await;
     stage.secret("sso", &[("token.json", &tokens.cached(old))]).await;
-    let labels = json!({"metadata": {"labels": {"refreshable.dev/watch": "true"}}});
+    let labels = json!({"metadata": {"labels": {"refreshable.dev/watch": "true", "refreshable.dev/renew": "true"}}});
     let secrets = stage.namespace.api::<Secret>();
     let change = async |patch: Value| {
         secrets.patch("sso", &PatchParams::default(), &Patch::Merge(patch)).await.expect("changed");

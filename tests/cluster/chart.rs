@@ -1,0 +1,117 @@
+//! The chart over a matrix of values, taken by a real API server, and its Pods under PodSecurity `restricted`.
+
+use crate::harness::{Cluster, eventually, helm, scratch};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The matrix: `tests/chart/check` lints and renders it, too.
+fn matrix() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chart/values");
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    assert!(files.len() >= 8, "{files:?}");
+    files
+}
+
+/// Kinds of Prometheus Operator, which this cluster does not know.
+fn is_foreign(object: &Value) -> bool {
+    object["apiVersion"].as_str().is_some_and(|v| v.starts_with("monitoring.coreos.com/"))
+}
+
+async fn dry_run(cluster: &Cluster, objects: &[Value]) -> (bool, String) {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    let file = scratch::write(scratch::subfolder("dry-run").join("list.json"), list.to_string());
+    let file = file.display().to_string();
+    let arguments =
+        ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", &file];
+    let (ok, output, errors) = cluster.try_kubectl(&arguments).await;
+    (ok, format!("{output}{errors}"))
+}
+
+fn namespace(name: &str, labels: Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+}
+
+async fn apply(cluster: &Cluster, object: &Value) {
+    let file = scratch::write(scratch::subfolder("apply").join("object.json"), object.to_string());
+    cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()]).await;
+}
+
+#[tokio::test]
+async fn what_it_renders_is_taken_by_the_api_server() {
+    let cluster = Cluster::shared().await;
+    for name in ["chart", "team-a", "team-b"] {
+        apply(cluster, &namespace(name, json!({}))).await;
+    }
+    for values in matrix() {
+        let objects = helm::template_with("matrix", "chart", &values).await;
+        let (foreign, known): (Vec<_>, Vec<_>) = objects.into_iter().partition(is_foreign);
+        let (ok, said) = dry_run(cluster, &known).await;
+        assert!(ok, "{}: {said}", values.display());
+        println!(
+            "{}: {} objects taken, {} of Prometheus Operator left out",
+            values.display(),
+            known.len(),
+            foreign.len()
+        );
+
+        // Strict: what no schema knows is refused.
+        let mut wrong = known.iter().find(|o| o["kind"] == "Deployment").expect("a Deployment").clone();
+        wrong["spec"]["template"]["spec"]["containers"][0]["evn"] = json!([]);
+        let (ok, said) = dry_run(cluster, &[wrong]).await;
+        assert!(!ok && said.contains("evn"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn its_pods_are_taken_where_podsecurity_is_restricted() {
+    let cluster = Cluster::shared().await;
+    let labels = json!({
+        "pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest",
+    });
+    apply(cluster, &namespace("restricted", labels)).await;
+    for values in matrix() {
+        let objects = helm::template_with("restricted", "restricted", &values).await;
+        let deployment = objects.iter().find(|o| o["kind"] == "Deployment").expect("a Deployment");
+        let mut pod = deployment["spec"]["template"].clone();
+        pod["apiVersion"] = "v1".into();
+        pod["kind"] = "Pod".into();
+        pod["metadata"]["name"] = "restricted".into();
+        pod["metadata"]["namespace"] = "restricted".into();
+        let (ok, said) = dry_run(cluster, &[pod.clone()]).await;
+        assert!(ok, "{}: {said}", values.display());
+
+        // That the API server looks: without any one of these it refuses.
+        for (pointer, part) in [
+            ("/spec/securityContext", "runAsNonRoot"),
+            ("/spec/securityContext", "seccompProfile"),
+            ("/spec/containers/0/securityContext", "allowPrivilegeEscalation"),
+            ("/spec/containers/0/securityContext", "capabilities"),
+        ] {
+            let mut lax = pod.clone();
+            lax.pointer_mut(pointer).and_then(Value::as_object_mut).and_then(|c| c.remove(part)).expect("it is there");
+            let (ok, said) = dry_run(cluster, &[lax]).await;
+            assert!(!ok && said.contains("violates PodSecurity"), "{part}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn its_deployment_gets_its_pods_in_such_a_namespace() {
+    let cluster = Cluster::shared().await;
+    let home = cluster.namespace("restricted").label("pod-security.kubernetes.io/enforce", "restricted").create().await;
+    let objects =
+        helm::template(&home.name, &home.name, &json!({"crds": {"enabled": false}, "fence": {"enabled": false}})).await;
+    for object in objects.iter().filter(|o| matches!(o["kind"].as_str(), Some("Deployment" | "ServiceAccount"))) {
+        apply(cluster, object).await;
+    }
+    eventually(Duration::from_secs(30), "both Pods are made", async || {
+        let arguments = ["get", "pods", "--namespace", &home.name, "--output", "name"];
+        let pods = cluster.kubectl(&arguments).await;
+        if pods.lines().count() == 2 { Ok(()) } else { Err(pods) }
+    })
+    .await;
+    cluster.kubectl(&["delete", "deployment", "--all", "--namespace", &home.name]).await;
+}

@@ -1,0 +1,228 @@
+//! What admission keeps the controller's ServiceAccount from, shown with its own token: who steals it gets no token for
+//! the API server, and no Secret that is not the controller's to write.
+
+use super::installed::Installed;
+use super::stage::Stage;
+use crate::harness::controlplane;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Client, Error};
+use serde_json::{Value, json};
+
+const TYPE: &str = "refreshable.dev/aws-credentials";
+
+/// Asserts that admission refuses, in words that hold these.
+fn refused<T: std::fmt::Debug>(answer: Result<T, Error>, words: &str) {
+    match answer {
+        Err(Error::Api(status)) if status.code == 403 && status.message.contains("ValidatingAdmissionPolicy") => {
+            assert!(status.message.contains(words), "{words}: {}", status.message);
+        }
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+fn allowed<T>(answer: Result<T, Error>) -> T {
+    answer.unwrap_or_else(|error| panic!("{error}"))
+}
+
+async fn token(client: &Client, namespace: &str, spec: Value) -> Result<Value, Error> {
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/app/token");
+    let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec});
+    let request = http::Request::post(path).header("content-type", "application/json");
+    let answer: Value = client.request(request.body(body.to_string().into_bytes()).expect("a request")).await?;
+    crate::harness::canary::register(answer["status"]["token"].as_str().expect("a token"));
+    Ok(answer["spec"].clone())
+}
+
+#[tokio::test]
+async fn a_stolen_token_mints_none_for_the_api_server() {
+    let stage = Stage::without_controller().await;
+    let installed = Installed::on(&stage, json!({"fence": {"audiences": ["sts.amazonaws.com", "vault"]}})).await;
+    let namespace = stage.namespace.name.as_str();
+    stage.cluster.kubectl(&["create", "serviceaccount", "app", "--namespace", namespace]).await;
+    let thief = installed.client().await;
+
+    for audience in ["sts.amazonaws.com", "vault"] {
+        let spec = json!({"audiences": [audience], "expirationSeconds": 600});
+        assert_eq!(allowed(token(&thief, namespace, spec).await)["audiences"], json!([audience]));
+    }
+    let alone = "one audience of sts.amazonaws.com, vault alone";
+    for (spec, words) in [
+        (json!({"audiences": [], "expirationSeconds": 600}), alone),
+        (json!({"audiences": [controlplane::TOKEN_ISSUER], "expirationSeconds": 600}), alone),
+        (json!({"audiences": ["pods.eks.amazonaws.com"], "expirationSeconds": 600}), alone),
+        (json!({"audiences": ["sts.amazonaws.com", controlplane::TOKEN_ISSUER], "expirationSeconds": 600}), alone),
+        (json!({"audiences": ["sts.amazonaws.com"], "expirationSeconds": 3600}), "at most 600 seconds"),
+        // Left out, the API server's default is an hour.
+        (json!({"audiences": ["sts.amazonaws.com"]}), "at most 600 seconds"),
+    ] {
+        refused(token(&thief, namespace, spec).await, words);
+    }
+    // Nobody else is fenced in.
+    let other = json!({"audiences": [controlplane::TOKEN_ISSUER], "expirationSeconds": 3600});
+    allowed(token(&stage.namespace.client, namespace, other).await);
+}
+
+fn secret(name: &str, kind: &str, metadata: Value) -> Secret {
+    let mut object = json!({"metadata": {"name": name}, "type": kind, "stringData": {"key": "value"}});
+    for (key, value) in metadata.as_object().into_iter().flatten() {
+        object["metadata"][key] = value.clone();
+    }
+    serde_json::from_value(object).expect("a Secret")
+}
+
+fn labelled() -> Value {
+    json!({"app.kubernetes.io/managed-by": "refreshable-controller"})
+}
+
+fn owner() -> Value {
+    json!([{
+        "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential", "name": "reports",
+        "uid": "0b2d0f3e-1111-4222-8333-444455556666", "controller": true,
+    }])
+}
+
+/// What a write by the controller leaves on a Secret of its own: by owner reference, or retained.
+fn marks() -> [Value; 2] {
+    [
+        json!({"labels": labelled(), "ownerReferences": owner()}),
+        json!({"labels": labelled(), "annotations": {"refreshable.dev/owner-uid": "0b2d0f3e-1111-4222-8333-444455556666"}}),
+    ]
+}
+
+struct Hands {
+    /// UID of a resource that is there: what nobody owns any more is collected.
+    owner: Option<String>,
+    thief: Api<Secret>,
+    admin: Api<Secret>,
+}
+
+impl Hands {
+    async fn on(stage: &Stage, values: Value) -> Self {
+        let installed = Installed::on(stage, values).await;
+        stage.credential("reports", json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/reports"}]})).await;
+        let owner = stage.credentials().get("reports").await.expect("it is there").metadata.uid;
+        let thief = Api::namespaced(installed.client().await, &stage.namespace.name);
+        Self { owner, thief, admin: stage.namespace.api() }
+    }
+
+    async fn there_is(&self, secret: Secret) {
+        self.admin.create(&PostParams::default(), &secret).await.expect("the administrator's Secret");
+    }
+
+    async fn patch(&self, name: &str, patch: Value) -> Result<Secret, Error> {
+        self.thief.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
+    }
+
+    /// As the controller writes: one server-side apply.
+    async fn apply(&self, name: &str, mut metadata: Value, kind: Option<&str>) -> Result<Secret, Error> {
+        metadata["name"] = name.into();
+        for reference in metadata["ownerReferences"].as_array_mut().into_iter().flatten() {
+            reference["uid"] = self.owner.clone().into();
+        }
+        let mut body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {"ours": "eA=="}});
+        if let Some(kind) = kind {
+            body["type"] = kind.into();
+        }
+        self.thief.patch(name, &PatchParams::apply("refreshable-controller/test").force(), &Patch::Apply(body)).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Error> {
+        self.thief.delete(name, &DeleteParams::default()).await.map(drop)
+    }
+}
+
+#[tokio::test]
+async fn a_stolen_token_writes_no_secret_but_the_controllers() {
+    let stage = Stage::without_controller().await;
+    let hands = Hands::on(&stage, json!({})).await;
+
+    // Made: of the controller's type, labelled, with an owner.
+    for (number, marks) in marks().into_iter().enumerate() {
+        let name = format!("own-{number}");
+        allowed(hands.apply(&name, marks, Some(TYPE)).await);
+        allowed(hands.patch(&name, json!({"stringData": {"ours": "y"}})).await);
+        for freed in [json!({"labels": null}), json!({"ownerReferences": null, "annotations": null})] {
+            refused(hands.patch(&name, json!({"metadata": freed})).await, "carry its label");
+        }
+        refused(
+            hands.patch(&name, json!({"metadata": {"labels": {"refreshable.dev/renew": "true"}}})).await,
+            "may not set the label refreshable.dev/renew",
+        );
+        allowed(hands.delete(&name).await);
+    }
+    let bare = json!({"labels": labelled()});
+    refused(hands.apply("bare", bare, Some(TYPE)).await, "carry its label");
+    refused(hands.apply("unlabelled", json!({"ownerReferences": owner()}), Some(TYPE)).await, "carry its label");
+    for kind in ["Opaque", "kubernetes.io/tls", "bootstrap.kubernetes.io/token"] {
+        refused(hands.apply("other-type", marks()[0].clone(), Some(kind)).await, "of type refreshable.dev/");
+    }
+    let account = json!({
+        "labels": labelled(), "ownerReferences": owner(), "annotations": {"kubernetes.io/service-account.name": "default"},
+    });
+    let token = hands.apply("token", account, Some("kubernetes.io/service-account-token")).await;
+    refused(token, "of type refreshable.dev/");
+
+    // Foreign ones are neither written nor deleted, whatever is written on them.
+    hands.there_is(secret("foreign", "Opaque", json!({}))).await;
+    refused(hands.patch("foreign", json!({"stringData": {"key": "mine"}})).await, "carry its label");
+    refused(hands.apply("foreign", marks()[0].clone(), None).await, "adopt Secrets alone");
+    refused(hands.delete("foreign").await, "made or adopted");
+    let read = hands.thief.get("foreign").await.expect("RBAC cannot keep it from being read");
+    assert_eq!(read.data.expect("data")["key"].0, b"value");
+}
+
+fn adopting() -> Value {
+    let mut marks = marks()[0].clone();
+    marks["annotations"] = json!({"refreshable.dev/adopted": "true"});
+    marks
+}
+
+#[tokio::test]
+async fn a_secret_is_adopted_in_the_open() {
+    let stage = Stage::without_controller().await;
+    let hands = Hands::on(&stage, json!({})).await;
+
+    hands.there_is(secret("opaque", "Opaque", json!({}))).await;
+    allowed(hands.apply("opaque", adopting(), None).await);
+    allowed(hands.patch("opaque", json!({"stringData": {"ours": "again"}})).await);
+    allowed(hands.delete("opaque").await);
+
+    hands.there_is(secret("typed", "example.com/theirs", json!({}))).await;
+    let theirs = json!({"ownerReferences": [{
+        "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "db", "controller": true,
+        "uid": "0b2d0f3e-1111-4222-8333-444455557777",
+    }]});
+    hands.there_is(secret("owned", "Opaque", theirs)).await;
+    let mut second = adopting();
+    second["ownerReferences"][0]["controller"] = false.into();
+    for (name, marks) in [("typed", adopting()), ("owned", second)] {
+        refused(hands.apply(name, marks, None).await, "Opaque and have no other controlling owner");
+    }
+}
+
+#[tokio::test]
+async fn where_adoption_is_switched_off_the_secrets_owner_gives_it() {
+    let stage = Stage::without_controller().await;
+    let hands = Hands::on(&stage, json!({"fence": {"adoption": false}})).await;
+
+    hands.there_is(secret("kept", "Opaque", json!({}))).await;
+    refused(hands.apply("kept", adopting(), None).await, "fence.adoption of the chart is false");
+    let given = json!({"annotations": {"refreshable.dev/adopted": "true"}});
+    hands.there_is(secret("given", "Opaque", given)).await;
+    allowed(hands.apply("given", adopting(), None).await);
+}
+
+#[tokio::test]
+async fn a_token_of_identity_center_is_renewed_where_its_owner_says_so() {
+    let stage = Stage::without_controller().await;
+    let hands = Hands::on(&stage, json!({})).await;
+
+    hands.there_is(secret("renewable", "Opaque", json!({"labels": {"refreshable.dev/renew": "true"}}))).await;
+    allowed(hands.patch("renewable", json!({"stringData": {"key": "renewed"}})).await);
+    refused(hands.delete("renewable").await, "made or adopted");
+    hands.there_is(secret("not", "Opaque", json!({}))).await;
+    refused(hands.patch("not", json!({"stringData": {"key": "renewed"}})).await, "carry its label");
+    let label = json!({"metadata": {"labels": {"refreshable.dev/renew": "true"}}});
+    refused(hands.patch("not", label).await, "carry its label");
+}

@@ -1,0 +1,238 @@
+//! Least privilege: the rights that the chart grants are those that the controller uses, each of them and no other.
+
+use super::installed::Installed;
+use super::restart;
+use super::stage::{SOON, Stage};
+use crate::harness::audit::Audit;
+use crate::harness::rights::{Right, granted, lacking, unused};
+use crate::harness::{Controller, controlplane, eventually, helm};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::api::DeleteParams;
+use refreshable::api::CredentialPolicy;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// Lets a ServiceAccount of the stage's namespace assume a role.
+async fn web_role(stage: &Stage) -> String {
+    let namespace = stage.namespace.name.as_str();
+    stage.cluster.kubectl(&["create", "serviceaccount", "app", "--namespace", namespace]).await;
+    let provider = controlplane::TOKEN_ISSUER.trim_start_matches("https://");
+    let subject = format!("system:serviceaccount:{namespace}:app");
+    stage.issuer.account(&stage.account).role("web").trusting_web_identity(provider, &subject).create().await
+}
+
+fn web_identity(role: &str, secret: Value) -> Value {
+    json!({"source": {"webIdentity": {"roleArn": role, "serviceAccountRef": {"name": "app"}}}, "secret": secret})
+}
+
+/// Has the controller do all that it does with what a namespace brings itself.
+async fn everything_of_a_namespace(stage: &Stage) {
+    let role = web_role(stage).await;
+    let secrets = stage.namespace.api::<Secret>();
+
+    // Issued, with a Secret of its own, an event, a token.
+    stage.credential("own", web_identity(&role, json!({}))).await;
+    stage.until("own", "True", "Issued").await;
+    // Retained: without an owner reference, and written again.
+    stage.credential("retained", web_identity(&role, json!({"deletionPolicy": "Retain"}))).await;
+    stage.until("retained", "True", "Issued").await;
+    let key = stage.key_id("retained").await;
+    stage.patch("retained", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    eventually(SOON, "the retained Secret is renewed", async || match stage.key_id("retained").await {
+        same if same == key => Err(same),
+        _ => Ok(()),
+    })
+    .await;
+    // Adopted, and written again.
+    stage.secret("adopted", &[("theirs", "kept")]).await;
+    stage.credential("adopted", web_identity(&role, json!({"adopt": true}))).await;
+    stage.until("adopted", "True", "Issued").await;
+    let key = stage.key_id("adopted").await;
+    stage.patch("adopted", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    eventually(SOON, "the adopted Secret is renewed", async || match stage.key_id("adopted").await {
+        same if same == key => Err(same),
+        _ => Ok(()),
+    })
+    .await;
+    assert_eq!(stage.published("adopted").await["theirs"], "kept");
+    // Moved: the former Secret is deleted.
+    stage.patch("own", json!({"spec": {"secret": {"name": "moved"}}})).await;
+    eventually(SOON, "the Secret has moved", async || {
+        match (secrets.get_opt("own").await, secrets.get_opt("moved").await) {
+            (Ok(None), Ok(Some(_))) => Ok(()),
+            (old, new) => Err(format!("{:?} {:?}", old.map(|s| s.is_some()), new.map(|s| s.is_some()))),
+        }
+    })
+    .await;
+    // The same event twice: the second time it is counted up.
+    for suspend in [true, false, true] {
+        stage.patch("retained", json!({"spec": {"suspend": suspend}})).await;
+        let reason = if suspend { "Suspended" } else { "Issued" };
+        stage.until("retained", "True", reason).await;
+    }
+    // A write that is refused: whether it arrived all the same is read from the resource.
+    let tls = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
+        "metadata": {"name": "foreign", "namespace": stage.namespace.name},
+        "stringData": {"username": "somebody", "password": "else"},
+    });
+    stage.apply(tls).await;
+    stage.credential("foreign", web_identity(&role, json!({"adopt": true}))).await;
+    let refused = stage.until("foreign", "False", "KubernetesError").await;
+    let message = refused.status.and_then(|s| s.failures).expect("a failure").message;
+    assert!(message.contains("adopt Secrets alone that are Opaque"), "{message}");
+    stage.patch("foreign", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage
+        .until_it("foreign", "it is tried again", |c| {
+            c.status.as_ref().is_some_and(|s| s.last_handled_refresh_at.as_deref() == Some("1"))
+        })
+        .await;
+}
+
+/// What the controller asked for: complete once it has stopped, as a watch is logged at its end.
+async fn asked(stage: &Stage, installed: &Installed, controller: &Controller) -> Audit {
+    let asked = || stage.cluster.audit().by_account(&installed.name, &installed.name);
+    eventually(SOON, "an event is counted up", async || match asked().of("patch", "events").count() {
+        0 => Err(asked().of("create", "events").to_string()),
+        _ => Ok(()),
+    })
+    .await;
+    assert!(controller.stop().await.success());
+    controller.assert_clean().await;
+    eventually(SOON, "the watches have ended", async || match asked().of("watch", "secrets").count() {
+        0 => Err("none has"),
+        _ => Ok(()),
+    })
+    .await;
+    // What the test itself tried in the ServiceAccount's name is not the controller's.
+    asked().only(|request| request.name != "probe" && !(request.resource == "secrets" && request.verb == "create"))
+}
+
+fn lines(rights: &BTreeSet<Right>) -> String {
+    rights.iter().map(|right| format!("{right}\n")).collect()
+}
+
+/// The rights are those that were used; and the comparison would have told if they were not.
+fn assert_exact(installed: &Installed, asked: &Audit) {
+    let granted = granted(&installed.objects);
+    assert!(!granted.is_empty());
+    let refused = asked.clone().only(|request| !request.authorized);
+    assert_eq!(refused.count(), 0, "RBAC refused\n{refused}");
+    let (lacking_now, unused_now) = (lacking(&granted, asked), unused(&granted, asked));
+    assert!(lacking_now.is_empty(), "no rule grants\n{}", lines(&lacking_now));
+    assert!(unused_now.is_empty(), "granted and never used\n{}", lines(&unused_now));
+
+    for right in &granted {
+        let mut fewer = granted.clone();
+        fewer.remove(right);
+        assert!(!lacking(&fewer, asked).is_empty(), "nobody would miss: {right}");
+        let mut more = granted.clone();
+        let extra = Right { verb: format!("{}collection", right.verb), ..right.clone() };
+        more.insert(extra.clone());
+        assert_eq!(unused(&more, asked), BTreeSet::from([extra]), "it is told that this is not used");
+    }
+}
+
+#[tokio::test]
+async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
+    let stage = Stage::without_controller().await;
+    let installed = Installed::on(&stage, json!({})).await;
+    let controller = installed.start(&stage).await;
+    everything_of_a_namespace(&stage).await;
+
+    // The controller's own identity, and a permission that is taken back.
+    let role = stage.role("ambient").await;
+    stage.credential("ambient", json!({"roles": [{"roleArn": role}]})).await;
+    stage.until("ambient", "True", "Issued").await;
+    stage.secret("lent", &[("theirs", "kept")]).await;
+    stage.credential("lent", json!({"roles": [{"roleArn": role}], "secret": {"adopt": true}})).await;
+    stage.until("lent", "True", "Issued").await;
+    let policies = kube::Api::<CredentialPolicy>::all(stage.namespace.client.clone());
+    let all = policies.list(&Default::default()).await.expect("a list");
+    for policy in all.iter().filter_map(|p| p.metadata.name.as_deref()).filter(|n| n.starts_with(&stage.namespace.name))
+    {
+        policies.delete(policy, &DeleteParams::default()).await.expect("deleted");
+    }
+    for name in ["ambient", "lent"] {
+        stage.until(name, "False", "NotPermitted").await;
+        let secret = stage.namespace.api::<Secret>().get_opt(name).await.expect("an answer");
+        assert!(secret.is_none(), "{name} is withdrawn");
+    }
+
+    assert_exact(&installed, &asked(&stage, &installed, &controller).await);
+}
+
+#[tokio::test]
+async fn one_namespace_is_served_without_rights_on_cluster_level() {
+    let stage = Stage::without_controller().await;
+    let values = json!({"watchNamespaces": [stage.namespace.name], "policies": false});
+    let installed = Installed::on(&stage, values).await;
+    let kinds: Vec<_> = installed.objects.iter().filter_map(|o| o["kind"].as_str()).collect();
+    assert!(!kinds.iter().any(|k| k.starts_with("ClusterRole")), "{kinds:?}");
+    let controller = installed.start(&stage).await;
+    everything_of_a_namespace(&stage).await;
+
+    let role = stage.role("ambient").await;
+    stage.credential("ambient", json!({"roles": [{"roleArn": role}]})).await;
+    stage.until("ambient", "False", "NotPermitted").await;
+
+    let asked = asked(&stage, &installed, &controller).await;
+    let homes = [stage.namespace.name.as_str(), installed.name.as_str()];
+    let elsewhere = asked.clone().only(|r| !r.resource.is_empty() && !homes.contains(&r.namespace.as_str()));
+    assert_eq!(elsewhere.count(), 0, "{elsewhere}");
+    assert_exact(&installed, &asked);
+
+    let account = format!("system:serviceaccount:{0}:{0}", installed.name);
+    for (verb, resource, namespace) in [
+        ("get", "secrets", "default"),
+        ("list", "secrets", "kube-system"),
+        ("create", "serviceaccounts/token", "default"),
+    ] {
+        let question = ["auth", "can-i", verb, resource, "--namespace", namespace, "--as", &account];
+        let (_, answer, _) = stage.cluster.try_kubectl(&question).await;
+        assert_eq!(answer.trim(), "no", "{verb} {resource} in {namespace}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_switched_on_brings_the_rights_that_it_uses() {
+    let stage = Stage::without_controller().await;
+    let values = json!({"restart": {"enabled": true}, "promptPropagation": true});
+    let installed = Installed::on(&stage, values).await;
+    let usual = granted(&helm::template(&installed.name, &installed.name, &json!({})).await);
+    let all = granted(&installed.objects);
+    let more: BTreeSet<_> = all.difference(&usual).cloned().collect();
+    assert_eq!(more.len(), 9, "{}", lines(&more));
+    let controller = installed.start(&stage).await;
+
+    let kinds = ["Deployment", "StatefulSet", "DaemonSet"];
+    for kind in kinds {
+        stage.apply(restart::workload(&stage, kind, &kind.to_lowercase(), 0)).await;
+    }
+    stage.apply(restart::in_namespace(&stage, restart::pod("told", Some("Prompt"), "more"))).await;
+    let role = stage.role("more").await;
+    let restarted: Vec<_> = kinds.iter().map(|k| json!({"kind": k, "name": k.to_lowercase()})).collect();
+    let spec = json!({"roles": [{"roleArn": role}], "restart": restarted, "secret": {"propagation": "Prompt"}});
+    stage.credential("more", spec).await;
+    stage.until("more", "True", "Issued").await;
+    restart::rotate(&stage, "more", "1").await;
+    restart::until_restarted(&stage, &stage.namespace.api::<Deployment>(), "deployment").await;
+    restart::until_restarted(&stage, &stage.namespace.api::<StatefulSet>(), "statefulset").await;
+    restart::until_restarted(&stage, &stage.namespace.api::<DaemonSet>(), "daemonset").await;
+    let pods = stage.namespace.api::<Pod>();
+    eventually(SOON, "the Pod is told", async || restart::told(&pods, "told").await.ok_or("no annotation")).await;
+
+    assert!(controller.stop().await.success());
+    let asked = || stage.cluster.audit().by_account(&installed.name, &installed.name);
+    eventually(SOON, "each right is used", async || {
+        let unused = unused(&more, &asked());
+        if unused.is_empty() { Ok(()) } else { Err(lines(&unused)) }
+    })
+    .await;
+    let asked =
+        asked().only(|request| request.name != "probe" && !(request.resource == "secrets" && request.verb == "create"));
+    let lacking = lacking(&all, &asked);
+    assert!(lacking.is_empty(), "no rule grants\n{}", lines(&lacking));
+    controller.assert_clean().await;
+}
