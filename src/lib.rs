@@ -13,6 +13,8 @@
 //!   -> requeue at the refresh point (rules::timing)
 //! ```
 //!
+//! The kubectl plugin ([`plugin`]) is a program of its own beside the controller.
+//!
 //! Arrows point one way: `bin` -> [`controller`] -> [`source`] -> [`aws`] -> [`issuer`] -> [`rules`] -> [`api`],
 //! and [`controller`] -> [`render`] -> [`issuer`].
 //!
@@ -34,6 +36,8 @@ pub mod http;
 #[cfg(feature = "controller")]
 pub mod issuer;
 pub mod logging;
+#[cfg(feature = "plugin")]
+pub mod plugin;
 #[cfg(feature = "controller")]
 pub mod registry;
 #[cfg(feature = "controller")]

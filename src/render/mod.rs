@@ -6,6 +6,7 @@ mod environment;
 mod process_json;
 mod secret;
 
+pub(crate) use process_json::render as process_json;
 pub use secret::Manifest;
 pub(crate) use secret::{Existing, manifest};
 

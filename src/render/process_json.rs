@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 /// The object, on one line. `Expiration` is the issuer's own, in full seconds.
-pub(super) fn render(issued: &Issued) -> SecretString {
+pub(crate) fn render(issued: &Issued) -> SecretString {
     let session = &issued.session;
     let mut object = json!({
         "Version": 1,

@@ -11,27 +11,27 @@ use crate::rules::report::{self, Finding};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-pub(super) const UID: &str = "11111111-2222-3333-4444-555555555555";
+pub(crate) const UID: &str = "11111111-2222-3333-4444-555555555555";
 
 /// `minutes` after the moment at which every table begins.
-pub(super) fn minute(minutes: i64) -> Timestamp {
+pub(crate) fn minute(minutes: i64) -> Timestamp {
     Timestamp::from_second(1_767_225_600).expect("in range") + SignedDuration::from_mins(minutes)
 }
 
 /// A resource `x` in namespace `team-a`.
-pub(super) fn credential(spec: Value) -> RefreshableCredential {
+pub(crate) fn credential(spec: Value) -> RefreshableCredential {
     let metadata = json!({"name": "x", "namespace": "team-a", "uid": UID, "generation": 3});
     let object = json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential", "metadata": metadata, "spec": spec});
     serde_json::from_value(object).expect("a resource")
 }
 
 /// A resource with one role.
-pub(super) fn with_a_role() -> RefreshableCredential {
+pub(crate) fn with_a_role() -> RefreshableCredential {
     credential(json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/reader"}]}))
 }
 
 /// The Secret of `object`, issued at minute 0 for an hour, as published.
-pub(super) fn record(object: &RefreshableCredential) -> Record {
+pub(crate) fn record(object: &RefreshableCredential) -> Record {
     let content = Content {
         issued_at: minute(0),
         expiration: minute(60),
@@ -59,7 +59,7 @@ pub(super) fn record(object: &RefreshableCredential) -> Record {
 }
 
 /// `object` with the status that reports its `record` as good.
-pub(super) fn reported(mut object: RefreshableCredential, record: &Record) -> RefreshableCredential {
+pub(crate) fn reported(mut object: RefreshableCredential, record: &Record) -> RefreshableCredential {
     let status = report::status(&object, &Permission::NotNeeded, Some(record), &Finding::Good, minute(0));
     assert_eq!(status.secret.as_ref().map(|s: &SecretStatus| s.name.as_str()), Some("x"));
     object.status = Some(status);
@@ -67,7 +67,7 @@ pub(super) fn reported(mut object: RefreshableCredential, record: &Record) -> Re
 }
 
 /// `object` after an attempt that failed with `error` at `now`.
-pub(super) fn failed(
+pub(crate) fn failed(
     mut object: RefreshableCredential,
     error: &IssueError,
     record: Option<&Record>,
@@ -81,6 +81,6 @@ pub(super) fn failed(
 }
 
 /// An issuer that cannot be reached.
-pub(super) fn unreachable() -> IssueError {
+pub(crate) fn unreachable() -> IssueError {
     IssueError::Unreachable { operation: "AssumeRole", endpoint: "sts".to_owned(), detail: "timeout".to_owned() }
 }

@@ -4,7 +4,7 @@ pub mod budget;
 pub mod failure;
 pub mod fingerprint;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod ownership;
 pub mod patterns;
 pub mod plan;

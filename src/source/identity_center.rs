@@ -202,7 +202,7 @@ impl IdentityCenterSource {
     fn sign_in(&self, why: &str) -> IssueError {
         IssueError::PersonNeeded {
             what: format!(
-                "somebody has to sign in again: {why}. Run `aws sso login` and put the token that it caches into Secret {}, key {}",
+                "somebody has to sign in again: {why}. Run `kubectl refreshable login --secret {0} --key {1}` in this namespace, or `aws sso login` and put the token that it caches into Secret {0}, key {1}",
                 self.token_secret_ref.name, self.token_key
             ),
         }

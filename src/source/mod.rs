@@ -33,6 +33,7 @@ pub use chain::issue;
 pub use fan::{Outcome, issue_profiles};
 pub use inputs::{Inputs, SecretData, names_of_inputs};
 pub use means::{Means, Writers};
+pub(crate) use sso_token::SsoToken;
 
 use crate::api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, StsSpec, Tag};
 use crate::aws::{Caller, Sts, TotpSteps};

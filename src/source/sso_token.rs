@@ -10,9 +10,11 @@ use serde_json::{Map, Value};
 const FRESH: SignedDuration = SignedDuration::from_mins(15);
 
 /// The token. Members that are not known are kept as they are.
-pub(super) struct SsoToken {
-    pub(super) start_url: String,
-    pub(super) region: String,
+pub(crate) struct SsoToken {
+    /// Address of the access portal.
+    pub(crate) start_url: String,
+    /// Region of IAM Identity Center.
+    pub(crate) region: String,
     pub(super) access_token: SecretString,
     expires_at: Timestamp,
     client_id: Option<String>,
@@ -49,7 +51,7 @@ impl SsoToken {
     ///
     /// # Errors
     /// What is missing or wrong, without any value.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
         let wire: Wire = serde_json::from_slice(text).map_err(|e| {
             format!(
                 "this is no token in the JSON of the AWS CLI's cache (line {}, column {}): run `aws sso login`",
@@ -79,6 +81,42 @@ impl SsoToken {
             refresh_token: wire.refresh_token,
             other: wire.other,
         })
+    }
+
+    /// What somebody who signed in was given, for so many seconds.
+    pub(crate) fn signed_in(start_url: &str, region: &str, access: &str, expires_in: i32, now: Timestamp) -> Self {
+        Self {
+            start_url: start_url.to_owned(),
+            region: region.to_owned(),
+            access_token: SecretString::from(access),
+            expires_at: now + SignedDuration::from_secs(expires_in.into()),
+            client_id: None,
+            client_secret: None,
+            registration_expires_at: None,
+            refresh_token: None,
+            other: Map::new(),
+        }
+    }
+
+    /// The same, with the registration of the client that signed in.
+    pub(crate) fn registered(self, id: &str, secret: &SecretString, expires_at: Option<Timestamp>) -> Self {
+        Self {
+            client_id: Some(id.to_owned()),
+            client_secret: Some(secret.clone()),
+            registration_expires_at: expires_at,
+            ..self
+        }
+    }
+
+    /// The same, with a refresh token.
+    pub(crate) fn refreshed_by(self, refresh: &str) -> Self {
+        Self { refresh_token: Some(SecretString::from(refresh)), ..self }
+    }
+
+    /// Until when it can be renewed, as far as the client's registration says; `None` where it cannot.
+    pub(crate) fn renewable_until(&self) -> Option<Timestamp> {
+        self.refresh_token.as_ref()?;
+        self.registration_expires_at
     }
 
     /// Whether it is good for the next while.
@@ -121,7 +159,7 @@ impl SsoToken {
     }
 
     /// The JSON, as the AWS CLI writes it.
-    pub(super) fn to_json(&self) -> SecretString {
+    pub(crate) fn to_json(&self) -> SecretString {
         let second = |t: Timestamp| Value::from(crate::rules::timing::down_to_second(t).to_string());
         let text = |s: &SecretString| Value::from(s.expose_secret());
         let mut members = self.other.clone();
@@ -167,6 +205,25 @@ mod tests {
             assert_eq!(json["expiresAt"], "2026-01-01T01:50:00Z");
             assert_eq!(json["scopes"][0], "sso:account:access");
         }
+    }
+
+    #[test]
+    fn a_token_of_a_sign_in_is_read_back() {
+        let now = at("2026-01-01T00:00:00Z");
+        let ends = at("2026-03-01T00:00:00Z");
+        let token = SsoToken::signed_in("https://d.awsapps.com/start", "eu-west-1", "s3cr3t-a", 3600, now).registered(
+            "c",
+            &"s3cr3t-c".into(),
+            Some(ends),
+        );
+        assert_eq!(token.renewable_until(), None);
+        let token = token.refreshed_by("s3cr3t-r");
+        assert_eq!(token.renewable_until(), Some(ends));
+        let json = token.to_json();
+        let mut expected: Value = serde_json::from_str(TOKEN).expect("JSON");
+        expected.as_object_mut().expect("an object").remove("scopes");
+        assert_eq!(serde_json::from_str::<Value>(json.expose_secret()).expect("JSON"), expected);
+        assert!(SsoToken::parse(json.expose_secret().as_bytes()).expect("a token").grant(now).is_ok());
     }
 
     #[test]

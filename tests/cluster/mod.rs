@@ -16,6 +16,7 @@ mod manifests;
 mod monitoring;
 mod ownership;
 pub mod peers;
+mod plugin;
 mod process;
 mod profiles;
 mod reach;

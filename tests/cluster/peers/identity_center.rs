@@ -13,14 +13,14 @@ const ROLE: &str = "AWSReservedSSO_Reader_0123456789abcdef";
 
 /// The tokens that are good now: each renewal replaces both.
 #[derive(Clone, Default)]
-struct Tokens(Arc<Mutex<(u32, u32)>>, Arc<Mutex<u32>>, Arc<AtomicBool>);
+pub(in crate::cluster) struct Tokens(Arc<Mutex<(u32, u32)>>, Arc<Mutex<u32>>, Arc<AtomicBool>);
 
 impl Tokens {
-    fn access(&self) -> String {
+    pub(in crate::cluster) fn access(&self) -> String {
         format!("access-token-{}", self.0.lock().expect("no panic inside").0)
     }
 
-    fn refresh(&self) -> String {
+    pub(in crate::cluster) fn refresh(&self) -> String {
         format!("refresh-token-{}", self.0.lock().expect("no panic inside").1)
     }
 
@@ -51,7 +51,7 @@ impl Tokens {
     }
 
     /// Signs in anew.
-    fn sign_in(&self) {
+    pub(in crate::cluster) fn sign_in(&self) {
         let mut tokens = self.0.lock().expect("no panic inside");
         *tokens = (tokens.0 + 100, tokens.1 + 100);
     }
@@ -67,7 +67,8 @@ impl Tokens {
     }
 }
 
-async fn center(desk: Desk, tokens: Tokens, account: String) -> StandIn {
+/// A stand-in for Identity Center that hands out the sessions of `desk` in `account`.
+pub(in crate::cluster) async fn center(desk: Desk, tokens: Tokens, account: String) -> StandIn {
     StandIn::start(move |asked| {
         let (desk, tokens, account) = (desk.clone(), tokens.clone(), account.clone());
         async move {

@@ -2,7 +2,7 @@
 
 mod cognito;
 mod custom;
-mod identity_center;
+pub(super) mod identity_center;
 mod iot;
 mod minio;
 mod moto;
@@ -127,7 +127,7 @@ fn in_token(label: &str, pin: &str) -> Value {
 }
 
 /// The published credentials are those of the principal that AWS names for them.
-async fn honoured(stage: &Stage, name: &str) -> String {
+pub(super) async fn honoured(stage: &Stage, name: &str) -> String {
     let ready = stage.until(name, "True", "Issued").await;
     let published: Value = serde_json::from_str(&stage.published(name).await["credentials.json"]).expect("JSON");
     let text = |member: &str| published[member].as_str().expect("text").to_owned();

@@ -1,0 +1,20 @@
+//! The kubectl plugin's program.
+
+#![forbid(unsafe_code)]
+
+use std::alloc::System;
+use std::process::ExitCode;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Memory is overwritten when it is given back, so that no credential outlives its use.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("error: the TLS provider is set already");
+        return ExitCode::FAILURE;
+    }
+    refreshable::plugin::run(std::env::args_os()).await
+}

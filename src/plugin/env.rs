@@ -1,0 +1,43 @@
+//! `env`: commands that set the environment variables of the published credentials.
+
+use super::cluster::Cluster;
+use super::error::Result;
+use super::variables::{self, Language};
+use super::{Global, output, published};
+use clap::Args;
+use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
+use std::process::ExitCode;
+
+/// Print commands that put the published credentials into a shell's environment:
+///
+///   eval $(kubectl refreshable env -n team-a reports)
+///   kubectl refreshable env -o fish reports | source
+///   kubectl refreshable env -o powershell reports | Out-String | Invoke-Expression
+///
+/// The shell keeps them as they are now: they are not renewed in it.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Env {
+    /// Name of the RefreshableCredential.
+    name: String,
+    /// The profile, of a resource that has many. Left out: `default`.
+    #[arg(long)]
+    profile: Option<String>,
+    /// Language of the output.
+    #[arg(short, long, value_enum, default_value_t = Language::Sh)]
+    output: Language,
+}
+
+impl Env {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Where there are no valid credentials, or this user may not read them.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        let cluster = Cluster::of(global).await?;
+        let published = published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now()).await?;
+        output::print(self.output.write(&variables::of(&published)).expose_secret())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,131 @@
+//! Why a command failed: in kubectl's words, with kubectl's exit code.
+
+use kube::core::Status;
+
+/// Exit code of every failure, also of a wrong command line, as kubectl has it.
+pub const FAILURE: u8 = 1;
+
+/// What a command gives back.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a command failed. Its text is the line that the user reads; no variant holds secret material.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused. Followed by what to do about it, where that is known.
+    #[error("Error from server ({}): {}{}", .status.reason, .status.message, advice_after(.advice))]
+    Server {
+        /// What it said.
+        status: Box<Status>,
+        /// What to do about it; may be empty.
+        advice: String,
+    },
+    /// There is no way to the API server, or it does not answer.
+    #[error("error: {0}")]
+    Unreachable(String),
+    /// The API server did not answer in the time that `--request-timeout` gives it.
+    #[error("error: the API server did not answer within {0:?} (--request-timeout)")]
+    Slow(std::time::Duration),
+    /// The kubeconfig, or a flag that changes it, cannot be used.
+    #[error("error: {0}")]
+    Kubeconfig(String),
+    /// The command cannot do what it was asked for; the text says why and what to do.
+    #[error("error: {0}")]
+    Failed(String),
+    /// Nobody reads the output any more (`| head`).
+    #[error("the output was closed")]
+    Closed,
+    /// The output cannot be written.
+    #[error("error: writing the output: {0}")]
+    Output(std::io::Error),
+}
+
+fn advice_after(advice: &str) -> String {
+    if advice.is_empty() { String::new() } else { format!("\n{advice}") }
+}
+
+impl Error {
+    /// A failure in one's own words.
+    pub fn failed(what: impl Into<String>) -> Self {
+        Self::Failed(what.into())
+    }
+
+    /// The exit code.
+    pub fn exit_code(&self) -> u8 {
+        FAILURE
+    }
+
+    /// Whether the API server said that there is no such object.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Server { status, .. } if status.code == 404)
+    }
+
+    /// Whether the API server said that this user may not do that.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Server { status, .. } if status.code == 403)
+    }
+
+    /// The same error, with what to do about it where it is a refusal for want of rights.
+    pub fn advise(self, forbidden: &str) -> Self {
+        match self {
+            Self::Server { status, .. } if status.code == 403 => Self::Server { status, advice: forbidden.to_owned() },
+            other => other,
+        }
+    }
+}
+
+impl From<kube::Error> for Error {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::Server { status, advice: String::new() },
+            other => Self::Unreachable(chain(&other)),
+        }
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::Closed,
+            _ => Self::Output(error),
+        }
+    }
+}
+
+/// An error with what it came from, each said once.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !said.contains(&text) {
+            said.push_str(": ");
+            said.push_str(&text);
+        }
+        source = cause.source();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_s_words_are_kubectl_s() {
+        let status =
+            Status { code: 404, reason: "NotFound".into(), message: "x not found".into(), ..Status::default() };
+        let error = Error::from(kube::Error::Api(Box::new(status)));
+        assert_eq!(error.to_string(), "Error from server (NotFound): x not found");
+        assert!(error.is_not_found() && !error.is_forbidden());
+    }
+
+    #[test]
+    fn want_of_rights_gets_advice_and_nothing_else_does() {
+        let refused = |code| {
+            let status = Status { code, reason: "R".into(), message: "m".into(), ..Status::default() };
+            Error::from(kube::Error::Api(Box::new(status))).advise("ask").to_string()
+        };
+        assert_eq!(refused(403), "Error from server (R): m\nask");
+        assert_eq!(refused(409), "Error from server (R): m");
+    }
+}

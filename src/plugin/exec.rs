@@ -1,0 +1,61 @@
+//! `exec`: a command with the published credentials in its environment.
+
+use super::cluster::Cluster;
+use super::error::{Error, Result};
+use super::{Global, published, variables};
+use clap::Args;
+use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+/// Exit code where the program is there and cannot be run, as shells have it.
+const NOT_EXECUTABLE: u8 = 126;
+/// Exit code where there is no such program, as shells have it.
+const NOT_FOUND: u8 = 127;
+
+/// Run a command with the published credentials in its environment. Its exit code is this command's.
+///
+///   kubectl refreshable exec -n team-a reports -- aws s3 ls
+///
+/// The command keeps them as they are now: for one that outlives them, use `process`.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Exec {
+    /// Name of the RefreshableCredential.
+    name: String,
+    /// The profile, of a resource that has many. Left out: `default`.
+    #[arg(long)]
+    profile: Option<String>,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Exec {
+    /// Runs the command. Where that works this process becomes it, so that signals and the terminal are its own.
+    ///
+    /// # Errors
+    /// Where there are no valid credentials, or this user may not read them.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        let cluster = Cluster::of(global).await?;
+        let published = published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now()).await?;
+        let Some((program, arguments)) = self.command.split_first() else {
+            return Err(Error::failed("name a command behind --"));
+        };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        for name in variables::MISLEADING {
+            command.env_remove(name);
+        }
+        for (name, value) in variables::of(&published) {
+            command.env(name, value.expose_secret());
+        }
+        // It comes back only where it failed.
+        let error = command.exec();
+        eprintln!("error: {}: {error}", program.display());
+        Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE }))
+    }
+}

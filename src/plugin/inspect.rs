@@ -1,0 +1,219 @@
+//! `inspect`: everything that is known of one resource, and no secret.
+
+use super::chain::{self, Step};
+use super::cluster::{Cluster, bare_name};
+use super::consumers::{self, Consumer, Wanted};
+use super::error::{Error, Result};
+use super::output::{self, Format};
+use super::terminal::Terminal;
+use super::{Global, inspect_text};
+use crate::api::conditions::{READY, Reason};
+use crate::api::{CredentialPolicy, FailureStatus, PrincipalStatus, ProfileStatus, RefreshableCredential, time_of};
+use crate::rules::policy::{self, Permission};
+use clap::Args;
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::{Resource, ResourceExt as _};
+use serde::{Serialize, de::DeserializeOwned};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Show everything about one RefreshableCredential: the chain step by step, the policy that allows it or the rule that
+/// would, the last error and what to do about it, and who uses its Secret. Never a secret.
+///
+///   kubectl refreshable inspect -n team-a reports
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Inspect {
+    /// Name of the RefreshableCredential.
+    name: String,
+    /// Form of the output. Left out: text.
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+}
+
+/// What is known of a resource.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) ready: String,
+    pub(super) reason: String,
+    pub(super) message: String,
+    pub(super) suspended: bool,
+    pub(super) issued: Option<Timestamp>,
+    pub(super) renewal: Option<Timestamp>,
+    pub(super) expiration: Option<Timestamp>,
+    pub(super) principal: Option<PrincipalStatus>,
+    pub(super) secret: String,
+    pub(super) secret_keys: Vec<String>,
+    pub(super) chain: Vec<Step>,
+    pub(super) permission: Allowed,
+    pub(super) profiles: Vec<ProfileStatus>,
+    pub(super) failure: Option<FailureStatus>,
+    pub(super) consumers: Vec<Consumer>,
+    /// Kinds that this user may not list, so that consumers of them are not known.
+    pub(super) not_visible: Vec<&'static str>,
+}
+
+/// Whether the administrator's policies allow it, as far as this user can tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "verdict", rename_all_fields = "camelCase")]
+pub(super) enum Allowed {
+    /// It draws on nothing of the administrator's.
+    NotNeeded,
+    /// These policies allow it.
+    Yes { policies: Vec<String> },
+    /// The controller works with it, so it is allowed; by which policies this user may not see.
+    YesSomehow { why: String },
+    /// No policy allows it, and this rule would.
+    No { rule: String },
+    /// This user may not read policies, and the controller has not spoken yet.
+    Unknown { why: String },
+}
+
+impl Inspect {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What the API server said of the resource. What else this user may not see is left out, and said.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        let cluster = Cluster::of(global).await?;
+        let object = cluster.credential(bare_name(&self.name)).await?;
+        let permission = permission(&cluster, &object).await?;
+        let (consumers, not_visible) = consumers(&cluster, &object).await?;
+        let report = Report::of(&object, permission, consumers, not_visible);
+        output::print(&match self.output {
+            Some(format) => format.write(&serde_json::to_value(&report).map_err(|e| Error::failed(e.to_string()))?)?,
+            None => inspect_text::write(&report, Timestamp::now(), &Terminal::stdout()),
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Report {
+    /// What the resource says of itself, with what was found around it.
+    pub(super) fn of(
+        object: &RefreshableCredential,
+        permission: Allowed,
+        consumers: Vec<Consumer>,
+        not_visible: Vec<&'static str>,
+    ) -> Self {
+        let status = object.status.clone().unwrap_or_default();
+        let ready = status.conditions.iter().find(|c| c.type_ == READY);
+        let next = status.failures.as_ref().map(|f| f.next_try_time.0);
+        Self {
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            ready: ready.map_or("Unknown", |c| c.status.as_str()).to_owned(),
+            reason: ready.map_or("Pending", |c| c.reason.as_str()).to_owned(),
+            message: ready
+                .map_or("the controller has not looked at it: is it running?", |c| c.message.as_str())
+                .to_owned(),
+            suspended: object.spec.suspended(),
+            issued: time_of(&status.last_refresh_time),
+            renewal: next.or_else(|| time_of(&status.next_refresh_time)),
+            expiration: time_of(&status.expiration),
+            principal: status.principal,
+            secret: object.secret_name(),
+            secret_keys: status.secret.map(|s| s.keys).unwrap_or_default(),
+            chain: chain::steps(object),
+            permission,
+            profiles: status.profiles.unwrap_or_default(),
+            failure: status.failures,
+            consumers,
+            not_visible,
+        }
+    }
+}
+
+/// Judges as the controller does, where this user may read what it reads; else by what the status says.
+async fn permission(cluster: &Cluster, object: &RefreshableCredential) -> Result<Allowed> {
+    if !policy::needs_permission(object) {
+        return Ok(Allowed::NotNeeded);
+    }
+    let namespaces = cluster.everywhere::<Namespace>();
+    let namespace = cluster.ask(namespaces.get(cluster.namespace())).await;
+    let policies = cluster.list(&cluster.everywhere::<CredentialPolicy>(), None).await;
+    match (namespace, policies) {
+        (Ok(namespace), Ok(policies)) => {
+            let policies: Vec<Arc<CredentialPolicy>> = policies.items.into_iter().map(Arc::new).collect();
+            Ok(match policy::judge(object, namespace.labels(), &policies) {
+                Permission::NotNeeded => Allowed::NotNeeded,
+                Permission::Allowed(policies) => Allowed::Yes { policies },
+                Permission::Denied(rule) => Allowed::No { rule },
+            })
+        }
+        (Err(error), _) | (_, Err(error)) if error.is_forbidden() => Ok(by_status(object, &error)),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+/// What the controller's own words allow to conclude.
+fn by_status(object: &RefreshableCredential, error: &Error) -> Allowed {
+    let why = match error {
+        Error::Server { status, .. } => status.message.clone(),
+        other => other.to_string(),
+    };
+    let status = object.status.as_ref();
+    let ready = status.and_then(|s| s.conditions.iter().find(|c| c.type_ == READY));
+    let current = status.and_then(|s| s.observed_generation) == object.metadata.generation;
+    match ready {
+        Some(ready) if ready.reason == Reason::NotPermitted.as_str() => Allowed::No { rule: ready.message.clone() },
+        Some(ready) if ready.status == "True" && current => Allowed::YesSomehow { why },
+        _ => Allowed::Unknown { why },
+    }
+}
+
+/// Who uses the Secret, by kind; and the kinds that this user may not list.
+async fn consumers(cluster: &Cluster, object: &RefreshableCredential) -> Result<(Vec<Consumer>, Vec<&'static str>)> {
+    let (name, secret) = (object.name_any(), object.secret_name());
+    let wanted = Wanted { resource: &name, secret: &secret };
+    let mut found = Vec::new();
+    let mut hidden = Vec::new();
+    // A kind, and where its Pods' metadata and specification lie.
+    macro_rules! look {
+        ($kind:ty, $name:literal, |$object:ident| $template:expr) => {
+            match listed::<$kind>(cluster).await? {
+                None => hidden.push($name),
+                Some(objects) => found.extend(objects.iter().filter_map(|$object| {
+                    let template = $template;
+                    let (metadata, pod) =
+                        (template.and_then(|t| t.metadata.as_ref()), template.and_then(|t| t.spec.as_ref()));
+                    consumers::consumer($name, &$object.metadata, metadata, pod, wanted)
+                })),
+            }
+        };
+    }
+    look!(Deployment, "Deployment", |o| o.spec.as_ref().map(|s| &s.template));
+    look!(StatefulSet, "StatefulSet", |o| o.spec.as_ref().map(|s| &s.template));
+    look!(DaemonSet, "DaemonSet", |o| o.spec.as_ref().map(|s| &s.template));
+    look!(CronJob, "CronJob", |o| o.spec.as_ref().and_then(|s| s.job_template.spec.as_ref()).map(|s| &s.template));
+    look!(Job, "Job", |o| o.spec.as_ref().map(|s| &s.template));
+    match listed::<Pod>(cluster).await? {
+        None => hidden.push("Pod"),
+        Some(pods) => found.extend(
+            pods.iter()
+                .filter_map(|p| consumers::consumer("Pod", &p.metadata, Some(&p.metadata), p.spec.as_ref(), wanted)),
+        ),
+    }
+    Ok((found, hidden))
+}
+
+/// All of a kind in the namespace; `None` where this user may not list them.
+async fn listed<K>(cluster: &Cluster) -> Result<Option<Vec<K>>>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug,
+{
+    match cluster.list(&cluster.api::<K>(), None).await {
+        Ok(list) => Ok(Some(list.items)),
+        Err(error) if error.is_forbidden() => Ok(None),
+        Err(error) => Err(error),
+    }
+}

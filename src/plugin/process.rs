@@ -1,0 +1,39 @@
+//! `process`: the process JSON, for `credential_process` in an AWS config file.
+
+use super::cluster::Cluster;
+use super::error::Result;
+use super::{Global, output, published};
+use crate::render;
+use clap::Args;
+use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
+use std::process::ExitCode;
+
+/// Print the published credentials as process JSON, so that a line in ~/.aws/config can name this command:
+///
+///   [profile reports]
+///   credential_process = kubectl refreshable process -n team-a reports
+///
+/// Expired credentials are refused.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Process {
+    /// Name of the RefreshableCredential.
+    name: String,
+    /// The profile, of a resource that has many. Left out: `default`.
+    #[arg(long)]
+    profile: Option<String>,
+}
+
+impl Process {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Where there are no valid credentials, or this user may not read them.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        let cluster = Cluster::of(global).await?;
+        let published = published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now()).await?;
+        output::print(&format!("{}\n", render::process_json(&published.issued).expose_secret()))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
