@@ -61,7 +61,7 @@ pub(super) async fn issue(
             let published = publish(object, &issued, &inputs.versions(), &target, context).await;
             settle(object, sight, cause, published, inputs.versions(), |_| Finding::Good, context).await
         }
-        Err(error) => fail(object, sight, cause, &error.failure(), context).await,
+        Err(error) => fail(object, sight, cause, &error.failure_of(object), context).await,
     }
 }
 
@@ -266,7 +266,7 @@ pub(super) async fn settle(
             }
             let failure =
                 IssueError::Kubernetes { what: format!("Secret {}", object.secret_name()), detail: error.to_string() };
-            return fail(object, sight, cause, &failure.failure(), context).await;
+            return fail(object, sight, cause, &failure.failure_of(object), context).await;
         }
     };
     let view = ownership::view(&meta, &uid);

@@ -51,7 +51,7 @@ pub(super) async fn issue(
     context.metrics.attempted(cause, first_error);
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
-        Err(error) => return fail(object, sight, cause, &error.failure(), context).await,
+        Err(error) => return fail(object, sight, cause, &error.failure_of(object), context).await,
     };
     let batch = gather(object, sight, outcomes, context).await?;
     let Some(lead) = lead(&batch) else {
@@ -114,7 +114,7 @@ async fn gather(
             Some(Ok(issued)) => (Some(issued), false),
             other => {
                 if let Some(Err(error)) = other {
-                    batch.failed.insert(profile.name.clone(), error.failure());
+                    batch.failed.insert(profile.name.clone(), error.failure_of(object));
                 }
                 let record = content.and_then(|c| c.profiles.get(&profile.name)).filter(|r| r.request == request);
                 let kept = record.zip(old.as_ref()).and_then(|(r, secret)| kept(&profile.name, r, secret, context));

@@ -134,6 +134,21 @@ pub fn reason_of(error: &AwsError) -> Reason {
     }
 }
 
+/// Whether the trust policy of a role, or the policy of who calls, decides on an operation.
+pub fn is_of_iam(operation: &str) -> bool {
+    matches!(
+        operation,
+        "AssumeRole"
+            | "AssumeRoleWithWebIdentity"
+            | "AssumeRoleWithSAML"
+            | "AssumeRoleForPodIdentity"
+            | "AssumeRoleWithCertificate"
+            | "CreateSession"
+            | "GetCredentialsForIdentity"
+            | "GetFederationToken"
+    )
+}
+
 /// What a person can do about an error of `operation`.
 pub fn advice(operation: &str, error: &AwsError) -> &'static str {
     match (kind(error), error.code.as_str()) {

@@ -1,10 +1,12 @@
 //! Why credentials could not be obtained, with the class that decides the retry and the advice
 //! that a person reads. No variant holds secret material.
 
-use super::codes::{AwsError, advice, class_of, reason_of};
+use super::codes::{AwsError, advice, class_of, is_of_iam, reason_of};
+use crate::api::RefreshableCredential;
 use crate::api::conditions::Reason;
 use crate::rules::failure::Failure;
 use crate::rules::retry::Class;
+use kube::ResourceExt as _;
 
 /// Why credentials could not be obtained.
 #[derive(Debug, thiserror::Error)]
@@ -218,6 +220,47 @@ impl IssueError {
             code: self.code().map(str::to_owned),
             request_id: self.request_id().map(str::to_owned),
             message: format!("{self}. {}", self.advice()),
+        }
+    }
+
+    /// The failure of `object`: where AWS denied it a role, with the command that prints whom the role must let in.
+    pub fn failure_of(&self, object: &RefreshableCredential) -> Failure {
+        let mut failure = self.failure();
+        if self.denies_a_role() {
+            let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+            let command = format!("kubectl refreshable trust-policy -n {namespace} {name}");
+            failure.message.push_str(&format!(". `{command}` prints the policies that let it in"));
+        }
+        failure
+    }
+
+    /// Whether IAM's policies decide what was denied, and not some endpoint of one's own.
+    fn denies_a_role(&self) -> bool {
+        let Self::Refused { operation, error, .. } = self else { return false };
+        reason_of(error) == Reason::AccessDenied && is_of_iam(operation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(operation: &'static str, code: &str) -> IssueError {
+        let error = AwsError { code: code.into(), message: "no".into(), request_id: None, status: 403 };
+        IssueError::Refused { operation, subject: String::new(), error }
+    }
+
+    #[test]
+    fn a_denied_role_names_the_command_that_prints_what_lets_it_in() {
+        let mut object = RefreshableCredential::new("reports", Default::default());
+        object.metadata.namespace = Some("team-a".into());
+        let said = |error: IssueError| error.failure_of(&object).message;
+        for operation in ["AssumeRole", "AssumeRoleWithWebIdentity", "CreateSession"] {
+            let message = said(refused(operation, "AccessDenied"));
+            assert!(message.contains("`kubectl refreshable trust-policy -n team-a reports` prints"), "{message}");
+        }
+        for other in [refused("GetCredentials", "AccessDenied"), refused("AssumeRole", "Throttling")] {
+            assert!(!said(other).contains("trust-policy"));
         }
     }
 }

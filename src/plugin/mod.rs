@@ -8,6 +8,7 @@
 //! | [`terminal`] | colours, width and characters of the terminal |
 //! | [`output`] | `-o json`, `yaml` and `name`; tables |
 //! | [`age`] | how long from now, or how long ago |
+//! | [`manifest`] | files as kubectl reads them, with the place of each value |
 //!
 //! To add a command: its file with its arguments and `async fn run(self, global: &Global) -> Result<ExitCode>`, its
 //! variant in [`Command`] and its line in [`Command::run`], its page part in `docs/plugin.md`.
@@ -17,6 +18,7 @@
 
 pub mod age;
 mod chain;
+pub mod check;
 pub mod cluster;
 mod completion;
 mod consumers;
@@ -29,6 +31,8 @@ mod ini;
 mod inspect;
 mod inspect_text;
 mod login;
+mod manifest;
+mod migrate;
 pub mod output;
 mod process;
 mod published;
@@ -37,6 +41,7 @@ mod rows;
 mod status;
 pub mod terminal;
 mod timeline;
+pub mod trust_policy;
 mod variables;
 mod version;
 
@@ -75,6 +80,9 @@ pub enum Command {
     Env(env::Env),
     Exec(exec::Exec),
     Login(login::Login),
+    Check(check::Check),
+    TrustPolicy(trust_policy::TrustPolicy),
+    Migrate(migrate::Migrate),
     Completion(completion::Completion),
     Version(version::Version),
     #[command(name = "__complete", hide = true)]
@@ -91,6 +99,9 @@ impl Command {
             Self::Env(command) => command.run(global).await,
             Self::Exec(command) => command.run(global).await,
             Self::Login(command) => command.run(global).await,
+            Self::Check(command) => command.run(global).await,
+            Self::TrustPolicy(command) => command.run(global).await,
+            Self::Migrate(command) => command.run(global).await,
             Self::Completion(command) => command.run(global).await,
             Self::Version(command) => command.run(global).await,
             Self::Complete(command) => command.run(global).await,

@@ -52,7 +52,7 @@ fn certificate_free() -> &'static str {
 }
 
 /// Specifications that are refused, with a part of the message that says what to write instead.
-fn wrong() -> Vec<(&'static str, Value, &'static str)> {
+pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let long = "x".repeat(65);
     let tags: Vec<Value> = (0..51).map(|n| json!({"key": format!("k{n}"), "value": "v"})).collect();
     let arns: Vec<Value> = (0..11).map(|n| json!({"arn": format!("arn:aws:iam::aws:policy/P{n}-policy")})).collect();
@@ -241,7 +241,7 @@ fn wrong() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 /// Specifications that are taken.
-fn taken() -> Vec<(&'static str, Value)> {
+pub(super) fn taken() -> Vec<(&'static str, Value)> {
     vec![
         ("one role", right()),
         ("China", role(json!({"roleArn": "arn:aws-cn:iam::111122223333:role/reports"}))),

@@ -17,6 +17,7 @@ mod monitoring;
 mod ownership;
 pub mod peers;
 mod plugin;
+mod plugin_iam;
 mod process;
 mod profiles;
 mod reach;

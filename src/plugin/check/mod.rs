@@ -1,0 +1,270 @@
+//! `check`: would the API server take these files? The CRDs' own rules, without a cluster.
+//!
+//! | part | what it holds |
+//! | --- | --- |
+//! | [`schema`] | the CRDs as they are applied |
+//! | [`structure`] | types, members, limits, lists that are maps or sets |
+//! | [`rules`] | the CEL rules |
+//! | [`metadata`] | names, labels, annotations |
+//! | [`files`] | files, folders and standard input |
+//! | [`finding`] | what is found, and how it is printed |
+
+mod files;
+mod finding;
+mod metadata;
+mod rules;
+mod schema;
+mod structure;
+
+pub use files::read as read_files;
+pub use finding::{Finding, Severity};
+
+use super::error::Result;
+use super::global::Global;
+use super::manifest::{self, Document};
+use super::output::{self, Format};
+use crate::api::{GROUP, VERSION};
+use clap::Args;
+use finding::Located;
+use rules::Rules;
+use schema::Kind;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use structure::Structure;
+
+/// Exit code where something is wrong with an object.
+const INVALID: u8 = 1;
+/// Exit code where there was nothing to check, or a file cannot be read.
+const USAGE: u8 = 2;
+
+/// Check files before they are applied: would the API server take them?
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Asks no cluster. Objects of other kinds are left out.
+Exit code: 0 where every object is valid, 1 where one is not, 2 where there is nothing to check.
+
+  kubectl refreshable check -f reports.yaml
+  kubectl refreshable check -R -f deploy/
+  kustomize build . | kubectl refreshable check -f -")]
+pub struct Check {
+    /// File, folder (of its .yaml, .yml and .json files), or - for standard input; may be repeated.
+    #[arg(short, long, required = true, value_name = "FILE", value_delimiter = ',')]
+    filename: Vec<PathBuf>,
+    /// Also the folders in folders.
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Form of the output.
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+}
+
+impl Check {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Where the output cannot be written.
+    pub async fn run(self, _: &Global) -> Result<ExitCode> {
+        let texts = match files::read(&self.filename, self.recursive) {
+            Ok(texts) => texts,
+            Err(what) => {
+                eprintln!("error: {what}");
+                return Ok(ExitCode::from(USAGE));
+            }
+        };
+        let checker = Checker::new();
+        let mut report = Report::default();
+        for (file, text) in &texts {
+            checker.file(file, text, &mut report);
+        }
+        output::print(&match self.output {
+            Some(format) => format.write(&report.to_value())?,
+            None => report.text(),
+        })?;
+        eprintln!("{}", report.summary());
+        Ok(match (report.errors(), report.objects.len()) {
+            (0, 0) => ExitCode::from(USAGE),
+            (0, _) => ExitCode::SUCCESS,
+            _ => ExitCode::from(INVALID),
+        })
+    }
+}
+
+/// Both kinds' rules, ready to check with.
+pub struct Checker {
+    kinds: Vec<(Kind, Structure, Rules, Value)>,
+    metadata: Structure,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Checker {
+    /// Reads the rules out of the CRDs.
+    pub fn new() -> Self {
+        let kinds =
+            Kind::ALL.map(|kind| (kind, Structure::of(schema::whole(&kind.schema())), Rules::of(kind), kind.schema()));
+        Self { kinds: kinds.into(), metadata: Structure::of(schema::metadata()) }
+    }
+
+    /// What is wrong with an object: `None` where it is of a kind that is not this project's.
+    pub fn object(&self, object: &Value) -> Option<Vec<Finding>> {
+        let word = |name: &str| object.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+        let (Some(version), Some(name)) = (word("apiVersion"), word("kind")) else {
+            return Some(missing_kind(object));
+        };
+        let (group, version) = version.split_once('/').unwrap_or(("", version));
+        if group != GROUP {
+            return foreign_group(group, name);
+        }
+        let known = self.kinds.iter().map(|(k, ..)| k.name());
+        let Some((_, structure, rules, schema)) = self.kinds.iter().find(|(k, ..)| k.name() == name) else {
+            let near = structure::nearest(name, known).unwrap_or(Kind::Credential.name());
+            return Some(vec![Finding::error("/kind", format!("{GROUP} has no kind {name}: did you mean {near}?"))]);
+        };
+        if version != VERSION {
+            return Some(vec![Finding::error(
+                "/apiVersion",
+                format!("there is no version {version}: write {GROUP}/{VERSION}"),
+            )]);
+        }
+        let mut findings = metadata::check(&self.metadata, object);
+        let mut bare = object.clone();
+        schema::prune_nulls(&mut bare, schema);
+        bare = kube_cel::apply_defaults(schema, &bare);
+        // What stands in the status is not taken over from a file, but its fields must exist.
+        let unknown_or_ours =
+            |f: &Finding| !f.pointer.starts_with("/status/") || f.message.starts_with(structure::UNKNOWN);
+        let structural: Vec<Finding> = structure.check(&bare).into_iter().filter(unknown_or_ours).collect();
+        // A value of the wrong type, or none, leaves the rules nothing to judge; an unfitting text does not.
+        let sound = structural.iter().all(|f| f.message.contains(structure::MISMATCH));
+        findings.extend(structural);
+        if sound {
+            if let Value::Object(members) = &mut bare {
+                members.remove("status");
+            }
+            findings.extend(rules.check(&bare));
+        }
+        Some(findings)
+    }
+
+    fn file(&self, file: &str, text: &str, report: &mut Report) {
+        match manifest::read(text) {
+            Ok(documents) => documents.iter().for_each(|d| self.document(file, d, report)),
+            Err(error) => {
+                let finding = Finding::error("", format!("this is neither YAML nor JSON: {}", error.what));
+                report.findings.push(Located::new(file, Some(error.place), "", &finding));
+            }
+        }
+    }
+
+    fn document(&self, file: &str, document: &Document, report: &mut Report) {
+        let object = &document.value;
+        let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        let ours = version.starts_with(&format!("{GROUP}/"));
+        if let Some(items) = object.get("items").and_then(Value::as_array)
+            && kind.ends_with("List")
+            && (version == "v1" || ours)
+        {
+            let parts = (0..items.len()).filter_map(|n| document.part(&format!("/items/{n}")));
+            parts.for_each(|part| self.document(file, &part, report));
+            return;
+        }
+        let Some(mut findings) = self.object(object) else {
+            report.left_out += 1;
+            return;
+        };
+        let repeated = document.repeated.iter();
+        findings.extend(repeated.map(|p| Finding::warning(p, "is given twice: the last one counts")));
+        if object.get("status").is_some_and(|s| !s.is_null()) && ours {
+            findings
+                .push(Finding::warning("/status", "belongs to the controller and is left out where a file is applied"));
+        }
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("<no name>");
+        let shown = format!("{}/{name}", if kind.is_empty() { "<no kind>" } else { kind });
+        let valid = findings.iter().all(|f| f.severity != Severity::Error);
+        report.objects.push((file.to_owned(), shown.clone(), valid));
+        let mut located: Vec<Located> =
+            findings.iter().map(|f| Located::new(file, document.place(&f.pointer), &shown, f)).collect();
+        located.sort_by_key(|f| (f.line, f.column));
+        report.findings.extend(located);
+    }
+}
+
+fn missing_kind(object: &Value) -> Vec<Finding> {
+    if !object.is_object() {
+        return vec![Finding::error("", "is no object: it must begin with apiVersion and kind")];
+    }
+    let missing = |name: &str| object.get(name).and_then(Value::as_str).is_none_or(str::is_empty);
+    let text = format!("is missing: write apiVersion: {GROUP}/{VERSION} and kind: {}", Kind::Credential.name());
+    ["apiVersion", "kind"]
+        .into_iter()
+        .filter(|n| missing(n))
+        .map(|n| Finding::error(format!("/{n}"), text.clone()))
+        .collect()
+}
+
+/// Another group's object is another's to check, unless it was meant to be ours.
+fn foreign_group(group: &str, kind: &str) -> Option<Vec<Finding>> {
+    let meant = Kind::ALL.iter().any(|k| k.name() == kind);
+    meant.then(|| {
+        let what =
+            format!("kind {kind} is not of {}: write {GROUP}/{VERSION}", if group.is_empty() { "v1" } else { group });
+        vec![Finding::error("/apiVersion", what)]
+    })
+}
+
+/// What was checked, and found.
+#[derive(Default)]
+struct Report {
+    /// File, object, and whether it is valid.
+    objects: Vec<(String, String, bool)>,
+    findings: Vec<Located>,
+    left_out: usize,
+}
+
+impl Report {
+    fn errors(&self) -> usize {
+        self.findings.iter().filter(|f| f.severity == Severity::Error).count()
+    }
+
+    fn text(&self) -> String {
+        let findings = self.findings.iter().map(Located::line);
+        let valid = self.objects.iter().filter(|o| o.2).map(|(file, object, _)| format!("{file}: {object}: valid"));
+        findings.chain(valid).fold(String::new(), |whole, line| format!("{whole}{line}\n"))
+    }
+
+    fn to_value(&self) -> Value {
+        let object =
+            |(file, object, valid): &(String, String, bool)| json!({"file": file, "object": object, "valid": valid});
+        json!({
+            "valid": self.errors() == 0 && !self.objects.is_empty(),
+            "objects": self.objects.iter().map(object).collect::<Vec<_>>(),
+            "findings": self.findings,
+        })
+    }
+
+    fn summary(&self) -> String {
+        let (checked, errors) = (self.objects.len(), self.errors());
+        let left_out = match self.left_out {
+            0 => String::new(),
+            n => format!("; {} of other kinds left out", objects(n)),
+        };
+        if checked == 0 && errors == 0 {
+            return format!("error: no RefreshableCredential and no CredentialPolicy in these files{left_out}");
+        }
+        format!("{} checked, {errors} error{}{left_out}", objects(checked), if errors == 1 { "" } else { "s" })
+    }
+}
+
+fn objects(number: usize) -> String {
+    if number == 1 { "1 object".to_owned() } else { format!("{number} objects") }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,298 @@
+//! From the arguments of [boto3-refresh-session](https://pypi.org/project/boto3-refresh-session/)'s `RefreshableSession`.
+
+use super::arguments::Arguments;
+use super::outcome::Outcome;
+use super::python::{Call, Literal, find_call};
+use serde_json::{Map, Value, json};
+
+/// What makes a session there: the factory, and the classes behind it.
+const CALLS: [&str; 4] =
+    ["RefreshableSession", "STSRefreshableSession", "IOTX509RefreshableSession", "CustomRefreshableSession"];
+/// The session name that it gives where none is chosen.
+const DEFAULT_SESSION_NAME: &str = "boto3-refresh-session";
+/// Arguments that tell botocore when to renew, which the controller and each SDK decide for themselves.
+const TIMING: [&str; 2] = ["defer_refresh", "mandatory_timeout"];
+/// Arguments of boto3's own Session that hold a key.
+const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+
+/// Reads a text that holds the call, or its keyword arguments in JSON.
+///
+/// # Errors
+/// Where it is neither.
+pub fn read(text: &str) -> Result<Call, String> {
+    if !text.trim_start().starts_with('{') {
+        return find_call(text, &CALLS);
+    }
+    let value: Value = serde_json::from_str(text).map_err(|e| format!("this is no JSON: {e}"))?;
+    let Literal::Map(arguments) = Literal::from_json(&value) else { return Err("this is no JSON object".to_owned()) };
+    Ok(Call { name: CALLS[0].to_owned(), arguments })
+}
+
+/// The resource that takes the place of the session, called `name`.
+///
+/// # Errors
+/// What is missing or has no counterpart.
+pub fn migrate(call: &Call, name: &str, namespace: &str, outcome: &mut Outcome) -> Result<(), String> {
+    let mut arguments = Arguments::of(call.arguments.clone());
+    let method = match call.name.as_str() {
+        "STSRefreshableSession" => "sts".to_owned(),
+        "IOTX509RefreshableSession" => "iot".to_owned(),
+        "CustomRefreshableSession" => "custom".to_owned(),
+        _ => arguments.text("method", outcome)?.unwrap_or_else(|| "sts".to_owned()),
+    };
+    let mut spec = Map::new();
+    let mut allow = Map::new();
+    match method.as_str() {
+        "sts" => sts(&mut arguments, name, &mut spec, &mut allow, outcome)?,
+        "iot" => iot(&mut arguments, name, &mut spec, &mut allow, outcome)?,
+        "custom" => custom(&mut arguments, &mut spec, &mut allow, outcome)?,
+        other => return Err(format!("there is no method {other:?}: it is one of sts, iot, custom")),
+    }
+    timing(&mut arguments, &mut spec, outcome)?;
+    if let Some(region) = arguments.text("region_name", outcome)? {
+        let sts = spec.entry("sts").or_insert_with(|| json!({}));
+        if sts.get("region").is_none() {
+            sts["region"] = region.into();
+        } else {
+            spec.insert("secret".to_owned(), json!({"region": region}));
+        }
+    }
+    arguments.leave_out(outcome);
+    if !allow.is_empty() {
+        outcome.policy(name, namespace, Value::Object(allow));
+    }
+    outcome.credential(name, Some(namespace), None, spec);
+    outcome.note("in the program, RefreshableSession(...) becomes boto3.Session(): it finds the mounted files by AWS_CONFIG_FILE, and refreshes by itself");
+    Ok(())
+}
+
+fn timing(arguments: &mut Arguments, spec: &mut Map<String, Value>, outcome: &mut Outcome) -> Result<(), String> {
+    for name in TIMING {
+        arguments.drop(name);
+    }
+    let Some(seconds) = arguments.whole("advisory_timeout", outcome)? else { return Ok(()) };
+    // Its default is botocore's own window, which the controller's rule leaves room for.
+    if seconds > 900 {
+        spec.insert("refresh".to_owned(), json!({"before": format!("{seconds}s")}));
+    }
+    Ok(())
+}
+
+fn sts(
+    arguments: &mut Arguments,
+    name: &str,
+    spec: &mut Map<String, Value>,
+    allow: &mut Map<String, Value>,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let mut assume = arguments.map("assume_role_kwargs")?.ok_or("assume_role_kwargs is missing: it names the role")?;
+    let mut role = Map::new();
+    let arn = assume
+        .text("RoleArn", outcome)?
+        .ok_or("assume_role_kwargs has no RoleArn that is plain text: write the role's ARN")?;
+    role.insert("roleArn".to_owned(), arn.clone().into());
+    match assume.text("RoleSessionName", outcome)? {
+        Some(chosen) => {
+            role.insert("roleSessionName".to_owned(), chosen.into());
+        }
+        None => outcome.note(format!(
+            "sessions were called {DEFAULT_SESSION_NAME} in CloudTrail, and will be called <namespace>.{name}: set roleSessionName where a policy names the old one"
+        )),
+    }
+    for (theirs, ours) in [("ExternalId", "externalId"), ("Policy", "policy"), ("SourceIdentity", "sourceIdentity")] {
+        if let Some(value) = assume.text(theirs, outcome)? {
+            role.insert(ours.to_owned(), value.into());
+        }
+    }
+    let seconds = assume.whole("DurationSeconds", outcome)?;
+    if let Some(seconds) = seconds {
+        role.insert("durationSeconds".to_owned(), seconds.into());
+    }
+    for (theirs, ours, members) in [
+        ("PolicyArns", "policyArns", &[("arn", "arn")][..]),
+        ("Tags", "tags", &[("Key", "key"), ("Value", "value")]),
+        (
+            "ProvidedContexts",
+            "providedContexts",
+            &[("ProviderArn", "providerArn"), ("ContextAssertion", "contextAssertion")],
+        ),
+    ] {
+        if let Some(list) = assume.records(theirs, members, outcome)? {
+            role.insert(ours.to_owned(), list);
+        }
+    }
+    if let Some(keys) = assume.texts("TransitiveTagKeys", outcome)? {
+        role.insert("transitiveTagKeys".to_owned(), keys.into());
+    }
+    mfa(arguments, &mut assume, name, &mut role, outcome)?;
+    assume.leave_out(outcome);
+    spec.insert("roles".to_owned(), json!([role]));
+    let mut client = arguments.map("sts_client_kwargs")?.unwrap_or_default();
+    let key = [arguments.drop_any(&KEYS), client.drop_any(&KEYS)].contains(&true);
+    if key {
+        spec.insert("source".to_owned(), json!({"accessKey": {"secretRef": {"name": format!("{name}-key")}}}));
+        outcome.note(format!(
+            "the access key is not printed: put it into a Secret, kubectl create secret generic {name}-key --from-literal=AWS_ACCESS_KEY_ID=... --from-literal=AWS_SECRET_ACCESS_KEY=..., and delete it from the program"
+        ));
+    } else {
+        let mut grant = json!({"arns": [arn]});
+        if let Some(seconds) = seconds {
+            grant["maxDurationSeconds"] = seconds.into();
+        }
+        allow.insert("roles".to_owned(), json!([grant]));
+        outcome.note("the role is assumed by the controller's own identity, which it must let in: kubectl refreshable trust-policy prints how");
+    }
+    client_arguments(&mut client, spec, allow, outcome)
+}
+
+fn mfa(
+    arguments: &mut Arguments,
+    assume: &mut Arguments,
+    name: &str,
+    role: &mut Map<String, Value>,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    assume.drop("TokenCode");
+    arguments.drop("mfa_token_provider");
+    arguments.drop("mfa_token_provider_kwargs");
+    if let Some(serial) = assume.text("SerialNumber", outcome)? {
+        role.insert("serialNumber".to_owned(), serial.into());
+        role.insert("totpSecretRef".to_owned(), json!({"name": format!("{name}-mfa"), "key": "seed"}));
+        outcome.note(format!(
+            "the controller computes MFA codes itself, from the device's seed: kubectl create secret generic {name}-mfa --from-literal=seed=<the base32 key that the device was set up with>"
+        ));
+    }
+    Ok(())
+}
+
+fn client_arguments(
+    client: &mut Arguments,
+    spec: &mut Map<String, Value>,
+    allow: &mut Map<String, Value>,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let mut sts = Map::new();
+    if let Some(region) = client.text("region_name", outcome)? {
+        sts.insert("region".to_owned(), region.into());
+    }
+    if let Some(endpoint) = client.text("endpoint_url", outcome)? {
+        // AWS's own endpoint is what the Region chooses anyhow.
+        if !endpoint.trim_end_matches('/').ends_with(".amazonaws.com") {
+            sts.insert("endpoint".to_owned(), endpoint.trim_end_matches('/').into());
+            allow.insert("endpoints".to_owned(), json!([endpoint.trim_end_matches('/')]));
+        }
+    }
+    for (theirs, what) in [
+        ("verify", "put the certificates of its CA into sts.caBundle; it is never left unchecked"),
+        ("use_ssl", "name an http:// endpoint in sts.endpoint, which a CredentialPolicy must allow"),
+        ("config", "useFips, useDualstack and timeoutSeconds of spec.sts are its counterparts here"),
+    ] {
+        if client.drop(theirs) {
+            outcome.note(format!("sts_client_kwargs[{theirs:?}] is left out: {what}"));
+        }
+    }
+    for theirs in ["service_name", "api_version"] {
+        client.drop(theirs);
+    }
+    client.leave_out(outcome);
+    if !sts.is_empty() {
+        spec.insert("sts".to_owned(), Value::Object(sts));
+    }
+    Ok(())
+}
+
+fn iot(
+    arguments: &mut Arguments,
+    name: &str,
+    spec: &mut Map<String, Value>,
+    allow: &mut Map<String, Value>,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let endpoint = arguments.text("endpoint", outcome)?.ok_or("endpoint is missing, or is no plain text")?;
+    let host = endpoint.trim_start_matches("https://").split('/').next().unwrap_or_default().to_owned();
+    let alias = arguments.text("role_alias", outcome)?.ok_or("role_alias is missing, or is no plain text")?;
+    let secret = format!("{name}-certificate");
+    let mut source = json!({"endpoint": host, "roleAlias": alias, "certificateSecretRef": {"name": secret}});
+    if let Some(thing) = arguments.text("thing_name", outcome)? {
+        source["thingName"] = thing.into();
+    }
+    if let Some(seconds) = arguments.whole("duration_seconds", outcome)? {
+        source["durationSeconds"] = seconds.into();
+    }
+    if let Some(seconds) = arguments.whole("timeout", outcome)? {
+        source["timeoutSeconds"] = seconds.clamp(1, 60).into();
+    }
+    let certificate = arguments.path("certificate").unwrap_or_else(|| "<certificate>".to_owned());
+    let key = arguments.path("private_key");
+    if let Some(mut token) = arguments.map("pkcs11")? {
+        let library = token.text("pkcs11_lib", outcome)?.unwrap_or_default();
+        let file = library.rsplit('/').next().unwrap_or_default().trim_start_matches("lib");
+        let module = dns_name(file.split('.').next().unwrap_or_default(), "module");
+        let token_label = token.text("token_label", outcome)?.unwrap_or_else(|| name.chars().take(32).collect());
+        let key_label = token.text("private_key_label", outcome)?.unwrap_or_else(|| name.to_owned());
+        let pin = json!({"name": format!("{name}-pin"), "key": "pin"});
+        source["pkcs11"] =
+            json!({"module": module, "tokenLabel": token_label, "keyLabel": key_label, "pinSecretRef": pin});
+        allow.insert("pkcs11Modules".to_owned(), json!([module]));
+        token.drop_any(&["user_pin", "slot_id"]);
+        token.leave_out(outcome);
+        outcome.note(format!(
+            "the administrator registers {library} with the controller under the name {module} (--registry); tokens and keys are found by their labels, not by slots: check tokenLabel and keyLabel"
+        ));
+        outcome
+            .note(format!("the PIN is not printed: kubectl create secret generic {name}-pin --from-literal=pin=..."));
+        outcome.note(format!("kubectl create secret generic {secret} --from-file=tls.crt={certificate}"));
+    } else {
+        let key = key.unwrap_or_else(|| "<key>".to_owned());
+        outcome.note(format!("kubectl create secret tls {secret} --cert={certificate} --key={key}"));
+    }
+    if arguments.drop("ca") {
+        outcome.note("ca is left out: where the endpoint's certificate is not of a public CA, put the CA's certificates into source.iot.caBundle");
+    }
+    if arguments.drop("verify_peer") {
+        outcome.note("verify_peer is left out: the endpoint's certificate is always checked");
+    }
+    arguments.drop("awscrt_log_level");
+    if !host.ends_with(".amazonaws.com") && !host.ends_with(".amazonaws.com.cn") {
+        allow.insert("urls".to_owned(), json!([format!("https://{host}")]));
+    }
+    spec.insert("source".to_owned(), json!({"iot": source}));
+    Ok(())
+}
+
+fn custom(
+    arguments: &mut Arguments,
+    spec: &mut Map<String, Value>,
+    allow: &mut Map<String, Value>,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let function = arguments.expression("custom_credentials_method");
+    let function =
+        function.ok_or("custom_credentials_method is missing: it names the function that gives credentials")?;
+    let process = dns_name(&function, "credentials");
+    let mut source = json!({"name": process});
+    if let Some(parameters) = arguments.map("custom_credentials_method_args")? {
+        let given = parameters.as_flags(outcome);
+        if !given.is_empty() {
+            source["args"] = given.into();
+        }
+    }
+    allow.insert("processes".to_owned(), json!([process]));
+    spec.insert("source".to_owned(), json!({"custom": {"process": source}}));
+    outcome.note(format!(
+        "make a program of {function} that prints the JSON of the credential process protocol (Version, AccessKeyId, SecretAccessKey, SessionToken, Expiration); the administrator registers it with the controller under the name {process} (--registry). Where it asks an HTTP endpoint, source custom.http does without a program"
+    ));
+    Ok(())
+}
+
+/// A name as Kubernetes takes it, made of another.
+fn dns_name(text: &str, fallback: &str) -> String {
+    let plain: String =
+        text.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
+    let plain = plain.trim_matches('-');
+    if plain.is_empty() { fallback.to_owned() } else { plain.to_owned() }
+}
+
+#[cfg(test)]
+#[path = "boto3_tests.rs"]
+mod tests;

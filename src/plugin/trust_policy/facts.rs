@@ -1,0 +1,78 @@
+//! What a trust policy needs besides the resource itself.
+
+use super::arn::Identity;
+use crate::api::Tag;
+
+/// What is known of the resource's surroundings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The resource's namespace.
+    pub namespace: String,
+    /// The resource's name.
+    pub name: String,
+    /// Who makes the first call: the controller's own identity, or the user whose key a Secret holds.
+    pub base_identity: Option<Identity>,
+    /// The role that a source gives whose specification does not name it.
+    pub source_role: Option<Identity>,
+    /// The issuer of tokens, like `https://oidc.example.com/id/ABC`.
+    pub oidc_issuer: Option<String>,
+    /// The subject of a token or assertion that stands in a Secret.
+    pub subject: Option<String>,
+    /// The audience of a token that stands in a Secret.
+    pub audience: Option<String>,
+    /// The external id that stands in a Secret.
+    pub external_id: Option<String>,
+    /// Who a certificate names.
+    pub certificate: Option<Certificate>,
+    /// Tags that an administrator's policy puts on the first role's session, transitive.
+    pub session_tags: Vec<Tag>,
+}
+
+/// Who a certificate names, as IAM Roles Anywhere
+/// [maps it to tags](https://docs.aws.amazon.com/rolesanywhere/latest/userguide/trust-model.html).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// Tags like `x509Subject/CN` with their values.
+    pub tags: Vec<(String, String)>,
+}
+
+/// A fact that is missing, and the flag that gives it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}: give {flag}")]
+pub struct Missing {
+    /// Why it is needed.
+    pub why: String,
+    /// The flag with its value.
+    pub flag: &'static str,
+}
+
+impl Missing {
+    /// A missing fact.
+    pub fn new(flag: &'static str, why: impl Into<String>) -> Self {
+        Self { why: why.into(), flag }
+    }
+}
+
+impl Facts {
+    /// Who makes the first call.
+    ///
+    /// # Errors
+    /// Where it is not known.
+    pub fn base(&self, who: &str) -> Result<&Identity, Missing> {
+        let missing =
+            || Missing::new("--base-identity <ARN of a role or user>", format!("the trust policy names {who}"));
+        self.base_identity.as_ref().ok_or_else(missing)
+    }
+
+    /// The role that the source gives.
+    ///
+    /// # Errors
+    /// Where it is not known.
+    pub fn given_role(&self, source: &str) -> Result<&Identity, Missing> {
+        let missing = || {
+            let why = format!("the resource does not say which role source {source} gives");
+            Missing::new("--source-role <ARN of the role>", why)
+        };
+        self.source_role.as_ref().ok_or_else(missing)
+    }
+}

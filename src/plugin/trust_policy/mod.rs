@@ -1,0 +1,257 @@
+//! `trust-policy`: whom must the roles let in, and what must the caller be allowed?
+//!
+//! | part | what it holds |
+//! | --- | --- |
+//! | [`plan`] | the chain of roles, pure |
+//! | [`source`] | what each source begins with, pure |
+//! | [`facts`] | what is needed besides the resource |
+//! | [`arn`], [`statement`] | names and policies of IAM |
+//! | [`certificate`] | who a certificate names |
+//! | [`terraform`] (in [`hcl`]), [`cloudformation`] | the other forms of output |
+
+pub mod arn;
+mod certificate;
+mod cloudformation;
+pub mod facts;
+mod hcl;
+pub mod plan;
+mod source;
+mod statement;
+mod terraform;
+
+use super::cluster::{Cluster, bare_name};
+use super::error::{Error, Result};
+use super::global::Global;
+use super::manifest;
+use super::output;
+use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialSpec, Tag};
+use crate::rules::session_name::default_session_name;
+use arn::Identity;
+use clap::{Args, ValueEnum};
+use facts::Facts;
+use kube::ResourceExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Print the IAM policies that let in exactly this resource: each role's trust policy, and what the caller needs.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+  kubectl refreshable trust-policy -n team-a reports --base-identity arn:aws:iam::111122223333:role/refreshable
+  kubectl refreshable trust-policy -f reports.yaml -n team-a --oidc-issuer https://oidc.example.com
+  kubectl refreshable trust-policy -n team-a reports | jq '.roles[0].trustPolicy' > trust.json
+  aws iam update-assume-role-policy --role-name reports --policy-document file://trust.json")]
+pub struct TrustPolicy {
+    /// Name of a RefreshableCredential of the cluster.
+    #[arg(required_unless_present = "filename", conflicts_with = "filename")]
+    name: Option<String>,
+    /// File with the resource, instead of one of the cluster's; - for standard input.
+    #[arg(short, long, value_name = "FILE")]
+    filename: Option<PathBuf>,
+    /// Form of the output.
+    #[arg(short, long, value_enum, default_value_t = Form::Json)]
+    output: Form,
+    /// ARN of who makes the first call: the role or user that the controller runs under, or the user of the access key.
+    /// Left out: the caller that a denial in the resource's status names.
+    #[arg(long, value_name = "ARN", value_parser = str::parse::<Identity>)]
+    base_identity: Option<Identity>,
+    /// ARN of the role that the source gives where the resource does not name it (podIdentity, iot, cognito, ...).
+    #[arg(long, value_name = "ARN", value_parser = str::parse::<Identity>)]
+    source_role: Option<Identity>,
+    /// Issuer of the token. Left out: the cluster's, from its discovery document.
+    #[arg(long, value_name = "URL", value_parser = issuer)]
+    oidc_issuer: Option<String>,
+    /// Subject of a token or assertion that stands in a Secret.
+    #[arg(long)]
+    subject: Option<String>,
+    /// Audience of a token that stands in a Secret.
+    #[arg(long)]
+    audience: Option<String>,
+    /// External id that stands in a Secret.
+    #[arg(long, value_name = "ID")]
+    external_id: Option<String>,
+    /// PEM file with the certificate of source rolesAnywhere. Left out: tls.crt of its Secret.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// Session tag that a CredentialPolicy puts on the chain; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
+    session_tag: Vec<Tag>,
+    /// Only what belongs to this account.
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+}
+
+/// A form of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// JSON: the policies themselves.
+    Json,
+    /// Terraform configuration.
+    Terraform,
+    /// CloudFormation templates, one for each account.
+    Cloudformation,
+}
+
+impl TrustPolicy {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Where the resource cannot be read, or something that it does not hold must be given.
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        let cluster = match &self.filename {
+            None => Some(Cluster::of(global).await?),
+            Some(_) => None,
+        };
+        let object = match (&cluster, &self.name, &self.filename) {
+            (Some(cluster), Some(name), _) => cluster.credential(bare_name(name)).await?,
+            (_, _, Some(file)) => from_file(file, global)?,
+            _ => return Err(Error::failed("name a RefreshableCredential, or give a file with -f")),
+        };
+        let facts = self.facts(&object, cluster.as_ref(), global).await?;
+        let mut plan = plan::plan(&object.spec, &facts).map_err(|missing| Error::failed(missing.to_string()))?;
+        if let Some(account) = &self.account {
+            plan = plan.only(account);
+        }
+        let policy_name = format!("refreshable-{}", default_session_name(&facts.namespace, &facts.name));
+        let text = match self.output {
+            Form::Json => Ok(output::to_json(&plan.to_value())),
+            Form::Terraform => Ok(terraform::write(&plan, &policy_name)),
+            Form::Cloudformation => cloudformation::write(&plan, &policy_name),
+        };
+        output::print(&text.map_err(Error::failed)?)?;
+        if self.output == Form::Json {
+            for note in &plan.notes {
+                eprintln!("note: {note}");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn facts(&self, object: &RefreshableCredential, cluster: Option<&Cluster>, global: &Global) -> Result<Facts> {
+        let namespace = object.namespace().or_else(|| global.namespace.clone());
+        let namespace = namespace.ok_or_else(|| Error::failed("the file names no namespace: give one with -n"))?;
+        let mut facts = Facts {
+            namespace,
+            name: object.name_any(),
+            base_identity: self.base_identity.clone().or_else(|| denied_caller(object)),
+            source_role: self.source_role.clone(),
+            oidc_issuer: self.oidc_issuer.clone(),
+            subject: self.subject.clone(),
+            audience: self.audience.clone(),
+            external_id: self.external_id.clone(),
+            certificate: None,
+            session_tags: self.session_tag.clone(),
+        };
+        let source = object.spec.source();
+        let account = source.web_identity.as_ref().is_some_and(|w| w.service_account_ref.is_some());
+        if account && facts.oidc_issuer.is_none() {
+            facts.oidc_issuer = Some(cluster_issuer(cluster, global).await?);
+        }
+        if let Some(file) = &self.certificate {
+            let unusable = |what: String| Error::failed(format!("{}: {what}", file.display()));
+            let pem = std::fs::read(file).map_err(|e| unusable(e.to_string()))?;
+            facts.certificate = Some(certificate::read(&pem).map_err(unusable)?);
+        } else if let (Some(anywhere), Some(cluster)) = (&source.roles_anywhere, cluster) {
+            facts.certificate = Some(certificate_of(&anywhere.certificate_secret_ref.name, cluster).await?);
+        }
+        Ok(facts)
+    }
+}
+
+/// The issuer of the cluster's ServiceAccount tokens.
+async fn cluster_issuer(cluster: Option<&Cluster>, global: &Global) -> Result<String> {
+    let advice = "give --oidc-issuer <URL>: the API server's flag --service-account-issuer";
+    let own;
+    let cluster = match cluster {
+        Some(cluster) => cluster,
+        None => {
+            own = Cluster::of(global).await.map_err(|e| Error::failed(format!("{} ({advice})", words(&e))))?;
+            &own
+        }
+    };
+    let request = http::Request::get("/.well-known/openid-configuration").body(Vec::new());
+    let request = request.map_err(|e| Error::failed(e.to_string()))?;
+    let client = cluster.client();
+    let answer = cluster.ask(client.request::<serde_json::Value>(request)).await;
+    let answer =
+        answer.map_err(|e| Error::failed(format!("the cluster's issuer cannot be read: {} ({advice})", words(&e))))?;
+    let found = answer["issuer"].as_str().unwrap_or_default();
+    issuer(found).map_err(|_| {
+        Error::failed(format!(
+            "the cluster's issuer {found:?} is no https URL, so that AWS cannot read its keys ({advice})"
+        ))
+    })
+}
+
+/// An error's text without the word that begins a line.
+fn words(error: &Error) -> String {
+    error.to_string().trim_start_matches("error: ").to_owned()
+}
+
+/// The certificate of a Secret. Its private key comes with it over the wire, and is dropped here.
+async fn certificate_of(secret: &str, cluster: &Cluster) -> Result<facts::Certificate> {
+    let advice = "give the certificate with --certificate <PEM file>";
+    let api = cluster.api::<k8s_openapi::api::core::v1::Secret>();
+    let found = cluster.ask(api.get(secret)).await;
+    let mut found = found.map_err(|e| Error::failed(format!("{}: {advice}", words(&e))))?;
+    let data = found.data.as_mut().and_then(|d| d.remove("tls.crt"));
+    let pem = data.ok_or_else(|| Error::failed(format!("Secret {secret} has no tls.crt: {advice}")))?;
+    certificate::read(&pem.0).map_err(|what| Error::failed(format!("Secret {secret}, key tls.crt: {what}")))
+}
+
+/// The one RefreshableCredential of a file.
+fn from_file(file: &std::path::Path, global: &Global) -> Result<RefreshableCredential> {
+    let texts = super::check::read_files(std::slice::from_ref(&file.to_path_buf()), false).map_err(Error::failed)?;
+    let mut found = Vec::new();
+    for (name, text) in &texts {
+        let documents =
+            manifest::read(text).map_err(|e| Error::failed(format!("{name}:{}: {}", e.place.line, e.what)))?;
+        for document in documents.into_iter().filter(|d| d.value["kind"] == "RefreshableCredential") {
+            let read = serde_json::from_value::<RefreshableCredential>(document.value);
+            found.push(read.map_err(|e| {
+                Error::failed(format!("{name}: {e}: kubectl refreshable check -f {name} says what is wrong"))
+            })?);
+        }
+    }
+    if let (Some(asked), Some(own)) = (&global.namespace, found.first().and_then(ResourceExt::namespace))
+        && *asked != own
+    {
+        return Err(Error::failed(format!("the file is of namespace {own}, not of {asked}")));
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Error::failed(format!("{}: there is no RefreshableCredential in it", file.display()))),
+        n => Err(Error::failed(format!("{}: there are {n} RefreshableCredentials in it: give one", file.display()))),
+    }
+}
+
+/// Who made the first call of the chain, where AWS denied it and so named them.
+fn denied_caller(object: &RefreshableCredential) -> Option<Identity> {
+    let FailureStatus { message, .. } = object.status.as_ref()?.failures.as_ref()?;
+    let first = first_role(&object.spec)?;
+    let (_, after) = message.split_once(&format!("AssumeRole of {first}: AccessDenied: User: "))?;
+    let (caller, _) = after.split_once(" is not authorized to perform: sts:")?;
+    caller.parse().ok()
+}
+
+fn first_role(spec: &RefreshableCredentialSpec) -> Option<&str> {
+    let profiles = spec.profiles.iter().flatten().flat_map(|p| &p.roles);
+    spec.roles.iter().chain(profiles).map(|r| r.role_arn.as_str()).next()
+}
+
+/// A session tag as it is given.
+fn tag(text: &str) -> std::result::Result<Tag, String> {
+    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write it like team=a")?;
+    Ok(Tag { key: key.to_owned(), value: value.to_owned() })
+}
+
+/// An issuer as AWS takes it.
+fn issuer(text: &str) -> std::result::Result<String, String> {
+    let rest = text.strip_prefix("https://").filter(|r| !r.is_empty() && !r.contains([' ', '?', '#']));
+    let rest =
+        rest.ok_or_else(|| format!("{text:?} is no issuer: write its URL, like https://oidc.example.com/id/ABC"))?;
+    Ok(format!("https://{}", rest.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,5 @@
+//! The plugin's commands about IAM and manifests, held against the API server and AWS's emulator.
+
+mod check;
+mod migrate;
+mod trust_policy;
