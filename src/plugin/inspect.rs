@@ -17,6 +17,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::{Resource, ResourceExt as _};
 use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -132,7 +133,8 @@ impl Report {
 
 /// Judges as the controller does, where this user may read what it reads; else by what the status says.
 async fn permission(cluster: &Cluster, object: &RefreshableCredential) -> Result<Allowed> {
-    if !policy::needs_permission(object) {
+    let nobody_s: [Arc<CredentialPolicy>; 0] = [];
+    if policy::judge(object, &BTreeMap::new(), &nobody_s).permission == Permission::NotNeeded {
         return Ok(Allowed::NotNeeded);
     }
     let namespaces = cluster.everywhere::<Namespace>();
@@ -141,10 +143,10 @@ async fn permission(cluster: &Cluster, object: &RefreshableCredential) -> Result
     match (namespace, policies) {
         (Ok(namespace), Ok(policies)) => {
             let policies: Vec<Arc<CredentialPolicy>> = policies.items.into_iter().map(Arc::new).collect();
-            Ok(match policy::judge(object, namespace.labels(), &policies) {
+            Ok(match policy::judge(object, namespace.labels(), &policies).permission {
                 Permission::NotNeeded => Allowed::NotNeeded,
                 Permission::Allowed(policies) => Allowed::Yes { policies },
-                Permission::Denied(rule) => Allowed::No { rule },
+                Permission::Denied(denial) => Allowed::No { rule: denial.why },
             })
         }
         (Err(error), _) | (_, Err(error)) if error.is_forbidden() => Ok(by_status(object, &error)),

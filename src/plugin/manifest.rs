@@ -75,9 +75,8 @@ pub fn path(pointer: &str) -> String {
     let mut whole = String::new();
     for part in pointer.split('/').skip(1) {
         let part = part.replace("~1", "/").replace("~0", "~");
-        if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) {
-            whole.push_str(&format!("[{part}]"));
-        } else if part.contains(['.', '/']) {
+        let number = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if number || part.contains(['.', '/']) {
             whole.push_str(&format!("[{part}]"));
         } else {
             let dot = if whole.is_empty() { "" } else { "." };
@@ -326,7 +325,8 @@ impl Node {
 
 /// A map's members, with those that `<<` brings in where the map has none of that name itself.
 fn merged(place: Place, members: Vec<(Place, Key, Node)>) -> Result<Vec<(Place, String, Node)>, Unreadable> {
-    let (mut own, mut others): (Vec<(Place, String, Node)>, Vec<(Place, String, Node)>) = (Vec::new(), Vec::new());
+    let mut own: Vec<(Place, String, Node)> = Vec::new();
+    let mut others: Vec<(Place, String, Node)> = Vec::new();
     for (at, key, node) in members {
         match key {
             Key::Name(name) => own.push((at, name, node)),

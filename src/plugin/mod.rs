@@ -81,7 +81,7 @@ pub enum Command {
     Exec(exec::Exec),
     Login(login::Login),
     Check(check::Check),
-    TrustPolicy(trust_policy::TrustPolicy),
+    TrustPolicy(Box<trust_policy::TrustPolicy>),
     Migrate(migrate::Migrate),
     Completion(completion::Completion),
     Version(version::Version),

@@ -178,6 +178,7 @@ fn verdict(object: &RefreshableCredential, request: &str, settled: bool) -> Verd
 mod tests {
     use super::*;
     use crate::rules::fixtures::{failed, minute, record, reported, unreachable, with_a_role};
+    use crate::rules::policy::Permission;
     use crate::rules::report::{self, Finding};
 
     fn requested(mut object: RefreshableCredential) -> RefreshableCredential {
@@ -213,7 +214,7 @@ mod tests {
     fn what_stalls_is_an_answer_once_the_controller_has_looked() {
         let mut object = requested(with_a_role());
         let finding = Finding::Stalled(crate::api::conditions::Reason::NotPermitted, "no policy".into());
-        object.status = Some(report::status(&object, None, &finding, minute(1)));
+        object.status = Some(report::status(&object, &Permission::NotNeeded, None, &finding, minute(1)));
         assert!(matches!(verdict(&object, "now", false), Verdict::Waiting(_)));
         assert_eq!(verdict(&object, "now", true), Verdict::Failed("NotPermitted: no policy".into()));
     }

@@ -110,9 +110,9 @@ pub fn migrate(
     let Value::Object(spec) = spec else { return Ok(()) };
     outcome.credential(&new_name, namespace, None, spec);
 
-    outcome.note(format!(
-        "make the role, with the permissions that the user has now: kubectl refreshable trust-policy -f <this file> --base-identity <ARN of the user> prints whom it must let in, and what alone the user must then be allowed"
-    ));
+    outcome.note(
+        "make the role, with the permissions that the user has now: kubectl refreshable trust-policy -f <this file> --base-identity <ARN of the user> prints whom it must let in, and what alone the user must then be allowed",
+    );
     outcome.note(format!(
         "let Pods use Secret {new_name} in the place of {name}: by its files, or by the same variables ({id}, {secret}) and AWS_SESSION_TOKEN, for programs that start anew at least once an hour"
     ));

@@ -139,6 +139,16 @@ fn sts(
         if let Some(seconds) = seconds {
             grant["maxDurationSeconds"] = seconds.into();
         }
+        // What the session says of itself, beyond the names that every namespace may use.
+        let role = &spec["roles"][0];
+        for (field, of_grant) in [("roleSessionName", "sessionNames"), ("sourceIdentity", "sourceIdentities")] {
+            if let Some(value) = role.get(field) {
+                grant[of_grant] = json!([value]);
+            }
+        }
+        if let Some(tags) = role.get("tags").and_then(Value::as_array) {
+            grant["tags"] = tags.iter().map(|t| json!({"key": t["key"], "values": [t["value"]]})).collect();
+        }
         allow.insert("roles".to_owned(), json!([grant]));
         outcome.note("the role is assumed by the controller's own identity, which it must let in: kubectl refreshable trust-policy prints how");
     }

@@ -52,6 +52,8 @@ session = RefreshableSession(
         "region: eu-central-1",
         "kind: CredentialPolicy",
         "maxDurationSeconds: 7200",
+        "sessionNames:",
+        "sourceIdentities:",
     ] {
         assert!(yaml.contains(part), "{part}\n{yaml}");
     }

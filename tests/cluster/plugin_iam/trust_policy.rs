@@ -98,7 +98,7 @@ impl Scene {
                 "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy", "metadata": {"name": name},
                 "spec": {
                     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                    "allow": {"roles": [{"arns": [arn]}]},
+                    "allow": {"roles": [{"arns": [arn], "tags": [{"key": "*"}]}]},
                 },
             }))
             .await;
