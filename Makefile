@@ -5,9 +5,10 @@ DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 # Together with an example, so that dependencies are built with the features of the tests, once.
 BUILD := $(CARGO) build --example demo
 DENY_VERSION := 0.20.2
+MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo readme fuzz test test-unit test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
+.PHONY: help demo readme fuzz book test test-unit test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
 	clippy generated-check chart-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
@@ -76,7 +77,7 @@ generate: ## Write what is generated: CRDs, API reference, chart README, deploy/
 	charts/refreshable/generate-readme
 	deploy/generate
 
-lint: fmt-check clippy generated-check chart-check deny image-lint ## Every check that is no test
+lint: fmt-check clippy generated-check chart-check deny image-lint book ## Every check that is no test
 
 fmt-check: ## Formatting
 	$(CARGO) fmt --check
@@ -93,6 +94,9 @@ chart-check: ## The chart, over a matrix of values
 
 deny: ## Licences, duplicate TLS stacks and sources of the dependencies; advisories where their database can be had
 	.ci/deny $(DENY_VERSION)
+
+book: ## The documentation as a book, in target/book; a page that is not there fails it
+	"$$(.ci/tool mdbook $(MDBOOK_VERSION) --no-default-features --features search)" build docs
 
 prerequisites: ## What must be on the machine
 	@.ci/prerequisites
