@@ -5,7 +5,7 @@ use super::device_flow::SignIn;
 use super::error::{Error, Result};
 use super::terminal::{Terminal, Tone};
 use super::{Global, age, ini, output};
-use crate::api::names::{WATCH, WATCH_LABEL};
+use crate::api::names::{RENEW, RENEW_LABEL, WATCH, WATCH_LABEL};
 use crate::source::SsoToken;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use clap::Args;
@@ -175,7 +175,7 @@ async fn write(cluster: &Cluster, place: &Place, token: Option<&SsoToken>) -> Re
     let body = json!({
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": place.secret, "labels": {WATCH_LABEL: WATCH}},
+        "metadata": {"name": place.secret, "labels": {WATCH_LABEL: WATCH, RENEW_LABEL: RENEW}},
         "data": {place.key.as_str(): value},
     });
     // The controller renews the token under another name: what it wrote is replaced.
