@@ -30,7 +30,10 @@ impl Ground {
     /// Starts everything, and installs the controller with helm as a user does.
     pub(super) async fn prepare(sync: Duration) -> Self {
         let controller = Path::new(env!("CARGO_BIN_EXE_refreshable-controller"));
-        let images = background::blocking(move || [images::own("controller", controller), images::python()]);
+        let agent = Path::new(env!("CARGO_BIN_EXE_refreshable-agent"));
+        let images = background::blocking(move || {
+            [images::own("controller", controller), images::own("agent", agent), images::python()]
+        });
         let (cluster, issuer, images) = tokio::join!(Cluster::shared(), Issuer::shared(), images);
         let node = Node::start(cluster, sync).await;
         for image in &images {
@@ -52,6 +55,7 @@ impl Ground {
             "log": {"level": "debug"},
             "restart": {"enabled": true},
             "promptPropagation": true,
+            "injection": {"enabled": true, "agent": {"image": {"pullPolicy": "Never"}}},
             "extraEnv": [
                 key("AWS_ACCESS_KEY_ID", "id"),
                 key("AWS_SECRET_ACCESS_KEY", "secret"),

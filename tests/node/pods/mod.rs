@@ -1,6 +1,8 @@
 //! What Pods see, on a node whose kubelet looks at each Pod every second.
 
+mod injection;
 mod install;
+mod restart;
 mod rotation;
 mod waiting;
 
