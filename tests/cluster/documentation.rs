@@ -1,6 +1,6 @@
 //! What the documentation says to type is typed: every `sh` block of a page, in its order, in one shell.
 //!
-//! A block whose fence says more than `sh` needs what this bench has not; what it says is the reason.
+//! Pages that need more than this bench has are typed by the tests of the modules that [`ELSEWHERE`] names.
 
 use crate::harness::process::Process;
 use crate::harness::{Cluster, Controller, Issuer, background, canary, eventually, programs, scratch};
@@ -19,8 +19,15 @@ const A_PAGE: Duration = Duration::from_secs(180);
 /// Blocks of this kind are commands that a reader types; all others only show.
 const COMMANDS: &str = "```sh\n";
 
-/// Reasons for which a block is not typed here.
-const UNTYPED: [&str; 3] = ["sh on-eks", "sh on-a-node", "sh in-the-repository"];
+/// Pages whose commands are typed elsewhere, where what they need is at hand: by the tests of that module.
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("install.md", "helm"),
+    ("upgrade.md", "helm"),
+    ("operations.md", "runbook"),
+    ("troubleshooting.md", "runbook"),
+    ("plugin.md", "plugin"),
+    ("plugin-iam.md", "plugin_iam"),
+];
 
 /// A page of the documentation, to be typed.
 struct Page {
@@ -145,7 +152,8 @@ async fn every_page_is_typed_after_the_first() {
     for page in super::manifests::files("docs", "md") {
         let name = page.strip_prefix(Path::new(ROOT).join("docs")).expect("inside").display().to_string();
         let text = std::fs::read_to_string(&page).expect("a page");
-        if name != "first-credential.md" && text.contains(COMMANDS) {
+        let elsewhere = ELSEWHERE.iter().any(|(page, _)| *page == name);
+        if name != "first-credential.md" && !elsewhere && text.contains(COMMANDS) {
             reader.restore().await;
             reader.types(&name).await;
         }
@@ -160,11 +168,14 @@ const TYPED: [&str; 3] = ["kubectl ", "helm ", "aws "];
 fn no_command_stands_where_nothing_runs_it() {
     let mut idle = Vec::new();
     for page in super::manifests::files("docs", "md") {
+        if ELSEWHERE.iter().any(|(name, _)| page.ends_with(name)) {
+            continue;
+        }
         let text = std::fs::read_to_string(&page).expect("a page");
         for (number, block) in text.split("\n```").enumerate().filter(|(n, _)| n % 2 == 1) {
             let (kind, body) = block.split_once('\n').unwrap_or((block, ""));
             let commands = body.lines().filter(|l| TYPED.iter().any(|t| l.trim_start_matches("$ ").starts_with(t)));
-            if kind != "sh" && !UNTYPED.contains(&kind) {
+            if kind != "sh" {
                 idle.extend(commands.map(|line| format!("{} block {}: {line}", page.display(), number / 2 + 1)));
             }
         }

@@ -154,7 +154,7 @@ async fn a_stolen_token_writes_no_secret_but_the_controllers() {
     let bare = json!({"labels": labelled()});
     refused(hands.apply("bare", bare, Some(TYPE)).await, "carry its label");
     refused(hands.apply("unlabelled", json!({"ownerReferences": owner()}), Some(TYPE)).await, "carry its label");
-    for kind in ["Opaque", "kubernetes.io/tls", "bootstrap.kubernetes.io/token"] {
+    for kind in ["Opaque", "example.com/other", "bootstrap.kubernetes.io/token"] {
         refused(hands.apply("other-type", marks()[0].clone(), Some(kind)).await, "of type refreshable.dev/");
     }
     let account = json!({

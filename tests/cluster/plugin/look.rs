@@ -177,7 +177,7 @@ async fn inspect_tells_chain_permission_error_and_consumers() {
     let role = format!("arn:aws:iam::{}:role/other", stage.account);
     stage.credential("other", json!({"roles": [{"roleArn": role}]})).await;
     stage.until("other", "False", "NotPermitted").await;
-    let rule = format!("spec.allow.roles: [{{arns: [\"{role}\"]}}]");
+    let rule = format!("spec.allow.roles: [{{\"arns\":[\"{role}\"]}}]");
     for user in [&administrator, &user] {
         let text = user.run(&["inspect", "other"]).await.clean();
         assert!(text.contains("\nPermission:\n  no CredentialPolicy allows") && text.contains(&rule), "{text}");
