@@ -20,13 +20,14 @@ const A_PAGE: Duration = Duration::from_secs(180);
 const COMMANDS: &str = "```sh\n";
 
 /// Pages whose commands are typed elsewhere, where what they need is at hand: by the tests of that module.
-const ELSEWHERE: [(&str, &str); 6] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     ("install.md", "helm"),
     ("upgrade.md", "helm"),
     ("operations.md", "runbook"),
     ("troubleshooting.md", "runbook"),
     ("plugin.md", "plugin"),
     ("plugin-iam.md", "plugin_iam"),
+    ("sources/identityCenter.md", "peers::identity_center"),
 ];
 
 /// A page of the documentation, to be typed.
