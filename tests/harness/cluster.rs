@@ -47,6 +47,12 @@ impl Cluster {
         SHARED.get_or_init(Self::start).await
     }
 
+    /// The one into which nothing is installed yet, that all tests of a run share.
+    pub async fn shared_bare() -> &'static Cluster {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED.get_or_init(Self::bare).await
+    }
+
     /// A cluster of one's own into which nothing is installed yet. It ends when dropped.
     pub async fn bare() -> Cluster {
         let mut cluster = Cluster { control_plane: ControlPlane::start().await };

@@ -34,7 +34,8 @@ impl Ground {
         let images = background::blocking(move || {
             [images::own("controller", controller), images::own("agent", agent), images::python()]
         });
-        let (cluster, issuer, images) = tokio::join!(Cluster::shared(), Issuer::shared(), images);
+        // The chart brings the custom resources.
+        let (cluster, issuer, images) = tokio::join!(Cluster::shared_bare(), Issuer::shared(), images);
         let node = Node::start(cluster, sync).await;
         for image in &images {
             node.import(image).await;

@@ -108,7 +108,7 @@ pub fn storm_over(seed: u64, prepare: impl Fn(&World, &[Key]), settled: impl Fn(
 #[test]
 fn whatever_happens_the_promises_hold_and_the_world_settles() {
     let began = std::time::Instant::now();
-    let seeds = seeds(0..24);
+    let seeds = seeds(0..10);
     for seed in &seeds {
         println!("world {seed}; REFRESHABLE_SEED={seed} runs it again");
         storm(*seed);
@@ -118,7 +118,7 @@ fn whatever_happens_the_promises_hold_and_the_world_settles() {
 
 #[test]
 fn the_same_seed_is_the_same_world() {
-    for seed in seeds(100..103) {
+    for seed in seeds(100..101) {
         assert_eq!(storm(seed), storm(seed), "seed {seed}");
     }
     assert_ne!(storm(100), storm(101));

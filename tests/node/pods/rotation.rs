@@ -28,7 +28,7 @@ async fn boto3_in_a_pod_calls_without_a_failure_across_three_rotations() {
         })
         .await;
     assert_eq!(word["failures"], json!([]), "no call failed\n{word:#}");
-    assert!(word["calls"].as_u64() > Some(100), "{word:#}");
+    assert!(word["calls"].as_u64() > Some(20), "it calls all the time\n{word:#}");
     assert_eq!(word["method"], "custom-process", "{word:#}");
     assert!(word["arn"].as_str().is_some_and(|arn| arn.contains(":assumed-role/rotation/")), "{word:#}");
     ground.assert_clean("rotation").await;
