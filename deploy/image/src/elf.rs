@@ -33,12 +33,12 @@ impl Needs {
     fn read(data: &[u8]) -> Result<Self> {
         let header = FileHeader64::<Endianness>::parse(data)?;
         let endian = header.endian()?;
-        let mut needs = Self::default();
-        needs.architecture = match header.e_machine(endian) {
+        let architecture = match header.e_machine(endian) {
             object::elf::EM_X86_64 => "amd64".to_owned(),
             object::elf::EM_AARCH64 => "arm64".to_owned(),
             other => return Err(format!("machine {other} is not known here").into()),
         };
+        let mut needs = Self { architecture, ..Self::default() };
         for segment in header.program_headers(endian, data)? {
             if segment.p_type(endian) == PT_INTERP {
                 let path = segment.data(endian, data).map_err(|()| "its interpreter is cut off")?;
