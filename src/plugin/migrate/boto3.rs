@@ -1,4 +1,4 @@
-//! From the arguments of [boto3-refresh-session](https://pypi.org/project/boto3-refresh-session/)'s `RefreshableSession`.
+//! From the arguments of boto3-refresh-session (a package of PyPI)'s `RefreshableSession`.
 
 use super::arguments::Arguments;
 use super::outcome::Outcome;
