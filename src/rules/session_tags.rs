@@ -13,8 +13,9 @@ use std::collections::BTreeSet;
 /// Most tags that a session may be given.
 const MOST: usize = 50;
 
-/// Tags that EKS puts on sessions of Pod Identity itself, transitive.
-const OF_POD_IDENTITY: [&str; 6] = [
+/// Tags that [EKS Pod Identity](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html) gives each session,
+/// all of them transitive.
+pub(crate) const OF_POD_IDENTITY: [&str; 6] = [
     "eks-cluster-arn",
     "eks-cluster-name",
     "kubernetes-namespace",

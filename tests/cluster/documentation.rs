@@ -1,6 +1,6 @@
 //! What the documentation says to type is typed: every `sh` block of a page, in its order, in one shell.
 //!
-//! Pages that need more than this bench has are typed by the tests of the modules that [`ELSEWHERE`] names.
+//! For pages that need more than this bench has, tests of the modules that [`ELSEWHERE`] names do the same.
 
 use crate::harness::process::Process;
 use crate::harness::{Cluster, Controller, Issuer, background, canary, eventually, programs, scratch};
@@ -19,7 +19,7 @@ const A_PAGE: Duration = Duration::from_secs(180);
 /// Blocks of this kind are commands that a reader types; all others only show.
 const COMMANDS: &str = "```sh\n";
 
-/// Pages whose commands are typed elsewhere, where what they need is at hand: by the tests of that module.
+/// Pages that are not typed here, each with the module whose tests do what it says, where what that needs is at hand.
 const ELSEWHERE: [(&str, &str); 7] = [
     ("install.md", "helm"),
     ("upgrade.md", "helm"),

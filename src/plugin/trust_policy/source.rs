@@ -9,18 +9,9 @@ use crate::api::{
     RefreshableCredentialSpec, RolesAnywhereSource, SamlSource, ServiceAccountReference, Source, WebIdentitySource,
 };
 use crate::rules::session_name::default_session_name;
+use crate::rules::session_tags::OF_POD_IDENTITY;
 use serde_json::json;
 
-/// Tags that [EKS Pod Identity](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html) gives each session,
-/// all of them transitive.
-const POD_IDENTITY_TAGS: [&str; 6] = [
-    "eks-cluster-arn",
-    "eks-cluster-name",
-    "kubernetes-namespace",
-    "kubernetes-service-account",
-    "kubernetes-pod-name",
-    "kubernetes-pod-uid",
-];
 /// Longest name of a federated user.
 const LONGEST_FEDERATED_NAME: usize = 32;
 
@@ -204,7 +195,7 @@ fn pod_identity(
         return Ok(None);
     }
     let value = |tag: &str| known.iter().find(|(t, _)| *t == tag).map(|(_, v)| (*v).to_owned());
-    let tags = POD_IDENTITY_TAGS.iter().map(|t| ((*t).to_owned(), value(t))).collect();
+    let tags = OF_POD_IDENTITY.iter().map(|t| ((*t).to_owned(), value(t))).collect();
     Ok(Some(Session { tags, ..Session::of(Caller::Identity(role)) }))
 }
 
