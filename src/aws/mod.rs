@@ -1,9 +1,9 @@
 //! AWS's clients: STS and its endpoints, what a call by SDK has in common, MFA codes.
 
 pub(crate) mod ask;
+mod client;
 mod failure;
 mod foreign;
-mod guarded;
 pub mod region;
 pub mod sts;
 pub mod totp;

@@ -37,7 +37,7 @@ fn call(url: &str) -> Call<'_> {
     Call {
         operation: "Get",
         url,
-        reach: Reach::Public,
+        way: Way::Named(Reach::Public),
         headers: Vec::new(),
         ca_bundle: None,
         identity: None,

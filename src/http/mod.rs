@@ -1,8 +1,8 @@
 //! The guarded HTTP client: every call of a source that is not one of the AWS SDK's goes through it.
 //!
 //! What it guards against: addresses that no administrator allowed (after resolution, and the
-//! connection goes to the address that was checked), redirects, proxies from the environment,
-//! compressed bodies, bodies without end, servers without end.
+//! connection goes to the address that was checked), redirects, proxies on the way to hosts that are
+//! not AWS's own, compressed bodies, bodies without end, servers without end.
 
 mod complaint;
 mod guard;
@@ -35,8 +35,8 @@ pub struct Call<'a> {
     pub operation: &'static str,
     /// Where. It was checked against the policies.
     pub url: &'a str,
-    /// How far the URL's host may lead.
-    pub reach: Reach,
+    /// The way to the URL's host.
+    pub way: Way,
     /// Headers.
     pub headers: Vec<(String, SecretString)>,
     /// Certificates (PEM) to trust instead of the system's.
@@ -45,6 +45,17 @@ pub struct Call<'a> {
     pub identity: Option<&'a ClientIdentity>,
     /// Time limit in seconds.
     pub timeout_seconds: Option<i32>,
+}
+
+/// The way to a host, by whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// AWS's own: by the proxy that the controller's environment names, if it names one (`HTTPS_PROXY`, `NO_PROXY`).
+    /// Its names are AWS's to point where they should, in a VPC at private addresses.
+    Aws,
+    /// One that a specification names: never by a proxy, which would resolve the name itself, and no further than a
+    /// policy lets it lead.
+    Named(Reach),
 }
 
 /// A client's certificate and its key.
@@ -134,10 +145,14 @@ fn client(call: &Call<'_>) -> Result<reqwest::Client, IssueError> {
 fn builder(call: &Call<'_>) -> Result<reqwest::ClientBuilder, IssueError> {
     let seconds = call.timeout_seconds.and_then(|s| u64::try_from(s).ok());
     let whole = seconds.map_or(TIMEOUT, Duration::from_secs);
-    let mut builder = reqwest::Client::builder()
+    let builder = reqwest::Client::builder();
+    let (builder, reach) = match call.way {
+        Way::Aws => (builder, Reach::Private),
+        Way::Named(reach) => (builder.no_proxy(), reach),
+    };
+    let mut builder = builder
         .redirect(redirect::Policy::none())
-        .no_proxy()
-        .dns_resolver(Arc::new(GuardedResolver(call.reach)))
+        .dns_resolver(Arc::new(GuardedResolver(reach)))
         .connect_timeout(CONNECT_TIMEOUT.min(whole))
         .timeout(whole);
     if let Some(ClientIdentity::Token(identity)) = call.identity {

@@ -2,7 +2,7 @@
 
 use super::{Obtained, Request, Source, endpoint};
 use crate::api::ContainerSource;
-use crate::http::Call;
+use crate::http::{Call, Way};
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 
@@ -33,7 +33,7 @@ impl Source for ContainerSource {
             let call = Call {
                 operation: "GetContainerCredentials",
                 url: &self.full_uri,
-                reach: request.terms.reach(&self.full_uri),
+                way: Way::Named(request.terms.reach(&self.full_uri)),
                 headers,
                 ca_bundle: None,
                 identity: None,

@@ -2,7 +2,7 @@
 
 use super::{Obtained, Request, Source, endpoint};
 use crate::api::CustomHttpSource;
-use crate::http::{Call, ClientIdentity};
+use crate::http::{Call, ClientIdentity, Way};
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -40,7 +40,7 @@ impl Source for CustomHttpSource {
             let call = Call {
                 operation: "GetCredentials",
                 url: &self.url,
-                reach: request.terms.reach(&self.url),
+                way: Way::Named(request.terms.reach(&self.url)),
                 headers,
                 ca_bundle: self.ca_bundle.as_deref(),
                 identity: identity.as_ref(),

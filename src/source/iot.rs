@@ -2,10 +2,9 @@
 
 use super::{Obtained, Request, Source, device, endpoint};
 use crate::api::IotSource;
-use crate::http::Call;
+use crate::http::{Call, Way};
 use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued};
-use crate::rules::patterns::Reach;
 use crate::rules::policy::is_aws_iot;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -56,7 +55,7 @@ impl Source for IotSource {
             let call = Call {
                 operation: "AssumeRoleWithCertificate",
                 url: &url,
-                reach: self.reach(request),
+                way: self.way(request),
                 headers,
                 ca_bundle: self.ca_bundle.as_deref(),
                 identity: Some(&identity),
@@ -78,9 +77,8 @@ pub(super) fn read(
 }
 
 impl IotSource {
-    /// AWS's own names are AWS's to point where they should, in a VPC at private addresses.
-    fn reach(&self, request: &Request<'_>) -> Reach {
-        if is_aws_iot(&self.endpoint) { Reach::Private } else { request.terms.reach(&self.url()) }
+    fn way(&self, request: &Request<'_>) -> Way {
+        if is_aws_iot(&self.endpoint) { Way::Aws } else { Way::Named(request.terms.reach(&self.url())) }
     }
 
     /// Where the credentials are.

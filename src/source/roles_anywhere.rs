@@ -4,11 +4,10 @@ use super::{Obtained, Request, Source, device, endpoint, verify};
 use crate::api::{PrincipalStatus, RolesAnywhereSource};
 use crate::aws::ask::counted;
 use crate::aws::x509_signature::{self, Signed};
-use crate::http::{self, Call};
+use crate::http::{self, Call, Way};
 use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued};
 use crate::rules::ownership::account_of;
-use crate::rules::patterns::Reach;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -119,8 +118,7 @@ impl RolesAnywhereSource {
         let call = Call {
             operation: OPERATION,
             url: &url,
-            // AWS's own names are AWS's to point where they should, in a VPC at private addresses.
-            reach: self.endpoint.as_ref().map_or(Reach::Private, |e| request.terms.reach(e)),
+            way: self.endpoint.as_ref().map_or(Way::Aws, |e| Way::Named(request.terms.reach(e))),
             headers: headers.into_iter().map(|(n, v)| (n, SecretString::from(v))).collect(),
             ca_bundle: self.ca_bundle.as_deref(),
             identity: None,

@@ -1,11 +1,12 @@
 //! Where user-chosen names may lead: in a network namespace with a name server that lies, servers at addresses of every
 //! kind, and proxies in the environment. Whoever gets past the guard is answered there, and seen.
 
+use crate::harness::certificates::Authority;
 use crate::harness::cluster;
 use refreshable::api::{Role, StsSpec};
 use refreshable::aws::sts::RoleCall;
 use refreshable::aws::{Caller, Meter, Sts};
-use refreshable::http::Call;
+use refreshable::http::{self, Call};
 use refreshable::issuer::{AccessKey, IssueError};
 use refreshable::rules::patterns::Reach;
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ const PREPARE: &str = "ip link set lo up \
     && printf 'nameserver 127.0.0.1\\noptions timeout:1 attempts:1\\n' >\"$1\" && mount --bind \"$1\" /etc/resolv.conf \
     && shift && exec \"$@\"";
 
-/// Where no name and no URL leads to: a proxy that is called shows that the environment was heeded.
+/// The proxy of the environment. It resolves names itself, so it is for AWS's own hosts and for no other.
 const PROXY: &str = "http://127.0.0.1:3128";
 
 #[tokio::test]
@@ -36,6 +37,7 @@ async fn names_lead_nowhere_that_was_not_checked() {
         .arg(std::env::current_exe().expect("this program"))
         .args(["cluster::reach::inside_the_namespace", "--exact", "--ignored", "--nocapture"])
         .envs(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"].map(|n| (n, PROXY)))
+        .envs(["NO_PROXY", "no_proxy"].map(|name| (name, "169.254.0.0/16,.eu-central-1.amazonaws.com")))
         .output()
         .await
         .expect("unshare starts");
@@ -76,7 +78,7 @@ async fn inside_the_namespace() {
             ("nat64.test", Reach::Private, Err("may not be called")),
         ] {
             let result = call(way, &format!("http://{name}:8080"), reach).await;
-            let connections = std::mem::take(&mut *called.lock().expect("a list"));
+            let connections = called.take();
             match expected {
                 Ok(address) => {
                     assert!(result.is_ok(), "{way:?} {name}: {:?}", result.err());
@@ -94,23 +96,34 @@ async fn inside_the_namespace() {
         names.forget();
         call(way, "http://rebind.test:8080", Reach::Public).await.expect("an answer of the public address");
         assert_eq!(names.asked("rebind.test"), 1, "{way:?}");
-        let first = std::mem::take(&mut *called.lock().expect("a list"));
+        let first = called.take();
         assert_eq!(first, [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10))], "{way:?}");
         let error = call(way, "http://rebind.test:8080", Reach::Private).await.expect_err("it leads home by now");
         assert!(error.to_string().contains("may not be called"), "{way:?}: {error}");
-        assert!(called.lock().expect("a list").is_empty(), "{way:?}");
+        assert_eq!(called.take(), [] as [IpAddr; 0], "{way:?}");
 
         // A redirect is not followed.
         let error = call(way, "http://public.test:8080/redirect", Reach::Private).await.expect_err("a redirect");
-        let connections = std::mem::take(&mut *called.lock().expect("a list"));
+        let connections = called.take();
         assert!(connections.iter().all(|a| !a.is_loopback()), "{way:?} {error}: {connections:?}");
 
         // An address is called as it stands: a policy has written it out.
         call(way, "http://10.9.8.7:8080", Reach::Public).await.expect("an answer");
         call(way, "http://[fd12::1]:8080", Reach::Public).await.expect("an answer");
-        called.lock().expect("a list").clear();
+        called.take();
     }
-    assert!(proxied.lock().expect("a list").is_empty(), "a proxy of the environment was called");
+    assert_eq!(proxied.take(), [] as [IpAddr; 0], "a proxy of the environment was called");
+
+    let tunnel = |host: &str| [format!("CONNECT {host}.eu-west-1.amazonaws.com:443 HTTP/1.1")];
+    aws_by_http("https://rolesanywhere.eu-west-1.amazonaws.com").await.expect_err("the proxy opens no tunnel");
+    assert_eq!(proxied.asked(), tunnel("rolesanywhere"), "Roles Anywhere, and IoT");
+    for ca_bundle in [None, Some(ca())] {
+        aws_by_sts("eu-west-1", ca_bundle.clone()).await.expect_err("the proxy opens no tunnel");
+        assert_eq!(proxied.asked(), tunnel("sts"), "STS, trusting {ca_bundle:?}");
+    }
+    aws_by_http("https://rolesanywhere.eu-central-1.amazonaws.com").await.expect_err("there is no such host here");
+    aws_by_sts("eu-central-1", None).await.expect_err("nor this");
+    assert_eq!(proxied.asked(), [] as [String; 0], "what NO_PROXY names is called directly");
 }
 
 struct NoMeter;
@@ -121,32 +134,38 @@ impl Meter for NoMeter {
 
 async fn call(way: Way, url: &str, reach: Reach) -> Result<(), IssueError> {
     match way {
-        Way::Http => {
-            let call = Call {
-                operation: "GetCredentials",
-                url,
-                reach,
-                headers: Vec::new(),
-                ca_bundle: None,
-                identity: None,
-                timeout_seconds: Some(5),
-            };
-            refreshable::http::get(&call).await.map(drop)
-        }
-        Way::Sts => {
-            let config = aws_config::SdkConfig::builder()
-                .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
-                .time_source(aws_smithy_async::time::SystemTimeSource::new())
-                .sleep_impl(aws_smithy_async::rt::sleep::default_async_sleep().expect("tokio's"))
-                .build();
-            let sts = Sts::new(&config, NoMeter).reaching(reach);
-            let role = Role { role_arn: "arn:aws:iam::111122223333:role/x".into(), ..Role::default() };
-            let call = RoleCall { role: &role, session_name: "x", external_id: None, token_code: None };
-            let key = AccessKey { id: "AKIAEXAMPLE".into(), secret: "secret".into(), token: None };
-            let spec = StsSpec { endpoint: Some(url.to_owned()), timeout_seconds: Some(5), ..StsSpec::default() };
-            sts.assume_role(call, &Caller::Key(key), &spec, jiff::Timestamp::now()).await.map(drop)
-        }
+        Way::Http => get(url, http::Way::Named(reach)).await,
+        Way::Sts => assume(StsSpec { endpoint: Some(url.to_owned()), ..StsSpec::default() }, reach).await,
     }
+}
+
+async fn aws_by_http(url: &str) -> Result<(), IssueError> {
+    get(url, http::Way::Aws).await
+}
+
+async fn aws_by_sts(region: &str, ca_bundle: Option<String>) -> Result<(), IssueError> {
+    assume(StsSpec { region: Some(region.to_owned()), ca_bundle, ..StsSpec::default() }, Reach::Public).await
+}
+
+fn ca() -> String {
+    Authority::new(&crate::harness::scratch::subfolder("reach")).certificate()
+}
+
+async fn get(url: &str, way: http::Way) -> Result<(), IssueError> {
+    let (headers, timeout_seconds) = (Vec::new(), Some(5));
+    let call = Call { operation: "Get", url, way, headers, ca_bundle: None, identity: None, timeout_seconds };
+    http::get(&call).await.map(drop)
+}
+
+/// As the controller does it, which takes the SDK's client from the default configuration.
+async fn assume(spec: StsSpec, reach: Reach) -> Result<(), IssueError> {
+    let config = aws_config::load_defaults(aws_config::BehaviorVersion::v2026_01_12()).await;
+    let sts = Sts::new(&config, NoMeter).reaching(reach);
+    let role = Role { role_arn: "arn:aws:iam::111122223333:role/x".into(), ..Role::default() };
+    let call = RoleCall { role: &role, session_name: "x", external_id: None, token_code: None };
+    let key = AccessKey { id: "AKIAEXAMPLE".into(), secret: "secret".into(), token: None };
+    let spec = StsSpec { timeout_seconds: Some(5), ..spec };
+    sts.assume_role(call, &Caller::Key(key), &spec, jiff::Timestamp::now()).await.map(drop)
 }
 
 const SESSION: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
@@ -155,20 +174,44 @@ const SESSION: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc
     <Arn>arn:aws:sts::111122223333:assumed-role/x/x</Arn><AssumedRoleId>A:x</AssumedRoleId></AssumedRoleUser>\
     </AssumeRoleResult></AssumeRoleResponse>";
 
-/// Answers everybody at every address, and lists the addresses that were called.
-async fn serve(port: u16) -> Arc<Mutex<Vec<IpAddr>>> {
+/// A server: at which addresses it was called, and with which first lines.
+#[derive(Clone, Default)]
+struct Served {
+    called: Arc<Mutex<Vec<IpAddr>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Served {
+    /// The addresses that were called since this was last asked.
+    fn take(&self) -> Vec<IpAddr> {
+        self.asked();
+        std::mem::take(&mut *self.called.lock().expect("a list"))
+    }
+
+    /// The first lines of what was asked since this was last asked.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.asked.lock().expect("a list"))
+    }
+}
+
+/// Answers everybody at every address.
+async fn serve(port: u16) -> Served {
     let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await.expect("every address of the namespace");
-    let called: Arc<Mutex<Vec<IpAddr>>> = Arc::default();
-    let list = called.clone();
+    let served = Served::default();
+    let server = served.clone();
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let local = stream.local_addr().expect("an address").ip().to_canonical();
-            list.lock().expect("a list").push(local);
+            server.called.lock().expect("a list").push(local);
+            let lines = server.asked.clone();
             tokio::spawn(async move {
                 let mut head = [0; 8192];
                 let length = stream.read(&mut head).await.unwrap_or_default();
                 let asked = String::from_utf8_lossy(&head[..length]).into_owned();
-                let answer = if asked.contains(" /redirect") {
+                lines.lock().expect("a list").extend(asked.lines().next().map(str::to_owned));
+                let answer = if asked.starts_with("CONNECT") {
+                    "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
+                } else if asked.contains(" /redirect") {
                     "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:8080/\r\nContent-Length: 0\r\n\
                      Connection: close\r\n\r\n"
                         .to_owned()
@@ -180,7 +223,7 @@ async fn serve(port: u16) -> Arc<Mutex<Vec<IpAddr>>> {
             });
         }
     });
-    called
+    served
 }
 
 /// A name server, and how often each name was asked for.

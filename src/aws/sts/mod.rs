@@ -19,14 +19,14 @@ pub use session_token::SessionCall;
 pub use web_identity::WebIdentityCall;
 
 use super::ask::{DateSeen, Meter, TIMEOUT, timeouts};
-use super::{guarded, region};
+use super::{client, region};
 use crate::api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
 use crate::issuer::{AccessKey, IssueError};
 use crate::rules::patterns::Reach;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
-use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
@@ -150,11 +150,8 @@ impl Sts {
         }
         let trust = peer.ca_bundle.as_deref().map_or_else(|| Ok(TlsContext::default()), trusting)?;
         let client = match peer.named {
-            Some(reach) => guarded::client(trust, reach),
-            None => aws_smithy_http_client::Builder::new()
-                .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
-                .tls_context(trust)
-                .build_https(),
+            Some(reach) => client::named(trust, reach),
+            None => client::own(trust),
         };
         if clients.len() >= MOST_CLIENTS {
             clients.clear();

@@ -4,7 +4,7 @@ use super::{Desk, Stage, allow, honoured, python};
 use crate::harness::process::Process;
 use crate::harness::standin::StandIn;
 use crate::harness::{background, canary, eventually, http, ports, programs, scratch};
-use refreshable::http::Call;
+use refreshable::http::{Call, Way};
 use refreshable::issuer::json;
 use serde_json::json;
 use std::time::Duration;
@@ -189,7 +189,7 @@ async fn inside_the_namespace() {
     let call = Call {
         operation: "GetContainerCredentials",
         url: URL,
-        reach: Default::default(),
+        way: Way::Named(Default::default()),
         headers: Vec::new(),
         ca_bundle: None,
         identity: None,

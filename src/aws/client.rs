@@ -1,10 +1,13 @@
-//! The HTTP client for an STS that a specification names: guarded as [`crate::http`]'s calls are, by the address after
-//! resolution, without a proxy, without redirects, with a cap on the answer.
+//! HTTP clients for STS with more than the SDK's own client has: other certificates to trust, and a guard.
+//!
+//! An STS that a specification names is guarded as [`crate::http`]'s calls are, by the address after resolution, without
+//! a proxy, without redirects, with a cap on the answer.
 
 use crate::http::{self, LARGEST_BODY};
 use crate::rules::patterns::Reach;
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, TlsContext, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -14,8 +17,24 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
+/// A client for AWS's own endpoints whose peers are trusted by `trust`: as the SDK's own, it goes by the proxy that the
+/// environment names (`HTTPS_PROXY`, `NO_PROXY`).
+pub(super) fn own(trust: TlsContext) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+            .tls_context(trust.clone())
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        connector.build()
+    })
+}
+
 /// A client whose hosts lead within `reach` and whose peers are trusted by `trust`.
-pub(super) fn client(trust: TlsContext, reach: Reach) -> SharedHttpClient {
+pub(super) fn named(trust: TlsContext, reach: Reach) -> SharedHttpClient {
     let inner = Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(trust)
