@@ -15,11 +15,11 @@ export RUST_BACKTRACE ?= 0
 help: ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: prerequisites controlplane python ## The main job on a real control plane and a local AWS emulator (KEEP=1 leaves it running)
+demo: prerequisites controlplane python node ## The main job on a real control plane and a local AWS emulator (KEEP=1 leaves it running)
 	$(BUILD) --bin refreshable-controller
 	$(DEBUG)/examples/demo
 
-readme: prerequisites controlplane python ## Put the demo's output into README.md
+readme: prerequisites controlplane python node ## Put the demo's output into README.md
 	$(BUILD) --bin refreshable-controller
 	$(DEBUG)/examples/demo --write-readme
 

@@ -1,23 +1,42 @@
-//! The main job on a real control plane and a local AWS emulator, as a user would do it: `make demo`.
+//! The main job on a real control plane and a local AWS emulator, as a user would do it: `make demo`. Where the machine
+//! can run a Kubernetes node, all of it goes on in a namespace with one, and ends in a Pod.
+//!
 //! `KEEP=1` leaves everything running; `--write-readme` puts what was shown into README.md.
 
 #[path = "../harness/mod.rs"]
 mod harness;
+mod pod;
+mod stage;
 mod steps;
 mod terminal;
 
+use harness::node::enter;
+use harness::{background, programs};
 use std::process::ExitCode;
 use terminal::Terminal;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if enter::inside() {
+        return show(None).await;
+    }
+    if let Some(obstacle) = background::blocking(enter::obstacle).await {
+        return show(Some(&obstacle)).await;
+    }
+    background::blocking(programs::of_a_node).await;
+    let status = enter::again().args(std::env::args().skip(1)).status().await.expect("setpriv starts");
+    status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// Shows everything; `obstacle` is why there is no node.
+async fn show(obstacle: Option<&str>) -> ExitCode {
     let terminal = Terminal::new();
     let mut stage = None;
-    let result = steps::all(&terminal, &mut stage).await;
+    let result = steps::all(&terminal, obstacle, &mut stage).await;
     if let Err(error) = &result {
         eprintln!("\nThe demo failed in {}: {error}", terminal.now());
         if let Some(stage) = &stage {
-            eprintln!("{}", stage.controller.process().log_tail(30));
+            eprintln!("{}", stage.log_tail().await);
         }
         return ExitCode::FAILURE;
     }
@@ -27,12 +46,8 @@ async fn main() -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    if std::env::var_os("KEEP").is_some_and(|k| !k.is_empty() && k != "0")
-        && let Some(stage) = &stage
-    {
-        println!("\nEverything goes on running until Ctrl-C. To look around:\n");
-        println!("  export KUBECONFIG={}", stage.cluster.control_plane.admin_kubeconfig().display());
-        let _ = tokio::signal::ctrl_c().await;
+    if std::env::var_os("KEEP").is_some_and(|k| !k.is_empty() && k != "0") {
+        terminal.keep().await;
     }
     ExitCode::SUCCESS
 }

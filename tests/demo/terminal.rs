@@ -113,6 +113,40 @@ impl Terminal {
         self.record().transcript.replace(&self.folder.display().to_string(), "/tmp/demo")
     }
 
+    /// Leaves everything running: until the shell ends that is started in the demo's folder, or until Ctrl-C where
+    /// nobody sits at a terminal.
+    pub(crate) async fn keep(&self) {
+        if !std::io::stdin().is_terminal() {
+            println!("\nEverything goes on running until Ctrl-C.");
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        }
+        println!(
+            "\nEverything goes on running until this shell ends: kubectl, aws and python are those of the demo.\n"
+        );
+        let mut shell = Command::new(std::env::var_os("SHELL").unwrap_or_else(|| "sh".into()));
+        self.prepare(&mut shell);
+        if let Some(terminal) = std::env::var_os("TERM") {
+            shell.env("TERM", terminal);
+        }
+        if let Err(error) = background::blocking(move || shell.status()).await {
+            eprintln!("a shell: {error}");
+        }
+    }
+
+    /// The demo's folder, programs and variables.
+    fn prepare(&self, command: &mut Command) {
+        let record = self.record();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = record.path.iter().cloned().chain(std::env::split_paths(&path));
+        command
+            .env_clear()
+            .env("PATH", std::env::join_paths(path).unwrap_or_default())
+            .env("HOME", &self.folder)
+            .envs(record.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.folder);
+    }
+
     async fn sh(&self, command: &str) -> Outcome<(bool, String)> {
         self.show(&format!("$ {command}"), Some(BOLD));
         let (success, text) = self.output(command).await?;
@@ -124,18 +158,8 @@ impl Terminal {
         let mut shell = Command::new("setpriv");
         // Its output is read in this thread, which therefore lives as long as it does.
         shell.args(["--pdeathsig", "KILL", "--", "sh", "-c", &format!("exec 2>&1\n{command}")]);
-        {
-            let record = self.record();
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            let path = record.path.iter().cloned().chain(std::env::split_paths(&path));
-            shell
-                .env_clear()
-                .env("PATH", std::env::join_paths(path).map_err(|error| error.to_string())?)
-                .env("HOME", &self.folder)
-                .envs(record.environment.iter().map(|(name, value)| (name, value)))
-                .current_dir(&self.folder)
-                .stdin(Stdio::null());
-        }
+        self.prepare(&mut shell);
+        shell.stdin(Stdio::null());
         let output = background::blocking(move || shell.output()).await.map_err(|error| format!("setpriv: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.stderr.is_empty() {

@@ -16,6 +16,18 @@ pub fn obstacle() -> Option<String> {
     (!said.is_empty()).then_some(said)
 }
 
+/// Whether this runs inside such a namespace.
+pub fn inside() -> bool {
+    std::env::var_os("NODE_CGROUP").is_some()
+}
+
+/// This program again, inside such a namespace; it ends with this one.
+pub fn again() -> tokio::process::Command {
+    let mut command = tokio::process::Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(script()).arg(std::env::current_exe().expect("this program"));
+    command
+}
+
 /// Runs the ignored tests of this module inside a namespace with a node, or says by name and reason that it does not.
 /// With `REFRESHABLE_NODE=required` in the environment that is a failure.
 ///
@@ -35,10 +47,7 @@ pub async fn run(module: &str) {
     let began = Instant::now();
     let log = scratch::subfolder("node").join("tests.log");
     let file = std::fs::File::create(&log).expect("a log");
-    let status = tokio::process::Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "--"])
-        .arg(script())
-        .arg(std::env::current_exe().expect("this program"))
+    let status = again()
         .args([&format!("{module}::"), "--ignored", "--test-threads", "16", "--nocapture"])
         .stdin(std::process::Stdio::null())
         .stdout(file.try_clone().expect("a second handle"))
