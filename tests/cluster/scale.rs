@@ -1,4 +1,4 @@
-//! A thousand resources, counted at the servers and not in the controller.
+//! A thousand resources, counted at the servers and not in the controller; `REFRESHABLE_RESOURCES` says how many others.
 
 use super::stage::{Stage, ready};
 use crate::harness::{eventually, proxy};
@@ -8,30 +8,44 @@ use refreshable::api::RefreshableCredential;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-const MANY: usize = 1000;
-const PATIENCE: Duration = Duration::from_secs(240);
+/// How many resources, and how long that may take.
+fn scale() -> (usize, Duration) {
+    let many = std::env::var("REFRESHABLE_RESOURCES").map_or(1000, |number| number.parse().expect("a number"));
+    (many, Duration::from_secs(240) * u32::try_from(many.div_ceil(1000)).expect("a number"))
+}
 
 /// What the chart's default `resources.limits.memory` is, in KiB.
 const LIMIT: u64 = 256 * 1024;
 
-/// The most memory that a process ever held, in KiB.
-fn most_resident(process: u32) -> u64 {
+/// Memory of a process in KiB: `VmRSS`, what it holds, or `VmHWM`, the most that it ever held.
+fn memory(process: u32, which: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a high-water mark");
+    let line = status.lines().find_map(|line| line.strip_prefix(&format!("{which}:"))).expect("a figure");
     line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+/// Processor time that a process has used, in seconds.
+fn processor_time(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a running process");
+    let after_name = stat.rsplit_once(')').expect("a name in brackets").1;
+    // proc(5): fields 14 and 15, in user and in kernel mode; field 3 is the first behind the name.
+    let ticks: f64 = after_name.split_whitespace().skip(11).take(2).map(|n| n.parse::<f64>().expect("ticks")).sum();
+    // Linux counts in hundredths of a second for every program (USER_HZ).
+    ticks / 100.0
 }
 
 #[tokio::test]
 async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
+    let (many, patience) = scale();
     let mut stage = Stage::with_latency(proxy::USUAL_LATENCY).await;
     let role = stage.role("many").await;
     let api = stage.credentials();
     let began = Instant::now();
-    futures::stream::iter(0..MANY)
+    futures::stream::iter(0..many)
         .for_each_concurrent(30, |number| {
             let object: RefreshableCredential = serde_json::from_value(json!({
                 "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
-                "metadata": {"name": format!("many-{number:04}")}, "spec": {"roles": [{"roleArn": role}]},
+                "metadata": {"name": format!("many-{number:05}")}, "spec": {"roles": [{"roleArn": role}]},
             }))
             .expect("a resource");
             let api = api.clone();
@@ -41,23 +55,27 @@ async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
     let all_ready = async || {
         let list = api.list(&ListParams::default()).await.map_err(|e| e.to_string())?;
         let number = list.iter().filter(|c| ready(c).is_some_and(|(status, _)| status == "True")).count();
-        if number == MANY { Ok(()) } else { Err(format!("{number} are Ready")) }
+        if number == many { Ok(()) } else { Err(format!("{number} are Ready")) }
     };
-    eventually(PATIENCE, "all are Ready", all_ready).await;
-    println!("{MANY} resources Ready after {:.1} s", began.elapsed().as_secs_f64());
-    let most = most_resident(stage.controller().process().id());
-    println!("the controller held at most {most} KiB");
+    eventually(patience, "all are Ready", all_ready).await;
+    let process = stage.controller().process().id();
+    let most = memory(process, "VmHWM");
+    println!(
+        "{many} resources Ready after {:.1} s; the controller held at most {most} KiB, and used {:.1} s of a processor",
+        began.elapsed().as_secs_f64(),
+        processor_time(process)
+    );
     assert!(most < LIMIT, "the chart's limit is {LIMIT} KiB");
 
     // The controller's own requests: those that kubectl and this test did not make.
     let writes =
         |resource: &'static str| stage.cluster.audit().within(&stage.namespace.name).of("patch", resource).count();
-    assert_eq!(stage.aws.calls_of("AssumeRole").len(), MANY);
-    assert_eq!(stage.aws.calls().len(), MANY, "and no other call");
-    assert_eq!(writes("secrets"), MANY);
-    assert!(writes("refreshablecredentials/status") <= MANY, "{}", writes("refreshablecredentials/status"));
+    assert_eq!(stage.aws.calls_of("AssumeRole").len(), many);
+    assert_eq!(stage.aws.calls().len(), many, "and no other call");
+    assert_eq!(writes("secrets"), many);
+    assert!(writes("refreshablecredentials/status") <= many, "{}", writes("refreshablecredentials/status"));
     let reads = stage.cluster.audit().within(&stage.namespace.name).of("get", "secrets").count();
-    assert_eq!(reads, 0, "no other call on the hot path");
+    assert!(reads <= many / 100, "{reads} Secrets were read: only where a watch lags behind what was written");
 
     let before = stage.cluster.audit().within(&stage.namespace.name).writes().only(|r| r.resource != "events").count();
     stage.restart().await;
@@ -65,16 +83,17 @@ async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
     let probe = stage.role("probe").await;
     stage.credential("probe", json!({"roles": [{"roleArn": probe}]})).await;
     stage.until("probe", "True", "Issued").await;
-    eventually(PATIENCE, "every resource has been looked at", async || {
+    eventually(patience, "every resource has been looked at", async || {
         let page = stage.controller().metrics().await;
         let count = page.lines().find_map(|l| l.strip_prefix("refreshable_reconcile_duration_seconds_count "));
         match count.and_then(|c| c.parse::<usize>().ok()) {
-            Some(count) if count > MANY => Ok(()),
+            Some(count) if count > many => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
-    assert_eq!(stage.aws.calls_for_role(&role).len(), MANY, "a restart costs no issuer call");
+    println!("after a restart it holds {} KiB", memory(stage.controller().process().id(), "VmRSS"));
+    assert_eq!(stage.aws.calls_for_role(&role).len(), many, "a restart costs no issuer call");
     let audit = stage.cluster.audit().within(&stage.namespace.name).writes().only(|r| r.resource != "events");
     let probe_writes = audit.clone().only(|r| r.name == "probe").count();
     assert_eq!(audit.count() - probe_writes, before, "and no write");

@@ -113,7 +113,9 @@ async fn delete(terminal: &Terminal) -> Outcome {
     terminal.step("Deleted, and the Secret with it");
     terminal.run("kubectl get secrets -n team-a").await?;
     terminal.run("kubectl delete rcred -n team-a --all").await?;
-    terminal.run("kubectl wait -n team-a --for=delete --timeout=60s secret/reports-aws secret/batch secret/reader").await?;
+    terminal
+        .run("kubectl wait -n team-a --for=delete --timeout=60s secret/reports-aws secret/batch secret/reader")
+        .await?;
     terminal.run("kubectl get secrets -n team-a").await?;
     Ok(())
 }
