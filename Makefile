@@ -61,7 +61,7 @@ size: ## The sidecar as it is shipped: static, under 5 MB, under 5 MB resident, 
 test-node: controlplane python node ## Pods on a real kubelet and containerd, where the machine can run one (REFRESHABLE_NODE=required: or fail)
 	$(CARGO) test --test main -- node:: --skip cluster::
 
-image: ## The images of the programs, without a container engine: a release build, in target/image
+image: ## The images of the programs, without a container engine: a release build, in target/image (ARCH=arm64: of the other kind)
 	deploy/image/build
 
 image-lint: ## The Dockerfile, by hadolint
