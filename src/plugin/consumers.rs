@@ -1,6 +1,6 @@
 //! Who uses a published Secret: a pure look at Pods and at the workloads that make them.
 
-use crate::api::names::INJECT_ANNOTATION;
+use crate::api::names::{INJECT_ANNOTATION, MOUNTS_ANNOTATION};
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -49,10 +49,13 @@ pub fn consumer(
 }
 
 fn uses(metadata: Option<&ObjectMeta>, pod: Option<&PodSpec>, wanted: Wanted<'_>) -> Vec<String> {
-    let annotation = metadata.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get(INJECT_ANNOTATION));
+    let annotation = |name: &str| metadata.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get(name));
     let mut uses = Vec::new();
-    if annotation.is_some_and(|a| a == wanted.resource) {
+    if annotation(INJECT_ANNOTATION).is_some_and(|a| a == wanted.resource) {
         uses.push(format!("annotation {INJECT_ANNOTATION}"));
+    }
+    if annotation(MOUNTS_ANNOTATION).is_some_and(|list| list.split(',').any(|n| n.trim() == wanted.resource)) {
+        uses.push(format!("annotation {MOUNTS_ANNOTATION}"));
     }
     let Some(pod) = pod else { return uses };
     let containers: Vec<&Container> = pod.init_containers.iter().flatten().chain(&pod.containers).collect();
@@ -155,6 +158,8 @@ mod tests {
         let annotated = seen(json!({INJECT_ANNOTATION: "reports"}), app(json!({})));
         assert_eq!(annotated, ["annotation refreshable.dev/inject"]);
         assert!(seen(json!({INJECT_ANNOTATION: "reports-aws"}), app(json!({}))).is_empty());
+        let mounts = seen(json!({MOUNTS_ANNOTATION: "other, reports"}), app(json!({})));
+        assert_eq!(mounts, ["annotation refreshable.dev/mounts"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::consumers::{self, Consumer, Wanted};
 use super::error::{Error, Result};
 use super::output::{self, Format};
 use super::terminal::Terminal;
-use super::{Global, inspect_text};
+use super::{Global, inspect_text, policies};
 use crate::api::conditions::{READY, Reason};
 use crate::api::{CredentialPolicy, FailureStatus, PrincipalStatus, ProfileStatus, RefreshableCredential, time_of};
 use crate::rules::policy::{self, Permission};
@@ -14,7 +14,7 @@ use clap::Args;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, ResourceExt as _};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
@@ -137,20 +137,14 @@ async fn permission(cluster: &Cluster, object: &RefreshableCredential) -> Result
     if policy::judge(object, &BTreeMap::new(), &nobody_s).permission == Permission::NotNeeded {
         return Ok(Allowed::NotNeeded);
     }
-    let namespaces = cluster.everywhere::<Namespace>();
-    let namespace = cluster.ask(namespaces.get(cluster.namespace())).await;
-    let policies = cluster.list(&cluster.everywhere::<CredentialPolicy>(), None).await;
-    match (namespace, policies) {
-        (Ok(namespace), Ok(policies)) => {
-            let policies: Vec<Arc<CredentialPolicy>> = policies.items.into_iter().map(Arc::new).collect();
-            Ok(match policy::judge(object, namespace.labels(), &policies).permission {
-                Permission::NotNeeded => Allowed::NotNeeded,
-                Permission::Allowed(policies) => Allowed::Yes { policies },
-                Permission::Denied(denial) => Allowed::No { rule: denial.why },
-            })
-        }
-        (Err(error), _) | (_, Err(error)) if error.is_forbidden() => Ok(by_status(object, &error)),
-        (Err(error), _) | (_, Err(error)) => Err(error),
+    match policies::judged(cluster, object).await {
+        Ok(judgement) => Ok(match judgement.permission {
+            Permission::NotNeeded => Allowed::NotNeeded,
+            Permission::Allowed(policies) => Allowed::Yes { policies },
+            Permission::Denied(denial) => Allowed::No { rule: denial.why },
+        }),
+        Err(error) if error.is_forbidden() => Ok(by_status(object, &error)),
+        Err(error) => Err(error),
     }
 }
 
@@ -163,8 +157,12 @@ fn by_status(object: &RefreshableCredential, error: &Error) -> Allowed {
     let status = object.status.as_ref();
     let ready = status.and_then(|s| s.conditions.iter().find(|c| c.type_ == READY));
     let current = status.and_then(|s| s.observed_generation) == object.metadata.generation;
+    let policies = status.and_then(|s| s.permission.as_ref()).filter(|p| p.allowed && current).map(|p| &p.policies);
     match ready {
         Some(ready) if ready.reason == Reason::NotPermitted.as_str() => Allowed::No { rule: ready.message.clone() },
+        _ if policies.is_some_and(|policies| !policies.is_empty()) => {
+            Allowed::Yes { policies: policies.cloned().unwrap_or_default() }
+        }
         Some(ready) if ready.status == "True" && current => Allowed::YesSomehow { why },
         _ => Allowed::Unknown { why },
     }

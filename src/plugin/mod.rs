@@ -34,6 +34,7 @@ mod login;
 mod manifest;
 mod migrate;
 pub mod output;
+mod policies;
 mod process;
 mod published;
 mod refresh;

@@ -1,70 +1,36 @@
 //! What the documentation says to type is typed: every `sh` block of a page, in its order, in one shell.
-//!
-//! For pages that need more than this bench has, tests of the modules that [`ELSEWHERE`] names do the same.
 
-use crate::harness::process::Process;
-use crate::harness::{Cluster, Controller, Issuer, background, canary, eventually, programs, scratch};
+use super::peers::Desk;
+use super::peers::identity_center::{Tokens, center};
+use super::stage::Stage;
+use super::typist::{self, A_PAGE, Page};
+use crate::harness::standin::StandIn;
+use crate::harness::{Cluster, Controller, Issuer, canary, eventually, scratch};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
-use serde_json::json;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use serde_json::{Value, json};
+use std::path::Path;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The whole page, on a machine that builds at the same time.
-const A_PAGE: Duration = Duration::from_secs(180);
+/// The page after which all others are read.
+const FIRST: &str = "docs/first-credential.md";
 
-/// Blocks of this kind are commands that a reader types; all others only show.
-const COMMANDS: &str = "```sh\n";
-
-/// Pages that are not typed here, each with the module whose tests do what it says, where what that needs is at hand.
-const ELSEWHERE: [(&str, &str); 7] = [
-    ("install.md", "helm"),
-    ("upgrade.md", "helm"),
-    ("operations.md", "runbook"),
-    ("troubleshooting.md", "runbook"),
-    ("plugin.md", "plugin"),
-    ("plugin-iam.md", "plugin_iam"),
-    ("sources/identityCenter.md", "peers::identity_center"),
+/// Pages that are typed elsewhere, block by block or line by line, each with the module that does it.
+const ELSEWHERE: [(&str, &str); 4] = [
+    // A cluster of their own, in which things are installed, upgraded and uninstalled.
+    ("README.md", "installation"),
+    ("docs/install.md", "installation"),
+    ("docs/upgrade.md", "installation"),
+    // What the log of Pods says: there is no node here.
+    ("docs/operations.md", "runbook"),
 ];
 
-/// A page of the documentation, to be typed.
-struct Page {
-    script: PathBuf,
-    folder: PathBuf,
-}
-
-impl Page {
-    fn of(name: &str) -> Self {
-        let text = std::fs::read_to_string(Path::new(ROOT).join("docs").join(name)).expect("a page");
-        let blocks: Vec<&str> =
-            text.split(COMMANDS).skip(1).map(|rest| rest.split("```").next().expect("a block")).collect();
-        assert!(!blocks.is_empty(), "{name} has no commands");
-        let folder = scratch::subfolder("documentation");
-        for shown in ["charts", "crds", "deploy"] {
-            symlink(Path::new(ROOT).join(shown), folder.join(shown)).expect("a link");
-        }
-        let script = format!("set -euo pipefail\nset -v\n{}", blocks.concat());
-        Self { script: scratch::write(folder.join("page.sh"), script), folder }
-    }
-
-    /// A shell that types it, with what a reader has: kubectl, helm and the AWS CLI.
-    async fn typed(&self, kubeconfig: &Path, environment: &[(&str, String)]) -> Process {
-        let folders = background::blocking(|| {
-            let aws = programs::python("aws").parent().expect("a folder").to_owned();
-            let helm = programs::tool("helm").parent().expect("a folder").to_owned();
-            let plugin = Path::new(env!("CARGO_BIN_EXE_refreshable-controller")).parent().expect("a folder").to_owned();
-            [programs::controlplane(), helm, aws, plugin]
-        })
-        .await;
-        let system = std::env::var("PATH").unwrap_or_default();
-        let path = folders.iter().map(|f| f.display().to_string()).chain([system]).collect::<Vec<_>>().join(":");
-        let shell = Process::builder("page", "bash", &self.folder).arg(&self.script);
-        let shell = shell.env("PATH", path).env("KUBECONFIG", kubeconfig).env("AWS_DEFAULT_REGION", "eu-west-1");
-        environment.iter().fold(shell, |shell, (name, value)| shell.env(name, value)).start()
-    }
+/// Every page of the documentation, by its path in the project.
+fn pages() -> Vec<String> {
+    let pages = super::manifests::files("docs", "md").into_iter();
+    let named = pages.map(|page| page.strip_prefix(ROOT).expect("inside").display().to_string());
+    named.chain(["README.md".to_owned()]).collect()
 }
 
 /// A cluster in which the first page was typed, with the controller beside it: there is no node for its Pod.
@@ -72,20 +38,26 @@ struct Reader {
     cluster: Cluster,
     controller: Controller,
     environment: Vec<(&'static str, String)>,
+    /// They end with this.
+    _aws: (Issuer, StandIn),
 }
 
 impl Reader {
     /// Types the first page, and gives what it said.
     async fn begin() -> (Self, String) {
-        let (cluster, issuer) = (Cluster::bare().await, Issuer::shared().await);
-        let root = issuer.account("123412341234").root();
+        let (cluster, issuer) = (Cluster::bare().await, Issuer::start().await);
+        let stage = Stage::without_controller().await;
+        let desk = Desk::of(&stage, "AWSReservedSSO_Reader_1234123412341234").await;
+        let center = center(desk, Tokens::default(), stage.account.clone()).await;
+        let root = issuer.account(ACCOUNT).root();
         let environment = vec![
             ("AWS_ENDPOINT_URL", issuer.url().to_owned()),
+            ("AWS_ENDPOINT_URL_SSO_OIDC", center.url().to_owned()),
             ("AWS_ACCESS_KEY_ID", root.access_key_id().to_owned()),
             ("AWS_SECRET_ACCESS_KEY", root.secret_access_key().to_owned()),
         ];
-        let page = Page::of("first-credential.md");
-        let shell = page.typed(cluster.control_plane.admin_kubeconfig(), &environment).await;
+        let page = Page::of(FIRST);
+        let shell = page.begin(cluster.control_plane.admin_kubeconfig(), &environment).await;
         let client = cluster.client().await;
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "refreshable");
         eventually(A_PAGE, "the chart is installed", async || {
@@ -110,19 +82,31 @@ impl Reader {
             .env("AWS_ACCESS_KEY_ID", value("AWS_ACCESS_KEY_ID"))
             .env("AWS_SECRET_ACCESS_KEY", value("AWS_SECRET_ACCESS_KEY"))
             .env("AWS_ENDPOINT_URL_STS", issuer.url())
+            .env("AWS_ENDPOINT_URL_SSO", center.url())
+            .env("AWS_ENDPOINT_URL_SSO_OIDC", center.url())
             .start()
             .await;
-        let said = ended("first-credential.md", &shell, &controller).await;
-        (Self { cluster, controller, environment }, said)
+        let said = page.ended(&shell).await;
+        (Self { cluster, controller, environment, _aws: (issuer, center) }, said)
     }
 
-    /// Types another page.
+    /// Types another page, in a folder with what a reader of it has.
     async fn types(&self, name: &str) -> String {
-        let shell = Page::of(name).typed(self.cluster.control_plane.admin_kubeconfig(), &self.environment).await;
-        ended(name, &shell, &self.controller).await
+        let page = Page::of(name);
+        std::fs::create_dir(page.folder().join(".aws")).expect("a folder");
+        for (file, text) in [
+            (".aws/config", SSO_SESSION),
+            ("reports.yaml", &reports().to_string()),
+            ("kustomization.yaml", "resources: [reports.yaml]\n"),
+            ("session.py", SESSION_PY),
+        ] {
+            scratch::write(page.folder().join(file), text);
+        }
+        page.typed(self.cluster.control_plane.admin_kubeconfig(), &self.environment).await
     }
 
-    /// What the first page took away at its end is given back: other pages speak of `reports` in `team-a`.
+    /// What the first page took away at its end is given back: other pages speak of `reports` in `team-a`, of a resource
+    /// that a person signs in for, and of what others use.
     async fn restore(&self) {
         let policy = json!({
             "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy", "metadata": {"name": "team-a"},
@@ -131,17 +115,64 @@ impl Reader {
                 "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]},
             },
         });
-        let file = scratch::write(scratch::subfolder("policy").join("policy.json"), policy.to_string());
-        self.cluster.kubectl(&["apply", "--filename", &file.display().to_string()]).await;
+        let legacy = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "legacy-aws", "namespace": "team-a"},
+            "stringData": {"AWS_ACCESS_KEY_ID": "AKIAQYLPMN5HHHFPZAM2", "AWS_SECRET_ACCESS_KEY": "of-an-old-user"},
+        });
+        let app = json!({
+            "apiVersion": "zalando.org/v1", "kind": "AWSIAMRole", "metadata": {"name": "app", "namespace": "team-a"},
+            "spec": {"roleReference": format!("arn:aws:iam::{ACCOUNT}:role/app-role")},
+        });
+        self.applies(&[policy, reader(), legacy, aws_iam_roles()]).await;
+        self.cluster.established(&["crd/awsiamroles.zalando.org"]).await;
+        self.applies(&[app]).await;
         let ready = ["wait", "--for=condition=Ready", "--timeout=60s", "--namespace", "team-a", "rcred/reports"];
         self.cluster.kubectl(&ready).await;
     }
+
+    async fn applies(&self, objects: &[Value]) {
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+        let file = scratch::write(scratch::subfolder("objects").join("list.json"), list.to_string());
+        self.cluster.kubectl(&["apply", "--filename", &file.display().to_string()]).await;
+    }
 }
 
-async fn ended(name: &str, shell: &Process, controller: &Controller) -> String {
-    let status = shell.ended(A_PAGE).await.unwrap_or_else(|| panic!("{name}: no end\n{}", shell.log_tail(60)));
-    assert!(status.success(), "{name}: {status}\n{}\n{}", shell.log_tail(60), controller.process().log_tail(20));
-    shell.log()
+/// The account that the pages speak of.
+const ACCOUNT: &str = "111122223333";
+
+const SSO_SESSION: &str = "[sso-session my-session]\nsso_region = eu-west-1\n\
+    sso_start_url = https://example.awsapps.com/start\nsso_registration_scopes = sso:account:access\n";
+
+const SESSION_PY: &str = "from boto3_refresh_session import RefreshableSession\n\
+    session = RefreshableSession(assume_role_kwargs={'RoleArn': 'arn:aws:iam::111122223333:role/reports'})\n";
+
+fn reports() -> Value {
+    json!({
+        "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential", "metadata": {"name": "reports"},
+        "spec": {"roles": [{"roleArn": format!("arn:aws:iam::{ACCOUNT}:role/reports")}]},
+    })
+}
+
+fn reader() -> Value {
+    let source = json!({"accountId": ACCOUNT, "roleName": "Reader", "tokenSecretRef": {"name": "sso-token"}});
+    json!({
+        "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
+        "metadata": {"name": "reader", "namespace": "team-a"}, "spec": {"source": {"identityCenter": source}},
+    })
+}
+
+/// kube-aws-iam-controller's own kind, as much of it as is read.
+fn aws_iam_roles() -> Value {
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    let version = json!({"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "awsiamroles.zalando.org"},
+        "spec": {
+            "group": "zalando.org", "scope": "Namespaced", "versions": [version],
+            "names": {"kind": "AWSIAMRole", "plural": "awsiamroles", "singular": "awsiamrole"},
+        },
+    })
 }
 
 #[tokio::test]
@@ -150,34 +181,32 @@ async fn every_page_is_typed_after_the_first() {
     for expected in ["condition met", "Issued", "NotPermitted"] {
         assert!(said.contains(expected), "{expected} is not in\n{said}");
     }
-    for page in super::manifests::files("docs", "md") {
-        let name = page.strip_prefix(Path::new(ROOT).join("docs")).expect("inside").display().to_string();
-        let text = std::fs::read_to_string(&page).expect("a page");
-        let elsewhere = ELSEWHERE.iter().any(|(page, _)| *page == name);
-        if name != "first-credential.md" && !elsewhere && text.contains(COMMANDS) {
+    for page in pages() {
+        let elsewhere = page == FIRST || ELSEWHERE.iter().any(|(name, _)| *name == page);
+        if !elsewhere && !typist::blocks(&page).is_empty() {
             reader.restore().await;
-            reader.types(&name).await;
+            reader.types(&page).await;
         }
     }
     reader.controller.assert_clean().await;
 }
 
 /// Programs whose commands must not stand in a block that nothing runs.
-const TYPED: [&str; 3] = ["kubectl ", "helm ", "aws "];
+const TYPED: [&str; 4] = ["kubectl ", "helm ", "aws ", "refreshable-"];
 
 #[test]
 fn no_command_stands_where_nothing_runs_it() {
     let mut idle = Vec::new();
-    for page in super::manifests::files("docs", "md") {
-        if ELSEWHERE.iter().any(|(name, _)| page.ends_with(name)) {
-            continue;
-        }
-        let text = std::fs::read_to_string(&page).expect("a page");
+    for page in pages() {
+        let text = std::fs::read_to_string(Path::new(ROOT).join(&page)).expect("a page");
+        // CI runs the demo itself.
+        let (before, shown) = text.split_once("<!-- demo: begin -->").unwrap_or((&text, ""));
+        let text = [before, shown.split_once("<!-- demo: end -->").unwrap_or_default().1].concat();
         for (number, block) in text.split("\n```").enumerate().filter(|(n, _)| n % 2 == 1) {
             let (kind, body) = block.split_once('\n').unwrap_or((block, ""));
             let commands = body.lines().filter(|l| TYPED.iter().any(|t| l.trim_start_matches("$ ").starts_with(t)));
             if kind != "sh" {
-                idle.extend(commands.map(|line| format!("{} block {}: {line}", page.display(), number / 2 + 1)));
+                idle.extend(commands.map(|line| format!("{page} block {}: {line}", number / 2 + 1)));
             }
         }
     }

@@ -169,10 +169,22 @@ fn rendered_by(kustomization: &Path) -> PathBuf {
     user
 }
 
+/// Installs the CRDs of Flux and Argo CD.
+async fn flux_and_argo_cd(cluster: &Cluster) {
+    let folders = background::blocking(programs::gitops_crds).await;
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("a folder"));
+    let files = files.map(|file| file.expect("an entry").path().display().to_string());
+    for file in files.filter(|file| !file.ends_with("/kustomization.yaml")) {
+        cluster.kubectl(&["apply", "--server-side", "--filename", &file]).await;
+        cluster.established(&["--filename", &file]).await;
+    }
+}
+
 #[tokio::test]
 async fn every_kustomization_renders_and_is_taken_by_the_api_server() {
     let cluster = Cluster::shared().await;
-    for name in ["argocd", "team-a", "refreshable"] {
+    flux_and_argo_cd(cluster).await;
+    for name in ["argocd", "flux-system", "team-a", "refreshable"] {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         let file = scratch::write(scratch::subfolder("namespace").join("namespace.json"), namespace.to_string());
         cluster.kubectl(&["apply", "--server-side", "--filename", &file.display().to_string()]).await;
@@ -182,13 +194,15 @@ async fn every_kustomization_renders_and_is_taken_by_the_api_server() {
     assert!(all.len() >= 7, "{all:?}");
     for kustomization in all {
         let name = kustomization.display().to_string();
-        let objects =
+        let mut objects =
             helm::documents(&cluster.kubectl(&["kustomize", &rendered_by(&kustomization).display().to_string()]).await);
         if name.contains("/argocd/") {
             let data = &objects[0]["data"];
             let check = std::fs::read_to_string(deploy("argocd/health.lua")).expect("the check");
             assert_eq!(data["resource.customizations.health.refreshable.dev_RefreshableCredential"], json!(check));
             assert_eq!(data["timeout.reconciliation"], "180s", "what was there stays");
+            let application = std::fs::read_to_string(deploy("argocd/application.yaml")).expect("the Application");
+            objects.extend(helm::documents(&application));
         }
         if name.contains("/namespaced/") {
             let kinds: Vec<_> = objects.iter().filter_map(|o| o["kind"].as_str()).collect();
@@ -196,14 +210,7 @@ async fn every_kustomization_renders_and_is_taken_by_the_api_server() {
             let namespaced = crate::harness::rights::granted(&objects);
             assert!(namespaced.iter().all(|r| r.namespace.is_some()));
         }
-        let known: Vec<_> = objects
-            .into_iter()
-            .filter(|o| !o["apiVersion"].as_str().is_some_and(|v| v.contains("fluxcd.io")))
-            .collect();
-        if known.is_empty() {
-            continue;
-        }
-        let list = json!({"apiVersion": "v1", "kind": "List", "items": known});
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         let file =
             scratch::write(scratch::subfolder("kustomized").join("list.json"), list.to_string()).display().to_string();
         let arguments =

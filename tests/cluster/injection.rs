@@ -516,6 +516,14 @@ async fn pods_of_every_workload_are_served() {
         })
     };
     let selector = |application: &str| json!({"matchLabels": {"app": application}});
+    // A node that is there on paper alone, and for this DaemonSet alone.
+    let node = json!({
+        "apiVersion": "v1", "kind": "Node", "metadata": {"name": bench.namespace.name},
+        "spec": {"taints": [{"key": "injection", "effect": "NoSchedule"}]},
+    });
+    bench.create(&node).await;
+    let mut daemon = template("daemonset", "Always");
+    daemon["spec"]["tolerations"] = json!([{"operator": "Exists"}]);
     let job = json!({"template": template("job", "Never")});
     let cron = json!({"schedule": "* * * * *", "jobTemplate": {"spec": {"template": template("cronjob", "Never")}}});
     for (api, kind, spec) in [
@@ -529,17 +537,19 @@ async fn pods_of_every_workload_are_served() {
             "StatefulSet",
             json!({"selector": selector("statefulset"), "serviceName": "s", "template": template("statefulset", "Always")}),
         ),
+        ("apps/v1", "DaemonSet", json!({"selector": selector("daemonset"), "template": daemon})),
         ("batch/v1", "Job", job),
         ("batch/v1", "CronJob", cron),
     ] {
         let name = kind.to_lowercase();
         bench.create(&json!({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})).await;
     }
-    for application in ["deployment", "statefulset", "job", "cronjob"] {
+    for application in ["deployment", "statefulset", "daemonset", "job", "cronjob"] {
         let pod = bench.pod_of(application, A_MINUTE).await;
         assert_eq!(pod["metadata"]["annotations"]["refreshable.dev/injected"], "plain", "{application}");
         assert!(mounted(&pod), "{application}: {pod:#}");
     }
+    bench.cluster.kubectl(&["delete", "node", &bench.namespace.name]).await;
 }
 
 #[tokio::test]
@@ -607,6 +617,9 @@ async fn the_kustomize_components_do_the_same() {
     let objects = [
         credential,
         named("v1", "Pod", template.clone()),
+        named("apps/v1", "Deployment", job.clone()),
+        named("apps/v1", "StatefulSet", job.clone()),
+        named("apps/v1", "DaemonSet", job.clone()),
         named("batch/v1", "Job", job.clone()),
         named("batch/v1", "CronJob", json!({"schedule": "* * * * *", "jobTemplate": {"spec": job}})),
         // One that did not ask.
@@ -620,9 +633,12 @@ async fn the_kustomize_components_do_the_same() {
             found.unwrap_or_else(|| panic!("{kind} {name}: {rendered:#?}"))
         };
         let injected = bench.admitted(&pod(&[("inject", "reports"), ("inject-mode", mode)], template.clone())).await;
-        for (kind, path) in
-            [("Pod", "/spec"), ("Job", "/spec/template/spec"), ("CronJob", "/spec/jobTemplate/spec/template/spec")]
-        {
+        for kind in ["Pod", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"] {
+            let path = match kind {
+                "Pod" => "/spec",
+                "CronJob" => "/spec/jobTemplate/spec/template/spec",
+                _ => "/spec/template/spec",
+            };
             let spec = find(kind, &kind.to_lowercase()).pointer(path).expect("a specification").clone();
             let mut same = pod(&[], json!({}));
             same["spec"] = spec;

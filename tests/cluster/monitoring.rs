@@ -244,7 +244,7 @@ async fn what_the_chart_makes_for_prometheus_operator_is_taken_by_the_api_server
         let crd = crds.join(format!("monitoring.coreos.com_{kind}.yaml")).display().to_string();
         stage.cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", &crd]).await;
         let crd = format!("crd/{kind}.monitoring.coreos.com");
-        stage.cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", &crd]).await;
+        stage.cluster.established(&[&crd]).await;
     }
     let namespace = stage.namespace.name.clone();
     let rendered = background::blocking(move || {

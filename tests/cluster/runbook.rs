@@ -1,30 +1,26 @@
-//! What operations.md and troubleshooting.md say to type is typed, each line by itself.
+//! What operations.md says to type is typed, each line by itself.
 
 use super::stage::Stage;
+use super::typist;
 use crate::harness::{background, programs, scratch};
 use serde_json::json;
-use std::path::Path;
 use std::process::Command;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The commands for kubectl. Helm's are typed where charts are upgraded.
-fn commands(page: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(Path::new(ROOT).join("docs").join(page)).expect("a page");
-    let blocks = text.split("```sh\n").skip(1).map(|rest| rest.split("```").next().expect("a block"));
-    blocks.flat_map(str::lines).filter(|line| line.starts_with("kubectl ")).map(str::to_owned).collect()
+/// The page's commands, line by line.
+fn commands() -> Vec<String> {
+    typist::blocks("docs/operations.md").iter().flat_map(|block| block.lines()).map(str::to_owned).collect()
 }
 
 #[tokio::test]
-async fn what_the_pages_say_to_type_is_understood() {
+async fn what_the_page_says_to_type_is_understood() {
     let stage = Stage::set().await;
     let role = stage.role("reports").await;
     stage.credential("reports", json!({"roles": [{"roleArn": role}]})).await;
     stage.until("reports", "True", "Issued").await;
     let namespace = format!("-n {}", stage.namespace.name);
-    let typed: Vec<String> = ["operations.md", "troubleshooting.md"].into_iter().flat_map(commands).collect();
-    assert!(typed.len() >= 10, "{typed:?}");
-    for command in typed {
+    for command in commands() {
         // Other tests share the cluster. What is searched for in a log may not be there.
         let command = command.replace("-n team-a", &namespace).replace("-n refreshable", &namespace);
         let command = command.replace(" -A ", &format!(" {namespace} "));
@@ -45,7 +41,7 @@ async fn what_the_pages_say_to_type_is_understood() {
         .await;
         assert!(output.status.success(), "{shown}: {}", String::from_utf8_lossy(&output.stderr));
     }
-    // Two of them ask for a refresh.
+    // One of them asks for a refresh.
     stage
         .until_it("reports", "the refresh that was asked for is had", |c| {
             c.status.as_ref().is_some_and(|s| s.last_handled_refresh_at.is_some())

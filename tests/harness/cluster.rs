@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, ServiceAccount};
@@ -15,10 +16,14 @@ use tokio::sync::OnceCell;
 
 use super::audit::Audit;
 use super::controlplane::ControlPlane;
+use super::eventually::eventually;
 use super::{background, canary, programs, scratch};
 
 /// Custom resources that are there before the controllers start, one YAML file each.
 const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
+
+/// A loaded machine takes its time.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A cluster without nodes.
 pub struct Cluster {
@@ -65,7 +70,7 @@ impl Cluster {
         let mut cluster = Cluster { control_plane: ControlPlane::start().await };
         if Path::new(CRDS).is_dir() {
             cluster.kubectl(&["apply", "--server-side", "--filename", CRDS]).await;
-            cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "--filename", CRDS]).await;
+            cluster.established(&["--filename", CRDS]).await;
         }
         cluster.control_plane.run_controllers().await;
         cluster
@@ -107,6 +112,16 @@ impl Cluster {
         let token = answer.status.expect("an answer to a TokenRequest has a status").token;
         canary::register(&token);
         token
+    }
+
+    /// Waits until these CRDs can be used. kubectl cannot read the conditions of one that has none yet.
+    pub async fn established(&self, which: &[&str]) {
+        let wait = [&["wait", "--for=condition=Established", "--timeout=10s"], which].concat();
+        eventually(PATIENCE, &format!("{which:?} can be used"), async || {
+            let (ok, _, error) = self.try_kubectl(&wait).await;
+            if ok { Ok(()) } else { Err(error) }
+        })
+        .await;
     }
 
     /// Runs kubectl as the administrator, and gives back what it printed.

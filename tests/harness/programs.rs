@@ -56,6 +56,11 @@ pub fn prometheus_operator_crds() -> PathBuf {
     prepared("tests/prometheus/crds", &[])
 }
 
+/// The folders of Flux's and Argo CD's CRDs (`tests/gitops/crds`).
+pub fn gitops_crds() -> Vec<PathBuf> {
+    said("tests/gitops/crds", &[]).lines().map(PathBuf::from).collect()
+}
+
 /// The folder of a program that calls AWS all the time (`tests/consumers/build`), by its language: `go` or `java`.
 pub fn consumer(language: &str) -> PathBuf {
     prepared("tests/consumers/build", &[language])

@@ -24,8 +24,10 @@ use super::error::{Error, Result};
 use super::global::Global;
 use super::manifest;
 use super::output;
+use super::policies;
 use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialSpec, Tag};
 use crate::rules::session_name::default_session_name;
+use crate::rules::session_tags;
 use arn::Identity;
 use clap::{Args, ValueEnum};
 use facts::Facts;
@@ -72,9 +74,13 @@ pub struct TrustPolicy {
     /// PEM file with the certificate of source rolesAnywhere. Left out: tls.crt of its Secret.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Session tag that a CredentialPolicy puts on the chain; may be repeated.
+    /// Session tag that a CredentialPolicy puts on the chain; may be repeated. Left out: those of the cluster's policies,
+    /// where you may read them.
     #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
     session_tag: Vec<Tag>,
+    /// The cluster's name, as the controller was told it, where a CredentialPolicy puts it on as a session tag.
+    #[arg(long, value_name = "NAME")]
+    cluster_name: Option<String>,
     /// Only what belongs to this account.
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
@@ -106,8 +112,13 @@ impl TrustPolicy {
             (_, _, Some(file)) => from_file(file, global)?,
             _ => return Err(Error::failed("name a RefreshableCredential, or give a file with -f")),
         };
-        let facts = self.facts(&object, cluster.as_ref(), global).await?;
+        let mut facts = self.facts(&object, cluster.as_ref(), global).await?;
+        let note = match &cluster {
+            Some(cluster) if facts.session_tags.is_empty() => self.policies_tags(cluster, &object, &mut facts).await?,
+            _ => None,
+        };
         let mut plan = plan::plan(&object.spec, &facts).map_err(|missing| Error::failed(missing.to_string()))?;
+        plan.notes.extend(note);
         if let Some(account) = &self.account {
             plan = plan.only(account);
         }
@@ -124,6 +135,35 @@ impl TrustPolicy {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The session tags that the cluster's policies put on the chain; or a note that they cannot be known.
+    async fn policies_tags(
+        &self,
+        cluster: &Cluster,
+        object: &RefreshableCredential,
+        facts: &mut Facts,
+    ) -> Result<Option<String>> {
+        if first_role(&object.spec).is_none() {
+            return Ok(None);
+        }
+        let terms = match policies::judged(cluster, object).await {
+            Ok(judgement) => judgement.terms,
+            Err(error) if error.is_forbidden() => {
+                return Ok(Some(format!(
+                    "whether a CredentialPolicy puts session tags on the chain is not known ({}): give them with --session-tag",
+                    words(&error)
+                )));
+            }
+            Err(error) => return Err(error),
+        };
+        let tags = session_tags::resolve(&terms.session_tags, object, self.cluster_name.as_deref());
+        facts.session_tags = tags.map_err(|_| {
+            Error::failed(
+                "a CredentialPolicy puts the cluster's name on the chain as a session tag: give --cluster-name <NAME>, as the controller was told it (clusterName in the chart)",
+            )
+        })?;
+        Ok(None)
     }
 
     async fn facts(&self, object: &RefreshableCredential, cluster: Option<&Cluster>, global: &Global) -> Result<Facts> {

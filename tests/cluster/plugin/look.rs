@@ -167,7 +167,8 @@ async fn inspect_tells_chain_permission_error_and_consumers() {
     // Who may see the resource alone is told what that says, and what else there is to see.
     let user = User::with_rules(&stage, "looker", reader()).await;
     let less = user.run(&["inspect", "reports"]).await.clean();
-    assert!(less.contains("allowed, as the controller works with it") && less.contains("you may not see"), "{less}");
+    let allowed = format!("  allowed by CredentialPolicy {}", stage.namespace.name);
+    assert!(less.contains(&allowed), "by what the status says: {less}");
     assert!(
         less.contains("not visible to you: objects of kind Deployment, StatefulSet, DaemonSet, CronJob, Job, Pod"),
         "{less}"

@@ -159,6 +159,48 @@ async fn a_denied_role_lets_in_the_resource_and_nobody_beside_it() {
 }
 
 #[tokio::test]
+async fn session_tags_of_the_cluster_s_policies_are_asked_for() {
+    let stage = Stage::without_controller().await;
+    let account = stage.issuer.account(&stage.account);
+    let (role, base) = (account.role_arn("tagged"), account.user_arn("controller"));
+    stage.allow(&[&role]).await;
+    let namespace = &stage.namespace.name;
+    stage
+        .apply(json!({
+            "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy", "metadata": {"name": format!("{namespace}-tags")},
+            "spec": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}, "allow": {},
+                "sessionTags": {"tags": [
+                    {"key": "cluster", "from": "Cluster"}, {"key": "namespace", "from": "Namespace"},
+                ]},
+            },
+        }))
+        .await;
+    stage.credential("tagged", json!({"roles": [{"roleArn": role}]})).await;
+    let command = ["trust-policy", "tagged", "--base-identity", &base];
+    let administrator = User::administrator(&stage);
+    let asked = administrator.run(&command).await.failed();
+    assert!(asked.contains("--cluster-name"), "{asked}");
+    let printed = read(&administrator.run(&[&command[..], &["--cluster-name", "bench"]].concat()).await.clean());
+    let statements = printed["roles"][0]["trustPolicy"]["Statement"].to_string();
+    for part in [
+        "sts:TagSession",
+        "\"aws:RequestTag/cluster\":\"bench\"",
+        &format!("\"aws:RequestTag/namespace\":\"{namespace}\""),
+    ] {
+        assert!(statements.contains(part), "{part}\n{printed:#}");
+    }
+    // Who may not read policies is told what may be missing, and can say it.
+    let rules = json!([{"apiGroups": ["refreshable.dev"], "resources": ["refreshablecredentials"], "verbs": ["get"]}]);
+    let tenant = User::with_rules(&stage, "tenant", rules).await;
+    let run = tenant.run(&command).await;
+    assert!(run.code == 0 && run.errors.contains("give them with --session-tag"), "{run:?}");
+    let own = format!("namespace={namespace}");
+    let said = [&command[..], &["--session-tag", "cluster=bench", "--session-tag", &own]].concat();
+    assert_eq!(read(&tenant.run(&said).await.clean()), printed);
+}
+
+#[tokio::test]
 async fn a_chain_over_two_accounts_is_let_in_step_by_step() {
     let scene = Scene::set().await;
     let stage = &scene.stage;

@@ -1,0 +1,21 @@
+//! What the administrator's policies say of a resource, judged as the controller judges it.
+
+use super::cluster::Cluster;
+use super::error::Result;
+use crate::api::{CredentialPolicy, RefreshableCredential};
+use crate::rules::policy::{self, Judgement};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
+use std::sync::Arc;
+
+/// The judgement of all policies of the cluster.
+///
+/// # Errors
+/// Where this user may not read the namespace or the policies, among others.
+pub(super) async fn judged(cluster: &Cluster, object: &RefreshableCredential) -> Result<Judgement> {
+    let namespaces = cluster.everywhere::<Namespace>();
+    let namespace = cluster.ask(namespaces.get(cluster.namespace())).await?;
+    let policies = cluster.list(&cluster.everywhere::<CredentialPolicy>(), None).await?;
+    let policies: Vec<Arc<CredentialPolicy>> = policies.items.into_iter().map(Arc::new).collect();
+    Ok(policy::judge(object, namespace.labels(), &policies))
+}

@@ -1,0 +1,94 @@
+//! What is said to be typed to install, upgrade and uninstall is typed: block by block, in a cluster of its own, where
+//! helm's `--wait` waits for controllers that really run.
+
+use super::typist::Page;
+use crate::harness::helm::{Helm, Version};
+use crate::harness::pods::Pods;
+use crate::harness::standin::StandIn;
+use crate::harness::{Cluster, eventually};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The chart before this one, which the first upgrade starts from.
+const PREVIOUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/previous/refreshable-0.1.0.tgz");
+const SOON: Duration = Duration::from_secs(60);
+
+/// A page that is typed in parts.
+struct Parts {
+    page: Page,
+    kubeconfig: PathBuf,
+    environment: Vec<(&'static str, String)>,
+    typed: BTreeSet<usize>,
+}
+
+impl Parts {
+    fn of(name: &str, cluster: &Cluster, eks: &StandIn) -> Self {
+        let environment = vec![
+            ("AWS_ENDPOINT_URL_EKS", eks.url().to_owned()),
+            ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "example".to_owned()),
+        ];
+        let kubeconfig = cluster.control_plane.admin_kubeconfig().to_owned();
+        Self { page: Page::of(name), kubeconfig, environment, typed: BTreeSet::new() }
+    }
+
+    /// Types the one block that begins so.
+    async fn types(&mut self, beginning: &str) -> String {
+        let found: Vec<usize> =
+            (0..self.page.blocks.len()).filter(|n| self.page.blocks[*n].starts_with(beginning)).collect();
+        assert_eq!(found.len(), 1, "one block begins with {beginning:?}: {:#?}", self.page.blocks);
+        self.typed.insert(found[0]);
+        self.page.block(found[0], &self.kubeconfig, &self.environment).await
+    }
+
+    fn all_typed(&self) {
+        let all = (0..self.page.blocks.len()).collect();
+        assert_eq!(self.typed, all, "every block is typed: {:#?}", self.page.blocks);
+    }
+}
+
+#[tokio::test]
+async fn what_the_pages_say_to_install_with_is_typed() {
+    let cluster = Arc::new(Cluster::bare().await);
+    let eks =
+        StandIn::start(|_| async { (200, json!({"association": {"associationId": "a-0123456789abcdef0"}})) }).await;
+    let of = |name: &str| Parts::of(name, &cluster, &eks);
+    let (mut install, mut upgrade, mut readme) = (of("docs/install.md"), of("docs/upgrade.md"), of("README.md"));
+    let pods = Pods::run(&cluster, "refreshable", env!("CARGO_BIN_EXE_refreshable-controller")).await;
+
+    // Who comes from the chart before.
+    let helm = Helm::on(&cluster, Version::Three).await;
+    helm.run(&["install", "refreshable", PREVIOUS, "--namespace", "refreshable", "--create-namespace", "--wait"]).await;
+    upgrade.types("helm upgrade refreshable charts/refreshable --namespace refreshable --take-ownership").await;
+    upgrade.types("helm upgrade refreshable charts/refreshable --namespace refreshable --reuse-values").await;
+    install.types("aws eks create-pod-identity-association").await;
+    let asked = eks.asked("POST /clusters/my-cluster/pod-identity-associations");
+    assert_eq!(asked[0].json()["serviceAccount"], "refreshable");
+    install.types("kubectl create secret generic refreshable-aws").await;
+    install.types("helm uninstall").await;
+
+    // Who installs with helm, and who does with kubectl.
+    install.types("helm install").await;
+    install.types("helm uninstall").await;
+    readme.types("helm install").await;
+    install.types("helm uninstall").await;
+    install.types("kubectl apply --server-side").await;
+    upgrade.types("kubectl apply --server-side --force-conflicts").await;
+    eventually(SOON, "two Pods run", async || {
+        let running = pods.running().len();
+        if running == 2 { Ok(()) } else { Err(running.to_string()) }
+    })
+    .await;
+
+    drop(pods);
+    install.types("kubectl delete crd").await;
+
+    let said = upgrade.types("refreshable-generate --record-release").await;
+    assert!(said.contains("Successfully packaged chart"), "{said}");
+    for page in [install, upgrade, readme] {
+        page.all_typed();
+    }
+}
