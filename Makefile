@@ -117,6 +117,7 @@ peers: ## Build or fetch the servers and clients that sources are held against, 
 	@tests/tools/softhsm >/dev/null
 	@tests/tools/build helm4 >/dev/null
 	@tests/lua/build >/dev/null
+	@tests/krew/build >/dev/null
 	@tests/gitops/crds >/dev/null
 	@tests/javascript/setup >/dev/null
 

@@ -57,7 +57,7 @@ use std::process::ExitCode;
 #[command(
     name = "kubectl-refreshable",
     bin_name = "kubectl refreshable",
-    version,
+    version = crate::version::long(),
     about,
     max_term_width = 100,
     disable_help_subcommand = true,

@@ -1,5 +1,6 @@
 //! The chart over a matrix of values, taken by a real API server, and its Pods under PodSecurity `restricted`.
 
+use super::typist;
 use crate::harness::{Cluster, eventually, helm, scratch};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,16 @@ fn matrix() -> Vec<PathBuf> {
     files.sort();
     assert!(files.len() >= 8, "{files:?}");
     files
+}
+
+/// The values that the documentation shows.
+fn of_the_pages() -> Vec<PathBuf> {
+    let pages = super::documentation::pages();
+    let shown: Vec<_> = pages.iter().flat_map(|page| typist::fenced(page, "yaml,values")).collect();
+    assert!(shown.len() >= 7, "{shown:?}");
+    let folder = scratch::subfolder("shown");
+    let write = |(number, values): (usize, &String)| scratch::write(folder.join(format!("{number}.yaml")), values);
+    shown.iter().enumerate().map(write).collect()
 }
 
 /// Kinds of Prometheus Operator, which this cluster does not know.
@@ -45,7 +56,7 @@ async fn what_it_renders_is_taken_by_the_api_server() {
     for name in ["chart", "team-a", "team-b"] {
         apply(cluster, &namespace(name, json!({}))).await;
     }
-    for values in matrix() {
+    for values in matrix().into_iter().chain(of_the_pages()) {
         let objects = helm::template_with("matrix", "chart", &values).await;
         let (foreign, known): (Vec<_>, Vec<_>) = objects.into_iter().partition(is_foreign);
         let (ok, said) = dry_run(cluster, &known).await;

@@ -1,7 +1,7 @@
 //! What the documentation says to type is typed: every `sh` block of a page, in its order, in one shell.
 
 use super::peers::Desk;
-use super::peers::identity_center::{Tokens, center};
+use super::peers::identity_center::{Tokens, center, endpoints};
 use super::stage::Stage;
 use super::typist::{self, A_PAGE, Page};
 use crate::harness::standin::StandIn;
@@ -27,7 +27,7 @@ const ELSEWHERE: [(&str, &str); 4] = [
 ];
 
 /// Every page of the documentation, by its path in the project.
-fn pages() -> Vec<String> {
+pub fn pages() -> Vec<String> {
     let pages = super::manifests::files("docs", "md").into_iter();
     let named = pages.map(|page| page.strip_prefix(ROOT).expect("inside").display().to_string());
     named.chain(["README.md".to_owned()]).collect()
@@ -81,11 +81,9 @@ impl Reader {
             .env("AWS_REGION", "eu-west-1")
             .env("AWS_ACCESS_KEY_ID", value("AWS_ACCESS_KEY_ID"))
             .env("AWS_SECRET_ACCESS_KEY", value("AWS_SECRET_ACCESS_KEY"))
-            .env("AWS_ENDPOINT_URL_STS", issuer.url())
-            .env("AWS_ENDPOINT_URL_SSO", center.url())
-            .env("AWS_ENDPOINT_URL_SSO_OIDC", center.url())
-            .start()
-            .await;
+            .env("AWS_ENDPOINT_URL_STS", issuer.url());
+        let controller = endpoints(&center).into_iter().fold(controller, |c, (name, value)| c.env(name, value));
+        let controller = controller.start().await;
         let said = page.ended(&shell).await;
         (Self { cluster, controller, environment, _aws: (issuer, center) }, said)
     }

@@ -1,5 +1,6 @@
 //! Injection: the chart's admission policies on a real API server, and the kustomize components that do the same.
 
+use super::typist;
 use crate::harness::cluster::Namespace;
 use crate::harness::{Cluster, background, eventually, programs, scratch};
 use k8s_openapi::api::core::v1::{Event, Pod};
@@ -588,7 +589,11 @@ async fn kustomized(bench: &Bench, mode: &str, objects: &[Value]) -> Vec<Value> 
     }
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     scratch::write(folder.join("objects.yaml"), list.to_string());
-    scratch::write(folder.join("kustomization.yaml"), "resources: [objects.yaml]\ncomponents: [component]\n");
+    let shown = typist::fenced("docs/injection.md", "yaml,kustomization").remove(0);
+    let resources = shown.replace("[credential.yaml, deployment.yaml]", "[objects.yaml]");
+    let from = resources.split_once("\n- ").expect("a component").1.trim_end().to_owned();
+    assert!(from.ends_with("/deploy/components/inject/process"), "{from}");
+    scratch::write(folder.join("kustomization.yaml"), resources.replace(&from, "component"));
     let rendered = bench.cluster.kubectl(&["kustomize", &folder.display().to_string()]).await;
     let documents = serde_saphyr::from_multiple::<Value>(&rendered);
     documents.unwrap_or_else(|error| panic!("{error}\n{rendered}"))

@@ -11,9 +11,6 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// A whole page, on a machine that builds at the same time.
 pub const A_PAGE: Duration = Duration::from_secs(240);
 
-/// Blocks of this kind are commands that a reader types; all others only show.
-const COMMANDS: &str = "```sh\n";
-
 /// A page, as it lies in the project.
 pub struct Page {
     name: String,
@@ -86,8 +83,16 @@ impl Page {
     }
 }
 
-/// The commands of a page, block by block.
+/// The commands of a page, block by block: what a reader types. All other blocks only show.
 pub fn blocks(name: &str) -> Vec<String> {
+    fenced(name, "sh")
+}
+
+/// What stands in a page's fenced blocks of this kind.
+pub fn fenced(name: &str, kind: &str) -> Vec<String> {
     let text = std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
-    text.split(COMMANDS).skip(1).map(|rest| rest.split("```").next().expect("a block").to_owned()).collect()
+    text.split(&format!("```{kind}\n"))
+        .skip(1)
+        .map(|rest| rest.split("```").next().expect("a block").to_owned())
+        .collect()
 }

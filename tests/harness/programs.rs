@@ -41,6 +41,11 @@ pub fn glua() -> PathBuf {
     prepared("tests/lua/build", &[]).join("glua")
 }
 
+/// krew, which installs kubectl's plugins (`tests/krew/build`).
+pub fn krew() -> PathBuf {
+    prepared("tests/krew/build", &[]).join("krew")
+}
+
 /// The AWS CLI 2 (`tests/tools/awscli2`).
 pub fn aws_cli_2() -> PathBuf {
     prepared("tests/tools/awscli2", &[]).join("aws")

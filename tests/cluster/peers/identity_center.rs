@@ -117,6 +117,21 @@ pub(in crate::cluster) async fn center(desk: Desk, tokens: Tokens, account: Stri
     .await
 }
 
+/// The SDKs' settings that lead to this stand-in.
+pub(in crate::cluster) fn endpoints(center: &StandIn) -> [(&'static str, &str); 2] {
+    [("AWS_ENDPOINT_URL_SSO", center.url()), ("AWS_ENDPOINT_URL_SSO_OIDC", center.url())]
+}
+
+/// A stage whose controller calls this stand-in.
+pub(in crate::cluster) async fn served(stage: Stage, center: &StandIn) -> Stage {
+    stage
+        .started(|program| {
+            let program = program.args(["--no-leader-election"]);
+            endpoints(center).into_iter().fold(program, |p, (name, value)| p.env(name, value))
+        })
+        .await
+}
+
 fn registered() -> Value {
     json!({
         "clientId": "client", "clientSecret": "the-secret-of-the-client", "clientIdIssuedAt": 1,
@@ -166,13 +181,7 @@ async fn what_the_aws_cli_caches_at_sign_in_is_used_as_it_is() {
     let desk = Desk::of(&stage, "AWSReservedSSO_Reader_fedcba9876543210").await;
     let center = center(desk, Tokens::default(), stage.account.clone()).await;
     let token = sign_in(&center).await;
-    let endpoints = [("AWS_ENDPOINT_URL_SSO", center.url()), ("AWS_ENDPOINT_URL_SSO_OIDC", center.url())];
-    let stage = stage
-        .started(|program| {
-            let program = program.args(["--no-leader-election"]);
-            endpoints.iter().fold(program, |p, (name, value)| p.env(name, value))
-        })
-        .await;
+    let stage = served(stage, &center).await;
     stage.secret("sso", &[("token.json", &token)]).await;
     let source = json!({"accountId": stage.account, "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
     stage.credential("reader", json!({"source": {"identityCenter": source}})).await;
@@ -187,13 +196,7 @@ async fn nothing_is_lost_when_the_controller_dies_between_the_renewal_and_its_us
     let desk = Desk::of(&stage, "AWSReservedSSO_Reader_00112233445566aa").await;
     let tokens = Tokens::default();
     let center = center(desk, tokens.clone(), stage.account.clone()).await;
-    let endpoints = [("AWS_ENDPOINT_URL_SSO", center.url()), ("AWS_ENDPOINT_URL_SSO_OIDC", center.url())];
-    let mut stage = stage
-        .started(|program| {
-            let program = program.args(["--no-leader-election"]);
-            endpoints.iter().fold(program, |p, (name, value)| p.env(name, value))
-        })
-        .await;
+    let mut stage = served(stage, &center).await;
     stage.secret("sso", &[("token.json", &tokens.cached("2026-01-01T00:00:00Z"))]).await;
     tokens.2.store(true, Ordering::Relaxed);
     let source = json!({"accountId": stage.account, "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
@@ -216,18 +219,12 @@ async fn a_token_is_renewed_and_kept_before_it_is_used_until_a_person_must_sign_
     let desk = Desk::of(&stage, ROLE).await;
     let tokens = Tokens::default();
     let center = center(desk, tokens.clone(), stage.account.clone()).await;
-    let endpoints = [("AWS_ENDPOINT_URL_SSO", center.url()), ("AWS_ENDPOINT_URL_SSO_OIDC", center.url())];
     let old = "2026-01-01T00:00:00Z";
-    let accepted = python("sso.py", &[&stage.account, "Reader", &tokens.cached(old)], &endpoints).await;
+    let accepted = python("sso.py", &[&stage.account, "Reader", &tokens.cached(old)], &endpoints(&center)).await;
     assert_eq!(accepted["method"], "sso", "botocore's provider accepts the stand-in");
     assert_eq!(center.asked("POST /token").len(), 1, "and its renewal");
 
-    let stage = stage
-        .started(|program| {
-            let program = program.args(["--no-leader-election"]);
-            endpoints.iter().fold(program, |p, (name, value)| p.env(name, value))
-        })
-        .await;
+    let stage = served(stage, &center).await;
     stage.secret("sso", &[("token.json", &tokens.cached(old))]).await;
     let labels = json!({"metadata": {"labels": {"refreshable.dev/watch": "true", "refreshable.dev/renew": "true"}}});
     let secrets = stage.namespace.api::<Secret>();

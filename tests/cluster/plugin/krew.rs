@@ -1,7 +1,7 @@
 //! The archives and the manifest by which krew installs the plugin.
 
 use super::program;
-use crate::harness::{background, scratch};
+use crate::harness::{background, programs, scratch};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +24,32 @@ fn sh(line: &str, folder: &Path) -> String {
     let output = Command::new("sh").args(["-c", line]).current_dir(folder).output().expect("a run");
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
+}
+
+/// krew itself takes both, and what it has installed is kubectl's plugin.
+#[tokio::test]
+async fn krew_installs_what_was_packed() {
+    background::blocking(|| {
+        let folder = scratch::subfolder("krew");
+        packed(&folder);
+        let root = folder.join("root");
+        let run = |program: &Path, arguments: &[&str]| {
+            let path = [root.join("bin"), programs::controlplane()].map(|p| p.display().to_string()).join(":");
+            let path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
+            let mut command = Command::new(program);
+            command.args(arguments).current_dir(&folder).env("KREW_ROOT", &root).env("HOME", &folder).env("PATH", path);
+            let output = command.output().expect("a run");
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).expect("text")
+        };
+        let archive = "--archive=kubectl-refreshable-linux-amd64.tar.gz";
+        let arch = if cfg!(target_arch = "aarch64") { archive.replace("amd64", "arm64") } else { archive.to_owned() };
+        run(&programs::krew(), &["install", "--manifest=refreshable.yaml", &arch]);
+        assert!(root.join("receipts/refreshable.yaml").exists(), "krew knows it");
+        let version = run(Path::new("kubectl"), &["refreshable", "version", "--client"]);
+        assert!(version.starts_with("Client Version: "), "{version}");
+    })
+    .await;
 }
 
 /// The rules are those of krew's own validation of manifests.

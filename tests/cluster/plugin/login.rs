@@ -1,6 +1,6 @@
 //! `login`: a person signs in, and the controller goes on with the token.
 
-use super::super::peers::identity_center::{Tokens, center};
+use super::super::peers::identity_center::{Tokens, center, served};
 use super::super::peers::{Desk, honoured};
 use super::super::stage::Stage;
 use super::User;
@@ -16,13 +16,7 @@ async fn stage(role: &str, tokens: &Tokens) -> (Stage, StandIn) {
     let stage = Stage::without_controller().await;
     let desk = Desk::of(&stage, role).await;
     let center = center(desk, tokens.clone(), stage.account.clone()).await;
-    let endpoints = [("AWS_ENDPOINT_URL_SSO", center.url()), ("AWS_ENDPOINT_URL_SSO_OIDC", center.url())];
-    let stage = stage
-        .started(|program| {
-            let program = program.args(["--no-leader-election"]);
-            endpoints.iter().fold(program, |p, (name, value)| p.env(name, value))
-        })
-        .await;
+    let stage = served(stage, &center).await;
     (stage, center)
 }
 
