@@ -111,7 +111,10 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Text that can stand in a cell of a table.
+/// Text that can stand in a cell of a table: what looks like an element of HTML is none.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ")
+    let text = text.replace('|', "\\|").replace('\n', " ");
+    let parts = text.split('`').enumerate();
+    let shown = parts.map(|(at, part)| if at % 2 == 0 { part.replace('<', "&lt;") } else { part.to_owned() });
+    shown.collect::<Vec<_>>().join("`")
 }
