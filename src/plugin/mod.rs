@@ -148,7 +148,7 @@ mod tests {
         }
         let mut typed = 0;
         for line in page.split("kubectl refreshable ").skip(1) {
-            let words = line.split(['\n', '|', '>', ')', '`']).next().unwrap_or_default();
+            let words = line.split(['\n', '|', '\\', '>', ')', '`']).next().unwrap_or_default();
             let words = ["kubectl-refreshable"].into_iter().chain(words.split_whitespace());
             if let Err(error) = super::command_line().try_get_matches_from(words) {
                 panic!("{error}");
