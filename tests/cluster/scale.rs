@@ -75,7 +75,9 @@ async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
     assert_eq!(writes("secrets"), many);
     assert!(writes("refreshablecredentials/status") <= many, "{}", writes("refreshablecredentials/status"));
     let reads = stage.cluster.audit().within(&stage.namespace.name).of("get", "secrets").count();
-    assert!(reads <= many / 100, "{reads} Secrets were read: only where a watch lags behind what was written");
+    // Past what is promised here, a watch that lags behind a burst costs a look at what was written.
+    let looks = many.saturating_sub(1000) / 500;
+    assert!(reads <= looks, "no other call on the hot path: {reads} Secrets were read");
 
     let before = stage.cluster.audit().within(&stage.namespace.name).writes().only(|r| r.resource != "events").count();
     stage.restart().await;
