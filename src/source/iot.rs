@@ -5,7 +5,7 @@ use crate::api::IotSource;
 use crate::http::{Call, Way};
 use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued};
-use crate::rules::policy::is_aws_iot;
+use crate::rules::policy::{Terms, is_aws_iot};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -55,7 +55,7 @@ impl Source for IotSource {
             let call = Call {
                 operation: "AssumeRoleWithCertificate",
                 url: &url,
-                way: self.way(request),
+                way: self.way(request.terms),
                 headers,
                 ca_bundle: self.ca_bundle.as_deref(),
                 identity: Some(&identity),
@@ -77,12 +77,33 @@ pub(super) fn read(
 }
 
 impl IotSource {
-    fn way(&self, request: &Request<'_>) -> Way {
-        if is_aws_iot(&self.endpoint) { Way::Aws } else { Way::Named(request.terms.reach(&self.url())) }
+    fn way(&self, terms: &Terms) -> Way {
+        if is_aws_iot(&self.endpoint) { Way::Aws } else { Way::Named(terms.reach(&self.url())) }
     }
 
     /// Where the credentials are.
     fn credentials_url(&self) -> String {
         format!("{}role-aliases/{}/credentials", self.url(), self.role_alias)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::patterns::Reach;
+    use serde_json::json;
+
+    #[test]
+    fn only_aws_s_own_hosts_are_called_by_the_environment_s_proxy() {
+        for (endpoint, way) in [
+            ("c1.credentials.iot.eu-west-1.amazonaws.com", Way::Aws),
+            ("c1.credentials.iot.cn-north-1.amazonaws.com.cn", Way::Aws),
+            ("iot.example.com", Way::Named(Reach::Public)),
+            ("c1.credentials.iot.eu-west-1.amazonaws.com.example.com", Way::Named(Reach::Public)),
+        ] {
+            let source = json!({"endpoint": endpoint, "roleAlias": "edge", "certificateSecretRef": {"name": "device"}});
+            let source: IotSource = serde_json::from_value(source).expect("a source");
+            assert_eq!(source.way(&Terms::default()), way, "{endpoint}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::http::{self, Call, Way};
 use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued};
 use crate::rules::ownership::account_of;
+use crate::rules::policy::Terms;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -118,7 +119,7 @@ impl RolesAnywhereSource {
         let call = Call {
             operation: OPERATION,
             url: &url,
-            way: self.endpoint.as_ref().map_or(Way::Aws, |e| Way::Named(request.terms.reach(e))),
+            way: self.way(request.terms),
             headers: headers.into_iter().map(|(n, v)| (n, SecretString::from(v))).collect(),
             ca_bundle: self.ca_bundle.as_deref(),
             identity: None,
@@ -126,6 +127,10 @@ impl RolesAnywhereSource {
         };
         let answer = endpoint::successful(&call, http::post(&call, body).await?)?;
         read(answer.body.expose_secret(), answer.date, answer.request_id.as_deref(), request.now)
+    }
+
+    fn way(&self, terms: &Terms) -> Way {
+        self.endpoint.as_ref().map_or(Way::Aws, |endpoint| Way::Named(terms.reach(endpoint)))
     }
 
     fn body(&self) -> String {
@@ -158,5 +163,29 @@ impl RolesAnywhereSource {
             _ => "amazonaws.com",
         };
         format!("https://{service}.{}.{domain}", self.region())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::patterns::Reach;
+
+    #[test]
+    fn only_aws_s_own_hosts_are_called_by_the_environment_s_proxy() {
+        for (endpoint, way) in [
+            (None, Way::Aws),
+            (Some("https://rolesanywhere.example.com"), Way::Named(Reach::Public)),
+            (Some("https://rolesanywhere.eu-west-1.amazonaws.com"), Way::Named(Reach::Public)),
+        ] {
+            let arn = |kind: &str| format!("arn:aws:rolesanywhere:eu-west-1:111122223333:{kind}/a");
+            let source = json!({
+                "trustAnchorArn": arn("trust-anchor"), "profileArn": arn("profile"),
+                "roleArn": "arn:aws:iam::111122223333:role/x", "certificateSecretRef": {"name": "device"},
+                "endpoint": endpoint,
+            });
+            let source: RolesAnywhereSource = serde_json::from_value(source).expect("a source");
+            assert_eq!(source.way(&Terms::default()), way, "{endpoint:?}");
+        }
     }
 }
