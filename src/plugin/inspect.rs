@@ -157,13 +157,13 @@ fn by_status(object: &RefreshableCredential, error: &Error) -> Allowed {
     let status = object.status.as_ref();
     let ready = status.and_then(|s| s.conditions.iter().find(|c| c.type_ == READY));
     let current = status.and_then(|s| s.observed_generation) == object.metadata.generation;
-    let policies = status.and_then(|s| s.permission.as_ref()).filter(|p| p.allowed && current).map(|p| &p.policies);
-    match ready {
-        Some(ready) if ready.reason == Reason::NotPermitted.as_str() => Allowed::No { rule: ready.message.clone() },
-        _ if policies.is_some_and(|policies| !policies.is_empty()) => {
-            Allowed::Yes { policies: policies.cloned().unwrap_or_default() }
+    let permission = status.and_then(|s| s.permission.as_ref()).filter(|p| current && !p.policies.is_empty());
+    match (ready, permission) {
+        (Some(ready), _) if ready.reason == Reason::NotPermitted.as_str() => {
+            Allowed::No { rule: ready.message.clone() }
         }
-        Some(ready) if ready.status == "True" && current => Allowed::YesSomehow { why },
+        (_, Some(permission)) if permission.allowed => Allowed::Yes { policies: permission.policies.clone() },
+        (Some(ready), _) if ready.status == "True" && current => Allowed::YesSomehow { why },
         _ => Allowed::Unknown { why },
     }
 }
@@ -215,5 +215,38 @@ where
         Ok(list) => Ok(Some(list.items)),
         Err(error) if error.is_forbidden() => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::PermissionStatus;
+    use crate::rules::fixtures::{record, reported, with_a_role};
+
+    #[test]
+    fn the_status_tells_what_its_reader_may_not_see() {
+        let object = with_a_role();
+        let issued = reported(object.clone(), &record(&object));
+        let error = Error::failed("forbidden");
+        let why = error.to_string();
+        let permitted = |allowed: bool, policies: &[&str]| {
+            let mut object = issued.clone();
+            let policies = policies.iter().map(ToString::to_string).collect();
+            let status = object.status.as_mut().expect("a status");
+            status.permission = Some(PermissionStatus { allowed, policies, ..PermissionStatus::default() });
+            object
+        };
+        let policies = vec!["team-a".to_owned()];
+        assert_eq!(by_status(&permitted(true, &["team-a"]), &error), Allowed::Yes { policies });
+        // What an older controller wrote.
+        let mut older = issued.clone();
+        older.status.as_mut().expect("a status").permission = None;
+        assert_eq!(by_status(&older, &error), Allowed::YesSomehow { why: why.clone() });
+        // The specification has changed since.
+        let mut changed = permitted(true, &["team-a"]);
+        changed.metadata.generation = Some(1 + changed.metadata.generation.unwrap_or_default());
+        assert_eq!(by_status(&changed, &error), Allowed::Unknown { why: why.clone() });
+        assert_eq!(by_status(&object, &error), Allowed::Unknown { why });
     }
 }
