@@ -2,7 +2,7 @@
 //! controllers that its Pods are run for real: nothing of it costs an issuer call.
 
 use super::stage::ready;
-use crate::harness::helm::{CHART, Helm, Version};
+use crate::harness::helm::{CHART, Helm, PREVIOUS, Version};
 use crate::harness::pods::Pods;
 use crate::harness::{Cluster, Issuer, Proxy, canary, eventually, scratch};
 use k8s_openapi::api::core::v1::Secret;
@@ -14,8 +14,6 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The chart before this one, as it was packaged.
-const PREVIOUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/previous/refreshable-0.1.0.tgz");
 const CONTROLLER: &str = env!("CARGO_BIN_EXE_refreshable-controller");
 const SOON: Duration = Duration::from_secs(60);
 const HOME: &str = "refreshable";

@@ -2,7 +2,7 @@
 //! helm's `--wait` waits for controllers that really run.
 
 use super::typist::Page;
-use crate::harness::helm::{Helm, Version};
+use crate::harness::helm::{Helm, PREVIOUS, Version};
 use crate::harness::pods::Pods;
 use crate::harness::standin::StandIn;
 use crate::harness::{Cluster, eventually};
@@ -12,8 +12,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The chart before this one, which the first upgrade starts from.
-const PREVIOUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/previous/refreshable-0.1.0.tgz");
 const SOON: Duration = Duration::from_secs(60);
 
 /// A page that is typed in parts.
@@ -41,7 +39,7 @@ impl Parts {
             (0..self.page.blocks.len()).filter(|n| self.page.blocks[*n].starts_with(beginning)).collect();
         assert_eq!(found.len(), 1, "one block begins with {beginning:?}: {:#?}", self.page.blocks);
         self.typed.insert(found[0]);
-        self.page.block(found[0], &self.kubeconfig, &self.environment).await
+        self.page.types(&self.page.blocks[found[0]], &self.kubeconfig, &self.environment).await
     }
 
     fn all_typed(&self) {

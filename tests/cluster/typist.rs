@@ -52,9 +52,9 @@ impl Page {
         self.ended(&self.begin(kubeconfig, environment).await).await
     }
 
-    /// Types one block.
-    pub async fn block(&self, number: usize, kubeconfig: &Path, environment: &[(&str, String)]) -> String {
-        self.ended(&self.shell(&self.blocks[number], kubeconfig, environment).await).await
+    /// Types these commands of it, and gives what was said.
+    pub async fn types(&self, commands: &str, kubeconfig: &Path, environment: &[(&str, String)]) -> String {
+        self.ended(&self.shell(commands, kubeconfig, environment).await).await
     }
 
     /// Waits until a shell has ended well.

@@ -46,8 +46,11 @@ async fn show(obstacle: Option<&str>) -> ExitCode {
         eprintln!("{error}");
         return ExitCode::FAILURE;
     }
-    if std::env::var_os("KEEP").is_some_and(|k| !k.is_empty() && k != "0") {
-        terminal.keep().await;
+    if std::env::var_os("KEEP").is_some_and(|k| !k.is_empty() && k != "0")
+        && let Err(error) = terminal.keep().await
+    {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
 }

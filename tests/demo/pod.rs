@@ -1,8 +1,7 @@
 //! The demo's end where there is a node: a Pod reads S3, before, across and after a refresh.
 
-use crate::harness::eventually::within;
 use crate::stage::Stage;
-use crate::steps::{SOON, manifest};
+use crate::steps::{manifest, signed_with};
 use crate::terminal::{Outcome, Terminal};
 
 const LOGS: &str = "kubectl logs -n team-a deployment/reader";
@@ -15,16 +14,9 @@ pub(crate) async fn reads(terminal: &Terminal, stage: &Stage) -> Outcome {
     terminal.say("Both at once: the Pod waits for the Secret, and starts by itself when it is there.");
     terminal.run("kubectl apply -n team-a -f reader.yaml").await?;
     terminal.run("kubectl rollout status -n team-a deployment/reader --timeout=120s | tail -1").await?;
-    let signed = async |times: usize| {
-        within(SOON, "the Pod signs with a new key", async || {
-            let log = terminal.quietly(LOGS).await?;
-            if log.matches("signed with").count() >= times { Ok(()) } else { Err(log) }
-        })
-        .await
-    };
-    signed(1).await?;
+    signed_with(1, async || terminal.quietly(LOGS).await).await?;
     terminal.run("kubectl annotate -n team-a rcred/reader refreshable.dev/requested-at=$(date +%s)").await?;
-    signed(2).await?;
+    signed_with(2, async || terminal.quietly(LOGS).await).await?;
     terminal.say("What the program in the Pod printed:");
     terminal.run(LOGS).await?;
     terminal.run("kubectl get pods -n team-a").await?;

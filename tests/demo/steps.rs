@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Longest time that a program takes to see something.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(60);
 
 pub(crate) fn manifest(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/demo/manifests").join(name);
@@ -65,6 +65,15 @@ async fn use_it(terminal: &Terminal, folder: &Path) -> Outcome {
     Ok(())
 }
 
+/// Waits until a reader has said of so many keys that it signs with them.
+pub(crate) async fn signed_with(keys: usize, mut log: impl AsyncFnMut() -> Outcome<String>) -> Outcome {
+    within(SOON, &format!("the reader has signed with {keys} keys"), async || {
+        let log = log().await?;
+        if log.matches("signed with").count() >= keys { Ok(()) } else { Err(log) }
+    })
+    .await
+}
+
 async fn renew(terminal: &Terminal, folder: &Path) -> Outcome {
     terminal.step("A refresh reaches the program that runs");
     terminal.say("This session lives 15 minutes, within boto3's refresh window: it looks before every request.");
@@ -76,16 +85,9 @@ async fn renew(terminal: &Terminal, folder: &Path) -> Outcome {
         reader = reader.env(&name, value);
     }
     let reader = reader.start();
-    let signed = async |times: usize| {
-        within(SOON, "the reader signs with a new key", async || {
-            let log = reader.log();
-            if log.matches("signed with").count() >= times { Ok(()) } else { Err(log) }
-        })
-        .await
-    };
-    signed(1).await?;
+    signed_with(1, async || Ok(reader.log())).await?;
     terminal.run("kubectl annotate -n team-a rcred/reports refreshable.dev/requested-at=$(date +%s)").await?;
-    signed(2).await?;
+    signed_with(2, async || Ok(reader.log())).await?;
     terminal.say("What the running program printed:");
     terminal.file("reader.txt", reader.log());
     terminal.run("cat reader.txt").await?;

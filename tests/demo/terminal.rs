@@ -115,36 +115,34 @@ impl Terminal {
 
     /// Leaves everything running: until the shell ends that is started in the demo's folder, or until Ctrl-C where
     /// nobody sits at a terminal.
-    pub(crate) async fn keep(&self) {
+    pub(crate) async fn keep(&self) -> Outcome {
         if !std::io::stdin().is_terminal() {
             println!("\nEverything goes on running until Ctrl-C.");
-            let _ = tokio::signal::ctrl_c().await;
-            return;
+            return tokio::signal::ctrl_c().await.map_err(|error| error.to_string());
         }
         println!(
             "\nEverything goes on running until this shell ends: kubectl, aws and python are those of the demo.\n"
         );
         let mut shell = Command::new(std::env::var_os("SHELL").unwrap_or_else(|| "sh".into()));
-        self.prepare(&mut shell);
+        self.prepare(&mut shell)?;
         if let Some(terminal) = std::env::var_os("TERM") {
             shell.env("TERM", terminal);
         }
-        if let Err(error) = background::blocking(move || shell.status()).await {
-            eprintln!("a shell: {error}");
-        }
+        background::blocking(move || shell.status()).await.map(drop).map_err(|error| format!("a shell: {error}"))
     }
 
     /// The demo's folder, programs and variables.
-    fn prepare(&self, command: &mut Command) {
+    fn prepare(&self, command: &mut Command) -> Outcome {
         let record = self.record();
         let path = std::env::var_os("PATH").unwrap_or_default();
         let path = record.path.iter().cloned().chain(std::env::split_paths(&path));
         command
             .env_clear()
-            .env("PATH", std::env::join_paths(path).unwrap_or_default())
+            .env("PATH", std::env::join_paths(path).map_err(|error| error.to_string())?)
             .env("HOME", &self.folder)
             .envs(record.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder);
+        Ok(())
     }
 
     async fn sh(&self, command: &str) -> Outcome<(bool, String)> {
@@ -158,7 +156,7 @@ impl Terminal {
         let mut shell = Command::new("setpriv");
         // Its output is read in this thread, which therefore lives as long as it does.
         shell.args(["--pdeathsig", "KILL", "--", "sh", "-c", &format!("exec 2>&1\n{command}")]);
-        self.prepare(&mut shell);
+        self.prepare(&mut shell)?;
         shell.stdin(Stdio::null());
         let output = background::blocking(move || shell.output()).await.map_err(|error| format!("setpriv: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -11,6 +11,9 @@ use super::{background, programs, scratch};
 /// The project's chart.
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/refreshable");
 
+/// The chart before this one, as it was packaged.
+pub const PREVIOUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/previous/refreshable-0.1.0.tgz");
+
 /// One version of helm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
