@@ -2,11 +2,17 @@
 
 use jiff::Timestamp;
 use std::sync::Arc;
+#[cfg(feature = "controller")]
+use std::time::Duration;
 
-/// A wall clock. Production uses [`SystemClock`]; a simulation brings its own.
+/// A machine's clocks. Production uses [`SystemClock`]; a simulation brings its own.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The current time.
+    /// The current time, by the wall clock: it may be wrong, and step when it is set.
     fn now(&self) -> Timestamp;
+
+    /// The time since the machine was started, the time that it was suspended for included. It never steps.
+    #[cfg(feature = "controller")]
+    fn boot(&self) -> Duration;
 }
 
 /// The machine's clock.
@@ -16,6 +22,17 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    #[cfg(feature = "controller")]
+    fn boot(&self) -> Duration {
+        use rustix::time::{ClockId, clock_gettime};
+        #[cfg(target_os = "linux")]
+        const CLOCK: ClockId = ClockId::Boottime;
+        // Elsewhere only the plugin runs, which waits for nothing.
+        #[cfg(not(target_os = "linux"))]
+        const CLOCK: ClockId = ClockId::Monotonic;
+        clock_gettime(CLOCK).try_into().unwrap_or_default()
     }
 }
 

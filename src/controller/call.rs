@@ -163,3 +163,7 @@ impl Calls {
         self.metrics.kubernetes(what, fenced).await
     }
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;

@@ -2,11 +2,14 @@
 //!
 //! The holder counts its lease as valid from the moment it *sent* a renewal that succeeded, and for
 //! less long than others wait before they take it: every write it began before the end of that time
-//! has returned, or timed out, before somebody else can lead. Time is monotonic; clocks of different
-//! machines are never compared, only how long a lease has been seen unchanged (as client-go does).
+//! has returned, or timed out, before somebody else can lead. The holder's clock goes on while its
+//! machine is suspended, as the others' do; who waits counts only the time that it was awake for.
+//! Clocks of different machines are never compared, only how long a lease has been seen unchanged
+//! (as client-go does).
 
 use super::Metrics;
 use super::call::{CallError, bounded};
+use crate::clock::{SharedClock, SystemClock};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -23,20 +26,26 @@ const RELIED_ON: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(2);
 /// Time limit for one call: with [`RELIED_ON`] it stays within [`DURATION`].
 const CALL: Duration = Duration::from_secs(4);
+/// How often the lease is read and written in one attempt, where others write it in between.
+const TRIES: u32 = 3;
 
 /// The calls as metrics name them.
 const GET: &str = "get leases";
 const CREATE: &str = "create leases";
 const UPDATE: &str = "update leases";
 
-/// The proof that this process leads, asked before every write.
+/// The proof that this process leads, asked before every write. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Fence(Arc<Mutex<Proof>>);
+pub struct Fence {
+    proof: Arc<Mutex<Proof>>,
+    clock: SharedClock,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Proof {
     Always,
-    Until(Instant),
+    /// By [`Clock::boot`](crate::clock::Clock::boot): others wait on while this machine is suspended.
+    Until(Duration),
     Never,
 }
 
@@ -48,12 +57,12 @@ pub struct NotLeading;
 impl Fence {
     /// A fence that is always open, for a controller without leader election.
     pub fn open() -> Self {
-        Self(Arc::new(Mutex::new(Proof::Always)))
+        Self { proof: Arc::new(Mutex::new(Proof::Always)), clock: Arc::new(SystemClock) }
     }
 
-    /// A fence that is closed until a lease is held.
-    pub fn closed() -> Self {
-        Self(Arc::new(Mutex::new(Proof::Never)))
+    /// A fence that is closed until a lease is held. It is relied on as long as `clock` says.
+    pub fn closed(clock: SharedClock) -> Self {
+        Self { proof: Arc::new(Mutex::new(Proof::Never)), clock }
     }
 
     /// How long writes may still take.
@@ -65,14 +74,15 @@ impl Fence {
             Proof::Always => Ok(Duration::MAX),
             Proof::Never => Err(NotLeading),
             Proof::Until(end) => {
-                let relied = end.saturating_duration_since(Instant::now());
+                let relied = end.saturating_sub(self.clock.boot());
                 if relied.is_zero() { Err(NotLeading) } else { Ok(relied + (DURATION - RELIED_ON)) }
             }
         }
     }
 
-    /// Opens the fence for as long as a renewal sent at `sent` may be relied on.
-    pub fn renewed(&self, sent: Instant) {
+    /// Opens the fence for as long as a renewal may be relied on that was sent at `sent`, by the clock's
+    /// [`boot`](crate::clock::Clock::boot).
+    pub fn renewed(&self, sent: Duration) {
         *self.lock() = Proof::Until(sent + RELIED_ON);
     }
 
@@ -81,8 +91,14 @@ impl Fence {
         *self.lock() = Proof::Never;
     }
 
+    /// Whether it was open, and lapsed for want of a renewal.
+    fn has_lapsed(&self) -> bool {
+        let proof = *self.lock();
+        matches!(proof, Proof::Until(_)) && self.check().is_err()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Proof> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.proof.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -95,6 +111,8 @@ pub(super) struct Candidate {
     metrics: Metrics,
     /// The version last seen in somebody else's hand, and since when.
     seen: Option<(String, Instant)>,
+    /// The lease's count of holders since this process holds it.
+    term: Option<i32>,
 }
 
 impl Candidate {
@@ -113,6 +131,7 @@ impl Candidate {
             fence,
             metrics,
             seen: None,
+            term: None,
         }
     }
 
@@ -128,20 +147,17 @@ impl Candidate {
         }
     }
 
-    /// Renews the lease until it is lost. `heard` is called after every renewal.
+    /// Renews the lease until somebody else has it. `heard` is called after every renewal. While nothing can be
+    /// learned of the lease it is not lost: the fence closes by itself, and opens with the next renewal.
     pub(super) async fn hold(&mut self, heard: impl Fn()) {
         loop {
             tokio::time::sleep(PAUSE).await;
             match self.attempt().await {
                 Ok(true) => heard(),
                 Ok(false) => break,
-                Err(error) => {
-                    tracing::warn!(%error, lease = self.name, "the lease cannot be renewed");
-                    if self.fence.check().is_err() {
-                        break;
-                    }
-                }
+                Err(error) => tracing::warn!(%error, lease = self.name, "the lease cannot be renewed"),
             }
+            self.metrics.leads(self.fence.check().is_ok());
         }
         self.fence.close();
     }
@@ -149,37 +165,63 @@ impl Candidate {
     /// Gives the lease back, so that another candidate need not wait for its end.
     pub(super) async fn release(&mut self) {
         self.fence.close();
-        let released = async {
-            let mut lease = self.call(GET, self.api.get(&self.name)).await?;
-            if holder(&lease) == Some(&self.identity) {
-                let spec = lease.spec.get_or_insert_default();
-                spec.holder_identity = None;
-                spec.lease_duration_seconds = Some(1);
-                self.call(UPDATE, self.api.replace(&self.name, &PostParams::default(), &lease)).await?;
+        let mut released = self.give_back().await;
+        for _ in 1..TRIES {
+            if !released.as_ref().is_err_and(CallError::is_conflict) {
+                break;
             }
-            Ok::<_, CallError>(())
-        };
-        if let Err(error) = released.await {
+            released = self.give_back().await;
+        }
+        if let Err(error) = released {
             tracing::warn!(%error, lease = self.name, "the lease could not be given back; it ends by itself");
         }
     }
 
+    async fn give_back(&self) -> Result<(), CallError> {
+        let mut lease = self.call(GET, self.api.get(&self.name)).await?;
+        if holder(&lease) == Some(&self.identity) {
+            let spec = lease.spec.get_or_insert_default();
+            spec.holder_identity = None;
+            spec.lease_duration_seconds = Some(1);
+            self.call(UPDATE, self.api.replace(&self.name, &PostParams::default(), &lease)).await?;
+        }
+        Ok(())
+    }
+
     /// Takes or renews the lease; `false` where it is in somebody else's hand.
     async fn attempt(&mut self) -> Result<bool, CallError> {
-        let sent = Instant::now();
-        let Some(lease) = self.call(GET, self.api.get_opt(&self.name)).await? else {
-            let lease = Lease {
-                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
-                spec: Some(self.spec(None)),
-            };
-            return self.settle(sent, self.call(CREATE, self.api.create(&PostParams::default(), &lease)).await);
-        };
-        if !self.may_take(&lease) {
-            return Ok(false);
+        let mut outcome = self.one_try().await;
+        for _ in 1..TRIES {
+            // Somebody wrote in between: who holds it now decides, and a label that was put on it does not.
+            if !outcome.as_ref().is_err_and(CallError::is_conflict) {
+                break;
+            }
+            outcome = self.one_try().await;
         }
-        // The resource version that was read goes with the write: of two candidates one gets a conflict.
-        let lease = Lease { spec: Some(self.spec(lease.spec.as_ref())), ..lease };
-        self.settle(sent, self.call(UPDATE, self.api.replace(&self.name, &PostParams::default(), &lease)).await)
+        outcome
+    }
+
+    async fn one_try(&mut self) -> Result<bool, CallError> {
+        let sent = self.fence.clock.boot();
+        let written = match self.call(GET, self.api.get_opt(&self.name)).await? {
+            None => {
+                let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+                let lease = Lease { metadata, spec: Some(self.spec(None)) };
+                self.call(CREATE, self.api.create(&PostParams::default(), &lease)).await?
+            }
+            Some(lease) if !self.may_take(&lease) => return Ok(false),
+            Some(lease) => {
+                // The resource version that was read goes with the write: of two candidates one gets a conflict.
+                let lease = Lease { spec: Some(self.spec(lease.spec.as_ref())), ..lease };
+                self.call(UPDATE, self.api.replace(&self.name, &PostParams::default(), &lease)).await?
+            }
+        };
+        if self.fence.has_lapsed() {
+            tracing::warn!(lease = self.name, "the lease is renewed, late: what was put off meanwhile is done now");
+        }
+        self.term = Some(term(&written));
+        self.fence.renewed(sent);
+        Ok(true)
     }
 
     async fn call<T>(
@@ -190,18 +232,11 @@ impl Candidate {
         self.metrics.kubernetes(what, bounded(CALL, call)).await
     }
 
-    fn settle(&mut self, sent: Instant, result: Result<Lease, CallError>) -> Result<bool, CallError> {
-        match result {
-            Ok(_) => {
-                self.fence.renewed(sent);
-                Ok(true)
-            }
-            Err(error) if error.is_conflict() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
     fn may_take(&mut self, lease: &Lease) -> bool {
+        // Who held it since may have written what this process does not know of.
+        if self.term.is_some_and(|t| t != term(lease)) {
+            return false;
+        }
         let held = holder(lease).is_some_and(|h| *h != self.identity);
         if !held {
             self.seen = None;
@@ -233,6 +268,15 @@ impl Candidate {
     }
 }
 
+/// How many holders it has had.
+fn term(lease: &Lease) -> i32 {
+    lease.spec.as_ref().and_then(|s| s.lease_transitions).unwrap_or_default()
+}
+
 fn holder(lease: &Lease) -> Option<&String> {
     lease.spec.as_ref()?.holder_identity.as_ref().filter(|h| !h.is_empty())
 }
+
+#[cfg(test)]
+#[path = "lease_tests.rs"]
+mod tests;

@@ -15,7 +15,7 @@ use kube::ResourceExt as _;
 use kube::api::Api;
 use std::sync::Arc;
 
-/// After a Kubernetes call that failed.
+/// After a Kubernetes call that failed, or that was not made for want of the lease.
 const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 /// While the view has not caught up with the last write; the watch usually comes first.
 const LAGGING: SignedDuration = SignedDuration::from_secs(5);
@@ -27,7 +27,11 @@ pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) ->
     let uid = object.uid().unwrap_or_default();
     match advance(object, &uid, context).await {
         Ok(next) => next,
-        Err(CallError::NotLeading(_)) => Next::Change,
+        // What a closed fence refuses is done when it opens.
+        Err(CallError::NotLeading(_)) => {
+            tracing::debug!(uid, "put off until the lease is renewed");
+            Next::At(context.now() + AGAIN)
+        }
         Err(error) => {
             tracing::warn!(uid, %error, "the resource could not be brought forward");
             Next::At(context.now() + AGAIN)

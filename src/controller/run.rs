@@ -5,8 +5,8 @@ use super::health::Health;
 use super::lease::Candidate;
 use super::queue::Queue;
 use super::{
-    Announcer, Calls, Context, Fence, Memory, Metrics, Next, Options, Turns, View, Writers, events, feeds, reconcile,
-    serve, watches,
+    Announcer, Calls, Context, Fence, Memory, Metrics, Options, Turns, View, Writers, events, feeds, reconcile, serve,
+    watches,
 };
 use crate::api::RefreshableCredential;
 use crate::aws::{Caller, Sts, TotpSteps};
@@ -209,14 +209,10 @@ async fn one(object: Arc<RefreshableCredential>, context: Arc<Context>, queue: Q
     let next = reconcile(object, &context).await;
     context.metrics.reconciled(began.elapsed());
     queue.left();
-    Ok(match next {
-        Next::Change => Action::await_change(),
-        Next::At(then) => {
-            let wait = Duration::try_from(then.duration_since(context.now())).unwrap_or(Duration::ZERO);
-            queue.due(&which, Instant::now() + wait);
-            Action::requeue(wait)
-        }
-    })
+    let now = context.now();
+    let wait = Duration::try_from(next.at_latest(now).duration_since(now)).unwrap_or(Duration::ZERO);
+    queue.due(&which, Instant::now() + wait);
+    Ok(Action::requeue(wait))
 }
 
 /// The Kubernetes client. Its own retries are off: they can block a call for minutes.
@@ -239,7 +235,7 @@ fn candidate(
     }
     let from_pod = || std::env::var("POD_NAMESPACE").ok();
     let namespace = options.lease_namespace.clone().or_else(from_pod).ok_or(Error::NoLeaseNamespace)?;
-    let fence = Fence::closed();
+    let fence = Fence::closed(Arc::new(SystemClock));
     let (client, metrics) = (client.clone(), metrics.clone());
     let candidate = Candidate::new(client, &namespace, &options.lease_name, identity, fence.clone(), metrics);
     Ok((fence, Some(candidate)))

@@ -12,6 +12,7 @@ mod injection;
 mod installation;
 mod installed;
 mod interface;
+mod lease;
 mod lifecycle;
 mod manifests;
 mod monitoring;

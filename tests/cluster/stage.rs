@@ -48,6 +48,18 @@ impl Stage {
         Self::empty(Duration::ZERO).await
     }
 
+    /// A stage on a cluster of its own, for tests that stop its servers; on which the test starts controllers itself.
+    /// Its servers run until [`strike_cluster`](Self::strike_cluster).
+    pub async fn apart() -> Self {
+        Self::on(Box::leak(Box::new(Cluster::start().await)), Duration::ZERO).await
+    }
+
+    /// Ends the servers of a stage apart.
+    pub fn strike_cluster(self) {
+        drop(self.controller);
+        self.cluster.control_plane.kill();
+    }
+
     /// Starts the controller of a stage that has none, as `change` makes it.
     pub async fn started(mut self, change: impl FnOnce(controller::Builder) -> controller::Builder) -> Self {
         self.controller = Some(change(self.program().args(["--log-level", "debug"])).start().await);
@@ -61,8 +73,12 @@ impl Stage {
     }
 
     async fn empty(latency: Duration) -> Self {
+        Self::on(Cluster::shared().await, latency).await
+    }
+
+    async fn on(cluster: &'static Cluster, latency: Duration) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let (cluster, issuer) = (Cluster::shared().await, Issuer::shared().await);
+        let issuer = Issuer::shared().await;
         let account = format!("{:012}", 100_000_000_000 + COUNT.fetch_add(1, Ordering::Relaxed));
         let namespace = cluster.namespace("stage").create().await;
         let aws = Proxy::to(issuer.url()).latency(latency).start().await;

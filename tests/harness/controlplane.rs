@@ -126,6 +126,13 @@ impl ControlPlane {
         &self.api_server
     }
 
+    /// Kills all of it, where it cannot be dropped.
+    pub fn kill(&self) {
+        for process in self.controller_manager.iter().chain([&self.api_server, &self.etcd]) {
+            process.kill();
+        }
+    }
+
     /// etcd's process.
     pub fn etcd(&self) -> &Process {
         &self.etcd

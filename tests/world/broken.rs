@@ -142,6 +142,13 @@ fn a_second_leader_that_writes_is_caught() {
 }
 
 #[test]
+fn a_controller_that_forgets_what_its_fence_refused_is_caught() {
+    let setup = Setup { forgets_refused: true, ..Setup::default() };
+    let seen = objections(setup, async |world| super::lapses::lapse_while_due(world).await);
+    assert_objects("1, never late", &seen);
+}
+
+#[test]
 fn a_call_too_many_is_counted() {
     let seen = objections(Setup::default(), async |world| {
         world.run(HOUR).await;

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use refreshable::clock::Clock;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// The day that every world begins on.
@@ -31,6 +31,10 @@ impl Clock for WorldClock {
     fn now(&self) -> Timestamp {
         let dawn: Timestamp = DAWN.parse().expect("a time");
         dawn + SignedDuration::try_from(self.origin.elapsed()).expect("in range") + self.off
+    }
+
+    fn boot(&self) -> Duration {
+        self.origin.elapsed()
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Setup {
     pub longest_delay: SignedDuration,
     /// Chance in thousandths that a watch event is lost, until the next relist.
     pub loses_events: u32,
+    /// Whether it forgets what a closed fence refused.
+    pub forgets_refused: bool,
 }
 
 impl Default for Setup {
@@ -52,9 +54,13 @@ impl Default for Setup {
             forced: false,
             longest_delay: SignedDuration::from_millis(20),
             loses_events: 0,
+            forgets_refused: false,
         }
     }
 }
+
+/// How often the lease is renewed while work is under way. Where there is none, nobody asks.
+const RENEWAL: SignedDuration = SignedDuration::from_secs(2);
 
 /// One running controller.
 pub struct Instance {
@@ -79,7 +85,7 @@ impl Instance {
     pub fn start(world: &Shared, number: usize, setup: Setup) -> Self {
         let clock = world.lock().clock.off_by(setup.clock_off);
         let metrics = Metrics::new();
-        let fence = Fence::closed();
+        let fence = Fence::closed(Arc::new(clock.clone()));
         let calls_fence = if setup.forced { Fence::open() } else { fence.clone() };
         let keys = Credentials::new("AKIACONTROLLER00000", "own", None, None, "world");
         let provider = SharedCredentialsProvider::new(keys);
@@ -249,10 +255,12 @@ impl Instance {
 
     fn ended(&mut self, key: Key, next: Next) {
         self.running.remove(&key);
-        if let Next::At(at) = next {
-            // The controller's clock may be wrong; what it waits is a time span.
-            self.wish(key, at - self.setup.clock_off);
+        if self.setup.forgets_refused && self.context.calls.fence().check().is_err() {
+            return;
         }
+        // The controller's clock may be wrong; what it waits is a time span.
+        let at = next.at_latest(self.context.now()) - self.setup.clock_off;
+        self.wish(key, at);
     }
 
     fn next_event(&self) -> Option<Timestamp> {
@@ -283,6 +291,8 @@ pub struct World {
     pub instances: Vec<Instance>,
     /// Where a violation is what a test waits for, it does not end the run.
     pub tolerant: bool,
+    /// Until then nobody can renew the lease.
+    pub unrenewable_until: Timestamp,
     started: usize,
     logs: Logs,
 }
@@ -297,7 +307,14 @@ impl World {
             "all",
             json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]}}),
         );
-        let mut world = Self { shared, instances: Vec::new(), tolerant: false, started: 0, logs: Logs::listen() };
+        let mut world = Self {
+            shared,
+            instances: Vec::new(),
+            tolerant: false,
+            unrenewable_until: Timestamp::MIN,
+            started: 0,
+            logs: Logs::listen(),
+        };
         world.add_instance(setup);
         world
     }
@@ -336,7 +353,10 @@ impl World {
                 self.object_to_violations();
                 return;
             }
-            let next = self.instances.iter().filter_map(Instance::next_event).min().map_or(end, |n| n.min(end));
+            let mut next = self.instances.iter().filter_map(Instance::next_event).min().map_or(end, |n| n.min(end));
+            if self.instances.iter().any(|i| !i.work.is_empty()) {
+                next = next.min(now + RENEWAL);
+            }
             let wait = std::time::Duration::try_from(next.duration_since(now)).unwrap_or_default();
             let mut working: FuturesUnordered<_> = self
                 .instances
@@ -373,8 +393,8 @@ impl World {
         }
         drop(state);
         for instance in &mut self.instances {
-            if instance.number == leader {
-                instance.fence.renewed(tokio::time::Instant::now());
+            if instance.number == leader && self.unrenewable_until <= now {
+                instance.fence.renewed(instance.context.clock.boot());
             }
             if instance.relist_at.is_some_and(|at| at <= now) {
                 instance.relist(&self.shared);

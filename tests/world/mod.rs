@@ -8,6 +8,7 @@ mod broken;
 mod clock;
 mod deployments;
 mod driver;
+mod lapses;
 mod logs;
 mod policies;
 mod profiles;

@@ -35,7 +35,7 @@ pub fn mishap(world: &mut World, keys: &[Key]) {
     let key = keys[state.random.usize(0..keys.len())].clone();
     let secret = (key.0.clone(), key.1.clone());
     let number = state.random.u32(0..1_000_000);
-    match state.random.u32(0..13) {
+    match state.random.u32(0..14) {
         0 => {
             let seconds = [900, 1800, 3600, 7200, 43200][state.random.usize(0..5)];
             change(&mut state, &key, |o| o["spec"]["roles"][0]["durationSeconds"] = seconds.into());
@@ -93,6 +93,11 @@ pub fn mishap(world: &mut World, keys: &[Key]) {
             first.relist(&world.shared);
         }
         11 => change(&mut state, &key, |o| o["spec"]["secret"]["labels"]["touched"] = number.to_string().into()),
+        12 => {
+            let now = state.now();
+            drop(state);
+            world.unrenewable_until = now + SignedDuration::from_secs(i64::from(number % 600));
+        }
         _ => {
             drop(state);
             world.crash();
