@@ -52,6 +52,8 @@ pub enum Reason {
     WrongPrincipal,
     /// The Kubernetes API refused or failed a read or write.
     KubernetesError,
+    /// The controller met a fault of its own while it worked on the resource.
+    InternalError,
     /// A workload could not be restarted after a rotation. Only of events.
     RestartFailing,
     /// Pods are not told of a rotation, because the administrator did not switch it on. Only of events.
@@ -60,7 +62,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Issued,
         Self::RefreshFailing,
         Self::Suspended,
@@ -78,6 +80,7 @@ impl Reason {
         Self::SecretConflict,
         Self::WrongPrincipal,
         Self::KubernetesError,
+        Self::InternalError,
         Self::RestartFailing,
         Self::PropagationOff,
     ];
@@ -102,6 +105,7 @@ impl Reason {
             Self::SecretConflict => "SecretConflict",
             Self::WrongPrincipal => "WrongPrincipal",
             Self::KubernetesError => "KubernetesError",
+            Self::InternalError => "InternalError",
             Self::RestartFailing => "RestartFailing",
             Self::PropagationOff => "PropagationOff",
         }

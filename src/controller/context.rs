@@ -1,8 +1,8 @@
 //! What a reconcile works with.
 
-use super::{Announcer, Calls, Memory, Metrics, View};
+use super::{Announcer, Calls, Memory, Metrics, Panics, View};
 use crate::aws::{Caller, Sts, TotpSteps};
-use crate::clock::SharedClock;
+use crate::clock::{Clock, SharedClock};
 use crate::rules::budget::Budget;
 use crate::source::Means;
 use jiff::{SignedDuration, Timestamp};
@@ -42,6 +42,8 @@ pub struct Context {
     pub view: View,
     /// What this process wrote that its view may not show yet.
     pub memory: Memory,
+    /// Which resources the controller met a fault of its own at.
+    pub panics: Panics,
     /// STS.
     pub sts: Sts,
     /// The controller's own AWS identity.
@@ -79,22 +81,28 @@ impl Turns {
         Self(Mutex::new(Budget::new(settings.calls_per_second, settings.burst)))
     }
 
-    /// Asks for `calls` calls of `object` in `lane` at `now`.
+    /// Asks for `calls` calls of `object` in `lane` now.
     ///
     /// # Errors
-    /// When to come again: the turn is kept until then.
-    pub fn take(&self, lane: &str, object: &str, calls: u32, now: Timestamp) -> Result<(), Timestamp> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(lane, object, calls, now)
+    /// When to come again, by the wall clock as it stands: the turn is kept until then, however that clock is set.
+    pub fn take(&self, lane: &str, object: &str, calls: u32, clock: &dyn Clock) -> Result<(), Timestamp> {
+        let boot = clock.boot();
+        let wait = |turn: Duration| SignedDuration::try_from(turn.saturating_sub(boot)).unwrap_or_default();
+        self.lock().take(lane, object, calls, boot).map_err(|turn| clock.now() + wait(turn))
     }
 
     /// How many resources wait for their turn.
-    pub fn waiting(&self, now: Timestamp) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).waiting(now)
+    pub fn waiting(&self, clock: &dyn Clock) -> usize {
+        self.lock().waiting(clock.boot())
     }
 
     /// Forgets what is long past.
-    pub fn tidy(&self, now: Timestamp) {
-        const KEPT: SignedDuration = SignedDuration::from_mins(10);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).forget_before(now - KEPT);
+    pub fn tidy(&self, clock: &dyn Clock) {
+        const KEPT: Duration = Duration::from_secs(600);
+        self.lock().forget_before(clock.boot().saturating_sub(KEPT));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Budget> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -155,7 +155,7 @@ fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<
         sts.endpoint.as_deref().unwrap_or(&region)
     );
     let weight = budget::weight(context.settings.calls_per_second, source.granted());
-    context.turns.take(&lane, uid, source.calls().saturating_mul(weight).saturating_add(roles), context.now())
+    context.turns.take(&lane, uid, source.calls().saturating_mul(weight).saturating_add(roles), &*context.clock)
 }
 
 async fn obtain(

@@ -2,10 +2,11 @@
 
 use super::call::bounded;
 use super::health::Health;
+use super::isolation::{look, vital};
 use super::lease::Candidate;
 use super::queue::Queue;
 use super::{
-    Announcer, Calls, Context, Fence, Memory, Metrics, Options, Turns, View, Writers, events, feeds, reconcile, serve,
+    Announcer, Calls, Context, Fence, Memory, Metrics, Options, Panics, Turns, View, Writers, events, feeds, serve,
     watches,
 };
 use crate::api::RefreshableCredential;
@@ -74,8 +75,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let health = Health::new();
     let listener = TcpListener::bind(options.listen).await.map_err(|e| Error::Listen(options.listen, e))?;
     let client = client().await?;
-    tokio::spawn(serve::serve(listener, metrics.clone(), health.clone()));
-    tokio::spawn(pulse(client.clone(), health.clone(), metrics.clone()));
+    tokio::spawn(vital("serve", serve::serve(listener, metrics.clone(), health.clone())));
+    tokio::spawn(vital("pulse", pulse(client.clone(), health.clone(), metrics.clone())));
 
     let identity = options.identity();
     let (fence, mut candidate) = candidate(&options, &client, &identity, &metrics)?;
@@ -89,7 +90,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     health.leads();
     metrics.leads(true);
     let (announcer, announcements) = Announcer::new();
-    tokio::spawn(events::publish(client.clone(), identity, announcements, metrics.clone()));
+    tokio::spawn(vital("events", events::publish(client.clone(), identity, announcements, metrics.clone())));
     let (view, writers) = feeds::view(!options.no_policies, options.prompt_propagation);
     let context = Arc::new(context(&options, registry, client, fence, view, metrics.clone(), announcer).await);
     metrics.observe(&context, options.object_metrics);
@@ -120,7 +121,7 @@ async fn lead(
     };
     let (touched, watches) = watches::start(&scope, writers, context);
     let work = work(options.concurrency, touched, context.clone(), health.clone(), ended.clone());
-    let mut work = tokio::spawn(work);
+    let mut work = tokio::spawn(vital("work", work));
     let held: BoxFuture<'_, ()> = match candidate {
         Some(candidate) => Box::pin(candidate.hold(|| health.heard())),
         None => Box::pin(std::future::pending()),
@@ -167,7 +168,7 @@ async fn work(
     }
     health.synced();
     tracing::info!(resources = context.view.credentials.len(), "watches are synced");
-    let tidy = AbortOnDropHandle::new(tokio::spawn(tidy(context.clone())));
+    let tidy = AbortOnDropHandle::new(tokio::spawn(vital("tidy", tidy(context.clone()))));
     let stop = ended.clone();
     let queue = Queue::new(&context.metrics);
     let (touching, taking) = (queue.clone(), queue.clone());
@@ -197,7 +198,8 @@ async fn work(
 async fn tidy(context: Arc<Context>) {
     loop {
         tokio::time::sleep(TIDY).await;
-        context.turns.tidy(context.now());
+        context.turns.tidy(&*context.clock);
+        context.panics.tidy(context.clock.boot());
     }
 }
 
@@ -206,7 +208,7 @@ async fn one(object: Arc<RefreshableCredential>, context: Arc<Context>, queue: Q
     let which = ObjectRef::from_obj(object.as_ref());
     let began = Instant::now();
     context.metrics.waited(queue.taken(&which, began));
-    let next = reconcile(object, &context).await;
+    let next = look(object, &context).await;
     context.metrics.reconciled(began.elapsed());
     queue.left();
     let now = context.now();
@@ -257,6 +259,7 @@ async fn context(
         calls: Calls::new(client, fence, settings.api_timeout, metrics.clone()),
         view,
         memory: Memory::default(),
+        panics: Panics::default(),
         sts: Sts::new(&aws, metrics.clone()),
         ambient: aws.credentials_provider().map(Caller::Ambient),
         totp: TotpSteps::default(),

@@ -1,6 +1,7 @@
 //! The watches whose events feed the view.
 
 use super::feeds::{Feed, Feeds, Writers};
+use super::isolation::vital;
 use super::{Context, Metrics, View};
 use crate::api::{RefreshableCredential, names};
 use futures::StreamExt as _;
@@ -49,13 +50,8 @@ pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> 
     watches.spawn(pump("input secrets", inputs, feeds.inputs, sender.clone(), metrics.clone()));
     if scope.pods {
         let told = format!("{}={}", names::PROPAGATION_LABEL, names::PROPAGATION);
-        watches.spawn(pump(
-            "pods",
-            watch_all(places(&client, scope), &told),
-            feeds.pods,
-            sender.clone(),
-            metrics.clone(),
-        ));
+        let pods = watch_all(places(&client, scope), &told);
+        watches.spawn(pump("pods", pods, feeds.pods, sender.clone(), metrics.clone()));
     }
     if scope.policies {
         let policies = watch_all(vec![Api::all(client.clone())], "");
@@ -140,9 +136,22 @@ fn merged<K: Send + 'static>(
         .boxed()
 }
 
+/// Keeps a watch going. A panic ends the process: nothing else would notice that a watch is no more.
+async fn pump<K>(
+    what: &'static str,
+    events: BoxStream<'static, Result<Event<K>, watcher::Error>>,
+    feed: Feed<K>,
+    sender: UnboundedSender<ObjectRef<RefreshableCredential>>,
+    metrics: Metrics,
+) where
+    K: Resource<DynamicType = ()> + Clone + Send + 'static,
+{
+    vital(what, drive(what, events, feed, sender, metrics)).await;
+}
+
 /// Feeds a watch's events, and passes on which resources they touch. Its errors are logged and go no
 /// further: in the controller's queue an error of one watch would hold up the others.
-async fn pump<K>(
+async fn drive<K>(
     what: &'static str,
     mut events: BoxStream<'static, Result<Event<K>, watcher::Error>>,
     mut feed: Feed<K>,

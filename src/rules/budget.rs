@@ -3,41 +3,40 @@
 //! AWS grants 600 STS requests a second to a calling account in a Region, shared by all its
 //! operations. The budget keeps the controller below that and hands out turns in the order they
 //! were asked for: who comes too early is told when to come again, and that turn is kept.
+//!
+//! Time is that since the machine was started, which never steps: a wall clock that is set back must
+//! not move a turn away, nor one that is set forward grant them all.
 
-use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// Turns for one caller in one Region: a generic cell rate algorithm whose reservations hold.
 #[derive(Debug)]
 struct Lane {
     /// When the lane will have caught up with everything granted so far.
-    busy_until: Timestamp,
+    busy_until: Duration,
     /// Turns granted for later, by object.
-    reserved: HashMap<String, Timestamp>,
+    reserved: HashMap<String, Duration>,
 }
 
 /// The budgets of all callers.
 #[derive(Debug)]
 pub struct Budget {
-    interval: SignedDuration,
-    burst: SignedDuration,
+    interval: Duration,
+    burst: Duration,
     lanes: HashMap<String, Lane>,
 }
 
 impl Budget {
     /// `per_second` calls in the long run, `burst` at once after a pause.
     pub fn new(per_second: u32, burst: u32) -> Self {
-        let interval = SignedDuration::from_nanos(1_000_000_000 / i64::from(per_second.max(1)));
-        Self {
-            interval,
-            burst: interval.saturating_mul(i32::try_from(burst).unwrap_or(i32::MAX)),
-            lanes: HashMap::new(),
-        }
+        let interval = Duration::from_nanos(1_000_000_000 / u64::from(per_second.max(1)));
+        Self { interval, burst: interval.saturating_mul(burst), lanes: HashMap::new() }
     }
 
     /// Asks for `calls` calls by `object` in `lane` at `now`. `Ok` means go; `Err` is when to come again.
     /// Coming again at that time (or later) is always granted.
-    pub fn take(&mut self, lane: &str, object: &str, calls: u32, now: Timestamp) -> Result<(), Timestamp> {
+    pub fn take(&mut self, lane: &str, object: &str, calls: u32, now: Duration) -> Result<(), Duration> {
         let lane =
             self.lanes.entry(lane.to_owned()).or_insert_with(|| Lane { busy_until: now, reserved: HashMap::new() });
         if let Some(&turn) = lane.reserved.get(object) {
@@ -47,9 +46,9 @@ impl Budget {
             lane.reserved.remove(object);
             return Ok(());
         }
-        let cost = self.interval.saturating_mul(i32::try_from(calls).unwrap_or(i32::MAX));
-        lane.busy_until = lane.busy_until.max(now) + cost;
-        let turn = lane.busy_until - self.burst;
+        let cost = self.interval.saturating_mul(calls);
+        lane.busy_until = lane.busy_until.max(now).saturating_add(cost);
+        let turn = lane.busy_until.saturating_sub(self.burst);
         if turn <= now {
             return Ok(());
         }
@@ -58,13 +57,13 @@ impl Budget {
     }
 
     /// Objects whose turn comes after `now`.
-    pub fn waiting(&self, now: Timestamp) -> usize {
+    pub fn waiting(&self, now: Duration) -> usize {
         self.lanes.values().map(|lane| lane.reserved.values().filter(|turn| **turn > now).count()).sum()
     }
 
     /// Forgets lanes and reservations that are long past, so that the map does not grow with every
     /// key that was ever used.
-    pub fn forget_before(&mut self, then: Timestamp) {
+    pub fn forget_before(&mut self, then: Duration) {
         self.lanes.retain(|_, lane| {
             lane.reserved.retain(|_, turn| *turn >= then);
             lane.busy_until >= then || !lane.reserved.is_empty()
@@ -81,8 +80,8 @@ pub fn weight(per_second: u32, granted: Option<u32>) -> u32 {
 mod tests {
     use super::*;
 
-    fn at(ms: i64) -> Timestamp {
-        Timestamp::from_millisecond(ms).expect("in range")
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
     }
 
     #[test]

@@ -18,8 +18,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher::Event;
 use refreshable::aws::{Caller, Sts, TotpSteps};
 use refreshable::controller::{
-    Announcement, Announcer, Calls, Context, Feeds, Fence, Memory, Metrics, Next, SecretMeta, Settings, Touched, Turns,
-    reconcile, view,
+    Announcement, Announcer, Calls, Context, Feeds, Fence, Memory, Metrics, Next, Panics, SecretMeta, Settings,
+    Touched, Turns, look, view,
 };
 use refreshable::registry::Registry;
 use refreshable::source::Means;
@@ -104,6 +104,7 @@ impl Instance {
             calls: Calls::new(client, calls_fence, setup.settings.api_timeout, metrics.clone()),
             view,
             memory: Memory::default(),
+            panics: Panics::default(),
             sts: Sts::new(&aws, metrics.clone()),
             ambient: Some(Caller::Ambient(provider)),
             totp: TotpSteps::default(),
@@ -205,6 +206,11 @@ impl Instance {
         }
     }
 
+    /// What Prometheus would read of it.
+    pub fn metrics_page(&self) -> String {
+        self.context.metrics.page().expect("metrics")
+    }
+
     /// Tells this controller something about a Secret that is not true.
     pub fn mislead(&mut self, secret: &SimSecret, now: Timestamp) {
         let touched = self.feeds.secrets.take(&Event::Delete(meta(secret)));
@@ -249,7 +255,7 @@ impl Instance {
             self.running.insert(key.clone());
             *self.looks.entry(key.clone()).or_default() += 1;
             let context = self.context.clone();
-            self.work.push(Box::pin(async move { (key, reconcile(object, &context).await) }));
+            self.work.push(Box::pin(async move { (key, look(object, &context).await) }));
         }
     }
 
@@ -412,7 +418,7 @@ impl World {
     /// No secret stands in the log or the metrics.
     fn search_output(&self) {
         let leaked = self.logs.take_leaks().into_iter().map(|line| format!("the log: {line}"));
-        let pages = self.instances.iter().map(|i| i.context.metrics.page().expect("metrics"));
+        let pages = self.instances.iter().map(Instance::metrics_page);
         let leaked = leaked.chain(pages.filter(|p| p.contains(super::sts::CANARY)).map(|_| "the metrics".to_owned()));
         let mut state = self.shared.lock();
         for place in leaked {

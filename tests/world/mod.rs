@@ -10,6 +10,7 @@ mod deployments;
 mod driver;
 mod lapses;
 mod logs;
+mod panics;
 mod policies;
 mod profiles;
 mod promises;

@@ -47,6 +47,8 @@ pub struct Faults {
     pub denied_namespace: Option<&'static str>,
     /// The issuer refuses these roles: those whose ARN ends so.
     pub denied_roles: Option<&'static str>,
+    /// Whoever asks for these roles, those whose ARN ends so, meets a fault of the controller itself.
+    pub panicking_roles: Option<&'static str>,
     /// The issuer hands out sessions of a role that was not asked for, and says otherwise.
     pub issuer_swaps: bool,
 }

@@ -84,6 +84,10 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>) -> Outcome {
         return error(403, "AccessDenied");
     }
     let role = form.get("RoleArn").cloned().unwrap_or_default();
+    if faults.panicking_roles.is_some_and(|ending| role.ends_with(ending)) {
+        drop(state);
+        panic!("on purpose; {CANARY}-in-a-panic");
+    }
     if faults.denied_roles.is_some_and(|ending| role.ends_with(ending)) {
         state.auditor.denied.insert(role, now);
         return error(403, "AccessDenied");

@@ -42,6 +42,7 @@ pub struct Metrics {
     attempts: Family<Attempt, Counter>,
     rotations: Family<Because, Counter>,
     withdrawals: Counter,
+    panics: Counter,
     lateness: Histogram,
     issuer_calls: Family<IssuerCall, Counter>,
     issuer_seconds: Family<Operation, Histogram>,
@@ -72,6 +73,7 @@ impl Metrics {
             attempts: Family::default(),
             rotations: Family::default(),
             withdrawals: Counter::default(),
+            panics: Counter::default(),
             lateness: Histogram::new([0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]),
             issuer_calls: Family::default(),
             issuer_seconds: Family::new_with_constructor(seconds),
@@ -97,6 +99,7 @@ impl Metrics {
         );
         self.add("rotations", "Credentials that were published, by cause", self.rotations.clone());
         self.add("withdrawals", "Secrets deleted because a permission was taken back", self.withdrawals.clone());
+        self.add("panics", "Looks at a resource that ended in a fault of the controller itself", self.panics.clone());
         self.timed("lateness", "How long after its refresh point a credential was renewed", self.lateness.clone());
         self.add(
             "issuer_calls",
@@ -195,6 +198,10 @@ impl Metrics {
 
     pub(super) fn withdrawn(&self) {
         self.withdrawals.inc();
+    }
+
+    pub(super) fn panicked(&self) {
+        self.panics.inc();
     }
 
     pub(super) fn late_by(&self, late: SignedDuration) {
