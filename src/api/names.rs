@@ -19,10 +19,12 @@ pub const RENEW: &str = "true";
 pub const OWNER_NAME_ANNOTATION: &str = "refreshable.dev/owner-name";
 /// UID of the resource that owns a published Secret. It decides ownership together with the owner reference.
 pub const OWNER_UID_ANNOTATION: &str = "refreshable.dev/owner-uid";
-/// When the credentials in the Secret were issued (RFC 3339, controller's clock).
+/// When the credentials in the Secret were issued (RFC 3339, issuer's clock).
 pub const ISSUED_AT_ANNOTATION: &str = "refreshable.dev/issued-at";
-/// When the credentials in the Secret expire (RFC 3339).
+/// When the credentials in the Secret expire (RFC 3339, issuer's clock).
 pub const EXPIRATION_ANNOTATION: &str = "refreshable.dev/expiration";
+/// How many seconds the issuer's clock was ahead of the controller's; absent where they agreed.
+pub const CLOCK_ANNOTATION: &str = "refreshable.dev/issuer-clock-ahead";
 /// Digest of what was asked for, see [`crate::rules::fingerprint`].
 pub const REQUEST_ANNOTATION: &str = "refreshable.dev/request";
 /// Versions of the input objects that the credentials were made from.

@@ -1,11 +1,11 @@
 //! What a reconcile works with.
 
-use super::{Announcer, Calls, Memory, Metrics, Panics, View};
+use super::{Announcer, Calls, ClockWatch, Memory, Metrics, Panics, View};
 use crate::aws::{Caller, Sts, TotpSteps};
-use crate::clock::{Clock, SharedClock};
+use crate::clock::SharedClock;
 use crate::rules::budget::Budget;
 use crate::source::Means;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,19 +56,14 @@ pub struct Context {
     pub turns: Turns,
     /// The time.
     pub clock: SharedClock,
+    /// Notices when that is set.
+    pub clocks: ClockWatch,
     /// Numbers for Prometheus.
     pub metrics: Metrics,
     /// Where events go.
     pub announcer: Announcer,
     /// Limits.
     pub settings: Settings,
-}
-
-impl Context {
-    /// The time.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
 }
 
 /// Turns at the issuers, handed out by the [`Budget`].
@@ -81,25 +76,24 @@ impl Turns {
         Self(Mutex::new(Budget::new(settings.calls_per_second, settings.burst)))
     }
 
-    /// Asks for `calls` calls of `object` in `lane` now.
+    /// Asks for `calls` calls of `object` in `lane`, at `boot` since the machine was started.
     ///
     /// # Errors
-    /// When to come again, by the wall clock as it stands: the turn is kept until then, however that clock is set.
-    pub fn take(&self, lane: &str, object: &str, calls: u32, clock: &dyn Clock) -> Result<(), Timestamp> {
-        let boot = clock.boot();
-        let wait = |turn: Duration| SignedDuration::try_from(turn.saturating_sub(boot)).unwrap_or_default();
-        self.lock().take(lane, object, calls, boot).map_err(|turn| clock.now() + wait(turn))
+    /// How long to wait: the turn is kept, however the wall clock is set meanwhile.
+    pub fn take(&self, lane: &str, object: &str, calls: u32, boot: Duration) -> Result<(), SignedDuration> {
+        let turn = self.lock().take(lane, object, calls, boot);
+        turn.map_err(|turn| SignedDuration::try_from(turn.saturating_sub(boot)).unwrap_or_default())
     }
 
     /// How many resources wait for their turn.
-    pub fn waiting(&self, clock: &dyn Clock) -> usize {
-        self.lock().waiting(clock.boot())
+    pub fn waiting(&self, boot: Duration) -> usize {
+        self.lock().waiting(boot)
     }
 
     /// Forgets what is long past.
-    pub fn tidy(&self, clock: &dyn Clock) {
+    pub fn tidy(&self, boot: Duration) {
         const KEPT: Duration = Duration::from_secs(600);
-        self.lock().forget_before(clock.boot().saturating_sub(KEPT));
+        self.lock().forget_before(boot.saturating_sub(KEPT));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Budget> {

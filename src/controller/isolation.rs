@@ -2,7 +2,7 @@
 //! in it ends that task alone.
 
 use super::memory::Entry;
-use super::{CallError, Context, Next, reconcile, status};
+use super::{CallError, Context, Next, issuer_time, reconcile, status};
 use crate::api::RefreshableCredential;
 use crate::api::conditions::Reason;
 use crate::rules::failure::Failure;
@@ -82,14 +82,18 @@ pub async fn look(object: Arc<RefreshableCredential>, context: &Arc<Context>) ->
     if let Some(panic) = before.as_ref().filter(|p| p.until > context.clock.boot()) {
         return wait(object, &uid, panic, context).await;
     }
+    let ahead = context.issuer_ahead(&object, &uid);
     let (own, theirs) = (object.clone(), context.clone());
-    let task = tokio::spawn(async move { reconcile(own, &theirs).await });
+    let task = tokio::spawn(async move { issuer_time::by(ahead, reconcile(own, &theirs)).await });
     match AbortOnDropHandle::new(task).await {
-        Ok(next) => {
+        Ok((next, ahead)) => {
             if before.is_some() {
                 context.panics.forget(&uid);
             }
-            next
+            match next {
+                Next::At(then) => Next::At(then.checked_sub(ahead).unwrap_or(then)),
+                Next::Change => next,
+            }
         }
         Err(error) if error.is_panic() => {
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
@@ -114,15 +118,16 @@ async fn wait(object: Arc<RefreshableCredential>, uid: &str, panic: &Panic, cont
     if panic.reported {
         return until;
     }
+    let ahead = context.issuer_ahead(&object, uid);
     let theirs = context.clone();
-    let task = tokio::spawn(async move { report(&object, &theirs).await });
+    let task = tokio::spawn(async move { issuer_time::by(ahead, report(&object, &theirs)).await });
     match AbortOnDropHandle::new(task).await {
-        Ok(Err(error)) => {
+        Ok((Err(error), _)) => {
             tracing::warn!(uid, %error, "a fault of the controller itself could not be reported");
             Next::At(context.now() + left.min(AGAIN))
         }
         // What panics here, too, is told by the log alone.
-        Ok(Ok(())) | Err(_) => {
+        Ok((Ok(()), _)) | Err(_) => {
             context.panics.reported(uid);
             until
         }

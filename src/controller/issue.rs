@@ -155,7 +155,8 @@ fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<
         sts.endpoint.as_deref().unwrap_or(&region)
     );
     let weight = budget::weight(context.settings.calls_per_second, source.granted());
-    context.turns.take(&lane, uid, source.calls().saturating_mul(weight).saturating_add(roles), &*context.clock)
+    let calls = source.calls().saturating_mul(weight).saturating_add(roles);
+    context.turns.take(&lane, uid, calls, context.clock.boot()).map_err(|wait| context.now() + wait)
 }
 
 async fn obtain(
@@ -169,7 +170,9 @@ async fn obtain(
     let request = request(object, namespace, (&sts_spec, &sts), inputs, terms, context)?;
     let source = object.spec.source();
     let work = source::issue(&source, object.spec.principal.as_ref(), &request);
-    in_time(context.settings.issue_timeout, work).await
+    let issued = in_time(context.settings.issue_timeout, work).await?;
+    context.learn_clock(object, request.now, issued.lifetime.issued_at);
+    Ok(issued)
 }
 
 /// How `object` reaches STS, and STS as far as `terms` let it.

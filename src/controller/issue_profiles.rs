@@ -88,7 +88,11 @@ async fn obtain(
     let request = request(object, namespace, (&sts_spec, &sts), inputs, terms, context)?;
     let source = object.spec.source();
     let work = source::issue_profiles(&source, object.spec.principal.as_ref(), wanted, &request);
-    in_time(context.settings.issue_timeout * TIMES, work).await
+    let outcomes = in_time(context.settings.issue_timeout * TIMES, work).await?;
+    if let Some(issued) = outcomes.iter().find_map(|(_, outcome)| outcome.as_ref().ok()) {
+        context.learn_clock(object, request.now, issued.lifetime.issued_at);
+    }
+    Ok(outcomes)
 }
 
 /// Puts fresh credentials together with those that stay.

@@ -33,6 +33,8 @@ pub(super) struct Entry {
     pub(super) polled: Option<(Timestamp, InputVersions)>,
     /// The source had nothing newer than what is published; it is asked again at that time.
     pub(super) rests_until: Option<Timestamp>,
+    /// How far its issuer's clock was ahead of ours as that was when the process began.
+    clock: Option<SignedDuration>,
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +87,16 @@ impl Memory {
     /// Whether the source of the resource with this UID had nothing newer, and is asked again after `now`.
     pub(super) fn is_resting(&self, uid: &str, now: Timestamp) -> bool {
         self.lock().get(uid).and_then(|e| e.rests_until).is_some_and(|until| until > now)
+    }
+
+    /// The clock of the issuer of the resource with this UID is so far ahead of ours as that was when the process began.
+    pub(super) fn clock_learned(&self, uid: &str, ahead: SignedDuration) {
+        self.lock().entry(uid.to_owned()).or_default().clock = Some(ahead);
+    }
+
+    /// What was learned of that clock.
+    pub(super) fn clock_of(&self, uid: &str) -> Option<SignedDuration> {
+        self.lock().get(uid)?.clock
     }
 
     /// The view shows the Secret `meta` of the resource with this UID: what was written is forgotten

@@ -2,6 +2,7 @@
 //! rules that decide and the network that carries it out.
 
 mod call;
+mod clock_watch;
 mod context;
 mod events;
 mod feeds;
@@ -10,6 +11,7 @@ mod inputs;
 mod isolation;
 mod issue;
 mod issue_profiles;
+mod issuer_time;
 mod lease;
 mod logging;
 mod memory;
@@ -31,6 +33,7 @@ mod view;
 mod watches;
 
 pub use call::{CallError, Calls};
+pub use clock_watch::{ClockWatch, Jump};
 pub use context::{Context, Settings, Turns};
 pub use events::{Announcement, Announcer};
 pub use feeds::{Feed, Feeds, Writers, view};

@@ -5,7 +5,7 @@
 //! conflicting fields (each resource has a field manager of its own), and the API server refuses it.
 //! Where an own Secret is known, the apply names its UID, and the API server refuses any other.
 
-use super::Context;
+use super::{Context, issuer_time};
 use crate::api::{DeletionPolicy, RefreshableCredential, names};
 use crate::controller::CallError;
 use crate::render::Manifest;
@@ -46,6 +46,7 @@ pub(super) async fn apply(
     let mut parameters = PatchParams::apply(&names::secret_field_manager(&uid));
     parameters.force = known;
     let name = object.secret_name();
+    let manifest = manifest.annotated(issuer_time::annotation());
     let patch = Patch::Apply(manifest.expose());
     let mut pause = PAUSE;
     for tries in 1.. {

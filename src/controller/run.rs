@@ -6,8 +6,8 @@ use super::isolation::{look, vital};
 use super::lease::Candidate;
 use super::queue::Queue;
 use super::{
-    Announcer, Calls, Context, Fence, Memory, Metrics, Options, Panics, Turns, View, Writers, events, feeds, serve,
-    watches,
+    Announcer, Calls, ClockWatch, Context, Fence, Memory, Metrics, Options, Panics, Turns, View, Writers, events,
+    feeds, serve, watches,
 };
 use crate::api::RefreshableCredential;
 use crate::aws::{Caller, Sts, TotpSteps};
@@ -16,6 +16,7 @@ use crate::registry::{Registry, RegistryError};
 use crate::source::Means;
 use aws_config::BehaviorVersion;
 use futures::StreamExt as _;
+use futures::channel::mpsc::UnboundedSender;
 use futures::future::BoxFuture;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::ObjectRef;
@@ -35,6 +36,8 @@ const SILENCE: Duration = Duration::from_secs(150);
 /// Pause between two questions whether the API server is there.
 const PULSE: Duration = Duration::from_secs(5);
 
+/// Pause between two looks at the clocks.
+const CLOCKS: Duration = Duration::from_secs(5);
 /// Pause between two rounds of forgetting.
 const TIDY: Duration = Duration::from_secs(60);
 
@@ -170,11 +173,15 @@ async fn work(
     tracing::info!(resources = context.view.credentials.len(), "watches are synced");
     let tidy = AbortOnDropHandle::new(tokio::spawn(vital("tidy", tidy(context.clone()))));
     let stop = ended.clone();
+    let (jumps, jumped) = futures::channel::mpsc::unbounded();
+    let clocks = AbortOnDropHandle::new(tokio::spawn(vital("clocks", watch_clocks(context.clone(), jumps))));
     let queue = Queue::new(&context.metrics);
     let (touching, taking) = (queue.clone(), queue.clone());
     Controller::for_stream(futures::stream::pending(), context.view.credentials.clone())
         .with_config(controller::Config::default().concurrency(concurrency))
-        .reconcile_on(touched.inspect(move |which| touching.due(which, Instant::now())))
+        .reconcile_on(
+            futures::stream::select(touched, jumped).inspect(move |which| touching.due(which, Instant::now())),
+        )
         .graceful_shutdown_on(async move { stop.cancelled().await })
         .run(
             move |object, context| one(object, context, taking.clone()),
@@ -191,15 +198,33 @@ async fn work(
             }
         })
         .await;
-    drop(tidy);
+    drop((tidy, clocks));
+}
+
+/// Has every resource looked at when the clock was set or the machine was suspended: their waits are then others.
+async fn watch_clocks(context: Arc<Context>, jumps: UnboundedSender<ObjectRef<RefreshableCredential>>) {
+    loop {
+        tokio::time::sleep(CLOCKS).await;
+        let Some(jump) = context.clocks.jump(&*context.clock) else { continue };
+        tracing::warn!(
+            set_by = %jump.set,
+            suspended_for = %jump.suspended,
+            "the clock was set, or the machine was suspended: every resource is looked at"
+        );
+        for object in context.view.credentials.state() {
+            // The end of the queue is the end of the process.
+            let _ = jumps.unbounded_send(ObjectRef::from_obj(object.as_ref()));
+        }
+    }
 }
 
 /// Forgets turns at issuers that are long past.
 async fn tidy(context: Arc<Context>) {
     loop {
         tokio::time::sleep(TIDY).await;
-        context.turns.tidy(&*context.clock);
-        context.panics.tidy(context.clock.boot());
+        let boot = context.clock.boot();
+        context.turns.tidy(boot);
+        context.panics.tidy(boot);
     }
 }
 
@@ -255,6 +280,7 @@ async fn context(
     let settings = options.settings();
     let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
     let clock: SharedClock = Arc::new(SystemClock);
+    let clocks = ClockWatch::new(&*clock);
     Context {
         calls: Calls::new(client, fence, settings.api_timeout, metrics.clone()),
         view,
@@ -266,6 +292,7 @@ async fn context(
         means: Means::new(aws, registry).in_cluster(options.cluster_name.clone()),
         turns: Turns::new(&settings),
         clock,
+        clocks,
         metrics,
         announcer,
         settings,

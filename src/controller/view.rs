@@ -3,11 +3,12 @@
 use super::PodMeta;
 use super::memory::{Entry, WrittenSecret, older};
 use super::secret_meta::{SecretMeta, version_of};
-use crate::api::{CredentialPolicy, RefreshableCredential};
+use crate::api::{CredentialPolicy, RefreshableCredential, names};
 use crate::rules::fingerprint::InputVersions;
 use crate::rules::ownership::{self, SecretView};
 use crate::rules::policy::{self, Judgement};
 use crate::source::names_of_inputs;
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
@@ -58,6 +59,13 @@ impl View {
         let namespace = object.namespace().unwrap_or_default();
         let key = ObjectRef::<SecretMeta>::new(&object.secret_name()).within(&namespace);
         self.secrets.get(&key).map(|s| s.metadata.clone())
+    }
+
+    /// How far the issuer's clock was ahead when what `object` publishes was issued, where that is told.
+    pub(super) fn issuer_clock_ahead(&self, object: &RefreshableCredential) -> Option<SignedDuration> {
+        let key = ObjectRef::<SecretMeta>::new(&object.secret_name()).within(&object.namespace().unwrap_or_default());
+        let secret = self.secrets.get(&key)?;
+        secret.annotations().get(names::CLOCK_ANNOTATION)?.parse().ok().map(SignedDuration::from_secs)
     }
 
     /// What policies say of `object`; `None` while its namespace is not in view, because what is not known must

@@ -8,4 +8,5 @@ mod session;
 
 pub use codes::AwsError;
 pub use error::IssueError;
+pub(crate) use session::CLOCKS_AGREE;
 pub use session::{AccessKey, Issued, Lifetime, Session};

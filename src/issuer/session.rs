@@ -56,7 +56,7 @@ impl Session {
 pub struct Issued {
     /// The session.
     pub session: Session,
-    /// Its lifetime on the controller's clock.
+    /// Its lifetime on the issuer's clock.
     pub lifetime: Lifetime,
     /// Whose it is, as far as the issuer said.
     pub principal: PrincipalStatus,
@@ -66,7 +66,7 @@ pub struct Issued {
     pub warning: Option<String>,
 }
 
-/// From when to when a session lives, on the controller's clock.
+/// From when to when a session lives, on the issuer's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
     /// When it was issued.
@@ -77,11 +77,11 @@ pub struct Lifetime {
 
 /// Clocks that differ by less are taken to agree: `Date` headers have a resolution of a second and
 /// answers take their time.
-const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(30);
+pub(crate) const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(30);
 
 impl Lifetime {
     /// Judges an `Expiration`. Where the issuer's `Date` shows that its clock and ours differ, the
-    /// lifetime is what the issuer's own clock says and is counted from `now`.
+    /// lifetime begins then, by the issuer's own clock; else `now`.
     ///
     /// # Errors
     /// [`IssueError::InvalidAnswer`] for a session that ends before it begins.
@@ -91,17 +91,24 @@ impl Lifetime {
         date: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Self, IssueError> {
-        let apart = date.map(|d| d.duration_since(now)).filter(|a| a.abs() > CLOCKS_AGREE);
-        let local = apart.map_or(Some(expiration), |a| expiration.checked_sub(a).ok());
-        match local {
-            Some(end) if end > now => Ok(Self { issued_at: now, expiration: end }),
-            _ => Err(IssueError::InvalidAnswer {
+        let issued_at = date.filter(|d| d.duration_since(now).abs() > CLOCKS_AGREE && is_plausible(*d)).unwrap_or(now);
+        if expiration <= issued_at {
+            return Err(IssueError::InvalidAnswer {
                 operation,
                 what: format!("the credentials' Expiration {expiration} is already past"),
                 request_id: None,
-            }),
+            });
         }
+        Ok(Self { issued_at, expiration })
     }
+}
+
+/// Whether a clock that says so can be reckoned with: times around it can be written down.
+fn is_plausible(date: Timestamp) -> bool {
+    const FIRST: i64 = 0;
+    /// The year 2500.
+    const LAST: i64 = 16_725_225_600;
+    (FIRST..LAST).contains(&date.as_second())
 }
 
 #[cfg(test)]
@@ -125,10 +132,23 @@ mod tests {
     #[test]
     fn an_issuer_whose_clock_differs_is_judged_by_its_own() {
         let now = at("2026-01-01T00:00:00Z");
-        let ahead = Lifetime::judge("AssumeRole", at("2026-01-01T01:10:00Z"), Some(at("2026-01-01T00:10:00Z")), now);
-        assert_eq!(ahead.expect("valid").expiration, at("2026-01-01T01:00:00Z"));
-        let behind = Lifetime::judge("AssumeRole", at("2025-12-31T23:55:00Z"), Some(at("2025-12-31T22:55:00Z")), now);
-        assert_eq!(behind.expect("valid").expiration, at("2026-01-01T01:00:00Z"));
+        for (date, expiration) in [
+            ("2026-01-01T00:10:00Z", "2026-01-01T01:10:00Z"),
+            ("2025-12-31T22:55:00Z", "2025-12-31T23:55:00Z"),
+            ("2069-01-01T00:00:00Z", "2069-01-01T01:00:00Z"),
+        ] {
+            let lifetime = Lifetime::judge("AssumeRole", at(expiration), Some(at(date)), now).expect("valid");
+            assert_eq!(lifetime, Lifetime { issued_at: at(date), expiration: at(expiration) }, "as it was said");
+        }
+    }
+
+    #[test]
+    fn a_date_that_cannot_be_is_none() {
+        let (now, end) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T01:00:00Z"));
+        for date in ["1969-12-31T00:00:00Z", "9999-12-30T00:00:00Z"] {
+            let lifetime = Lifetime::judge("AssumeRole", end, Some(at(date)), now).expect("valid");
+            assert_eq!(lifetime, Lifetime { issued_at: now, expiration: end }, "{date}");
+        }
     }
 
     #[test]

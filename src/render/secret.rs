@@ -20,6 +20,15 @@ impl Manifest {
     pub fn expose(&self) -> &Value {
         &self.0
     }
+
+    /// With one more annotation, if there is one.
+    pub(crate) fn annotated(&self, annotation: Option<(&str, String)>) -> Self {
+        let mut body = self.0.clone();
+        if let Some((key, value)) = annotation {
+            body["metadata"]["annotations"][key] = value.into();
+        }
+        Self(body)
+    }
 }
 
 /// How an existing Secret is met.

@@ -51,9 +51,9 @@ pub struct Record {
 /// What a Secret holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
-    /// When it was issued, by the controller's clock.
+    /// When it was issued, by the issuer's clock.
     pub issued_at: Timestamp,
-    /// When it expires.
+    /// When it expires, by that clock.
     pub expiration: Timestamp,
     /// Digest of what was asked for.
     pub request: String,

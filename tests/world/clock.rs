@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use refreshable::clock::Clock;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
@@ -12,25 +13,35 @@ pub const DAWN: &str = "2026-01-01T00:00:00Z";
 #[derive(Clone, Debug)]
 pub struct WorldClock {
     origin: Instant,
-    off: SignedDuration,
+    off: Arc<Mutex<SignedDuration>>,
 }
 
 impl WorldClock {
     /// A clock that begins now.
     pub fn new() -> Self {
-        Self { origin: Instant::now(), off: SignedDuration::ZERO }
+        Self { origin: Instant::now(), off: Arc::default() }
     }
 
-    /// The same clock, wrong by `off`.
+    /// Another clock, wrong by `off`.
     pub fn off_by(&self, off: SignedDuration) -> Self {
-        Self { off, ..self.clone() }
+        Self { origin: self.origin, off: Arc::new(Mutex::new(off)) }
+    }
+
+    /// How wrong it is.
+    pub fn off(&self) -> SignedDuration {
+        *self.off.lock().expect("a time")
+    }
+
+    /// Sets it forward by so much.
+    pub fn set(&self, by: SignedDuration) {
+        *self.off.lock().expect("a time") += by;
     }
 }
 
 impl Clock for WorldClock {
     fn now(&self) -> Timestamp {
         let dawn: Timestamp = DAWN.parse().expect("a time");
-        dawn + SignedDuration::try_from(self.origin.elapsed()).expect("in range") + self.off
+        dawn + SignedDuration::try_from(self.origin.elapsed()).expect("in range") + self.off()
     }
 
     fn boot(&self) -> Duration {

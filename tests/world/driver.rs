@@ -2,6 +2,7 @@
 //! kube-runtime's semantics (one reconcile for each resource at a time, the earliest wish wins).
 
 use super::apiserver;
+use super::clock::WorldClock;
 use super::logs::Logs;
 use super::secrets::SimSecret;
 use super::state::{Change, Key, Shared, State};
@@ -18,8 +19,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher::Event;
 use refreshable::aws::{Caller, Sts, TotpSteps};
 use refreshable::controller::{
-    Announcement, Announcer, Calls, Context, Feeds, Fence, Memory, Metrics, Next, Panics, SecretMeta, Settings,
-    Touched, Turns, look, view,
+    Announcement, Announcer, Calls, ClockWatch, Context, Feeds, Fence, Memory, Metrics, Next, Panics, SecretMeta,
+    Settings, Touched, Turns, look, view,
 };
 use refreshable::registry::Registry;
 use refreshable::source::Means;
@@ -66,6 +67,9 @@ const RENEWAL: SignedDuration = SignedDuration::from_secs(2);
 pub struct Instance {
     pub number: usize,
     setup: Setup,
+    clock: WorldClock,
+    /// When it next looks whether its clock was set.
+    clock_look: Option<Timestamp>,
     context: Arc<Context>,
     fence: Fence,
     feeds: Feeds,
@@ -110,7 +114,8 @@ impl Instance {
             totp: TotpSteps::default(),
             means: Means::new(aws, Registry::default()),
             turns: Turns::new(&setup.settings),
-            clock: Arc::new(clock),
+            clocks: ClockWatch::new(&clock),
+            clock: Arc::new(clock.clone()),
             metrics,
             announcer,
             settings: setup.settings,
@@ -119,6 +124,8 @@ impl Instance {
         let mut instance = Self {
             number,
             setup,
+            clock,
+            clock_look: None,
             context,
             fence,
             feeds,
@@ -206,6 +213,23 @@ impl Instance {
         }
     }
 
+    /// Sets its clock forward by so much. It looks at its clocks every five seconds.
+    pub fn set_clock(&mut self, by: SignedDuration, now: Timestamp) {
+        self.clock.set(by);
+        self.clock_look.get_or_insert(now + SignedDuration::from_secs(5));
+    }
+
+    fn look_at_clocks(&mut self, now: Timestamp) {
+        self.clock_look = None;
+        if self.context.clocks.jump(&self.clock).is_some() {
+            for object in self.context.view.credentials.state() {
+                let metadata = &object.metadata;
+                let key = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
+                self.wish(key, now);
+            }
+        }
+    }
+
     /// What Prometheus would read of it.
     pub fn metrics_page(&self) -> String {
         self.context.metrics.page().expect("metrics")
@@ -265,14 +289,15 @@ impl Instance {
             return;
         }
         // The controller's clock may be wrong; what it waits is a time span.
-        let at = next.at_latest(self.context.now()) - self.setup.clock_off;
+        let at = next.at_latest(self.context.now()) - self.clock.off();
         self.wish(key, at);
     }
 
     fn next_event(&self) -> Option<Timestamp> {
         let waiting = self.queue.keys().find(|(_, key)| !self.running.contains(key)).map(|(at, _)| *at);
         let room = self.running.len() < self.setup.concurrency;
-        [self.inbox.front().map(|(at, _)| *at), waiting.filter(|_| room), self.relist_at].into_iter().flatten().min()
+        let others = [self.inbox.front().map(|(at, _)| *at), self.relist_at, self.clock_look];
+        others.into_iter().chain([waiting.filter(|_| room)]).flatten().min()
     }
 }
 
@@ -334,7 +359,9 @@ impl World {
 
     /// The first controller crashes, and another one takes its place.
     pub fn crash(&mut self) {
-        let setup = self.instances.remove(0).setup.clone();
+        let gone = self.instances.remove(0);
+        // Its machine, and with it the clock, stays.
+        let setup = Setup { clock_off: gone.clock.off(), ..gone.setup.clone() };
         let instance = Instance::start(&self.shared, self.started, setup);
         self.shared.lock().leader = self.started;
         self.started += 1;
@@ -404,6 +431,9 @@ impl World {
             }
             if instance.relist_at.is_some_and(|at| at <= now) {
                 instance.relist(&self.shared);
+            }
+            if instance.clock_look.is_some_and(|at| at <= now) {
+                instance.look_at_clocks(now);
             }
             while instance.inbox.front().is_some_and(|(at, _)| *at <= now) {
                 let (_, change) = instance.inbox.pop_front().expect("there is one");

@@ -6,6 +6,7 @@ mod apiserver;
 mod auditor;
 mod broken;
 mod clock;
+mod clock_steps;
 mod deployments;
 mod driver;
 mod lapses;

@@ -47,7 +47,10 @@ impl HttpConnector for SimSts {
                     Ok(HttpResponse::new(status, SdkBody::from(body)))
                 }
                 Outcome::Session => {
-                    Ok(HttpResponse::new(200.try_into().expect("a status"), SdkBody::from(session(&world, &form))))
+                    let body = SdkBody::from(session(&world, &form));
+                    let mut answer = HttpResponse::new(200.try_into().expect("a status"), body);
+                    answer.headers_mut().insert("date", date(world.lock().now()));
+                    Ok(answer)
                 }
             }
         })
@@ -112,6 +115,11 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>) -> Outcome {
         );
     }
     Outcome::Session
+}
+
+/// A time as HTTP's `Date` has it.
+fn date(now: jiff::Timestamp) -> String {
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).expect("a date")
 }
 
 fn session(world: &Shared, form: &BTreeMap<String, String>) -> String {

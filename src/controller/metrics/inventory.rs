@@ -134,7 +134,7 @@ impl Collector for Inventory {
         let now = context.now();
         let mut tally = Tally::default();
         all(&context, |_, vitals| tally.add(&vitals, now));
-        tally.encode(&mut encoder, now, context.turns.waiting(&*context.clock))
+        tally.encode(&mut encoder, now, context.turns.waiting(context.clock.boot()))
     }
 }
 
