@@ -104,12 +104,18 @@ impl Complete {
             let found = tokio::time::timeout(PATIENCE, found(before, place)).await;
             let typed = typed.to_string_lossy();
             let fitting = found.ok().and_then(Result::ok).unwrap_or_default().into_iter();
-            lines.extend(fitting.filter(|name| name.starts_with(&*typed)));
+            lines.extend(fitting.filter(|name| is_name(name) && name.starts_with(&*typed)));
         }
         lines.push(NO_FILES.to_owned());
         output::print(&(lines.join("\n") + "\n"))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Whether this is a name as Kubernetes takes it. A shell's completion may run what is none.
+fn is_name(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    !text.is_empty() && !text.starts_with(['-', '.']) && text.chars().all(inner)
 }
 
 /// What the command line itself allows: commands, flags and their values.
@@ -224,6 +230,16 @@ mod tests {
         }
         for text in ["", "sta", "status -", "status -o ", "exec x -- ls ", "--kubeconfig ", "version "] {
             assert_eq!(of(text), Place::Other, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_names_are_offered() {
+        for name in ["reports", "team-a.reports", "1"] {
+            assert!(is_name(name), "{name}");
+        }
+        for text in ["", "-x", "a b", "$(id)", "a`id`", "a\nb", "a\tb", "\u{1b}]0;x\u{7}", "a\u{202e}", "A"] {
+            assert!(!is_name(text), "{text:?}");
         }
     }
 

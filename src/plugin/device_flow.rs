@@ -71,7 +71,7 @@ impl SignIn {
                 .filter(|t| t.as_second() > 0),
             device_code: SecretString::from(started.device_code().ok_or_else(|| missing("deviceCode"))?),
             user_code: started.user_code().ok_or_else(|| missing("userCode"))?.to_owned(),
-            page: page.ok_or_else(|| missing("verificationUri"))?.to_owned(),
+            page: web_address(page.ok_or_else(|| missing("verificationUri"))?, region)?,
             good_for: SignedDuration::from_secs(started.expires_in().into()),
             pause: seconds.map_or(PAUSE, Duration::from_secs),
             client_id,
@@ -138,6 +138,17 @@ impl SignIn {
     }
 }
 
+/// An address that somebody is told to open, and that a QR code leads to.
+fn web_address(page: &str, region: &str) -> Result<String> {
+    let scheme = page.starts_with("https://") || page.starts_with("http://");
+    if scheme && page.chars().all(|c| c.is_ascii_graphic()) {
+        return Ok(page.to_owned());
+    }
+    Err(Error::failed(format!(
+        "IAM Identity Center in {region} answered with {page:?}, which is no web address: check --region, and that nothing answers in its place"
+    )))
+}
+
 fn too_late() -> Error {
     Error::failed("nobody confirmed the code while it was good: run the command again")
 }
@@ -164,4 +175,22 @@ where
         _ => chain(error),
     };
     Error::failed(format!("{operation} at IAM Identity Center in {region}: {said}{advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::web_address;
+
+    #[test]
+    fn only_web_addresses_are_shown_to_people() {
+        for page in ["https://example.awsapps.com/device?user_code=ABCD-EFGH", "http://127.0.0.1:8080/start"] {
+            assert_eq!(web_address(page, "eu-west-1").expect("an address"), page);
+        }
+        for page in
+            ["", "javascript:x", "https://e/\u{1b}]0;x\u{7}", "https://e/ x", "https://e/\u{202e}", "https://e/\n"]
+        {
+            let error = web_address(page, "eu-west-1").expect_err(page).to_string();
+            assert!(error.contains("no web address") && !error.contains(super::super::terminal::steers), "{error:?}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Why a command failed: in kubectl's words, with kubectl's exit code.
 
+use super::terminal::visible;
 use kube::core::Status;
 
 /// Exit code of every failure, also of a wrong command line, as kubectl has it.
@@ -8,11 +9,12 @@ pub const FAILURE: u8 = 1;
 /// What a command gives back.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command failed. Its text is the line that the user reads; no variant holds secret material.
+/// Why a command failed. Its text is the line that the user reads, in which nothing steers a terminal; no variant holds
+/// secret material.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused. Followed by what to do about it, where that is known.
-    #[error("Error from server ({}): {}{}", .status.reason, .status.message, advice_after(.advice))]
+    #[error("Error from server ({}): {}{}", visible(&.status.reason), visible(&.status.message), advice_after(.advice))]
     Server {
         /// What it said.
         status: Box<Status>,
@@ -20,27 +22,27 @@ pub enum Error {
         advice: String,
     },
     /// There is no way to the API server, or it does not answer.
-    #[error("error: {0}")]
+    #[error("error: {}", visible(.0))]
     Unreachable(String),
     /// The API server did not answer in the time that `--request-timeout` gives it.
     #[error("error: the API server did not answer within {0:?} (--request-timeout)")]
     Slow(std::time::Duration),
     /// The kubeconfig, or a flag that changes it, cannot be used.
-    #[error("error: {0}")]
+    #[error("error: {}", visible(.0))]
     Kubeconfig(String),
     /// The command cannot do what it was asked for; the text says why and what to do.
-    #[error("error: {0}")]
+    #[error("error: {}", visible(.0))]
     Failed(String),
     /// Nobody reads the output any more (`| head`).
     #[error("the output was closed")]
     Closed,
     /// The output cannot be written.
-    #[error("error: writing the output: {0}")]
+    #[error("error: writing the output: {}", visible(&.0.to_string()))]
     Output(std::io::Error),
 }
 
 fn advice_after(advice: &str) -> String {
-    if advice.is_empty() { String::new() } else { format!("\n{advice}") }
+    if advice.is_empty() { String::new() } else { format!("\n{}", visible(advice)) }
 }
 
 impl Error {
@@ -127,5 +129,23 @@ mod tests {
         };
         assert_eq!(refused(403), "Error from server (R): m\nask");
         assert_eq!(refused(409), "Error from server (R): m");
+    }
+
+    #[test]
+    fn no_error_steers_a_terminal() {
+        let evil = "x\u{1b}]52;c;eA==\u{7}\u{9b}2J\u{202e}\nerror: run this\r";
+        let status = Status { code: 403, reason: evil.into(), message: evil.into(), ..Status::default() };
+        for error in [
+            Error::Server { status: Box::new(status), advice: evil.to_owned() },
+            Error::Unreachable(evil.to_owned()),
+            Error::Kubeconfig(evil.to_owned()),
+            Error::failed(evil),
+            Error::Output(std::io::Error::other(evil)),
+        ] {
+            let said = error.to_string();
+            assert!(said.contains("x^[]52;c;eA==^G<U+009B>2J<U+202E> error: run this^M"), "{said:?}");
+            assert!(!said.contains(|c: char| c != '\n' && super::super::terminal::steers(c)), "{said:?}");
+            assert!(said.lines().count() <= 2, "one line, and one of advice: {said:?}");
+        }
     }
 }

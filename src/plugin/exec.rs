@@ -2,7 +2,8 @@
 
 use super::cluster::Cluster;
 use super::error::{Error, Result};
-use super::{Global, published, variables};
+use super::terminal::visible;
+use super::{Global, output, published, variables};
 use clap::Args;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -55,7 +56,7 @@ impl Exec {
         }
         // It comes back only where it failed.
         let error = command.exec();
-        eprintln!("error: {}: {error}", program.display());
+        output::say(&format!("error: {}: {error}", visible(&program.to_string_lossy())));
         Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE }))
     }
 }

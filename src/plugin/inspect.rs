@@ -87,10 +87,13 @@ impl Inspect {
         let permission = permission(&cluster, &object).await?;
         let (consumers, not_visible) = consumers(&cluster, &object).await?;
         let report = Report::of(&object, permission, consumers, not_visible);
-        output::print(&match self.output {
-            Some(format) => format.write(&serde_json::to_value(&report).map_err(|e| Error::failed(e.to_string()))?)?,
-            None => inspect_text::write(&report, Timestamp::now(), &Terminal::stdout()),
-        })?;
+        match self.output {
+            Some(format) => {
+                let value = serde_json::to_value(&report).map_err(|e| Error::failed(e.to_string()))?;
+                output::print(&format.write(&value)?)?;
+            }
+            None => output::show(&inspect_text::write(&report, Timestamp::now(), &Terminal::stdout()))?,
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

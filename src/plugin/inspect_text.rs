@@ -242,4 +242,37 @@ Used by:
             "{text}"
         );
     }
+
+    #[test]
+    fn what_stands_in_a_resource_steers_no_terminal() {
+        let evil = "x\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1A\r\u{202e}\nReady:       True (Issued)";
+        let mut object = failed(with_a_role(), &crate::rules::fixtures::unreachable(), None, minute(0));
+        let status = object.status.as_mut().expect("a status");
+        for condition in &mut status.conditions {
+            (condition.reason, condition.message) = (evil.into(), evil.into());
+        }
+        let failure = status.failures.as_mut().expect("a failure");
+        (failure.message, failure.reason) = (evil.into(), evil.into());
+        (failure.code, failure.request_id) = (Some(evil.into()), Some(evil.into()));
+        object.spec.roles[0].role_arn = evil.into();
+        let consumer =
+            Consumer { kind: "Pod", name: evil.into(), uses: vec![evil.into()], owner: Some(format!("Job/{evil}")) };
+        let mut report = Report::of(&object, Allowed::No { rule: evil.into() }, vec![consumer], vec![]);
+        report.profiles = vec![ProfileStatus { name: evil.into(), message: Some(evil.into()), ..Default::default() }];
+        for terminal in [Terminal::plain(80), Terminal { colour: true, unicode: true, ..Terminal::plain(80) }] {
+            for allowed in [
+                Allowed::No { rule: evil.into() },
+                Allowed::Yes { policies: vec![evil.into()] },
+                Allowed::YesSomehow { why: evil.into() },
+                Allowed::Unknown { why: evil.into() },
+            ] {
+                report.permission = allowed;
+                let text = write(&report, minute(0), &terminal);
+                assert_eq!(super::super::terminal::for_people(&text), text);
+                assert!(text.matches("x^[]52;c;ZXZpbA==^G^[[2J").count() >= 12, "{text:?}");
+                let ready = text.lines().filter(|l| l.starts_with("Ready:"));
+                assert_eq!(ready.count(), 1, "no line is made up: {text}");
+            }
+        }
+    }
 }

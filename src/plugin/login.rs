@@ -3,13 +3,13 @@
 use super::cluster::{Cluster, bare_name};
 use super::device_flow::SignIn;
 use super::error::{Error, Result};
-use super::terminal::{Terminal, Tone};
+use super::terminal::{Terminal, Tone, visible};
 use super::{Global, age, ini, output};
 use crate::api::names::{RENEW, RENEW_LABEL, WATCH, WATCH_LABEL};
 use crate::source::SsoToken;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use clap::Args;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use qrcode::QrCode;
@@ -83,10 +83,12 @@ impl Login {
         // A person's effort is not asked for where its fruit could not be kept.
         write(&cluster, &place, None).await?;
         let sign_in = SignIn::begin(&portal.start_url, &portal.region).await?;
-        output::print(&self.invitation(&sign_in, &Terminal::stdout()))?;
+        let (code, page) = (&sign_in.user_code, &sign_in.page);
+        output::show(&invitation(code, page, sign_in.good_for, !self.no_qr, &Terminal::stdout()))?;
         let token = sign_in.finish().await?;
         write(&cluster, &place, Some(&token)).await?;
-        output::print(&format!("secret/{} signed in{}\n", place.secret, outlook(&token, Timestamp::now())))?;
+        let secret = visible(&place.secret);
+        output::show(&format!("secret/{secret} signed in{}\n", outlook(&token, Timestamp::now())))?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -134,20 +136,20 @@ impl Login {
             ))),
         }
     }
+}
 
-    /// What the person reads.
-    fn invitation(&self, sign_in: &SignIn, terminal: &Terminal) -> String {
-        let mut text = format!(
-            "Open this page on any device, and confirm the code {} there (it is good for {}):\n\n  {}\n\n",
-            terminal.paint(Tone::Heading, &sign_in.user_code),
-            age::span(sign_in.good_for),
-            terminal.paint(Tone::Heading, &sign_in.page),
-        );
-        if !self.no_qr && terminal.interactive && terminal.unicode {
-            text.push_str(&qr_code(&sign_in.page, terminal.columns));
-        }
-        text
+/// What the person reads.
+fn invitation(code: &str, page: &str, good_for: SignedDuration, qr: bool, terminal: &Terminal) -> String {
+    let mut text = format!(
+        "Open this page on any device, and confirm the code {} there (it is good for {}):\n\n  {}\n\n",
+        terminal.paint(Tone::Heading, code),
+        age::span(good_for),
+        terminal.paint(Tone::Heading, page),
+    );
+    if qr && terminal.interactive && terminal.unicode {
+        text.push_str(&qr_code(page, terminal.columns));
     }
+    text
 }
 
 /// The page's address as a QR code; nothing where it cannot be one or the terminal is too narrow.
@@ -224,6 +226,15 @@ mod tests {
             session_in("[sso-session a]\nsso_region=x\n", "a"),
             Err("[sso-session a] has no sso_start_url".into())
         );
+    }
+
+    #[test]
+    fn what_aws_answers_steers_no_terminal() {
+        let terminal = Terminal { colour: true, unicode: true, interactive: true, columns: 80 };
+        let minutes = SignedDuration::from_mins(10);
+        let text = invitation("AB\u{1b}[2J\r", "https://e/\u{9b}2J\u{202e}", minutes, true, &terminal);
+        assert!(text.contains("AB^[[2J^M") && text.contains("https://e/<U+009B>2J<U+202E>"), "{text:?}");
+        assert!(text.contains('█') && crate::plugin::terminal::for_people(&text) == text, "{text:?}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! kubectl reads YAML 1.1 in the way of [go-yaml 2](https://github.com/go-yaml/yaml/tree/v2): `yes` is a boolean there
 //! and `0o7`, `1_000` and `017` are numbers. So they are here.
 
+use super::output;
 use serde_json::{Map, Number, Value};
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 use std::collections::{BTreeMap, HashMap};
@@ -124,9 +125,9 @@ fn read_json(text: &str) -> Result<Vec<Document>, Unreadable> {
 /// # Errors
 /// Where it cannot be written.
 pub fn write(object: &Value) -> Result<String, String> {
-    let yaml = serde_saphyr::to_string(object).map_err(|e| format!("writing YAML: {e}"))?;
+    let yaml = output::to_yaml(object).map_err(|e| e.to_string())?;
     let same = read(&yaml).is_ok_and(|d| matches!(d.as_slice(), [one] if one.value == *object));
-    Ok(if same { yaml } else { format!("{object:#}\n") })
+    Ok(if same { yaml } else { output::to_json(object) })
 }
 
 fn read_yaml(text: &str) -> Result<Vec<Document>, Unreadable> {

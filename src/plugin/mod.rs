@@ -15,6 +15,10 @@
 //!
 //! What a command prints goes to standard output, everything else to standard error. Secret material goes to standard
 //! output alone, and only where it is what the command is for (`process`, `env`).
+//!
+//! [`output`] alone writes: text from outside reaches a terminal through it, so that nothing in it steers the terminal.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod age;
 mod chain;
@@ -124,7 +128,7 @@ pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exi
         Ok(code) => code,
         Err(Error::Closed) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            output::say(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }

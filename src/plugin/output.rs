@@ -1,7 +1,13 @@
 //! What commands print: objects as JSON and YAML, their names, tables.
+//!
+//! | for | by | characters that steer a terminal |
+//! | --- | --- | --- |
+//! | programs: JSON, YAML, commands of a shell | [`print`] | each language escapes or refuses them |
+//! | people, on standard output | [`show`] | are shown ([`terminal::visible`]) |
+//! | people, on standard error | [`say`] | are shown |
 
 use super::error::{Error, Result};
-use super::terminal::{Terminal, Tone};
+use super::terminal::{self, Terminal, Tone};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -30,7 +36,10 @@ impl Format {
     }
 }
 
-/// Writes to standard output.
+/// Puts the cursor into the first corner and clears the screen.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Writes to standard output, for programs: every character as it is.
 ///
 /// # Errors
 /// [`Error::Closed`] where nobody reads it any more.
@@ -41,17 +50,55 @@ pub fn print(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// A value as indented JSON, with a line break at its end.
-pub fn to_json(value: &Value) -> String {
-    format!("{value:#}\n")
+/// Writes to standard output, for people.
+///
+/// # Errors
+/// As [`print`].
+pub fn show(text: &str) -> Result<()> {
+    print(&terminal::for_people(text))
 }
 
-/// A value as YAML.
+/// Shows a text in the place of what the terminal shows now.
+///
+/// # Errors
+/// As [`print`].
+pub fn redraw(text: &str) -> Result<()> {
+    print(&format!("{CLEAR}{}", terminal::for_people(text)))
+}
+
+/// Writes a line to standard error.
+#[expect(clippy::print_stderr, reason = "the one place that does")]
+pub fn say(text: &str) {
+    eprintln!("{}", terminal::for_people(text));
+}
+
+/// A value as indented JSON, with a line break at its end.
+pub fn to_json(value: &Value) -> String {
+    escaped(&format!("{value:#}\n"))
+}
+
+/// JSON of the same meaning, in which no character steers a terminal: JSON itself asks that of C0 alone.
+pub fn escaped(json: &str) -> String {
+    let mut whole = String::with_capacity(json.len());
+    for c in json.chars() {
+        // They stand in strings alone: JSON's own white space is no such character but for the line break.
+        match c {
+            '\n' => whole.push(c),
+            c if terminal::steers(c) => whole.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => whole.push(c),
+        }
+    }
+    whole
+}
+
+/// A value as YAML. One with characters that steer a terminal is written as JSON, which is YAML too.
 ///
 /// # Errors
 /// Where it cannot be written as YAML.
 pub fn to_yaml(value: &Value) -> Result<String> {
-    serde_saphyr::to_string(value).map_err(|e| Error::failed(format!("writing YAML: {e}")))
+    let yaml = serde_saphyr::to_string(value).map_err(|e| Error::failed(format!("writing YAML: {e}")))?;
+    let safe = !yaml.contains(|c: char| c != '\n' && terminal::steers(c));
+    Ok(if safe { yaml } else { to_json(value) })
 }
 
 /// Objects of the API as kubectl gives them: one alone where one was asked for by name, else a list; without
@@ -134,5 +181,28 @@ mod tests {
         let colour = Terminal { colour: true, ..plain };
         let drawn = table.draw(&colour, false);
         assert!(drawn.starts_with("reports   \u{1b}[32mTrue\u{1b}[0m\n"), "{drawn:?}");
+    }
+
+    #[test]
+    fn a_cell_stays_one_line_whatever_stands_in_it() {
+        let mut table = Table::new(["NAME", "READY"]);
+        table.row([(Tone::Plain, "a\nroot   True\u{1b}]0;x\u{7}".into()), (Tone::Bad, "\u{202e}False".into())]);
+        let drawn = table.draw(&Terminal::plain(80), false);
+        assert_eq!(drawn, "a root   True^[]0;x^G   <U+202E>False\n");
+    }
+
+    #[test]
+    fn json_and_yaml_keep_every_character_and_steer_nothing() {
+        let all: String = (0..0xffff_u32).filter_map(char::from_u32).filter(|c| terminal::steers(*c)).collect();
+        assert!(all.chars().count() > 65, "{all:?}");
+        let value = json!({"message": all, "plain": "it's\nü", "list": ["\u{9b}2J"]});
+        for (text, read) in [
+            (to_json(&value), serde_json::from_str::<Value>(&to_json(&value)).expect("JSON")),
+            (to_yaml(&value).expect("YAML"), serde_saphyr::from_str(&to_yaml(&value).expect("YAML")).expect("YAML")),
+        ] {
+            assert_eq!(read, value);
+            assert!(!text.contains(|c: char| c != '\n' && terminal::steers(c)), "{text:?}");
+        }
+        assert_eq!(to_yaml(&json!({"a": "b"})).expect("YAML"), "a: b\n");
     }
 }

@@ -33,7 +33,7 @@ impl Process {
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
         let published = published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now()).await?;
-        output::print(&format!("{}\n", render::process_json(&published.issued).expose_secret()))?;
+        output::print(&output::escaped(&format!("{}\n", render::process_json(&published.issued).expose_secret())))?;
         Ok(ExitCode::SUCCESS)
     }
 }

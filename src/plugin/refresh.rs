@@ -3,6 +3,7 @@
 use super::cluster::{Cluster, bare_name};
 use super::error::{Error, Result};
 use super::global::duration;
+use super::terminal::visible;
 use super::{Global, output};
 use crate::api::conditions::{READY, STALLED};
 use crate::api::{RefreshableCredential, names, time_of};
@@ -59,7 +60,7 @@ impl Refresh {
         let cluster = Cluster::of(global).await?;
         let chosen = self.chosen(&cluster).await?;
         if chosen.is_empty() {
-            eprintln!("No resources found{}.", if self.all_namespaces { "" } else { " in this namespace" });
+            output::say(&format!("No resources found{}.", if self.all_namespaces { "" } else { " in this namespace" }));
             return Ok(ExitCode::SUCCESS);
         }
         let request = Timestamp::now().to_string();
@@ -76,10 +77,13 @@ impl Refresh {
         let mut failed = false;
         while let Some((namespace, name, outcome)) = outcomes.next().await {
             match outcome {
-                Ok(said) => output::print(&format!("refreshablecredential.refreshable.dev/{name} {said}\n"))?,
+                Ok(said) => {
+                    let name = visible(&name);
+                    output::show(&format!("refreshablecredential.refreshable.dev/{name} {}\n", visible(&said)))?;
+                }
                 Err(error) if several => {
                     failed = true;
-                    eprintln!("{namespace}/{name}: {error}");
+                    output::say(&format!("{}/{}: {error}", visible(&namespace), visible(&name)));
                 }
                 Err(error) => return Err(error),
             }

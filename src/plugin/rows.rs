@@ -2,7 +2,7 @@
 
 use super::age;
 use super::output::Table;
-use super::terminal::Tone;
+use super::terminal::{Tone, visible};
 use super::timeline::Span;
 use crate::api::conditions::{READY, Reason};
 use crate::api::{RefreshableCredential, time_of};
@@ -46,7 +46,7 @@ impl Item {
 
     /// Kind and name, as kubectl takes them, on a line.
     pub fn full_name(&self) -> String {
-        format!("refreshablecredential.refreshable.dev/{}\n", self.name)
+        format!("refreshablecredential.refreshable.dev/{}\n", visible(&self.name))
     }
 
     /// The row of the timeline.
@@ -206,6 +206,31 @@ new                                                |
             [Tone::Good, Tone::Warning, Tone::Bad, Tone::Warning]
         );
         assert_eq!(items[0].span(true, minute(61)).tone, Tone::Bad, "it has expired, whatever the status says");
+    }
+
+    #[test]
+    fn what_stands_in_a_resource_steers_no_terminal() {
+        let evil = "x\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1A\r\u{202e}\nfake   True";
+        let object = with_a_role();
+        let mut object = serde_json::to_value(reported(object.clone(), &record(&object))).expect("JSON");
+        object["metadata"]["name"] = evil.into();
+        object["metadata"]["namespace"] = evil.into();
+        object["status"]["secret"]["name"] = evil.into();
+        object["status"]["principal"]["arn"] = evil.into();
+        for condition in object["status"]["conditions"].as_array_mut().expect("conditions") {
+            condition["reason"] = evil.into();
+            condition["message"] = evil.into();
+        }
+        let item = Item::of(serde_json::from_value(object).expect("an object"));
+        let shape = Shape { namespaces: true, wide: true };
+        let terminal = Terminal { colour: true, unicode: true, ..Terminal::plain(400) };
+        let drawn = table(&[&item], shape, minute(5)).draw(&terminal, false);
+        let timeline = timeline::draw(&[item.span(true, minute(5))], minute(5), &terminal);
+        for text in [&drawn, &timeline, &item.full_name()] {
+            assert_eq!(super::super::terminal::for_people(text), *text);
+            assert!(text.contains("x^[]52;c;ZXZpbA==^G^[[2J"), "{text:?}");
+        }
+        assert_eq!((drawn.lines().count(), timeline.lines().count(), item.full_name().lines().count()), (1, 3, 1));
     }
 
     #[test]

@@ -17,8 +17,6 @@ use std::time::Duration;
 
 /// How often a screen is drawn anew where nothing changed: times go by.
 const TICK: Duration = Duration::from_secs(1);
-/// Puts the cursor into the first corner and clears the screen.
-const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Show how RefreshableCredentials stand: a table, and a timeline of what was issued, when it is renewed and when it
 /// expires.
@@ -80,9 +78,9 @@ impl Status {
             if items.is_empty() && !matches!(self.output, Some(Form::Json | Form::Yaml)) {
                 let place =
                     if self.all_namespaces { String::new() } else { format!(" in {} namespace", cluster.namespace()) };
-                eprintln!("No resources found{place}.");
+                output::say(&format!("No resources found{place}."));
             } else {
-                output::print(&self.whole(&items, Timestamp::now(), &Terminal::stdout())?)?;
+                self.write(&self.whole(&items, Timestamp::now(), &Terminal::stdout())?)?;
             }
         }
         Ok(ExitCode::SUCCESS)
@@ -108,6 +106,14 @@ impl Status {
             found
         };
         Ok(found.into_iter().map(Item::of).map(|item| (item.key(), item)).collect())
+    }
+
+    /// Writes output in the form that was asked for.
+    fn write(&self, text: &str) -> Result<()> {
+        match self.output {
+            Some(Form::Json | Form::Yaml) => output::print(text),
+            None | Some(Form::Wide | Form::Name) => output::show(text),
+        }
     }
 
     /// All of the output at once.
@@ -166,9 +172,9 @@ impl Status {
             };
             if screen {
                 let drawn = self.whole(&items, Timestamp::now(), &Terminal::stdout())?;
-                output::print(&format!("{CLEAR}{drawn}"))?;
+                output::redraw(&drawn)?;
             } else if let Some(item) = changed {
-                output::print(&self.line(&item, &terminal, headings)?)?;
+                self.write(&self.line(&item, &terminal, headings)?)?;
                 headings = false;
             }
         }

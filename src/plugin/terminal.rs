@@ -1,7 +1,11 @@
 //! What the terminal can show. Colours only where there is one: `NO_COLOR`, `CLICOLOR`, `TERM=dumb` and pipes are
 //! honoured.
+//!
+//! Text from the cluster, from files and from AWS may hold characters that steer a terminal: [`visible`] shows them
+//! instead. Everything that is painted goes through it.
 
 use anstyle::{AnsiColor, Style};
+use std::borrow::Cow;
 use std::io::IsTerminal as _;
 
 /// Columns where there is no terminal to ask.
@@ -55,17 +59,71 @@ impl Terminal {
         Self { colour: false, unicode: false, interactive: false, columns }
     }
 
-    /// The text in the colour of its meaning.
+    /// The text on one line, [`visible`], in the colour of its meaning.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
-        let style = tone.style();
+        let (style, text) = (tone.style(), visible(text));
         if !self.colour || style == Style::new() || text.is_empty() {
-            return text.to_owned();
+            return text.into_owned();
         }
         format!("{style}{text}{style:#}")
     }
 }
 
+/// Whether a character does something else than to stand in the text: control characters (C0, DEL, C1), line
+/// separators, and those that change the direction in which the text around them is read.
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text from outside on one line: line breaks and tabs become spaces, other characters that [`steers`] finds are written
+/// out, like `^[` and `<U+202E>`.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len()), |mut whole, c| {
+        push_visible(&mut whole, c);
+        whole
+    }))
+}
+
+fn push_visible(whole: &mut String, c: char) {
+    match c {
+        '\n' | '\t' => whole.push(' '),
+        // As `cat -v` writes them.
+        '\0'..='\x1f' | '\x7f' => whole.extend(['^', char::from(c as u8 ^ 0x40)]),
+        c if steers(c) => whole.push_str(&format!("<U+{:04X}>", u32::from(c))),
+        c => whole.push(c),
+    }
+}
+
+/// Several lines for people: nothing but text, line breaks and this program's own colours is left as it is.
+pub fn for_people(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c: char| c != '\n' && steers(c)) {
+        return Cow::Borrowed(text);
+    }
+    let colours = Tone::ALL.map(|t| t.style().render().to_string());
+    let reset = anstyle::Reset.render().to_string();
+    let own = || colours.iter().chain([&reset]).filter(|c| !c.is_empty());
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let colour = own().find(|colour| rest.starts_with(colour.as_str()));
+        let length = colour.map_or(c.len_utf8(), String::len);
+        match colour {
+            Some(colour) => whole.push_str(colour),
+            None if c == '\n' => whole.push(c),
+            None => push_visible(&mut whole, c),
+        }
+        rest = &rest[length..];
+    }
+    Cow::Owned(whole)
+}
+
 impl Tone {
+    const ALL: [Self; 6] = [Self::Plain, Self::Good, Self::Warning, Self::Bad, Self::Heading, Self::Faint];
+
     fn style(self) -> Style {
         match self {
             Self::Plain => Style::new(),
@@ -111,5 +169,33 @@ mod tests {
             "{painted:?}"
         );
         assert_eq!(colour.paint(Tone::Plain, "yes"), "yes");
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_shown_instead() {
+        for (text, shown) in [
+            ("plain Text, ä, 漢字, \u{2019}", "plain Text, ä, 漢字, \u{2019}"),
+            ("\u{1b}]52;c;ZXZpbA==\u{7}", "^[]52;c;ZXZpbA==^G"),
+            ("\u{1b}[2J\u{1b}[Hgone", "^[[2J^[[Hgone"),
+            ("a\rb\u{8}c\u{7f}\u{0}", "a^Mb^Hc^?^@"),
+            ("\u{9b}31m\u{9d}0;title\u{9c}", "<U+009B>31m<U+009D>0;title<U+009C>"),
+            ("two\nlines\tand\u{85}more\u{2028}here", "two lines and<U+0085>more<U+2028>here"),
+            ("\u{202e}desrever\u{2066}\u{200f}\u{61c}", "<U+202E>desrever<U+2066><U+200F><U+061C>"),
+        ] {
+            assert_eq!(visible(text), shown);
+            assert_eq!(Terminal::plain(80).paint(Tone::Plain, text), shown);
+            assert!(!visible(text).contains(steers));
+        }
+    }
+
+    #[test]
+    fn own_colours_and_line_breaks_reach_people_and_nothing_else_does() {
+        let colour = Terminal { colour: true, ..Terminal::plain(80) };
+        for tone in Tone::ALL {
+            let painted = format!("{}\n", colour.paint(tone, "text"));
+            assert_eq!(for_people(&painted), painted);
+        }
+        assert_eq!(for_people("\u{1b}[8mhidden\u{1b}[31;5m\n\u{1b}c\r"), "^[[8mhidden^[[31;5m\n^[c^M");
+        assert_eq!(colour.paint(Tone::Bad, "\u{1b}[32mfine"), format!("{0}^[[32mfine{0:#}", Tone::Bad.style()));
     }
 }

@@ -3,7 +3,7 @@
 //! All rows share one axis, so that what expires first is seen at a glance. A pure function of the spans and of the time.
 
 use super::age;
-use super::terminal::{Terminal, Tone};
+use super::terminal::{Terminal, Tone, visible};
 use jiff::{SignedDuration, Timestamp};
 use unicode_width::UnicodeWidthStr as _;
 
@@ -54,7 +54,7 @@ pub fn draw(spans: &[Span], now: Timestamp, terminal: &Terminal) -> String {
     if times().next().is_none() {
         return String::new();
     }
-    let labels: Vec<String> = spans.iter().map(|s| shortened(&s.label, terminal.unicode)).collect();
+    let labels: Vec<String> = spans.iter().map(|s| shortened(&visible(&s.label), terminal.unicode)).collect();
     let label_width = labels.iter().map(|l| l.width()).max().unwrap_or(0);
     let Some(width) = terminal.columns.checked_sub(label_width + GAP).filter(|w| *w >= NARROWEST) else {
         return String::new();

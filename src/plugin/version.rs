@@ -4,6 +4,7 @@ use super::Global;
 use super::cluster::Cluster;
 use super::error::{Error, Result};
 use super::output::{self, Format};
+use super::terminal::visible;
 use clap::Args;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
@@ -44,10 +45,10 @@ impl Version {
                 Err(_) => json!({"unknown": Error::Slow(PATIENCE).to_string()}),
             };
         }
-        output::print(&match self.output {
-            Some(format) => format.write(&found)?,
-            None => text(&found),
-        })?;
+        match self.output {
+            Some(format) => output::print(&format.write(&found)?)?,
+            None => output::show(&text(&found))?,
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -72,7 +73,7 @@ fn controller(deployment: &Deployment) -> Value {
 }
 
 fn text(found: &Value) -> String {
-    let word = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
+    let word = |value: &Value| visible(value.as_str().unwrap_or("unknown")).into_owned();
     let mut lines = format!("Client Version: {}\n", word(&found["clientVersion"]));
     match &found["controllers"] {
         Value::Array(list) if list.is_empty() => {

@@ -23,6 +23,7 @@ use super::error::Result;
 use super::global::Global;
 use super::manifest::{self, Document};
 use super::output::{self, Format};
+use super::terminal::visible;
 use crate::api::{GROUP, VERSION};
 use clap::Args;
 use finding::Located;
@@ -68,7 +69,7 @@ impl Check {
         let texts = match files::read(&self.filename, self.recursive) {
             Ok(texts) => texts,
             Err(what) => {
-                eprintln!("error: {what}");
+                output::say(&format!("error: {}", visible(&what)));
                 return Ok(ExitCode::from(USAGE));
             }
         };
@@ -77,11 +78,11 @@ impl Check {
         for (file, text) in &texts {
             checker.file(file, text, &mut report);
         }
-        output::print(&match self.output {
-            Some(format) => format.write(&report.to_value())?,
-            None => report.text(),
-        })?;
-        eprintln!("{}", report.summary());
+        match self.output {
+            Some(format) => output::print(&format.write(&report.to_value())?)?,
+            None => output::show(&report.text())?,
+        }
+        output::say(&report.summary());
         Ok(match (report.errors(), report.objects.len()) {
             (0, 0) => ExitCode::from(USAGE),
             (0, _) => ExitCode::SUCCESS,
@@ -235,7 +236,7 @@ impl Report {
     fn text(&self) -> String {
         let findings = self.findings.iter().map(Located::line);
         let valid = self.objects.iter().filter(|o| o.2).map(|(file, object, _)| format!("{file}: {object}: valid"));
-        findings.chain(valid).fold(String::new(), |whole, line| format!("{whole}{line}\n"))
+        findings.chain(valid).fold(String::new(), |whole, line| format!("{whole}{}\n", visible(&line)))
     }
 
     fn to_value(&self) -> Value {

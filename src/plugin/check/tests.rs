@@ -82,6 +82,16 @@ fn kinds_and_lists_are_told_apart() {
 }
 
 #[test]
+fn what_stands_in_a_file_steers_no_terminal_and_adds_no_line() {
+    let said = findings(
+        "apiVersion: refreshable.dev/v1alpha1\nkind: RefreshableCredential\nmetadata:\n  name: \"a\\nf.yaml: RefreshableCredential/b: valid\\e]52;c;eA==\\a\"\nspec:\n  \"x\\u202E\": 1\n  roles: []\n",
+    );
+    assert!(said.contains("^[]52;c;eA==^G") && said.contains("<U+202E>"), "{said:?}");
+    assert!(!said.contains(|c: char| c != '\n' && crate::plugin::terminal::steers(c)), "{said:?}");
+    assert!(said.lines().all(|l| l.starts_with("f.yaml:") && l.contains(": error: ")), "{said}");
+}
+
+#[test]
 fn warnings_are_no_errors() {
     let yaml = "roles:\n- roleArn: arn:aws:iam::111122223333:role/x\nsuspend: true\nsuspend: false";
     let said = spec(yaml);

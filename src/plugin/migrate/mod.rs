@@ -21,6 +21,7 @@ use super::error::{Error, Result};
 use super::global::Global;
 use super::manifest;
 use super::output;
+use super::terminal::visible;
 use clap::{Args, Subcommand};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DynamicObject, GroupVersionKind};
@@ -112,7 +113,7 @@ impl Migrate {
         }
         output::print(&outcome.yaml()?)?;
         for note in &outcome.notes {
-            eprintln!("note: {note}");
+            output::say(&format!("note: {}", visible(note)));
         }
         Ok(ExitCode::SUCCESS)
     }

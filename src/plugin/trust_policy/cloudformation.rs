@@ -1,6 +1,7 @@
 //! A plan as CloudFormation templates: one for each account, since a stack lies in one.
 
 use super::super::manifest;
+use super::super::terminal::visible;
 use super::arn::{Identity, Kind};
 use super::plan::{Caller, Plan};
 use super::statement::document;
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 pub fn write(plan: &Plan, policy_name: &str) -> Result<String, String> {
     let mut text = String::new();
     for note in &plan.notes {
-        text.push_str(&format!("# {note}\n"));
+        text.push_str(&format!("# {}\n", visible(note)));
     }
     let accounts = plan.accounts();
     for account in &accounts {

@@ -1,5 +1,6 @@
 //! The part of HCL's [syntax](https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md) that is written here.
 
+use super::super::terminal::steers;
 use serde_json::Value;
 
 /// A value of an attribute.
@@ -59,6 +60,7 @@ fn quoted(text: &str) -> String {
             '\r' => whole.push_str("\\r"),
             '\t' => whole.push_str("\\t"),
             '$' | '%' if text[at + 1..].starts_with('{') => whole.extend([c, c]),
+            c if steers(c) => whole.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => whole.push(c),
         }
     }
@@ -74,6 +76,11 @@ mod tests {
     #[test]
     fn strings_are_no_templates() {
         assert_eq!(quoted("a\"b\\c\n${x} %{y} $z"), "\"a\\\"b\\\\c\\n$${x} %%{y} $z\"");
+    }
+
+    #[test]
+    fn characters_that_steer_a_terminal_are_escaped() {
+        assert_eq!(quoted("\u{1b}]0;x\u{7}\u{202e}ü"), "\"\\u001b]0;x\\u0007\\u202eü\"");
     }
 
     #[test]

@@ -25,6 +25,7 @@ use super::global::Global;
 use super::manifest;
 use super::output;
 use super::policies;
+use super::terminal::visible;
 use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialSpec, Tag};
 use crate::rules::session_name::default_session_name;
 use crate::rules::session_tags;
@@ -131,7 +132,7 @@ impl TrustPolicy {
         output::print(&text.map_err(Error::failed)?)?;
         if self.output == Form::Json {
             for note in &plan.notes {
-                eprintln!("note: {note}");
+                output::say(&format!("note: {}", visible(note)));
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -1,5 +1,6 @@
 //! A plan as Terraform configuration (provider hashicorp/aws).
 
+use super::super::terminal::visible;
 use super::arn::{Identity, Kind};
 use super::hcl::{Expression, resource};
 use super::plan::{Allowed, Caller, Plan};
@@ -9,7 +10,7 @@ use super::statement::document;
 pub fn write(plan: &Plan, policy_name: &str) -> String {
     let mut text = String::new();
     for note in &plan.notes {
-        text.push_str(&format!("# {note}\n"));
+        text.push_str(&format!("# {}\n", visible(note)));
     }
     for account in plan.accounts() {
         text.push_str(&format!("\n# Account {account}\n"));

@@ -1,5 +1,6 @@
 //! The kubectl plugin against a real API server and a real controller, run as users of few rights run it.
 
+mod escapes;
 mod krew;
 mod login;
 mod look;
