@@ -3,7 +3,8 @@
 use super::cluster::Cluster;
 use super::error::{Error, Result};
 use super::terminal::visible;
-use super::{Global, output, published, variables};
+use super::variables::Variables;
+use super::{Global, output, published};
 use clap::Args;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
@@ -46,12 +47,13 @@ impl Exec {
         let Some((program, arguments)) = self.command.split_first() else {
             return Err(Error::failed("name a command behind --"));
         };
+        let variables = Variables::new(&published)?;
         let mut command = Command::new(program);
         command.args(arguments);
-        for name in variables::MISLEADING {
+        for name in variables.unset {
             command.env_remove(name);
         }
-        for (name, value) in variables::of(&published) {
+        for (name, value) in variables.set {
             command.env(name, value.expose_secret());
         }
         // It comes back only where it failed.

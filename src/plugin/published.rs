@@ -228,4 +228,4 @@ impl Files<'_> {
 
 #[cfg(test)]
 #[path = "published_tests.rs"]
-mod tests;
+pub(super) mod tests;

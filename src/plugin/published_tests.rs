@@ -25,6 +25,11 @@ fn issued() -> Issued {
     }
 }
 
+/// Credentials as they are read back.
+pub(in super::super) fn example() -> Published {
+    Published { issued: issued(), region: Some("eu-west-1".into()) }
+}
+
 /// The Secret that the controller publishes for this specification.
 fn secret(object: &RefreshableCredential) -> Secret {
     let spec = object.spec.secret();

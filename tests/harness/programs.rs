@@ -51,6 +51,11 @@ pub fn aws_cli_2() -> PathBuf {
     prepared("tests/tools/awscli2", &[]).join("aws")
 }
 
+/// fish, the shell (`tests/tools/fish`).
+pub fn fish() -> PathBuf {
+    prepared("tests/tools/fish", &[])
+}
+
 /// A program of Prometheus (`tests/tools/prometheus`): `prometheus` or `promtool`.
 pub fn prometheus(program: &str) -> PathBuf {
     prepared("tests/tools/prometheus", &[]).join(program)

@@ -5,6 +5,7 @@ mod krew;
 mod login;
 mod look;
 mod renew;
+mod shells;
 mod take;
 
 use super::stage::Stage;
