@@ -2,6 +2,7 @@
 
 use super::error::{Error, Result, chain};
 use super::global::Global;
+use super::plugin_loop;
 use crate::api::RefreshableCredential;
 use kube::api::{Api, ListParams, ObjectList};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -35,7 +36,13 @@ impl Cluster {
         config.read_timeout = None;
         let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();
-        let client = Client::try_from(config).map_err(|e| Error::Kubeconfig(chain(&e)))?;
+        if let Some(exec) = &mut config.auth_info.exec {
+            let running = std::env::var(plugin_loop::RUNNING).unwrap_or_default();
+            plugin_loop::enter(exec, &server, &running, std::env::var("AWS_PROFILE").ok().as_deref())?;
+        }
+        let exec = config.auth_info.exec.clone();
+        let unusable = |e| plugin_loop::failure(&e, exec.as_ref()).unwrap_or_else(|| Error::Kubeconfig(chain(&e)));
+        let client = Client::try_from(config).map_err(unusable)?;
         Ok(Self { client, namespace, server, timeout: global.request_timeout })
     }
 

@@ -1,5 +1,6 @@
 //! Why a command failed: in kubectl's words, with kubectl's exit code.
 
+use super::plugin_loop;
 use super::terminal::visible;
 use kube::core::Status;
 
@@ -79,7 +80,7 @@ impl From<kube::Error> for Error {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::Server { status, advice: String::new() },
-            other => Self::Unreachable(chain(&other)),
+            other => plugin_loop::failure(&other, None).unwrap_or_else(|| Self::Unreachable(chain(&other))),
         }
     }
 }

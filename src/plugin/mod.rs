@@ -38,6 +38,7 @@ mod login;
 mod manifest;
 mod migrate;
 pub mod output;
+mod plugin_loop;
 mod policies;
 mod process;
 mod published;

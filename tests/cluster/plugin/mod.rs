@@ -4,6 +4,7 @@ mod escapes;
 mod krew;
 mod login;
 mod look;
+mod loops;
 mod renew;
 mod shells;
 mod take;
