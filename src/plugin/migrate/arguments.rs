@@ -1,7 +1,7 @@
 //! Keyword arguments that are taken one after the other; what is left has no counterpart.
 
 use super::outcome::Outcome;
-use super::python::Literal;
+use super::python::{ELLIPSIS, Literal};
 use serde_json::{Map, Value};
 
 /// Keyword arguments.
@@ -31,15 +31,19 @@ impl Arguments {
         names.iter().filter(|n| self.drop(n)).count() > 0
     }
 
-    /// Text. An expression is left out, with a note.
+    /// Text. An expression or a placeholder is left out, with a note.
     pub fn text(&mut self, name: &str, outcome: &mut Outcome) -> Result<Option<String>, String> {
         match self.take(name) {
             None => Ok(None),
+            Some(Literal::Text(text)) if is_placeholder(&text) => {
+                outcome.note(format!(
+                    "{name} is a placeholder ({text}) and is left out: write its value into the manifest"
+                ));
+                Ok(None)
+            }
             Some(Literal::Text(text)) => Ok(Some(text)),
             Some(Literal::Expression(python)) => {
-                outcome.note(format!(
-                    "{name} is computed by the program ({python}) and is left out: write its value into the manifest"
-                ));
+                not_known(name, &python, outcome);
                 Ok(None)
             }
             Some(_) => Err(format!("{name} must be text")),
@@ -57,9 +61,19 @@ impl Arguments {
             Some(Literal::Expression(python)) => match product(&python) {
                 Some(number) => Ok(Some(number)),
                 None => {
-                    outcome.note(format!("{name} is computed by the program ({python}) and is left out: write its value into the manifest"));
+                    not_known(name, &python, outcome);
                     Ok(None)
                 }
+            },
+            Some(Literal::Text(text)) => match text.trim().parse() {
+                Ok(number) => Ok(Some(number)),
+                Err(_) if is_placeholder(&text) => {
+                    outcome.note(format!(
+                        "{name} is a placeholder ({text}) and is left out: write its value into the manifest"
+                    ));
+                    Ok(None)
+                }
+                Err(_) => Err(format!("{name} must be a number")),
             },
             Some(_) => Err(format!("{name} must be a number")),
         }
@@ -78,9 +92,7 @@ impl Arguments {
             None => Ok(None),
             Some(Literal::List(list)) => Ok(Some(list)),
             Some(Literal::Expression(python)) => {
-                outcome.note(format!(
-                    "{name} is computed by the program ({python}) and is left out: write its value into the manifest"
-                ));
+                not_known(name, &python, outcome);
                 Ok(None)
             }
             Some(_) => Err(format!("{name} must be a list")),
@@ -112,11 +124,37 @@ impl Arguments {
         Ok(Some(records.into()))
     }
 
+    /// These, as a dictionary.
+    pub fn into_literal(self) -> Literal {
+        Literal::Map(self.left)
+    }
+
+    /// Adds all of these.
+    pub fn append(&mut self, others: Self) {
+        self.left.extend(others.left);
+    }
+
+    /// Adds an argument.
+    pub fn add(&mut self, name: &str, value: Literal) {
+        self.left.push((name.to_owned(), value));
+    }
+
+    /// Takes an argument as it stands, under another name.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if let Some(value) = self.take(from) {
+            self.add(to, value);
+        }
+    }
+
     /// A dictionary.
-    pub fn map(&mut self, name: &str) -> Result<Option<Self>, String> {
+    pub fn map(&mut self, name: &str, outcome: &mut Outcome) -> Result<Option<Self>, String> {
         match self.take(name) {
             None => Ok(None),
             Some(Literal::Map(members)) => Ok(Some(Self::of(members))),
+            Some(Literal::Expression(python)) if python == ELLIPSIS => {
+                not_known(name, ELLIPSIS, outcome);
+                Ok(None)
+            }
             Some(Literal::Expression(python)) => Err(format!(
                 "{name} is computed by the program ({python}): write it out, as a dictionary of plain values"
             )),
@@ -144,6 +182,10 @@ impl Arguments {
     pub fn as_flags(&self, outcome: &mut Outcome) -> Vec<String> {
         let mut flags = Vec::new();
         for (name, value) in &self.left {
+            if name == ELLIPSIS {
+                not_shown(outcome);
+                continue;
+            }
             let secret = ["secret", "password", "token", "key"].iter().any(|w| name.to_lowercase().contains(w));
             let value = match value {
                 Literal::Text(text) if !secret => text.clone(),
@@ -162,9 +204,29 @@ impl Arguments {
     /// Says of every argument that is left that it has no counterpart.
     pub fn leave_out(&mut self, outcome: &mut Outcome) {
         for (name, _) in std::mem::take(&mut self.left) {
-            outcome.note(format!("{name} has no counterpart and is left out"));
+            match name.as_str() {
+                ELLIPSIS => not_shown(outcome),
+                _ => outcome.note(format!("{name} has no counterpart and is left out")),
+            }
         }
     }
+}
+
+fn not_known(name: &str, python: &str, outcome: &mut Outcome) {
+    outcome.note(match python {
+        ELLIPSIS => format!("{name} is not shown (...): write its value into the manifest"),
+        _ => format!("{name} is computed by the program ({python}) and is left out: write its value into the manifest"),
+    });
+}
+
+fn not_shown(outcome: &mut Outcome) {
+    outcome.note("\"...\" stands for arguments that the text does not show: what they say is left out");
+}
+
+/// `<your-role-arn>`, as READMEs have it. Policies may hold such signs and are JSON.
+fn is_placeholder(text: &str) -> bool {
+    let marks = text.find('<').zip(text.rfind('>'));
+    !text.trim_start().starts_with('{') && marks.is_some_and(|(from, to)| from < to)
 }
 
 /// `12 * 60 * 60`, the one computation that is common in durations.

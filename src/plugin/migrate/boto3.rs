@@ -6,8 +6,16 @@ use super::python::{Call, Literal, find_call};
 use serde_json::{Map, Value, json};
 
 /// What makes a session there: the factory, and the classes behind it.
-const CALLS: [&str; 4] =
-    ["RefreshableSession", "STSRefreshableSession", "IOTX509RefreshableSession", "CustomRefreshableSession"];
+const CALLS: [&str; 6] = [
+    "RefreshableSession",
+    "STSRefreshableSession",
+    "IOTX509RefreshableSession",
+    "CustomRefreshableSession",
+    "ECSRefreshableSession",
+    "AutoRefreshableSession",
+];
+/// Sessions of `AutoRefreshableSession` live this long where no other time is chosen.
+const DEFAULT_SECONDS: f64 = 900.0;
 /// The session name that it gives where none is chosen.
 const DEFAULT_SESSION_NAME: &str = "boto3-refresh-session";
 /// Arguments that tell botocore when to renew, which the controller and each SDK decide for themselves.
@@ -25,7 +33,45 @@ pub fn read(text: &str) -> Result<Call, String> {
     }
     let value: Value = serde_json::from_str(text).map_err(|e| format!("this is no JSON: {e}"))?;
     let Literal::Map(arguments) = Literal::from_json(&value) else { return Err("this is no JSON object".to_owned()) };
-    Ok(Call { name: CALLS[0].to_owned(), arguments })
+    Ok(Call { name: CALLS[0].to_owned(), positional: Vec::new(), arguments, notes: Vec::new() })
+}
+
+/// All arguments by their names.
+fn arguments(call: &Call) -> Result<Arguments, String> {
+    let names: &[&str] = match call.name.as_str() {
+        "RefreshableSession" => &["method"],
+        "STSRefreshableSession" => &["assume_role_kwargs", "sts_client_kwargs"],
+        "IOTX509RefreshableSession" => &["endpoint", "role_alias", "certificate", "thing_name", "private_key"],
+        "CustomRefreshableSession" => &["custom_credentials_method", "custom_credentials_method_args"],
+        "AutoRefreshableSession" => &["region", "role_arn", "session_name"],
+        _ => &[],
+    };
+    if call.positional.len() > names.len() {
+        return Err(format!("{}: arguments must have names, like method=\"sts\"", call.name));
+    }
+    let positional = names.iter().zip(&call.positional).map(|(name, value)| ((*name).to_owned(), value.clone()));
+    Ok(Arguments::of(positional.chain(call.arguments.iter().cloned()).collect()))
+}
+
+/// The arguments of the class that came before `RefreshableSession`, as that takes them.
+fn of_the_first_class(arguments: &mut Arguments, outcome: &mut Outcome) -> Result<(), String> {
+    let mut role = Arguments::default();
+    for (theirs, later) in [("role_arn", "RoleArn"), ("session_name", "RoleSessionName")] {
+        if let Some(text) = arguments.text(theirs, outcome)? {
+            role.add(later, Literal::Text(text));
+        }
+    }
+    arguments.rename("ttl", "DurationSeconds");
+    #[expect(clippy::cast_precision_loss, reason = "seconds, far below")]
+    let seconds = arguments.whole("DurationSeconds", outcome)?.map_or(DEFAULT_SECONDS, |s| s as f64);
+    role.add("DurationSeconds", Literal::Number(seconds));
+    arguments.add("assume_role_kwargs", role.into_literal());
+    arguments.rename("client_kwargs", "sts_client_kwargs");
+    arguments.rename("region", "region_name");
+    if let Some(session) = arguments.map("session_kwargs", outcome)? {
+        arguments.append(session);
+    }
+    Ok(())
 }
 
 /// The resource that takes the place of the session, called `name`.
@@ -33,11 +79,17 @@ pub fn read(text: &str) -> Result<Call, String> {
 /// # Errors
 /// What is missing or has no counterpart.
 pub fn migrate(call: &Call, name: &str, namespace: &str, outcome: &mut Outcome) -> Result<(), String> {
-    let mut arguments = Arguments::of(call.arguments.clone());
+    let mut arguments = arguments(call)?;
+    call.notes.iter().for_each(|note| outcome.note(note));
     let method = match call.name.as_str() {
         "STSRefreshableSession" => "sts".to_owned(),
         "IOTX509RefreshableSession" => "iot".to_owned(),
         "CustomRefreshableSession" => "custom".to_owned(),
+        "ECSRefreshableSession" => "ecs".to_owned(),
+        "AutoRefreshableSession" => {
+            of_the_first_class(&mut arguments, outcome)?;
+            "sts".to_owned()
+        }
         _ => arguments.text("method", outcome)?.unwrap_or_else(|| "sts".to_owned()),
     };
     let mut spec = Map::new();
@@ -46,6 +98,12 @@ pub fn migrate(call: &Call, name: &str, namespace: &str, outcome: &mut Outcome) 
         "sts" => sts(&mut arguments, name, &mut spec, &mut allow, outcome)?,
         "iot" => iot(&mut arguments, name, &mut spec, &mut allow, outcome)?,
         "custom" => custom(&mut arguments, &mut spec, &mut allow, outcome)?,
+        "ecs" => {
+            return Err(
+                "method \"ecs\" takes the credentials of an ECS task, from an address that nothing outside the task reaches. Write by hand: spec.roles with the ARN of the task's role, which must let in the controller (kubectl refreshable trust-policy prints how), or on EKS source podIdentity with an association of that role"
+                    .to_owned(),
+            );
+        }
         other => return Err(format!("there is no method {other:?}: it is one of sts, iot, custom")),
     }
     timing(&mut arguments, &mut spec, outcome)?;
@@ -56,6 +114,9 @@ pub fn migrate(call: &Call, name: &str, namespace: &str, outcome: &mut Outcome) 
         } else {
             spec.insert("secret".to_owned(), json!({"region": region}));
         }
+    }
+    if arguments.drop("profile_name") {
+        outcome.note("profile_name is left out: the first call is made by the controller's own identity; for another, write spec.source, for example accessKey");
     }
     arguments.leave_out(outcome);
     if !allow.is_empty() {
@@ -85,11 +146,12 @@ fn sts(
     allow: &mut Map<String, Value>,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
-    let mut assume = arguments.map("assume_role_kwargs")?.ok_or("assume_role_kwargs is missing: it names the role")?;
+    let mut assume =
+        arguments.map("assume_role_kwargs", outcome)?.ok_or("assume_role_kwargs is missing: it names the role")?;
     let mut role = Map::new();
     let arn = assume
         .text("RoleArn", outcome)?
-        .ok_or("assume_role_kwargs has no RoleArn that is plain text: write the role's ARN")?;
+        .ok_or("assume_role_kwargs has no RoleArn that is plain text and no placeholder: write the role's ARN")?;
     role.insert("roleArn".to_owned(), arn.clone().into());
     match assume.text("RoleSessionName", outcome)? {
         Some(chosen) => {
@@ -127,7 +189,7 @@ fn sts(
     mfa(arguments, &mut assume, name, &mut role, outcome)?;
     assume.leave_out(outcome);
     spec.insert("roles".to_owned(), json!([role]));
-    let mut client = arguments.map("sts_client_kwargs")?.unwrap_or_default();
+    let mut client = arguments.map("sts_client_kwargs", outcome)?.unwrap_or_default();
     let key = [arguments.drop_any(&KEYS), client.drop_any(&KEYS)].contains(&true);
     if key {
         spec.insert("source".to_owned(), json!({"accessKey": {"secretRef": {"name": format!("{name}-key")}}}));
@@ -163,8 +225,7 @@ fn mfa(
     outcome: &mut Outcome,
 ) -> Result<(), String> {
     assume.drop("TokenCode");
-    arguments.drop("mfa_token_provider");
-    arguments.drop("mfa_token_provider_kwargs");
+    arguments.drop_any(&["mfa_token_provider", "mfa_token_provider_kwargs", "mfa_token_provider_args"]);
     if let Some(serial) = assume.text("SerialNumber", outcome)? {
         role.insert("serialNumber".to_owned(), serial.into());
         role.insert("totpSecretRef".to_owned(), json!({"name": format!("{name}-mfa"), "key": "seed"}));
@@ -218,9 +279,13 @@ fn iot(
     allow: &mut Map<String, Value>,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
-    let endpoint = arguments.text("endpoint", outcome)?.ok_or("endpoint is missing, or is no plain text")?;
+    let endpoint = arguments.text("endpoint", outcome)?.ok_or(
+        "endpoint is missing, or is a placeholder or no plain text: write what aws iot describe-endpoint --endpoint-type iot:CredentialProvider prints",
+    )?;
     let host = endpoint.trim_start_matches("https://").split('/').next().unwrap_or_default().to_owned();
-    let alias = arguments.text("role_alias", outcome)?.ok_or("role_alias is missing, or is no plain text")?;
+    let alias = arguments
+        .text("role_alias", outcome)?
+        .ok_or("role_alias is missing, or is a placeholder or no plain text: write the role alias's name")?;
     let secret = format!("{name}-certificate");
     let mut source = json!({"endpoint": host, "roleAlias": alias, "certificateSecretRef": {"name": secret}});
     if let Some(thing) = arguments.text("thing_name", outcome)? {
@@ -234,7 +299,7 @@ fn iot(
     }
     let certificate = arguments.path("certificate").unwrap_or_else(|| "<certificate>".to_owned());
     let key = arguments.path("private_key");
-    if let Some(mut token) = arguments.map("pkcs11")? {
+    if let Some(mut token) = arguments.map("pkcs11", outcome)? {
         let library = token.text("pkcs11_lib", outcome)?.unwrap_or_default();
         let file = library.rsplit('/').next().unwrap_or_default().trim_start_matches("lib");
         let module = dns_name(file.split('.').next().unwrap_or_default(), "module");
@@ -281,7 +346,7 @@ fn custom(
         function.ok_or("custom_credentials_method is missing: it names the function that gives credentials")?;
     let process = dns_name(&function, "credentials");
     let mut source = json!({"name": process});
-    if let Some(parameters) = arguments.map("custom_credentials_method_args")? {
+    if let Some(parameters) = arguments.map("custom_credentials_method_args", outcome)? {
         let given = parameters.as_flags(outcome);
         if !given.is_empty() {
             source["args"] = given.into();

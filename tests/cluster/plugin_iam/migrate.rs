@@ -54,6 +54,11 @@ async fn what_others_use_becomes_manifests() {
     let call = file(&folder, "session.py", call);
     let (output, _) = taken(&stage, &user, &["boto3", "-n", &namespace, "--name", "reports", "-f", &call]).await;
     assert!(output.contains("externalId: 4f2a") && output.contains("name: reports-key"), "{output}");
+    // As its README shows it: assigned first, passed later, with dots for what is left out.
+    let program = "import boto3_refresh_session as brs\n\nregion_name = 'eu-west-1'\nassume_role_kwargs = {\n  'RoleArn': 'arn:aws:iam::111122223333:role/reports',\n  'DurationSeconds': '<your-selection>',\n  ...\n}\nsts_client_kwargs = {'region_name': region_name, ...}\nsession = brs.RefreshableSession(\n  assume_role_kwargs=assume_role_kwargs, # required\n  sts_client_kwargs=sts_client_kwargs,\n  region_name=region_name,\n  ...\n)\n";
+    let program = file(&folder, "readme.py", program);
+    let (output, notes) = taken(&stage, &user, &["boto3", "-n", &namespace, "--name", "readme", "-f", &program]).await;
+    assert!(output.contains("region: eu-west-1") && notes.contains("does not show"), "{output}{notes}");
     for (name, arguments) in [
         (
             "iot",

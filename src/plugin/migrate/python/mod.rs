@@ -1,0 +1,94 @@
+//! The call of a Python function, as far as it is made of literals and of names that literals were assigned to
+//! ([grammar](https://docs.python.org/3/reference/expressions.html#calls)). Nothing is run.
+//!
+//! | part | what it holds |
+//! | --- | --- |
+//! | [`program`] | statements: assignments, parameters, and the call among them |
+//! | [`reader`], [`strings`] | expressions |
+//! | [`names`] | what names stand for |
+//!
+//! It stays its own parser: what people have at hand is often no Python, like a README whose calls end in `...` behind
+//! named arguments, which a parser of the whole language refuses. Of those, ruff's crate is declared internal and changes
+//! with each release, RustPython's is no longer maintained, and tree-sitter's brings C.
+
+mod names;
+mod program;
+mod reader;
+mod strings;
+
+pub use program::find_call;
+
+/// A value as it stands in the call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    /// `None`.
+    None,
+    /// `True` or `False`.
+    Bool(bool),
+    /// A number.
+    Number(f64),
+    /// Text.
+    Text(String),
+    /// `b"..."`, whose content is not kept: it is a certificate or a key.
+    Bytes,
+    /// A list or tuple.
+    List(Vec<Literal>),
+    /// A dictionary, or a call with keywords such as `AssumeRoleConfig(RoleArn=...)`.
+    Map(Vec<(String, Literal)>),
+    /// Anything else, which only Python could evaluate.
+    Expression(String),
+}
+
+/// What stands for a value, or for more arguments, that the text does not show.
+pub const ELLIPSIS: &str = "...";
+/// Largest value that a name may stand for: names in names grow fast.
+const LARGEST: usize = 10_000;
+
+/// A call: what is called, and its arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// The name, without what it is an attribute of.
+    pub name: String,
+    /// Arguments without names.
+    pub positional: Vec<Literal>,
+    /// The keyword arguments; [`ELLIPSIS`] is the name of those that are not shown.
+    pub arguments: Vec<(String, Literal)>,
+    /// What the reader has to know about how it was read.
+    pub notes: Vec<String>,
+}
+
+impl Literal {
+    /// The literal that a JSON value is.
+    pub fn from_json(value: &serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Null => Self::None,
+            serde_json::Value::Bool(b) => Self::Bool(*b),
+            serde_json::Value::Number(n) => Self::Number(n.as_f64().unwrap_or(f64::NAN)),
+            serde_json::Value::String(s) => Self::Text(s.clone()),
+            serde_json::Value::Array(list) => Self::List(list.iter().map(Self::from_json).collect()),
+            serde_json::Value::Object(map) => {
+                Self::Map(map.iter().map(|(k, v)| (k.clone(), Self::from_json(v))).collect())
+            }
+        }
+    }
+
+    fn size(&self) -> usize {
+        1 + match self {
+            Self::List(list) => list.iter().map(Self::size).sum(),
+            Self::Map(members) => members.iter().map(|(_, v)| v.size()).sum(),
+            Self::Text(text) | Self::Expression(text) => text.len() / 100,
+            _ => 0,
+        }
+    }
+}
+
+/// Sets a member, in the place of one of the same name.
+fn set(members: &mut Vec<(String, Literal)>, name: String, value: Literal) {
+    match members.iter_mut().find(|(n, _)| *n == name) {
+        Some(member) => member.1 = value,
+        None => members.push((name, value)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
