@@ -1,7 +1,7 @@
 //! One call to an issuer through an AWS SDK: counted, timed, its failure put into words.
 
 use super::failure;
-use crate::issuer::IssueError;
+use crate::issuer::{IssueError, Issuer};
 use crate::rules::retry::Class;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, context::BeforeDeserializationInterceptorContextRef};
@@ -36,6 +36,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) subject: &'a str,
     /// Where it is called.
     pub(crate) endpoint: String,
+    /// Who answers there.
+    pub(crate) issuer: Issuer,
     /// What is sent in confidence.
     pub(crate) secrets: &'a [Option<&'a SecretString>],
     /// The time of the attempt.

@@ -42,22 +42,24 @@ where
                 message: redact(e.err().message().unwrap_or_default().to_owned(), ask.secrets),
                 request_id: e.err().meta().request_id().map(str::to_owned).or(request_id),
                 status: status.unwrap_or_default(),
+                issuer: ask.issuer,
             },
         },
         _ => match (foreign, status) {
             (Some(error), _) => IssueError::Refused {
                 operation: ask.operation,
                 subject: ask.subject.to_owned(),
-                error: AwsError { message: redact(error.message, ask.secrets), ..error },
+                error: AwsError { message: redact(error.message, ask.secrets), issuer: ask.issuer, ..error },
             },
             (None, Some(status @ (429 | 500..))) => IssueError::Refused {
                 operation: ask.operation,
                 subject: ask.subject.to_owned(),
                 error: AwsError {
                     code: format!("HTTP {status}"),
-                    message: "an answer that is not AWS's".to_owned(),
+                    message: "an answer that is not STS's".to_owned(),
                     request_id,
                     status,
+                    issuer: ask.issuer,
                 },
             },
             (None, Some(status)) => IssueError::InvalidAnswer {

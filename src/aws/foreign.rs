@@ -1,6 +1,6 @@
-//! Errors of issuers that are not AWS: S3-compatible stores write S3's XML, others JSON.
+//! Errors that are not in the form of AWS's STS: S3-compatible stores write S3's XML, others JSON.
 
-use crate::issuer::AwsError;
+use crate::issuer::{AwsError, Issuer};
 use aws_smithy_xml::decode::{Document, try_data};
 use serde::Deserialize;
 
@@ -19,7 +19,7 @@ struct Said {
     request_id: Option<String>,
 }
 
-/// The error in `body`, if it is one in a form that is known.
+/// The error in `body`, if it is one in a form that is known. Whose it is, the caller knows.
 pub(super) fn error(status: u16, body: &[u8], request_id: Option<&str>) -> Option<AwsError> {
     let body = body.get(..body.len().min(LONGEST))?.trim_ascii();
     let said = if body.starts_with(b"{") { serde_json::from_slice(body).ok()? } else { xml(body)? };
@@ -29,6 +29,7 @@ pub(super) fn error(status: u16, body: &[u8], request_id: Option<&str>) -> Optio
         message: said.message.unwrap_or_default(),
         request_id: request_id.map(str::to_owned).or(said.request_id),
         status,
+        issuer: Issuer::default(),
     })
 }
 
@@ -83,6 +84,7 @@ mod tests {
                 message: "no".into(),
                 request_id: Some("r".into()),
                 status: 403,
+                issuer: Issuer::Aws,
             };
             assert_eq!(found, expected, "{body}");
         }

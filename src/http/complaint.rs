@@ -1,7 +1,7 @@
 //! Errors of HTTP endpoints, put into the crate's own words.
 
 use super::Answer;
-use crate::issuer::{AwsError, IssueError};
+use crate::issuer::{AwsError, IssueError, Issuer, is_of_iam};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
@@ -32,6 +32,8 @@ pub fn complaint(operation: &'static str, subject: &str, answer: &Answer) -> Iss
             message: message.chars().filter(|c| !c.is_control()).take(LONGEST_WORDS).collect(),
             request_id: answer.request_id.clone(),
             status,
+            // What else is called by plain HTTP is a server of the user's.
+            issuer: if is_of_iam(operation) { Issuer::Aws } else { Issuer::Server },
         },
     }
 }

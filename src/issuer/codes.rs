@@ -1,22 +1,38 @@
-//! AWS's error codes: what class they are, and what a person can do.
+//! Error codes: what class they are, and the reason that conditions name. What a person can do is in
+//! [`advice`](super::advice).
 //!
 //! Codes as in the references of STS's operations and its
-//! [common errors](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html).
+//! [common errors](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html), and as S3-compatible stores
+//! (Ceph RGW, MinIO) answer them.
 
 use crate::api::conditions::Reason;
 use crate::rules::retry::Class;
 
-/// An error as AWS answered it.
+/// Who answered. A code has the same class everywhere; what a person can do about it differs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Issuer {
+    /// AWS.
+    #[default]
+    Aws,
+    /// The STS of an S3-compatible store, which `spec.sts.endpoint` names.
+    Store,
+    /// A server that the source names, with an API of its own.
+    Server,
+}
+
+/// An error as the issuer answered it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsError {
     /// The code, for example `AccessDenied`.
     pub code: String,
-    /// AWS's message, with every secret of the request taken out.
+    /// The issuer's message, with every secret of the request taken out. Empty where a store gives none.
     pub message: String,
     /// The request id, to be named to AWS's support and found in CloudTrail.
     pub request_id: Option<String>,
     /// HTTP status.
     pub status: u16,
+    /// Who answered.
+    pub issuer: Issuer,
 }
 
 impl std::fmt::Display for AwsError {
@@ -32,11 +48,14 @@ impl std::fmt::Display for AwsError {
     }
 }
 
+/// What a code means.
 #[derive(Clone, Copy)]
-enum Kind {
+pub(super) enum Kind {
     Throttled,
     Unavailable,
     Denied,
+    /// The role does not exist. AWS answers `AccessDenied` then; it may be made later.
+    Missing,
     /// The credentials that signed the call have expired.
     CallerExpired,
     /// The credentials that signed the call are not known or do not fit.
@@ -46,12 +65,14 @@ enum Kind {
     /// The token or assertion that was sent is not accepted.
     InputRefused,
     Specification,
+    /// The issuer does not know the operation.
+    Unsupported,
     Clock,
 }
 
 /// Codes that say by themselves what is wrong, each with its section in `docs/troubleshooting.md`. Others are judged by
 /// their HTTP status.
-const KNOWN: [(&str, Kind); 47] = [
+const KNOWN: [(&str, Kind); 51] = [
     ("Throttling", Kind::Throttled),
     ("ThrottlingException", Kind::Throttled),
     ("ThrottledException", Kind::Throttled),
@@ -66,6 +87,7 @@ const KNOWN: [(&str, Kind); 47] = [
     ("UnauthorizedOperation", Kind::Denied),
     ("NotAuthorized", Kind::Denied),
     ("OptInRequired", Kind::Denied),
+    ("NoSuchEntity", Kind::Missing),
     ("ExpiredToken", Kind::CallerExpired),
     ("InvalidClientTokenId", Kind::CallerInvalid),
     ("SignatureDoesNotMatch", Kind::CallerInvalid),
@@ -99,10 +121,16 @@ const KNOWN: [(&str, Kind); 47] = [
     ("InvalidParameterCombination", Kind::Specification),
     ("InvalidAction", Kind::Specification),
     ("MissingParameter", Kind::Specification),
+    ("InvalidArgument", Kind::Specification),
+    ("MethodNotAllowed", Kind::Unsupported),
+    ("NotImplemented", Kind::Unsupported),
 ];
 
-fn kind(error: &AwsError) -> Kind {
+/// What an error of `operation` means.
+pub(super) fn kind(operation: &str, error: &AwsError) -> Kind {
     match KNOWN.iter().find(|(code, _)| *code == error.code) {
+        // Nothing signs these calls: what has expired is the token that was sent (MinIO).
+        Some((_, Kind::CallerExpired)) if is_unsigned(operation) => Kind::InputExpired,
         Some((_, kind)) => *kind,
         _ if error.status == 429 => Kind::Throttled,
         _ if error.status >= 500 => Kind::Unavailable,
@@ -111,26 +139,31 @@ fn kind(error: &AwsError) -> Kind {
     }
 }
 
-/// The class of an error, which decides the retry.
-pub fn class_of(error: &AwsError) -> Class {
-    match kind(error) {
+/// Whether an operation is called without a signature, with a token or an assertion instead.
+fn is_unsigned(operation: &str) -> bool {
+    matches!(operation, "AssumeRoleWithWebIdentity" | "AssumeRoleWithSAML")
+}
+
+/// The class of an error of `operation`, which decides the retry.
+pub fn class_of(operation: &str, error: &AwsError) -> Class {
+    match kind(operation, error) {
         Kind::Throttled => Class::Throttled,
         Kind::Unavailable | Kind::CallerExpired | Kind::Clock => Class::Transient,
-        Kind::Denied => Class::Denied,
+        Kind::Denied | Kind::Missing => Class::Denied,
         Kind::CallerInvalid | Kind::InputExpired | Kind::InputRefused => Class::Input,
-        Kind::Specification => Class::Specification,
+        Kind::Specification | Kind::Unsupported => Class::Specification,
     }
 }
 
-/// The reason that conditions and events name.
-pub fn reason_of(error: &AwsError) -> Reason {
-    match kind(error) {
+/// The reason that conditions and events name for an error of `operation`.
+pub fn reason_of(operation: &str, error: &AwsError) -> Reason {
+    match kind(operation, error) {
         Kind::Throttled => Reason::Throttled,
         Kind::Unavailable | Kind::Clock => Reason::IssuerUnavailable,
-        Kind::Denied => Reason::AccessDenied,
+        Kind::Denied | Kind::Missing => Reason::AccessDenied,
         Kind::CallerExpired | Kind::InputExpired => Reason::InputExpired,
         Kind::CallerInvalid | Kind::InputRefused => Reason::InputInvalid,
-        Kind::Specification => Reason::InvalidSpecification,
+        Kind::Specification | Kind::Unsupported => Reason::InvalidSpecification,
     }
 }
 
@@ -149,46 +182,12 @@ pub fn is_of_iam(operation: &str) -> bool {
     )
 }
 
-/// What a person can do about an error of `operation`.
-pub fn advice(operation: &str, error: &AwsError) -> &'static str {
-    match (kind(error), error.code.as_str()) {
-        (Kind::Throttled, _) => {
-            "Nothing: it is tried again more slowly. If it lasts, lower the controller's call rate or raise the account's STS quota"
-        }
-        (Kind::Unavailable | Kind::CallerExpired, _) => "Nothing: it is tried again by itself",
-        (Kind::Clock, _) => "Set the controller's node to the right time",
-        (Kind::Denied, _) if operation == "AssumeRole" => {
-            "Check that the role exists, that its trust policy lets this caller in (account, ExternalId, source identity, tags, MFA) \
-             and that the caller's own policy allows sts:AssumeRole on it"
-        }
-        (Kind::Denied, _) if operation == "AssumeRoleWithWebIdentity" => {
-            "Check that the role exists and that its trust policy names this token's issuer, subject and audience"
-        }
-        (Kind::Denied, _) => "Check the policies of the identity that made the call",
-        (Kind::CallerInvalid, _) => {
-            "Check the access key in the Secret: it is unknown, inactive, deleted or its secret does not fit"
-        }
-        (Kind::InputExpired, _) => "Renew the token in the Secret; the change is noticed by itself",
-        (Kind::InputRefused, _) => "Check the token's issuer, signature and audience against the IAM identity provider",
-        (Kind::Specification, "RegionDisabledException") => {
-            "Activate STS for this Region in the account, or choose another spec.sts.region"
-        }
-        (Kind::Specification, "MalformedPolicyDocument" | "MalformedPolicyDocumentException") => {
-            "Correct the session policy in the specification"
-        }
-        (Kind::Specification, "PackedPolicyTooLarge" | "PackedPolicyTooLargeException") => {
-            "Shorten the session policy, or use fewer session tags"
-        }
-        (Kind::Specification, _) => "Correct the specification: the issuer says which value it does not take",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn error(code: &str, status: u16) -> AwsError {
-        AwsError { code: code.into(), message: "m".into(), request_id: Some("r".into()), status }
+        AwsError { code: code.into(), message: "m".into(), request_id: Some("r".into()), status, issuer: Issuer::Aws }
     }
 
     #[test]
@@ -213,8 +212,8 @@ mod tests {
             ("SomethingNew", 400, Class::Specification, Reason::InvalidSpecification),
         ] {
             let e = error(code, status);
-            assert_eq!((class_of(&e), reason_of(&e)), (class, reason), "{code} {status}");
-            assert!(!advice("AssumeRole", &e).is_empty());
+            let found = (class_of("AssumeRole", &e), reason_of("AssumeRole", &e));
+            assert_eq!(found, (class, reason), "{code} {status}");
         }
     }
 

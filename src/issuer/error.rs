@@ -1,7 +1,8 @@
 //! Why credentials could not be obtained, with the class that decides the retry and the advice
 //! that a person reads. No variant holds secret material.
 
-use super::codes::{AwsError, advice, class_of, is_of_iam, reason_of};
+use super::advice::advice;
+use super::codes::{AwsError, Issuer, class_of, is_of_iam, reason_of};
 use crate::api::RefreshableCredential;
 use crate::api::conditions::Reason;
 use crate::rules::failure::Failure;
@@ -135,7 +136,7 @@ impl IssueError {
     /// The class, which decides the retry.
     pub fn class(&self) -> Class {
         match self {
-            Self::Refused { error, .. } => class_of(error),
+            Self::Refused { operation, error, .. } => class_of(operation, error),
             Self::Unreachable { .. }
             | Self::InvalidAnswer { .. }
             | Self::Process { .. }
@@ -151,7 +152,7 @@ impl IssueError {
     /// The reason that conditions and events name.
     pub fn reason(&self) -> Reason {
         match self {
-            Self::Refused { error, .. } => reason_of(error),
+            Self::Refused { operation, error, .. } => reason_of(operation, error),
             Self::Unreachable { .. } | Self::NoIdentity { .. } | Self::MfaCodeUsed { .. } | Self::Process { .. } => {
                 Reason::IssuerUnavailable
             }
@@ -234,10 +235,10 @@ impl IssueError {
         failure
     }
 
-    /// Whether IAM's policies decide what was denied, and not some endpoint of one's own.
+    /// Whether AWS's IAM policies decide what was denied, and not a store or an endpoint of one's own.
     fn denies_a_role(&self) -> bool {
         let Self::Refused { operation, error, .. } = self else { return false };
-        reason_of(error) == Reason::AccessDenied && is_of_iam(operation)
+        error.issuer == Issuer::Aws && reason_of(operation, error) == Reason::AccessDenied && is_of_iam(operation)
     }
 }
 
@@ -246,7 +247,13 @@ mod tests {
     use super::*;
 
     fn refused(operation: &'static str, code: &str) -> IssueError {
-        let error = AwsError { code: code.into(), message: "no".into(), request_id: None, status: 403 };
+        let error = AwsError {
+            code: code.into(),
+            message: "no".into(),
+            request_id: None,
+            status: 403,
+            issuer: Issuer::default(),
+        };
         IssueError::Refused { operation, subject: String::new(), error }
     }
 
@@ -261,6 +268,13 @@ mod tests {
         }
         for other in [refused("GetCredentials", "AccessDenied"), refused("AssumeRole", "Throttling")] {
             assert!(!said(other).contains("trust-policy"));
+        }
+        for issuer in [Issuer::Store, Issuer::Server] {
+            let mut error = refused("AssumeRole", "AccessDenied");
+            let IssueError::Refused { error: answered, .. } = &mut error else { unreachable!("it was refused") };
+            answered.issuer = issuer;
+            let message = said(error);
+            assert!(!message.contains("trust-policy"), "it prints policies of AWS's alone: {message}");
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What an issuer answers: a session, or an error with the class that decides the retry and the
 //! advice that a person reads.
 
+mod advice;
 mod codes;
 mod error;
 pub mod json;
 mod session;
 
-pub use codes::AwsError;
+pub use codes::{AwsError, Issuer, is_of_iam};
 pub use error::IssueError;
 pub(crate) use session::CLOCKS_AGREE;
 pub use session::{AccessKey, Issued, Lifetime, Session};

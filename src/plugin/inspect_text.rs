@@ -153,7 +153,7 @@ fn used_by(page: &mut Page<'_>, consumers: &[Consumer], not_visible: &[&str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::issuer::{AwsError, IssueError};
+    use crate::issuer::{AwsError, IssueError, Issuer};
     use crate::rules::fixtures::{credential, failed, minute, record, reported, with_a_role};
     use serde_json::json;
 
@@ -211,6 +211,7 @@ Used by:
                 message: "no".into(),
                 request_id: Some("4f2a".into()),
                 status: 403,
+                issuer: Issuer::Aws,
             },
         };
         let object = failed(with_a_role(), &error, None, minute(0));

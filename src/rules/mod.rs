@@ -14,6 +14,7 @@ pub mod propagation;
 pub mod report;
 pub mod restart;
 pub mod retry;
+pub mod session_arn;
 pub mod session_name;
 pub mod session_tags;
 pub mod timing;

@@ -4,7 +4,7 @@
 use super::{Obtained, Request, Source, SourceSpec, mfa, of, verify};
 use crate::api::{PrincipalSpec, Role, Tag};
 use crate::aws::Caller;
-use crate::aws::sts::RoleCall;
+use crate::aws::sts::{RoleCall, issuer_of};
 use crate::issuer::{IssueError, Issued};
 use crate::rules::session_tags;
 use aws_credential_types::provider::ProvideCredentials as _;
@@ -114,6 +114,6 @@ async fn assume(role: &Role, caller: &Caller, request: &Request<'_>) -> Result<I
         token_code: token_code.as_ref(),
     };
     let issued = request.sts.assume_role(call, caller, request.sts_spec, request.now).await?;
-    verify::assumed(role, call.session_name, &issued.principal, request.sts_spec)?;
+    verify::assumed(role, call.session_name, &issued.principal, issuer_of(request.sts_spec))?;
     Ok(issued)
 }

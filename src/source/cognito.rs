@@ -3,7 +3,7 @@
 use super::{Obtained, Request, Source};
 use crate::api::{CognitoLogin, CognitoSource};
 use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
-use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
+use crate::issuer::{AccessKey, IssueError, Issued, Issuer, Lifetime, Session};
 use aws_sdk_cognitoidentity::Client;
 use aws_sdk_cognitoidentity::config::{BehaviorVersion, Region, retry::RetryConfig};
 use futures::future::BoxFuture;
@@ -74,6 +74,7 @@ impl CognitoSource {
             operation,
             subject: self.identity_pool_id.as_str(),
             endpoint: format!("Cognito in {region}"),
+            issuer: Issuer::Aws,
             secrets: &secrets,
             now: request.now,
         };

@@ -7,7 +7,7 @@
 use super::{Obtained, Request, Source, sso_token::SsoToken};
 use crate::api::{IdentityCenterSource, PrincipalStatus};
 use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
-use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
+use crate::issuer::{AccessKey, IssueError, Issued, Issuer, Lifetime, Session};
 use aws_sdk_sso::config::{BehaviorVersion, Region, retry::RetryConfig};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -109,6 +109,7 @@ impl IdentityCenterSource {
             operation: CREATE_TOKEN,
             subject: &token.start_url,
             endpoint: format!("IAM Identity Center in {}", token.region),
+            issuer: Issuer::Aws,
             secrets: &secrets,
             now: request.now,
         };
@@ -159,6 +160,7 @@ impl IdentityCenterSource {
             operation: GET_ROLE_CREDENTIALS,
             subject: &subject,
             endpoint: format!("IAM Identity Center in {}", token.region),
+            issuer: Issuer::Aws,
             secrets: &secrets,
             now: request.now,
         };

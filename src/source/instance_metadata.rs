@@ -6,7 +6,7 @@
 use super::{Obtained, Request, Source};
 use crate::api::InstanceMetadataSource;
 use crate::aws::ask::counted;
-use crate::issuer::{AwsError, IssueError, json};
+use crate::issuer::{AwsError, IssueError, Issuer, json};
 use aws_config::imds::Client;
 use aws_config::imds::client::error::ImdsError;
 use futures::future::BoxFuture;
@@ -74,7 +74,7 @@ fn failed(error: &ImdsError, subject: &str) -> IssueError {
                 404 => "the instance has no such role".to_owned(),
                 _ => "the metadata service refused".to_owned(),
             };
-            let error = AwsError { code, message, request_id: None, status };
+            let error = AwsError { code, message, request_id: None, status, issuer: Issuer::Aws };
             IssueError::Refused { operation: OPERATION, subject: subject.to_owned(), error }
         }
         other => IssueError::Unreachable {

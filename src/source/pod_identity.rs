@@ -3,7 +3,7 @@
 use super::{Obtained, Request, Source};
 use crate::api::{PodIdentitySource, PrincipalStatus};
 use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
-use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
+use crate::issuer::{AccessKey, IssueError, Issued, Issuer, Lifetime, Session};
 use crate::rules::ownership::account_of;
 use aws_sdk_eksauth::config::{BehaviorVersion, Region, retry::RetryConfig};
 use futures::future::BoxFuture;
@@ -53,6 +53,7 @@ impl PodIdentitySource {
             operation: OPERATION,
             subject: &self.cluster_name,
             endpoint: format!("EKS Auth in {region}"),
+            issuer: Issuer::Aws,
             secrets: &secrets,
             now: request.now,
         };

@@ -6,7 +6,7 @@ use crate::aws::ask::counted;
 use crate::aws::x509_signature::{self, Signed};
 use crate::http::{self, Call, Way};
 use crate::issuer::json::{self, Wire};
-use crate::issuer::{IssueError, Issued};
+use crate::issuer::{IssueError, Issued, Issuer};
 use crate::rules::ownership::account_of;
 use crate::rules::policy::Terms;
 use futures::future::BoxFuture;
@@ -67,7 +67,8 @@ impl Source for RolesAnywhereSource {
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(counted(OPERATION, request.sts.meter(), async {
             let issued = self.create_session(request).await?;
-            verify::is_role(&self.role_arn, None, &issued.principal, request.sts_spec)?;
+            // IAM Roles Anywhere is AWS's, wherever the roles behind it are assumed.
+            verify::is_role(&self.role_arn, None, &issued.principal, Issuer::Aws)?;
             Ok(Obtained::Session(Box::new(issued)))
         }))
     }

@@ -2,7 +2,7 @@
 
 use super::{Obtained, Request, Source, verify};
 use crate::api::SamlSource;
-use crate::aws::sts::SamlCall;
+use crate::aws::sts::{SamlCall, issuer_of};
 use crate::issuer::IssueError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,7 +34,7 @@ impl Source for SamlSource {
             let assertion = self.assertion(request).await?;
             let call = SamlCall { source: self, assertion: &assertion };
             let issued = request.sts.assume_role_with_saml(call, request.sts_spec, request.now).await?;
-            verify::is_role(&self.role_arn, None, &issued.principal, request.sts_spec)?;
+            verify::is_role(&self.role_arn, None, &issued.principal, issuer_of(request.sts_spec))?;
             Ok(Obtained::Session(Box::new(issued)))
         })
     }

@@ -1,56 +1,59 @@
 //! Whose credentials are these? Known and checked before anything is published.
 
 use super::{Request, Source};
-use crate::api::{PrincipalSpec, PrincipalStatus, Role, StsSpec, VerifyPrincipal};
+use crate::api::{PrincipalSpec, PrincipalStatus, Role, VerifyPrincipal};
 use crate::aws::Caller;
-use crate::issuer::{IssueError, Issued};
+use crate::aws::sts::issuer_of;
+use crate::issuer::{IssueError, Issued, Issuer};
 use crate::rules::patterns::wildcard_matches;
+use crate::rules::session_arn;
+
+/// In the place of an ARN.
+const NOBODY: &str = "nobody that the issuer names";
 
 /// Checks one step of a chain: the issuer's answer must name the role and the session that were asked for.
-/// An STS other than AWS's may name nobody; what it names must still be right where it looks like AWS's.
 pub(super) fn assumed(
     role: &Role,
     session_name: &str,
     principal: &PrincipalStatus,
-    sts: &StsSpec,
+    issuer: Issuer,
 ) -> Result<(), IssueError> {
-    is_role(&role.role_arn, Some(session_name), principal, sts)
+    is_role(&role.role_arn, Some(session_name), principal, issuer)
 }
 
-/// Checks that a session is one of this role, and of that name where it was chosen.
+/// Checks that a session is one of this role, and of that name where it was chosen. A store may name nobody; what it
+/// names must still be the role that was asked for.
 pub(super) fn is_role(
     role_arn: &str,
     session_name: Option<&str>,
     principal: &PrincipalStatus,
-    sts: &StsSpec,
+    issuer: Issuer,
 ) -> Result<(), IssueError> {
-    let Some(mut expected) = assumed_role_arn(role_arn, session_name.unwrap_or_default()) else { return Ok(()) };
-    let is_it = |found: &str| match session_name {
-        Some(_) => found == expected,
-        None => found.starts_with(&expected),
+    let found = principal.arn.as_deref();
+    let is_it = match (issuer, found) {
+        (Issuer::Aws, Some(found)) => is_session_at_aws(role_arn, session_name, found),
+        (Issuer::Aws, None) => false,
+        (_, Some(found)) => session_arn::is_same_at_store(role_arn, session_name, found),
+        (_, None) => true,
     };
-    match principal.arn.as_deref() {
-        Some(found) if is_it(found) => Ok(()),
-        Some(found) if sts.endpoint.is_some() && !found.starts_with("arn:aws") => Ok(()),
-        None if sts.endpoint.is_some() => Ok(()),
-        found => Err(IssueError::WrongPrincipal {
-            expected: {
-                expected.push_str(if session_name.is_none() { "*" } else { "" });
-                expected
-            },
-            found: found.unwrap_or("nobody that the issuer names").to_owned(),
-        }),
+    if is_it {
+        return Ok(());
     }
+    let session = session_name.unwrap_or("*");
+    Err(IssueError::WrongPrincipal {
+        expected: match issuer {
+            Issuer::Aws => session_arn::at_aws(role_arn, session).unwrap_or_else(|| role_arn.to_owned()),
+            _ => format!("session {session} of {role_arn}"),
+        },
+        found: found.unwrap_or(NOBODY).to_owned(),
+    })
 }
 
-/// The ARN that sessions of an AWS role have: the role's path is left out of it.
-fn assumed_role_arn(role_arn: &str, session_name: &str) -> Option<String> {
-    let mut parts = role_arn.splitn(6, ':');
-    let (arn, partition, _iam, _region, account) =
-        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let name = parts.next()?.strip_prefix("role/")?.rsplit('/').next()?;
-    (arn == "arn" && partition.starts_with("aws"))
-        .then(|| format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session_name}"))
+fn is_session_at_aws(role_arn: &str, session_name: Option<&str>, found: &str) -> bool {
+    session_arn::at_aws(role_arn, session_name.unwrap_or_default()).is_some_and(|expected| match session_name {
+        Some(_) => found == expected,
+        None => found.starts_with(&expected),
+    })
 }
 
 /// Checks the credentials that are to be published against `spec.principal`, asking the issuer who
@@ -71,7 +74,7 @@ pub(super) async fn check(
         match request.sts.get_caller_identity(&caller, request.sts_spec, request.now).await {
             Ok(principal) => issued.principal = principal,
             // A store that is not AWS's may not know the operation; then only an expectation needs it.
-            Err(error) if request.sts_spec.endpoint.is_some() && !expects && error.code().is_some() => {}
+            Err(error) if issuer_of(request.sts_spec) == Issuer::Store && !expects && error.code().is_some() => {}
             Err(error) => return Err(error),
         }
     }
@@ -99,7 +102,7 @@ fn matches(found: &PrincipalStatus, wanted: Option<&PrincipalSpec>) -> Result<()
 }
 
 fn wrong(expected: String, found: &PrincipalStatus) -> IssueError {
-    let found = found.arn.clone().unwrap_or_else(|| "nobody that the issuer names".to_owned());
+    let found = found.arn.clone().unwrap_or_else(|| NOBODY.to_owned());
     IssueError::WrongPrincipal { expected, found }
 }
 
@@ -122,26 +125,35 @@ mod tests {
     #[test]
     fn a_step_must_be_the_role_and_session_asked_for() {
         let role = role("arn:aws:iam::111122223333:role/team-a/reports");
-        let sts = StsSpec::default();
         for (arn, right) in [
             ("arn:aws:sts::111122223333:assumed-role/reports/s", true),
+            ("arn:aws:sts::111122223333:assumed-role/team-a/reports/s", false),
+            ("arn:aws:sts:::assumed-role/reports/s", false),
+            ("arn:aws-cn:sts::111122223333:assumed-role/reports/s", false),
             ("arn:aws:sts::111122223333:assumed-role/reports/other", false),
             ("arn:aws:sts::444455556666:assumed-role/reports/s", false),
             ("arn:aws:sts::111122223333:assumed-role/admin/s", false),
             ("arn:aws:iam::111122223333:user/reports", false),
         ] {
-            assert_eq!(assumed(&role, "s", &principal(arn), &sts).is_ok(), right, "{arn}");
+            assert_eq!(assumed(&role, "s", &principal(arn), Issuer::Aws).is_ok(), right, "{arn}");
         }
-        assert!(assumed(&role, "s", &PrincipalStatus::default(), &sts).is_err());
+        assert!(assumed(&role, "s", &PrincipalStatus::default(), Issuer::Aws).is_err());
     }
 
     #[test]
     fn other_stores_may_name_nobody_but_not_somebody_else() {
-        let sts = StsSpec { endpoint: Some("https://minio.example.com".into()), ..StsSpec::default() };
-        let aws = role("arn:aws:iam::111122223333:role/reports");
-        assert!(assumed(&aws, "s", &PrincipalStatus::default(), &sts).is_ok());
-        assert!(assumed(&aws, "s", &principal("arn:aws:sts::444455556666:assumed-role/reports/s"), &sts).is_err());
-        assert!(assumed(&role("arn:minio:iam:::role/abc"), "s", &PrincipalStatus::default(), &sts).is_ok());
+        let is_it = |asked: &str, found: Option<&str>| {
+            let found = found.map(principal).unwrap_or_default();
+            assumed(&role(asked), "s", &found, Issuer::Store).map_err(|e| e.to_string())
+        };
+        let (account, path) = ("arn:aws:iam::111122223333:role/reports", "arn:aws:iam:::role/a/b/S3Access");
+        assert_eq!(is_it(account, None), Ok(()));
+        assert_eq!(is_it("arn:minio:iam:::role/abc", None), Ok(()));
+        assert_eq!(is_it(path, Some("arn:aws:sts:::assumed-role/a/b/S3Access/s")), Ok(()));
+        let error =
+            is_it(account, Some("arn:aws:sts::444455556666:assumed-role/reports/s")).expect_err("another account");
+        assert!(error.contains("444455556666") && error.contains(&format!("session s of {account}")), "{error}");
+        assert!(is_it(path, Some("arn:aws:sts:::assumed-role/a/b/Admin/s")).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Obtained, Request, Source, verify};
 use crate::api::WebIdentitySource;
-use crate::aws::sts::WebIdentityCall;
+use crate::aws::sts::{WebIdentityCall, issuer_of};
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 use secrecy::ExposeSecret as _;
@@ -55,7 +55,7 @@ impl Source for WebIdentitySource {
                 &self.role_arn,
                 self.role_session_name.as_deref().or(Some(&request.session_name)),
                 &issued.principal,
-                request.sts_spec,
+                issuer_of(request.sts_spec),
             )?;
             Ok(Obtained::Session(Box::new(issued)))
         })

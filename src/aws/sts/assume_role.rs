@@ -1,7 +1,7 @@
 //! AssumeRole, with every parameter that AWS has.
 
 use super::answer::{Given, issued};
-use super::{Caller, Sts, exposed, policy_arns, tags};
+use super::{Caller, Sts, exposed, issuer_of, policy_arns, tags};
 use crate::api::{Role, StsSpec};
 use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{IssueError, Issued};
@@ -41,6 +41,7 @@ impl Sts {
             operation: "AssumeRole",
             subject: &call.role.role_arn,
             endpoint: self.endpoint(spec, Some(&call.role.role_arn)),
+            issuer: issuer_of(spec),
             secrets: &secrets,
             now,
         };

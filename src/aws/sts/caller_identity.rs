@@ -1,7 +1,7 @@
 //! GetCallerIdentity.
 
 use super::answer::principal;
-use super::{Caller, Sts};
+use super::{Caller, Sts, issuer_of};
 use crate::api::{PrincipalStatus, StsSpec};
 use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::IssueError;
@@ -18,8 +18,14 @@ impl Sts {
         spec: &StsSpec,
         now: Timestamp,
     ) -> Result<PrincipalStatus, IssueError> {
-        let ask =
-            Ask { operation: "GetCallerIdentity", subject: "", endpoint: self.endpoint(spec, None), secrets: &[], now };
+        let ask = Ask {
+            operation: "GetCallerIdentity",
+            subject: "",
+            endpoint: self.endpoint(spec, None),
+            issuer: issuer_of(spec),
+            secrets: &[],
+            now,
+        };
         let config = self.config(spec, None, Some(caller), &DateSeen::default())?;
         let asked = self.client.get_caller_identity().customize().config_override(config).send();
         let answer = ask.of(self.meter(), asked).await?;

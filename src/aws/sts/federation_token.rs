@@ -1,7 +1,7 @@
 //! GetFederationToken: a session of an IAM user for somebody else, narrowed by a policy.
 
 use super::answer::{Given, issued};
-use super::{Caller, Sts, policy_arns, tags};
+use super::{Caller, Sts, issuer_of, policy_arns, tags};
 use crate::api::{FederationTokenSource, StsSpec};
 use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{IssueError, Issued};
@@ -34,6 +34,7 @@ impl Sts {
             operation: "GetFederationToken",
             subject: call.name,
             endpoint: self.endpoint(spec, None),
+            issuer: issuer_of(spec),
             secrets: &[],
             now,
         };

@@ -21,7 +21,7 @@ pub use web_identity::WebIdentityCall;
 use super::ask::{DateSeen, Meter, TIMEOUT, timeouts};
 use super::{client, region};
 use crate::api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
-use crate::issuer::{AccessKey, IssueError};
+use crate::issuer::{AccessKey, IssueError, Issuer};
 use crate::rules::patterns::Reach;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig};
@@ -164,6 +164,16 @@ impl Sts {
     fn endpoint(&self, spec: &StsSpec, role_arn: Option<&str>) -> String {
         spec.endpoint.clone().unwrap_or_else(|| format!("STS in {}", self.region(spec, role_arn)))
     }
+}
+
+/// Domains of AWS's own endpoints, those of a VPC among them.
+const AWS_DOMAINS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
+
+/// Who answers as STS: AWS, or the store whose endpoint the specification names.
+pub(crate) fn issuer_of(spec: &StsSpec) -> Issuer {
+    let Some(url) = &spec.endpoint else { return Issuer::Aws };
+    let host = url.parse::<::http::Uri>().ok().and_then(|u| u.host().map(str::to_ascii_lowercase)).unwrap_or_default();
+    if AWS_DOMAINS.iter().any(|domain| host.ends_with(domain)) { Issuer::Aws } else { Issuer::Store }
 }
 
 /// Trust in the certificates of `pem` alone.

@@ -1,7 +1,7 @@
 //! AssumeRoleWithSAML.
 
 use super::answer::{Given, issued};
-use super::{Sts, policy_arns};
+use super::{Sts, issuer_of, policy_arns};
 use crate::api::{SamlSource, StsSpec};
 use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{IssueError, Issued};
@@ -35,6 +35,7 @@ impl Sts {
             operation: "AssumeRoleWithSAML",
             subject: &source.role_arn,
             endpoint: self.endpoint(spec, Some(&source.role_arn)),
+            issuer: issuer_of(spec),
             secrets: &secrets,
             now,
         };

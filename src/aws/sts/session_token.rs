@@ -1,7 +1,7 @@
 //! GetSessionToken: a session of an IAM user, with MFA where a policy asks for it.
 
 use super::answer::{Given, issued};
-use super::{Caller, Sts, exposed};
+use super::{Caller, Sts, exposed, issuer_of};
 use crate::api::{SessionTokenSource, StsSpec};
 use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{IssueError, Issued};
@@ -35,6 +35,7 @@ impl Sts {
             operation: "GetSessionToken",
             subject: "",
             endpoint: self.endpoint(spec, None),
+            issuer: issuer_of(spec),
             secrets: &secrets,
             now,
         };

@@ -1,7 +1,7 @@
 //! AssumeRoleWithWebIdentity.
 
 use super::answer::{Given, issued};
-use super::{Sts, policy_arns};
+use super::{Sts, issuer_of, policy_arns};
 use crate::api::{StsSpec, WebIdentitySource};
 use crate::aws::ask::{Ask, DateSeen};
 use crate::issuer::{IssueError, Issued};
@@ -37,6 +37,7 @@ impl Sts {
             operation: "AssumeRoleWithWebIdentity",
             subject: &source.role_arn,
             endpoint: self.endpoint(spec, Some(&source.role_arn)),
+            issuer: issuer_of(spec),
             secrets: &secrets,
             now,
         };

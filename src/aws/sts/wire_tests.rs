@@ -206,6 +206,24 @@ async fn an_error_keeps_its_code_and_request_id_and_is_asked_once() {
     }
 }
 
+#[test]
+fn an_endpoint_of_aws_s_own_is_aws() {
+    for (endpoint, issuer) in [
+        (None, Issuer::Aws),
+        (Some("https://vpce-0a1b-2c3d.sts.eu-west-1.vpce.amazonaws.com"), Issuer::Aws),
+        (Some("https://STS.cn-north-1.amazonaws.com.cn/"), Issuer::Aws),
+        (Some("https://sts.eu-west-1.api.aws:443"), Issuer::Aws),
+        (Some("https://minio.example.com"), Issuer::Store),
+        (Some("https://sts.amazonaws.com.example.com"), Issuer::Store),
+        (Some("https://example.com/.amazonaws.com"), Issuer::Store),
+        (Some("https://notamazonaws.com"), Issuer::Store),
+        (Some("http://127.0.0.1:9000"), Issuer::Store),
+    ] {
+        let spec = StsSpec { endpoint: endpoint.map(str::to_owned), ..StsSpec::default() };
+        assert_eq!(issuer_of(&spec), issuer, "{endpoint:?}");
+    }
+}
+
 proptest::proptest! {
     /// See `source::fuzz_tests`: answers of an STS with bytes changed, which the SDK parses.
     #[test]
