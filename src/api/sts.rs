@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----")
 )]
 pub struct StsSpec {
-    /// Region whose STS is called and which the profile names. Left out: the controller's own
-    /// Region where it lies in the role's partition, else the partition's first Region.
+    /// Region whose STS is called and which the profile names. Left out: the source's own Region, else the
+    /// controller's own where it lies in the role's partition, else the partition's first Region.
     #[schemars(length(min = 4, max = 64), regex(pattern = r"^[a-z0-9-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,

@@ -1,5 +1,27 @@
 //! Which Region's STS is called where the specification names none.
 
+/// Where a source's credentials belong, as far as the source says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home<'a> {
+    /// It does not say: where the controller is.
+    Unknown,
+    /// In this Region.
+    Region(&'a str),
+    /// In the partition of this ARN.
+    PartitionOf(&'a str),
+}
+
+impl Home<'_> {
+    /// The Region that stands in for the controller's `own`.
+    pub(super) fn region(self, own: Option<&str>) -> Option<String> {
+        match self {
+            Self::Unknown => own.map(str::to_owned),
+            Self::Region(region) => Some(region.to_owned()),
+            Self::PartitionOf(arn) => Some(choose(None, own, Some(arn))),
+        }
+    }
+}
+
 /// The partition that an ARN lies in (`aws`, `aws-cn`, `aws-us-gov`, ...).
 fn partition_of_arn(arn: &str) -> Option<&str> {
     let mut parts = arn.split(':');

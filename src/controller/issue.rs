@@ -48,7 +48,8 @@ pub(super) async fn issue(
     }
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(&context.calls, &namespace);
-    let result = obtain(object, &namespace, &inputs, &sight.terms, context).await;
+    let sts = sts_of(object, &sight.terms, context);
+    let result = obtain(object, &namespace, &sts, (&inputs, &sight.terms), context).await;
     context.metrics.attempted(cause, result.as_ref().err());
     match result {
         Ok(mut issued) => {
@@ -58,7 +59,7 @@ pub(super) async fn issue(
                     return rest(object, &uid, sight, content.expiration, context).await;
                 }
             }
-            let published = publish(object, &issued, &inputs.versions(), &target, context).await;
+            let published = publish(object, &issued, &sts.1, &inputs.versions(), &target, context).await;
             settle(object, sight, cause, published, inputs.versions(), |_| Finding::Good, context).await
         }
         Err(error) => fail(object, sight, cause, &error.failure_of(object), context).await,
@@ -148,7 +149,8 @@ fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<
     let behind = object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
     let roles = u32::try_from(object.spec.roles.len() + behind).unwrap_or(u32::MAX);
     let sts = object.spec.sts.clone().unwrap_or_default();
-    let region = context.sts.region(&sts, object.spec.roles.first().map(|r| r.role_arn.as_str()));
+    let region = source::at_source(&object.spec, &context.sts)
+        .region(&sts, object.spec.roles.first().map(|r| r.role_arn.as_str()));
     let lane = format!(
         "{}/{}",
         source.payer(&object.namespace().unwrap_or_default()),
@@ -162,12 +164,11 @@ fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<
 async fn obtain(
     object: &RefreshableCredential,
     namespace: &str,
-    inputs: &ClusterInputs<'_>,
-    terms: &Terms,
+    (sts_spec, sts): &(StsSpec, Sts),
+    (inputs, terms): (&ClusterInputs<'_>, &Terms),
     context: &Context,
 ) -> Result<Issued, IssueError> {
-    let (sts_spec, sts) = sts_of(object, terms, context);
-    let request = request(object, namespace, (&sts_spec, &sts), inputs, terms, context)?;
+    let request = request(object, namespace, (sts_spec, sts), inputs, terms, context)?;
     let source = object.spec.source();
     let work = source::issue(&source, object.spec.principal.as_ref(), &request);
     let issued = in_time(context.settings.issue_timeout, work).await?;
@@ -175,11 +176,11 @@ async fn obtain(
     Ok(issued)
 }
 
-/// How `object` reaches STS, and STS as far as `terms` let it.
+/// How `object` reaches STS, and STS as far as `terms` let it, in the Region of its source.
 pub(super) fn sts_of(object: &RefreshableCredential, terms: &Terms, context: &Context) -> (StsSpec, Sts) {
     let spec = object.spec.sts.clone().unwrap_or_default();
     let reach = spec.endpoint.as_ref().map(|url| terms.reach(url)).unwrap_or_default();
-    (spec, context.sts.reaching(reach))
+    (spec, source::at_source(&object.spec, &context.sts).reaching(reach))
 }
 
 /// What is asked of the sources for `object`.
@@ -223,21 +224,15 @@ pub(super) async fn in_time<T>(
     })
 }
 
-/// The Region that the files name where the specification names none.
-pub(super) fn region(object: &RefreshableCredential, context: &Context) -> String {
-    let sts = object.spec.sts.clone().unwrap_or_default();
-    let role = object.spec.roles.last().map(|r| r.role_arn.as_str());
-    context.sts.region(&sts, role)
-}
-
 async fn publish(
     object: &RefreshableCredential,
     issued: &Issued,
+    sts: &Sts,
     inputs: &InputVersions,
     target: &Target,
     context: &Context,
 ) -> Result<ObjectMeta, PublishError> {
-    let files = render::files(&object.spec.secret(), &region(object, context), issued);
+    let files = render::files(&object.spec.secret(), &source::region(&object.spec, sts), issued);
     let manifest = render::manifest(object, issued, &BTreeMap::new(), inputs, &files, target.existing());
     publish::apply(context, object, &manifest, target.uid.is_some()).await
 }

@@ -1,11 +1,12 @@
 //! Obtains the credentials of many profiles and publishes them together. A profile that fails keeps what it had.
 
 use super::inputs::ClusterInputs;
-use super::issue::{Target, fail, in_time, region, request, settle, sts_of};
+use super::issue::{Target, fail, in_time, request, settle, sts_of};
 use super::next::Next;
 use super::sight::Sight;
 use super::{CallError, Context, publish};
-use crate::api::{ProfileSpec, RefreshableCredential};
+use crate::api::{ProfileSpec, RefreshableCredential, StsSpec};
+use crate::aws::Sts;
 use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued, Lifetime};
 use crate::render::{self, Profile};
@@ -43,7 +44,8 @@ pub(super) async fn issue(
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(&context.calls, &namespace);
     let wanted = wanted(object, sight, cause);
-    let outcomes = obtain(object, &namespace, (&inputs, &sight.terms), &wanted, context).await;
+    let sts = sts_of(object, &sight.terms, context);
+    let outcomes = obtain(object, &namespace, &sts, (&inputs, &sight.terms), &wanted, context).await;
     let first_error = match &outcomes {
         Err(error) => Some(error),
         Ok(list) => list.iter().find_map(|(_, result)| result.as_ref().err()),
@@ -53,12 +55,12 @@ pub(super) async fn issue(
         Ok(outcomes) => outcomes,
         Err(error) => return fail(object, sight, cause, &error.failure_of(object), context).await,
     };
-    let batch = gather(object, sight, outcomes, context).await?;
+    let batch = gather(object, sight, outcomes, &sts.1, context).await?;
     let Some(lead) = lead(&batch) else {
         let failure = first_failure(object, &batch.failed).unwrap_or_else(|| nothing().failure());
         return fail(object, sight, cause, &failure, context).await;
     };
-    let files = render::profile_files(&object.spec.secret(), &region(object, context), &batch.profiles);
+    let files = render::profile_files(&object.spec.secret(), &source::region(&object.spec, &sts.1), &batch.profiles);
     let manifest = render::manifest(object, &lead, &batch.records, &inputs.versions(), &files, target.existing());
     let published = publish::apply(context, object, &manifest, target.uid.is_some()).await;
     let finding = |record: &Record| finding(object, sight, record, &batch.failed, context);
@@ -80,12 +82,12 @@ fn wanted<'a>(object: &'a RefreshableCredential, sight: &Sight, cause: Cause) ->
 async fn obtain(
     object: &RefreshableCredential,
     namespace: &str,
+    (sts_spec, sts): &(StsSpec, Sts),
     (inputs, terms): (&ClusterInputs<'_>, &Terms),
     wanted: &[&ProfileSpec],
     context: &Context,
 ) -> Result<Vec<source::Outcome>, IssueError> {
-    let (sts_spec, sts) = sts_of(object, terms, context);
-    let request = request(object, namespace, (&sts_spec, &sts), inputs, terms, context)?;
+    let request = request(object, namespace, (sts_spec, sts), inputs, terms, context)?;
     let source = object.spec.source();
     let work = source::issue_profiles(&source, object.spec.principal.as_ref(), wanted, &request);
     let outcomes = in_time(context.settings.issue_timeout * TIMES, work).await?;
@@ -100,6 +102,7 @@ async fn gather(
     object: &RefreshableCredential,
     sight: &Sight,
     outcomes: Vec<source::Outcome>,
+    sts: &Sts,
     context: &Context,
 ) -> Result<Batch, CallError> {
     let mut fresh: BTreeMap<String, Result<Issued, IssueError>> = outcomes.into_iter().collect();
@@ -134,7 +137,8 @@ async fn gather(
             failed,
         };
         batch.records.insert(profile.name.clone(), record);
-        batch.profiles.push(Profile { name: profile.name.clone(), region: profile.region.clone(), issued });
+        let region = source::region_of_profile(&object.spec, profile, sts);
+        batch.profiles.push(Profile { name: profile.name.clone(), region, issued });
     }
     Ok(batch)
 }

@@ -258,6 +258,12 @@ pub fn is_aws_iot(host: &str) -> bool {
         .any(|domain| wildcard_matches(&format!("*.credentials.iot.*.{domain}"), host, label))
 }
 
+/// The Region of one of AWS IoT's own credential providers: the label behind `credentials.iot`.
+pub fn region_of_aws_iot(host: &str) -> Option<&str> {
+    let (_, rest) = host.split_once(".credentials.iot.").filter(|_| is_aws_iot(host))?;
+    rest.split('.').next()
+}
+
 impl Need<'_> {
     fn url(&self) -> Option<&str> {
         match self {

@@ -3,6 +3,7 @@
 use super::{Obtained, Request, Source};
 use crate::api::AccessKeySource;
 use crate::aws::Caller;
+use crate::aws::region::Home;
 use crate::issuer::{AccessKey, IssueError};
 use futures::future::BoxFuture;
 use secrecy::ExposeSecret as _;
@@ -22,6 +23,10 @@ impl Source for AccessKeySource {
 
     fn calls(&self) -> u32 {
         0
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::Unknown
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

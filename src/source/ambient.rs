@@ -3,6 +3,7 @@
 
 use super::{Obtained, Request, Source};
 use crate::api::AmbientSource;
+use crate::aws::region::Home;
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 
@@ -21,6 +22,10 @@ impl Source for AmbientSource {
 
     fn calls(&self) -> u32 {
         0
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::Unknown
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

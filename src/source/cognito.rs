@@ -3,6 +3,7 @@
 use super::{Obtained, Request, Source};
 use crate::api::{CognitoLogin, CognitoSource};
 use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
+use crate::aws::region::Home;
 use crate::issuer::{AccessKey, IssueError, Issued, Issuer, Lifetime, Session};
 use aws_sdk_cognitoidentity::Client;
 use aws_sdk_cognitoidentity::config::{BehaviorVersion, Region, retry::RetryConfig};
@@ -30,6 +31,10 @@ impl Source for CognitoSource {
         if self.identity_id.is_some() { 1 } else { 2 }
     }
 
+    fn home(&self) -> Home<'_> {
+        Home::Region(self.region())
+    }
+
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let mut logins = Vec::new();
@@ -54,12 +59,17 @@ async fn token(login: &CognitoLogin, request: &Request<'_>) -> Result<SecretStri
 }
 
 impl CognitoSource {
+    /// The pool's Region, with which its id begins.
+    fn region(&self) -> &str {
+        self.identity_pool_id.split(':').next().unwrap_or_default()
+    }
+
     async fn credentials(
         &self,
         logins: &[(String, SecretString)],
         request: &Request<'_>,
     ) -> Result<Issued, IssueError> {
-        let region = self.identity_pool_id.split(':').next().unwrap_or_default();
+        let region = self.region();
         let date = DateSeen::default();
         let mut config = aws_sdk_cognitoidentity::config::Builder::from(&request.means.aws)
             .behavior_version(BehaviorVersion::v2026_01_12())

@@ -2,6 +2,7 @@
 
 use super::{Obtained, Request, Source, endpoint};
 use crate::api::ContainerSource;
+use crate::aws::region::Home;
 use crate::http::{Call, Way};
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
@@ -21,6 +22,10 @@ impl Source for ContainerSource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::Unknown
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

@@ -2,6 +2,7 @@
 
 use super::{Obtained, Request, Source, endpoint};
 use crate::api::CustomHttpSource;
+use crate::aws::region::Home;
 use crate::http::{Call, ClientIdentity, Way};
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
@@ -28,6 +29,10 @@ impl Source for CustomHttpSource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::Unknown
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

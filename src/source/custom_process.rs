@@ -6,6 +6,7 @@
 use super::{Obtained, Request, Source};
 use crate::api::CustomProcessSource;
 use crate::aws::ask::counted;
+use crate::aws::region::Home;
 use crate::issuer::{IssueError, json};
 use crate::registry::Process;
 use futures::future::BoxFuture;
@@ -35,6 +36,10 @@ impl Source for CustomProcessSource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::Unknown
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

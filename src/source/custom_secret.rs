@@ -2,6 +2,7 @@
 
 use super::{Obtained, Request, SecretData, Source};
 use crate::api::{CustomSecretKeys, CustomSecretSource, PrincipalStatus, SecretPreset};
+use crate::aws::region::Home;
 use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session, json};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -32,6 +33,10 @@ impl Source for CustomSecretSource {
 
     fn calls(&self) -> u32 {
         0
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::Unknown
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

@@ -2,6 +2,7 @@
 
 use super::{Obtained, Request, Source};
 use crate::api::FederationTokenSource;
+use crate::aws::region::Home;
 use crate::aws::sts::FederationCall;
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
@@ -24,6 +25,11 @@ impl Source for FederationTokenSource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        let policy = self.policy_arns.iter().flatten().next();
+        policy.map_or(Home::Unknown, |p| Home::PartitionOf(&p.arn))
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

@@ -7,6 +7,7 @@
 use super::{Obtained, Request, Source, sso_token::SsoToken};
 use crate::api::{IdentityCenterSource, PrincipalStatus};
 use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
+use crate::aws::region::Home;
 use crate::issuer::{AccessKey, IssueError, Issued, Issuer, Lifetime, Session};
 use aws_sdk_sso::config::{BehaviorVersion, Region, retry::RetryConfig};
 use futures::future::BoxFuture;
@@ -36,9 +37,15 @@ impl Source for IdentityCenterSource {
         2
     }
 
+    fn home(&self) -> Home<'_> {
+        // The token in the Secret names it, once it is read.
+        Home::Unknown
+    }
+
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let token = self.token(request).await?;
+            request.sts.learn_region(&token.region);
             Ok(Obtained::Session(Box::new(self.credentials(&token, request).await?)))
         })
     }

@@ -6,6 +6,7 @@
 use super::{Obtained, Request, Source};
 use crate::api::InstanceMetadataSource;
 use crate::aws::ask::counted;
+use crate::aws::region::Home;
 use crate::issuer::{AwsError, IssueError, Issuer, json};
 use aws_config::imds::Client;
 use aws_config::imds::client::error::ImdsError;
@@ -31,6 +32,10 @@ impl Source for InstanceMetadataSource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::Unknown
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

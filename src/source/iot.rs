@@ -2,10 +2,11 @@
 
 use super::{Obtained, Request, Source, device, endpoint};
 use crate::api::IotSource;
+use crate::aws::region::Home;
 use crate::http::{Call, Way};
 use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued};
-use crate::rules::policy::{Terms, is_aws_iot};
+use crate::rules::policy::{Terms, is_aws_iot, region_of_aws_iot};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -38,6 +39,10 @@ impl Source for IotSource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        region_of_aws_iot(&self.endpoint).map_or(Home::Unknown, Home::Region)
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

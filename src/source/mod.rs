@@ -15,6 +15,7 @@ mod device;
 mod endpoint;
 mod fan;
 mod federation_token;
+mod home;
 mod identity_center;
 mod inputs;
 mod instance_metadata;
@@ -31,11 +32,13 @@ mod web_identity;
 
 pub use chain::issue;
 pub use fan::{Outcome, issue_profiles};
+pub use home::{at_source, region, region_of_profile};
 pub use inputs::{Inputs, SecretData, names_of_inputs};
 pub use means::{Means, Writers};
 pub(crate) use sso_token::SsoToken;
 
 use crate::api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, StsSpec, Tag};
+use crate::aws::region::Home;
 use crate::aws::{Caller, Sts, TotpSteps};
 use crate::issuer::{IssueError, Issued};
 use crate::rules::policy::Terms;
@@ -55,6 +58,9 @@ pub trait Source: Send + Sync {
 
     /// Issuer calls that [`obtain`](Self::obtain) makes.
     fn calls(&self) -> u32;
+
+    /// Where its credentials belong, as far as the specification says.
+    fn home(&self) -> Home<'_>;
 
     /// Calls a second that the issuer grants, where it grants fewer than STS does.
     fn granted(&self) -> Option<u32> {

@@ -3,6 +3,7 @@
 use super::{Obtained, Request, Source};
 use crate::api::{PodIdentitySource, PrincipalStatus};
 use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
+use crate::aws::region::Home;
 use crate::issuer::{AccessKey, IssueError, Issued, Issuer, Lifetime, Session};
 use crate::rules::ownership::account_of;
 use aws_sdk_eksauth::config::{BehaviorVersion, Region, retry::RetryConfig};
@@ -29,6 +30,10 @@ impl Source for PodIdentitySource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        self.region.as_deref().map_or(Home::Unknown, Home::Region)
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

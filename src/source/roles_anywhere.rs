@@ -3,6 +3,7 @@
 use super::{Obtained, Request, Source, device, endpoint, verify};
 use crate::api::{PrincipalStatus, RolesAnywhereSource};
 use crate::aws::ask::counted;
+use crate::aws::region::Home;
 use crate::aws::x509_signature::{self, Signed};
 use crate::http::{self, Call, Way};
 use crate::issuer::json::{self, Wire};
@@ -62,6 +63,10 @@ impl Source for RolesAnywhereSource {
     /// [CreateSession's quota](https://docs.aws.amazon.com/general/latest/gr/rolesanywhere.html) for an account in a Region.
     fn granted(&self) -> Option<u32> {
         Some(10)
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::Region(self.region())
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

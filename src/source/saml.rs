@@ -2,6 +2,7 @@
 
 use super::{Obtained, Request, Source, verify};
 use crate::api::SamlSource;
+use crate::aws::region::Home;
 use crate::aws::sts::{SamlCall, issuer_of};
 use crate::issuer::IssueError;
 use base64::Engine as _;
@@ -27,6 +28,10 @@ impl Source for SamlSource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::PartitionOf(&self.role_arn)
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

@@ -2,6 +2,7 @@
 
 use super::{Obtained, Request, Source, mfa};
 use crate::api::SessionTokenSource;
+use crate::aws::region::Home;
 use crate::aws::sts::SessionCall;
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
@@ -22,6 +23,11 @@ impl Source for SessionTokenSource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        // A device that is hardware has a serial number and no ARN.
+        self.serial_number.as_deref().filter(|s| s.starts_with("arn:")).map_or(Home::Unknown, Home::PartitionOf)
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

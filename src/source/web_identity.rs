@@ -2,6 +2,7 @@
 
 use super::{Obtained, Request, Source, verify};
 use crate::api::WebIdentitySource;
+use crate::aws::region::Home;
 use crate::aws::sts::{WebIdentityCall, issuer_of};
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
@@ -25,6 +26,10 @@ impl Source for WebIdentitySource {
 
     fn calls(&self) -> u32 {
         1
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::PartitionOf(&self.role_arn)
     }
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {

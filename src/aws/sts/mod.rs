@@ -19,7 +19,8 @@ pub use session_token::SessionCall;
 pub use web_identity::WebIdentityCall;
 
 use super::ask::{DateSeen, Meter, TIMEOUT, timeouts};
-use super::{client, region};
+use super::client;
+use super::region::{self, Home};
 use crate::api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
 use crate::issuer::{AccessKey, IssueError, Issuer};
 use crate::rules::patterns::Reach;
@@ -30,7 +31,7 @@ use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// What signs a call.
@@ -47,7 +48,10 @@ pub enum Caller {
 pub struct Sts {
     client: aws_sdk_sts::Client,
     meter: Arc<dyn Meter>,
+    /// The controller's own Region, or that of the source which the calls are made for.
     own_region: Option<String>,
+    /// The Region that an input of the source named during the attempt; it comes before `own_region`.
+    learned_region: Arc<OnceLock<String>>,
     /// How far the host of `spec.sts.endpoint` may lead.
     reach: Reach,
     clients: Arc<Mutex<HashMap<Peer, SharedHttpClient>>>,
@@ -83,6 +87,7 @@ impl Sts {
             client: aws_sdk_sts::Client::from_conf(own),
             meter: Arc::new(meter),
             own_region: config.region().map(|r| r.as_ref().to_owned()),
+            learned_region: Arc::default(),
             reach: Reach::default(),
             clients: Arc::default(),
         }
@@ -94,6 +99,19 @@ impl Sts {
         Self { reach, ..self.clone() }
     }
 
+    /// The same STS for one attempt of a source whose credentials belong to `home`.
+    #[must_use]
+    pub fn at(&self, home: Home<'_>) -> Self {
+        let own_region = home.region(self.own_region.as_deref());
+        Self { own_region, learned_region: Arc::default(), ..self.clone() }
+    }
+
+    /// Takes note of the Region that the source's credentials belong to, where only an input says it.
+    pub(crate) fn learn_region(&self, region: &str) {
+        // One attempt reads the input once; what it read first holds.
+        let _ = self.learned_region.set(region.to_owned());
+    }
+
     /// Counts calls to issuers.
     pub fn meter(&self) -> &dyn Meter {
         self.meter.as_ref()
@@ -101,7 +119,8 @@ impl Sts {
 
     /// The Region that is called for a role.
     pub fn region(&self, spec: &StsSpec, role_arn: Option<&str>) -> String {
-        region::choose(spec.region.as_deref(), self.own_region.as_deref(), role_arn)
+        let own = self.learned_region.get().or(self.own_region.as_ref());
+        region::choose(spec.region.as_deref(), own.map(String::as_str), role_arn)
     }
 
     /// What is laid over the shared configuration for one call.
