@@ -94,41 +94,47 @@ impl Issuer {
     pub fn account<'a>(&'a self, id: &'a str) -> Account<'a> {
         Account { issuer: self, id }
     }
+}
 
-    /// Sends one signed request in AWS's query protocol, and gives back the answer's XML.
-    ///
-    /// # Panics
-    ///
-    /// Where it is refused, with what the answer says.
-    async fn query(&self, service: &str, caller: &Credentials, action: &str, parameters: &[(&str, &str)]) -> String {
-        let version = if service == "sts" { "2011-06-15" } else { "2010-05-08" };
-        let body = form(&[&[("Action", action), ("Version", version)], parameters].concat());
-        let mut request = ::http::Request::post(format!("{}/", self.url))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("host", self.url.trim_start_matches("http://"))
-            .body(body.clone().into())
-            .expect("a request");
-        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
-        let url = request.uri().to_string();
-        let signable = SignableRequest::new("POST", url, headers, SignableBody::Bytes(body.as_bytes()))
-            .expect("a request to sign");
-        let identity = caller.clone().into();
-        let parameters = SigningParams::builder()
-            .identity(&identity)
-            .region(REGION)
-            .name(service)
-            .time(SystemTime::now())
-            .settings(SigningSettings::default())
-            .build()
-            .expect("all that signing needs");
-        let (instructions, _) = sign(signable, &parameters.into()).expect("a signature").into_parts();
-        instructions.apply_to_request_http1x(&mut request);
+/// Sends one signed request in AWS's query protocol to the service at `url`, and gives back the answer's XML.
+///
+/// # Panics
+///
+/// Where it is refused, with what the answer says.
+pub async fn query(
+    url: &str,
+    service: &str,
+    caller: &Credentials,
+    action: &str,
+    parameters: &[(&str, &str)],
+) -> String {
+    let version = if service == "sts" { "2011-06-15" } else { "2010-05-08" };
+    let body = form(&[&[("Action", action), ("Version", version)], parameters].concat());
+    let mut request = ::http::Request::post(format!("{url}/"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("host", url.trim_start_matches("http://"))
+        .body(body.clone().into())
+        .expect("a request");
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
+    let uri = request.uri().to_string();
+    let signable =
+        SignableRequest::new("POST", uri, headers, SignableBody::Bytes(body.as_bytes())).expect("a request to sign");
+    let identity = caller.clone().into();
+    let parameters = SigningParams::builder()
+        .identity(&identity)
+        .region(REGION)
+        .name(service)
+        .time(SystemTime::now())
+        .settings(SigningSettings::default())
+        .build()
+        .expect("all that signing needs");
+    let (instructions, _) = sign(signable, &parameters.into()).expect("a signature").into_parts();
+    instructions.apply_to_request_http1x(&mut request);
 
-        let answer = http::send(request).await.unwrap_or_else(|error| panic!("{action}: {error}"));
-        let text = String::from_utf8_lossy(answer.body()).into_owned();
-        assert!(answer.status().is_success(), "{action}: {}\n{text}", answer.status());
-        text
-    }
+    let answer = http::send(request).await.unwrap_or_else(|error| panic!("{action}: {error}"));
+    let text = String::from_utf8_lossy(answer.body()).into_owned();
+    assert!(answer.status().is_success(), "{action}: {}\n{text}", answer.status());
+    text
 }
 
 impl<'a> Account<'a> {
@@ -139,7 +145,7 @@ impl<'a> Account<'a> {
 
     /// Calls an IAM action as the account's root user, and gives back the answer's XML.
     pub async fn iam(&self, action: &str, parameters: &[(&str, &str)]) -> String {
-        self.issuer.query("iam", &self.root(), action, parameters).await
+        query(&self.issuer.url, "iam", &self.root(), action, parameters).await
     }
 
     /// A role by this name.

@@ -7,6 +7,7 @@
 //! | [`audit`] | what the API server was asked, and by whom |
 //! | [`rights`] | what RBAC grants, and what of it was used |
 //! | [`issuer`] | AWS, played by ministack: accounts, roles, users |
+//! | [`ceph`] | an S3-compatible store with an STS of its own: users, roles |
 //! | [`proxy`] | the recording, fault-injecting proxy in front of an issuer |
 //! | [`faults`] | what that proxy can be made to do ([`answers`] does some of it) |
 //! | [`controller`] | the controller's own program |
@@ -33,6 +34,7 @@ pub mod answers;
 pub mod audit;
 pub mod background;
 pub mod canary;
+pub mod ceph;
 pub mod certificates;
 pub mod cluster;
 pub mod controller;

@@ -26,6 +26,11 @@ pub fn peer(program: &str) -> PathBuf {
     prepared("tests/peers/build", &[program]).join(program)
 }
 
+/// The root folder of Ceph's programs, as Debian's packages hold them (`tests/peers/ceph`).
+pub fn ceph() -> PathBuf {
+    prepared("tests/peers/ceph", &[])
+}
+
 /// A program of the Python environment (`tests/python/setup`): `ministack`, `aws`, `python`.
 pub fn python(program: &str) -> PathBuf {
     prepared("tests/python/setup", &[]).join("bin").join(program)

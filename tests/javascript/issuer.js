@@ -1,10 +1,20 @@
 // A certified OpenID provider that gives machines access tokens in JWT, for the audience that they ask for.
-// Prints "ready" once it listens.
+// Prints "ready" once it listens. Given a private key and its certificate (files in PEM), its JWKS names the certificate.
+import { X509Certificate, createPrivateKey } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { Provider } from "oidc-provider";
 
-const [port, lifetime] = process.argv.slice(2);
+const [port, lifetime, keyFile, certificateFile] = process.argv.slice(2);
 const issuer = `http://127.0.0.1:${port}`;
+
+const certified = () => {
+  const certificate = new X509Certificate(readFileSync(certificateFile));
+  const key = createPrivateKey(readFileSync(keyFile)).export({ format: "jwk" });
+  return { keys: [{ ...key, use: "sig", alg: "RS256", x5c: [certificate.raw.toString("base64")] }] };
+};
+
 const provider = new Provider(issuer, {
+  ...(keyFile && { jwks: certified() }),
   clients: [
     {
       client_id: "machine",

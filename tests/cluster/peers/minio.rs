@@ -2,11 +2,12 @@
 //! discovery and JWKS, has users of its
 //! own, and an S3 that refuses what it did not issue.
 
-use super::{Stage, allow, python};
+use super::openid::OpenId;
+use super::{Stage, allow, uses_s3};
 use crate::harness::process::Process;
 use crate::harness::{background, canary, http, ports, programs, scratch};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -62,17 +63,6 @@ async fn minio(stage: &Stage, issuer: &str, audience: &str) -> Minio {
     Minio { url, role, _process: process }
 }
 
-/// Writes and reads an object with what the Secret holds.
-async fn uses_s3(stage: &Stage, minio: &Minio, name: &str) {
-    let published: Value = serde_json::from_str(&stage.published(name).await["credentials.json"]).expect("JSON");
-    let text = |member: &str| published[member].as_str().expect("text").to_owned();
-    let keys = [text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken")];
-    let environment =
-        [("AWS_ACCESS_KEY_ID", &*keys[0]), ("AWS_SECRET_ACCESS_KEY", &*keys[1]), ("AWS_SESSION_TOKEN", &*keys[2])];
-    let read = python("s3.py", &[&minio.url, &format!("{name}-bucket")], &environment).await;
-    assert_eq!(read, json!("hello"));
-}
-
 #[tokio::test]
 async fn another_sts_gives_sessions_for_tokens_that_it_verifies_and_for_its_own_users() {
     let stage = Stage::set().await;
@@ -88,7 +78,7 @@ async fn another_sts_gives_sessions_for_tokens_that_it_verifies_and_for_its_own_
     };
     stage.credential("verified", web(json!({"serviceAccountRef": {"name": "app"}}))).await;
     stage.until("verified", "True", "Issued").await;
-    uses_s3(&stage, &minio, "verified").await;
+    uses_s3(&stage, &minio.url, "verified").await;
 
     stage.credential("audience", web(json!({"serviceAccountRef": {"name": "app", "audience": "vault"}}))).await;
     stage.secret("forged", &[("token", "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJzdHMuYW1hem9uYXdzLmNvbSJ9.c2ln")]).await;
@@ -105,56 +95,14 @@ async fn another_sts_gives_sessions_for_tokens_that_it_verifies_and_for_its_own_
     let start = json!({"source": {"accessKey": {"secretRef": {"name": "root"}}}, "roles": [{"roleArn": minio.role}], "sts": sts});
     stage.credential("own", start).await;
     stage.until("own", "True", "Issued").await;
-    uses_s3(&stage, &minio, "own").await;
+    uses_s3(&stage, &minio.url, "own").await;
     stage.strike().await;
-}
-
-/// A certified OpenID provider, whose `/brief` tokens live for a second.
-struct OpenId {
-    url: String,
-    _process: Process,
-}
-
-impl OpenId {
-    async fn start() -> Self {
-        let folder = background::blocking(programs::node_packages).await;
-        let port = ports::free();
-        let process = Process::builder("oidc-provider", "node", &scratch::subfolder("oidc-provider"))
-            .arg(folder.join("issuer.js"))
-            .args([&port.to_string(), "1"])
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .start();
-        let url = format!("http://127.0.0.1:{port}");
-        crate::harness::eventually(Duration::from_secs(60), "the provider answers", async || {
-            process.assert_running();
-            http::get(&format!("{url}/.well-known/openid-configuration")).await.map(drop)
-        })
-        .await;
-        Self { url, _process: process }
-    }
-
-    /// A machine's token for the audience that `resource` names.
-    async fn token(&self, resource: &str) -> String {
-        let form = [("grant_type", "client_credentials"), ("resource", resource)];
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let login = STANDARD.encode("machine:the-secret-of-the-machine");
-        let request = ::http::Request::post(format!("{}/token", self.url))
-            .header("authorization", format!("Basic {login}"))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(body.into())
-            .expect("a request");
-        let answer = http::send(request).await.expect("an answer");
-        let answer: Value = serde_json::from_slice(answer.body()).expect("JSON");
-        let token = answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
-        canary::register(&token);
-        token
-    }
 }
 
 #[tokio::test]
 async fn tokens_of_another_issuer_are_verified_too_and_expired_ones_refused() {
     let stage = Stage::set().await;
-    let issuer = OpenId::start().await;
+    let issuer = OpenId::start(None).await;
     let minio = minio(&stage, &issuer.url, "store.example.com").await;
     allow(&stage, "minio", json!({"endpoints": [minio.url]})).await;
     let brief = issuer.token("https://store.example.com/brief").await;
@@ -170,7 +118,7 @@ async fn tokens_of_another_issuer_are_verified_too_and_expired_ones_refused() {
     };
     stage.credential("good", spec("good-token")).await;
     stage.until("good", "True", "Issued").await;
-    uses_s3(&stage, &minio, "good").await;
+    uses_s3(&stage, &minio.url, "good").await;
     let payload = brief.split('.').nth(1).and_then(|p| URL_SAFE_NO_PAD.decode(p).ok()).expect("a payload");
     let claims: Value = serde_json::from_slice(&payload).expect("claims");
     crate::harness::eventually(Duration::from_secs(30), "the token has expired", async || {

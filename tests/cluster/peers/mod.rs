@@ -7,7 +7,9 @@ mod iot;
 mod minio;
 mod moto;
 mod node;
+mod openid;
 mod pod_identity;
+mod rgw;
 mod roles_anywhere;
 
 use super::stage::Stage;
@@ -124,6 +126,17 @@ async fn with_token(stage: Stage, keys: Vec<(String, PathBuf)>) -> Stage {
 /// The key of that label in the token, as a specification names it.
 fn in_token(label: &str, pin: &str) -> Value {
     json!({"module": "softhsm", "tokenLabel": "bench", "keyLabel": label, "pinSecretRef": {"name": "pin", "key": pin}})
+}
+
+/// Writes and reads an object of a store with what the Secret holds.
+async fn uses_s3(stage: &Stage, url: &str, name: &str) {
+    let published: Value = serde_json::from_str(&stage.published(name).await["credentials.json"]).expect("JSON");
+    let text = |member: &str| published[member].as_str().expect("text").to_owned();
+    let keys = [text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken")];
+    let environment =
+        [("AWS_ACCESS_KEY_ID", &*keys[0]), ("AWS_SECRET_ACCESS_KEY", &*keys[1]), ("AWS_SESSION_TOKEN", &*keys[2])];
+    let read = python("s3.py", &[url, &format!("{name}-bucket")], &environment).await;
+    assert_eq!(read, json!("hello"));
 }
 
 /// The published credentials are those of the principal that AWS names for them.
