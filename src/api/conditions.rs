@@ -48,6 +48,12 @@ pub enum Reason {
     NotPermitted,
     /// A Secret of that name belongs to somebody else.
     SecretConflict,
+    /// The published Secret is immutable.
+    SecretImmutable,
+    /// The API server refuses the Secret: a quota, an admission policy or webhook, RBAC, or its size.
+    SecretRefused,
+    /// The published Secret is being deleted, and finalizers hold it.
+    SecretTerminating,
     /// The credentials are another principal's than asked for.
     WrongPrincipal,
     /// The Kubernetes API refused or failed a read or write.
@@ -62,7 +68,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 23] = [
         Self::Issued,
         Self::RefreshFailing,
         Self::Suspended,
@@ -78,6 +84,9 @@ impl Reason {
         Self::PersonNeeded,
         Self::NotPermitted,
         Self::SecretConflict,
+        Self::SecretImmutable,
+        Self::SecretRefused,
+        Self::SecretTerminating,
         Self::WrongPrincipal,
         Self::KubernetesError,
         Self::InternalError,
@@ -103,6 +112,9 @@ impl Reason {
             Self::PersonNeeded => "PersonNeeded",
             Self::NotPermitted => "NotPermitted",
             Self::SecretConflict => "SecretConflict",
+            Self::SecretImmutable => "SecretImmutable",
+            Self::SecretRefused => "SecretRefused",
+            Self::SecretTerminating => "SecretTerminating",
             Self::WrongPrincipal => "WrongPrincipal",
             Self::KubernetesError => "KubernetesError",
             Self::InternalError => "InternalError",

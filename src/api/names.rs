@@ -15,6 +15,8 @@ pub const RENEW_LABEL: &str = "refreshable.dev/renew";
 /// Value of [`RENEW_LABEL`].
 pub const RENEW: &str = "true";
 
+/// What the names of the controller's annotations on a published Secret begin with.
+pub const ANNOTATION_PREFIX: &str = "refreshable.dev/";
 /// Name of the resource that owns a published Secret.
 pub const OWNER_NAME_ANNOTATION: &str = "refreshable.dev/owner-name";
 /// UID of the resource that owns a published Secret. It decides ownership together with the owner reference.

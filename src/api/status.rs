@@ -87,7 +87,7 @@ pub struct FailureStatus {
     pub count: i32,
     /// Reason of the last failure, as in the conditions.
     pub reason: String,
-    /// Class of the failure, which decides the pauses: throttled, transient, denied, specification, input or person.
+    /// Class of the failure, which decides the pauses: throttled, transient, denied, specification, input, person or secret.
     pub class: String,
     /// AWS's error code, where it gave one.
     #[serde(default)]

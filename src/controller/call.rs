@@ -56,6 +56,11 @@ impl CallError {
         self.status().is_some_and(|(code, _)| code == 422)
     }
 
+    /// The object is larger than the API server takes.
+    pub fn is_too_large(&self) -> bool {
+        self.status().is_some_and(|(code, _)| code == 413)
+    }
+
     /// The API server's RBAC or admission does not allow the call.
     pub fn is_forbidden(&self) -> bool {
         self.status().is_some_and(|(code, _)| code == 403)

@@ -2,9 +2,11 @@
 
 use super::inputs::ClusterInputs;
 use super::next::{Next, first};
-use super::publish::{self, PublishError};
+use super::pending::{Progress, Written};
+use super::publication::Publication;
+use super::publish::{self, Place, PublishError};
 use super::sight::Sight;
-use super::{CallError, Context, issue_profiles, status};
+use super::{CallError, Context, issue_profiles, issuer_time, refusal, status};
 use crate::api::conditions::Reason;
 use crate::api::{RefreshableCredential, StsSpec};
 use crate::aws::Sts;
@@ -12,7 +14,7 @@ use crate::issuer::{IssueError, Issued};
 use crate::render::{self, Existing};
 use crate::rules::budget;
 use crate::rules::failure::Failure;
-use crate::rules::fingerprint::{self, InputVersions};
+use crate::rules::fingerprint;
 use crate::rules::ownership::{self, Content, Record, SecretView};
 use crate::rules::plan::{self, Cause};
 use crate::rules::policy::Terms;
@@ -21,10 +23,14 @@ use crate::rules::retry::Class;
 use crate::rules::session_name::default_session_name;
 use crate::rules::session_tags;
 use crate::source::{self, Request};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// While credentials that could not be written are kept, their write is looked at so often.
+const WRITING: SignedDuration = SignedDuration::from_secs(1);
 
 /// Obtains and publishes, or records why not.
 pub(super) async fn issue(
@@ -40,14 +46,18 @@ pub(super) async fn issue(
         Ok(target) => target,
         Err(failure) => return fail(object, sight, cause, &failure, context).await,
     };
+    if let Err(failure) = rehearse(object, &target, context).await? {
+        return fail(object, sight, cause, &failure, context).await;
+    }
     if let Err(turn) = turn(object, &uid, context) {
         return Ok(Next::At(first(turn, sight.expiration(), context.now())));
     }
     if object.spec.profiles.is_some() {
-        return issue_profiles::issue(object, sight, cause, &target, context).await;
+        return issue_profiles::issue(object, sight, cause, target, context).await;
     }
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(&context.calls, &namespace);
+    attempt_begins(object, sight, cause, context);
     let sts = sts_of(object, &sight.terms, context);
     let result = obtain(object, &namespace, &sts, (&inputs, &sight.terms), context).await;
     context.metrics.attempted(cause, result.as_ref().err());
@@ -59,10 +69,32 @@ pub(super) async fn issue(
                     return rest(object, &uid, sight, content.expiration, context).await;
                 }
             }
-            let published = publish(object, &issued, &sts.1, &inputs.versions(), &target, context).await;
-            settle(object, sight, cause, published, inputs.versions(), |_| Finding::Good, context).await
+            let files = render::files(&object.spec.secret(), &source::region(&object.spec, &sts.1), &issued);
+            let versions = inputs.versions();
+            let manifest = render::manifest(object, &issued, &BTreeMap::new(), &versions, &files, target.existing());
+            let manifest = manifest.annotated(issuer_time::annotation());
+            drop((issued, files));
+            let publication = Publication::whole(Place::of(context, object, target.uid.is_some()), manifest);
+            let about = Written::of(object, cause, versions, BTreeMap::new(), context.now());
+            publish(object, sight, publication, about, context).await
         }
         Err(error) => fail(object, sight, cause, &error.failure_of(object), context).await,
+    }
+}
+
+/// Remembers that the issuer is about to be asked: an attempt that never comes to its end has failed.
+pub(super) fn attempt_begins(object: &RefreshableCredential, sight: &Sight, cause: Cause, context: &Context) {
+    let failure = Failure {
+        class: Class::Transient,
+        reason: Reason::IssuerUnavailable,
+        code: None,
+        request_id: None,
+        message: "the last attempt did not come to its end; it is repeated".to_owned(),
+    };
+    let attempted = plan::attempt(object, &sight.watched, cause);
+    let found = report::failing(object, &failure, attempted, sight.secret.own(), context.now());
+    if let Finding::Failing(recorded) = found {
+        context.memory.attempt_began(&object.uid().unwrap_or_default(), recorded);
     }
 }
 
@@ -85,13 +117,14 @@ async fn rest(
     let now = context.now();
     let until = plan::ask_again(expiration, now);
     tracing::debug!(uid, %until, "the source has nothing newer yet");
+    context.memory.attempt_ended(uid);
     context.memory.rests(uid, until, now);
     status::report(context, object, &sight.permission, sight.secret.own(), &Finding::Good).await?;
     Ok(Next::At(until))
 }
 
 /// The Secret that is written to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Target {
     pub(super) uid: Option<String>,
     adopted: bool,
@@ -105,7 +138,7 @@ impl Target {
 }
 
 /// Finds the Secret to write to. One that is not known as the resource's own is looked up only where
-/// there is reason to think that there is one: it is to be adopted, or the name was taken last time.
+/// there is reason to think that there is one: it is to be adopted, or the last write was refused.
 async fn target(
     object: &RefreshableCredential,
     sight: &Sight,
@@ -115,30 +148,40 @@ async fn target(
         return Ok(Ok(Target { uid: Some(record.uid.clone()), adopted: record.adopted }));
     }
     let adopts = object.spec.secret().adopts();
-    let was_taken = object
-        .status
-        .as_ref()
-        .and_then(|s| s.failures.as_ref())
-        .is_some_and(|f| f.reason == Reason::SecretConflict.as_str());
-    if !adopts && !was_taken {
+    if !adopts && !was_refused(object) {
         return Ok(Ok(Target::default()));
     }
     let Some(meta) = publish::read(context, object).await? else { return Ok(Ok(Target::default())) };
     Ok(match ownership::view(&meta, &object.uid().unwrap_or_default()) {
-        SecretView::Own(record) => Ok(Target { uid: Some(record.uid), adopted: record.adopted }),
-        _ if adopts => Ok(Target { uid: meta.uid, adopted: true }),
-        SecretView::Foreign(whose) => Err(taken(object, &whose)),
         SecretView::Absent => Ok(Target::default()),
+        _ if meta.deletion_timestamp.is_some() => Err(refusal::terminating(object)),
+        SecretView::Own(record) => Ok(Target { uid: Some(record.uid), adopted: record.adopted }),
+        // There can be one controlling owner: such a Secret cannot be taken over.
+        SecretView::Foreign(whose) if !adopts || ownership::is_controlled(&meta) => Err(refusal::taken(object, &whose)),
+        SecretView::Foreign(_) => Ok(Target { uid: meta.uid, adopted: true }),
     })
 }
 
-fn taken(object: &RefreshableCredential, whose: &str) -> Failure {
-    Failure {
-        class: Class::Input,
-        reason: Reason::SecretConflict,
-        code: None,
-        request_id: None,
-        message: plan::conflict(&object.secret_name(), whose),
+/// Whether the last attempt failed at the Secret.
+fn was_refused(object: &RefreshableCredential) -> bool {
+    let failures = object.status.as_ref().and_then(|s| s.failures.as_ref());
+    failures.is_some_and(|f| Class::from_label(&f.class) == Class::Secret)
+}
+
+/// After a write that the API server refused, asks it whether it would take another, before the issuer is asked.
+async fn rehearse(
+    object: &RefreshableCredential,
+    target: &Target,
+    context: &Context,
+) -> Result<Result<(), Failure>, CallError> {
+    if !was_refused(object) {
+        return Ok(Ok(()));
+    }
+    let sample = render::sample_manifest(object, context.now(), target.existing());
+    match Place::of(context, object, target.uid.is_some()).rehearse(&sample).await {
+        Ok(()) => Ok(Ok(())),
+        Err(PublishError::Call(error)) if refusal::may_pass(&error) => Err(error),
+        Err(error) => Ok(Err(refusal::of(object, &error))),
     }
 }
 
@@ -224,78 +267,105 @@ pub(super) async fn in_time<T>(
     })
 }
 
-async fn publish(
-    object: &RefreshableCredential,
-    issued: &Issued,
-    sts: &Sts,
-    inputs: &InputVersions,
-    target: &Target,
-    context: &Context,
-) -> Result<ObjectMeta, PublishError> {
-    let files = render::files(&object.spec.secret(), &source::region(&object.spec, sts), issued);
-    let manifest = render::manifest(object, issued, &BTreeMap::new(), inputs, &files, target.existing());
-    publish::apply(context, object, &manifest, target.uid.is_some()).await
-}
-
-/// Takes note of what was published, and reports what `finding` makes of it.
-pub(super) async fn settle(
+/// Writes what was obtained. Where that fails for now, the write goes on by itself, for as long as the credentials are
+/// kept, and this attempt ends.
+pub(super) async fn publish(
     object: &RefreshableCredential,
     sight: &Sight,
-    cause: Cause,
-    published: Result<ObjectMeta, PublishError>,
-    inputs: InputVersions,
-    finding: impl FnOnce(&Record) -> Finding,
+    publication: Publication,
+    about: Written,
     context: &Context,
 ) -> Result<Next, CallError> {
     let uid = object.uid().unwrap_or_default();
-    let now = context.now();
+    match publication.once().await {
+        Err(error) if error.may_succeed_later() => {
+            context.memory.attempt_ended(&uid);
+            let (cause, until) = (about.cause, about.until);
+            context.memory.writes.start(&uid, publication, about);
+            let failure = refusal::postponed(object, &error, until);
+            fail(object, sight, cause, &failure, context).await?;
+            Ok(Next::At(context.now() + WRITING))
+        }
+        result => settle(object, sight, result, about, context).await,
+    }
+}
+
+/// What becomes of a write that went on after its attempt; `None` where there is none.
+pub(super) async fn written(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    context: &Context,
+) -> Result<Option<Next>, CallError> {
+    let uid = object.uid().unwrap_or_default();
+    match context.memory.writes.progress(&uid).await {
+        Progress::None => Ok(None),
+        // What is written is no longer what is asked for.
+        Progress::Running(about) if about.request != fingerprint::of_request(&object.spec) => {
+            context.memory.writes.drop_of(&uid);
+            Ok(None)
+        }
+        Progress::Running(_) => Ok(Some(Next::At(context.now() + WRITING))),
+        Progress::Ended(result, about) => settle(object, sight, result, about, context).await.map(Some),
+    }
+}
+
+/// Takes note of what was published, and reports what is to be said of it.
+async fn settle(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    published: Result<ObjectMeta, PublishError>,
+    about: Written,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let uid = object.uid().unwrap_or_default();
+    let (now, cause) = (context.now(), about.cause);
+    context.memory.attempt_ended(&uid);
     let meta = match published {
         Ok(meta) => meta,
-        Err(PublishError::Taken) => {
-            return fail(object, sight, cause, &taken(object, "something else"), context).await;
-        }
         Err(PublishError::NamespaceGone) => return Ok(Next::Change),
-        Err(PublishError::Call(error)) => {
+        Err(error) => {
             // The write may have arrived all the same: the next look reads what is there.
             context.memory.doubt(&uid, now);
-            tracing::warn!(uid, %error, "the credentials could not be published");
-            if error.is_transient() || matches!(error, CallError::NotLeading(_)) {
-                return Err(error);
-            }
-            let failure =
-                IssueError::Kubernetes { what: format!("Secret {}", object.secret_name()), detail: error.to_string() };
-            return fail(object, sight, cause, &failure.failure_of(object), context).await;
+            return fail(object, sight, cause, &refusal::of(object, &error), context).await;
         }
     };
     let view = ownership::view(&meta, &uid);
     context.memory.secret_written(&uid, meta, now);
     if sight.polls {
-        context.memory.polled(&uid, inputs, now);
+        context.memory.polled(&uid, about.inputs, now);
     }
     let Some(record) = view.own() else {
         return Ok(Next::Change);
     };
     publish::prune(context, object).await?;
-    let due = record.content.as_ref().map(|c| plan::refresh_at(object, c));
     tracing::info!(
         namespace = object.namespace().unwrap_or_default(),
         name = object.name_any(),
         cause = cause.as_str(),
         principal = record.content.as_ref().and_then(|c| c.principal.arn.as_deref()).unwrap_or_default(),
-        next = due.map(|d| d.to_string()),
+        next = record.content.as_ref().map(|c| plan::refresh_at(object, c).to_string()),
         "credentials published"
     );
+    if let Some(failure) = issue_profiles::first_failure(object, &about.failed) {
+        warn(object, &failure);
+    }
     context.metrics.rotated(cause);
     if let (Some(content), Cause::Due) = (sight.secret.own().and_then(|r| r.content.as_ref()), cause) {
         context.metrics.late_by(now.duration_since(plan::due_at(object, content, sight.rests_until)));
     }
-    let finding = finding(record);
+    let finding = issue_profiles::finding(object, sight, record, &about.failed, context);
     status::report(context, object, &sight.permission, Some(record), &finding).await?;
-    let again = match &finding {
+    Ok(next_of(object, record, &finding))
+}
+
+/// When a resource whose Secret is `record` is looked at again.
+pub(super) fn next_of(object: &RefreshableCredential, record: &Record, finding: &Finding) -> Next {
+    let due = record.content.as_ref().map(|c| plan::refresh_at(object, c));
+    let again = match finding {
         Finding::Partial(failure, _) => Some(failure.next_try_time.0),
         _ => None,
     };
-    Ok(due.into_iter().chain(again).min().map_or(Next::Change, Next::At))
+    due.into_iter().chain(again).min().map_or(Next::Change, Next::At)
 }
 
 /// Records a failed attempt. What is published stays as it is.
@@ -307,7 +377,21 @@ pub(super) async fn fail(
     context: &Context,
 ) -> Result<Next, CallError> {
     let now = context.now();
-    let attempted = plan::attempt(object, &sight.watched, cause);
+    context.memory.attempt_ended(&object.uid().unwrap_or_default());
+    let attempt = plan::attempt(object, &sight.watched, cause);
+    let attempted = match failure.class {
+        Class::Secret => plan::at_secret(&attempt, sight.secret.own()),
+        _ => attempt,
+    };
+    warn(object, failure);
+    let finding = report::failing(object, failure, attempted, sight.secret.own(), now);
+    status::report(context, object, &sight.permission, sight.secret.own(), &finding).await?;
+    let Finding::Failing(recorded) = &finding else { return Ok(Next::Change) };
+    Ok(Next::At(first(recorded.next_try_time.0, sight.expiration(), now)))
+}
+
+/// Logs a failure.
+pub(super) fn warn(object: &RefreshableCredential, failure: &Failure) {
     tracing::warn!(
         namespace = object.namespace().unwrap_or_default(),
         name = object.name_any(),
@@ -318,8 +402,4 @@ pub(super) async fn fail(
         "{}",
         failure.message
     );
-    let finding = report::failing(object, failure, attempted, sight.secret.own(), now);
-    status::report(context, object, &sight.permission, sight.secret.own(), &finding).await?;
-    let Finding::Failing(recorded) = &finding else { return Ok(Next::Change) };
-    Ok(Next::At(first(recorded.next_try_time.0, sight.expiration(), now)))
 }

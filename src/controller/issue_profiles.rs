@@ -1,49 +1,43 @@
 //! Obtains the credentials of many profiles and publishes them together. A profile that fails keeps what it had.
 
 use super::inputs::ClusterInputs;
-use super::issue::{Target, fail, in_time, request, settle, sts_of};
+use super::issue::{self, Target, fail, in_time, request, sts_of};
 use super::next::Next;
+use super::pending::Written;
+use super::profile_batch::{self, ProfileBatch};
+use super::publication::Publication;
+use super::publish::Place;
 use super::sight::Sight;
-use super::{CallError, Context, publish};
+use super::{CallError, Context, issuer_time, publish, status};
 use crate::api::{ProfileSpec, RefreshableCredential, StsSpec};
 use crate::aws::Sts;
-use crate::issuer::json::{self, Wire};
-use crate::issuer::{IssueError, Issued, Lifetime};
-use crate::render::{self, Profile};
+use crate::issuer::{IssueError, Issued};
 use crate::rules::failure::Failure;
-use crate::rules::fingerprint;
 use crate::rules::ownership::{Content, Record};
 use crate::rules::plan::{self, Cause};
 use crate::rules::policy::Terms;
-use crate::rules::profiles::{self, ProfileRecord};
+use crate::rules::profiles;
 use crate::rules::report::Finding;
 use crate::source;
-use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use std::collections::BTreeMap;
 
 /// All profiles together may take so many times as long as one chain.
 const TIMES: u32 = 5;
 
-/// What came of the profiles, fresh or kept.
-#[derive(Default)]
-struct Batch {
-    profiles: Vec<Profile>,
-    records: BTreeMap<String, ProfileRecord>,
-    failed: BTreeMap<String, Failure>,
-}
-
 /// Obtains the profiles that `cause` asks for, and publishes them with those that stay.
 pub(super) async fn issue(
     object: &RefreshableCredential,
     sight: &Sight,
     cause: Cause,
-    target: &Target,
+    target: Target,
     context: &Context,
 ) -> Result<Next, CallError> {
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(&context.calls, &namespace);
-    let wanted = wanted(object, sight, cause);
+    let content = sight.secret.own().and_then(|r| r.content.as_ref());
+    let wanted = wanted(object, content, cause, context).await?;
+    issue::attempt_begins(object, sight, cause, context);
     let sts = sts_of(object, &sight.terms, context);
     let outcomes = obtain(object, &namespace, &sts, (&inputs, &sight.terms), &wanted, context).await;
     let first_error = match &outcomes {
@@ -55,28 +49,47 @@ pub(super) async fn issue(
         Ok(outcomes) => outcomes,
         Err(error) => return fail(object, sight, cause, &error.failure_of(object), context).await,
     };
-    let batch = gather(object, sight, outcomes, &sts.1, context).await?;
-    let Some(lead) = lead(&batch) else {
-        let failure = first_failure(object, &batch.failed).unwrap_or_else(|| nothing().failure());
-        return fail(object, sight, cause, &failure, context).await;
+    let outcomes: BTreeMap<String, Result<Issued, Failure>> =
+        outcomes.into_iter().map(|(name, result)| (name, result.map_err(|e| e.failure_of(object)))).collect();
+    let failed: BTreeMap<String, Failure> =
+        outcomes.iter().filter_map(|(n, r)| Some((n.clone(), r.as_ref().err()?.clone()))).collect();
+    if outcomes.values().all(Result::is_err) {
+        return nothing_new(object, sight, cause, &failed, context).await;
+    }
+    let batch = ProfileBatch {
+        object: object.clone(),
+        content: content.cloned(),
+        outcomes,
+        inputs: inputs.versions(),
+        region: source::region(&object.spec, &sts.1),
+        sts: sts.1,
+        target: target.clone(),
+        clock: context.clock.clone(),
+        ahead: issuer_time::ahead(),
+        annotation: issuer_time::annotation(),
     };
-    let files = render::profile_files(&object.spec.secret(), &source::region(&object.spec, &sts.1), &batch.profiles);
-    let manifest = render::manifest(object, &lead, &batch.records, &inputs.versions(), &files, target.existing());
-    let published = publish::apply(context, object, &manifest, target.uid.is_some()).await;
-    let finding = |record: &Record| finding(object, sight, record, &batch.failed, context);
-    settle(object, sight, cause, published, inputs.versions(), finding, context).await
+    let publication = Publication::batch(Place::of(context, object, target.uid.is_some()), batch);
+    let about = Written::of(object, cause, inputs.versions(), failed, context.now());
+    issue::publish(object, sight, publication, about, context).await
 }
 
-/// Those that lack credentials, where only they are asked for; else all.
-fn wanted<'a>(object: &'a RefreshableCredential, sight: &Sight, cause: Cause) -> Vec<&'a ProfileSpec> {
+/// Those that lack credentials or cannot keep them, where only they are asked for; else all.
+async fn wanted<'a>(
+    object: &'a RefreshableCredential,
+    content: Option<&Content>,
+    cause: Cause,
+    context: &Context,
+) -> Result<Vec<&'a ProfileSpec>, CallError> {
     let all = object.spec.profiles.iter().flatten();
-    match sight.secret.own().and_then(|r| r.content.as_ref()) {
-        Some(content) if cause == Cause::Incomplete => {
-            let lacking = profiles::lacking(object, content);
-            all.filter(|p| lacking.contains(&p.name)).collect()
-        }
-        _ => all.collect(),
-    }
+    let Some(content) = content.filter(|_| cause == Cause::Incomplete) else { return Ok(all.collect()) };
+    let lacking = profiles::lacking(object, content);
+    // Of a Secret that was altered or is gone nothing can be kept: all are obtained.
+    let old = publish::read_data(context, object).await?;
+    let now = context.now();
+    let stays = |p: &ProfileSpec| {
+        old.as_ref().is_some_and(|secret| profile_batch::kept(object, content, secret, p, now).is_some())
+    };
+    Ok(all.filter(|p| lacking.contains(&p.name) || !stays(p)).collect())
 }
 
 async fn obtain(
@@ -97,75 +110,24 @@ async fn obtain(
     Ok(outcomes)
 }
 
-/// Puts fresh credentials together with those that stay.
-async fn gather(
+/// None of the profiles that were asked for could be had: nothing is written. Where others are published, the status
+/// goes on telling of each.
+async fn nothing_new(
     object: &RefreshableCredential,
     sight: &Sight,
-    outcomes: Vec<source::Outcome>,
-    sts: &Sts,
+    cause: Cause,
+    failed: &BTreeMap<String, Failure>,
     context: &Context,
-) -> Result<Batch, CallError> {
-    let mut fresh: BTreeMap<String, Result<Issued, IssueError>> = outcomes.into_iter().collect();
-    let content = sight.secret.own().and_then(|r| r.content.as_ref());
-    let stays = object.spec.profiles.iter().flatten().any(|p| !matches!(fresh.get(&p.name), Some(Ok(_))));
-    let old = match content.filter(|c| stays && !c.profiles.is_empty()) {
-        Some(content) => publish::read_data(context, object).await?.filter(|s| is_as_published(object, s, content)),
-        None => None,
+) -> Result<Next, CallError> {
+    let failure = first_failure(object, failed).unwrap_or_else(|| nothing().failure());
+    let Some(record) = sight.secret.own().filter(|r| cause == Cause::Incomplete && r.content.is_some()) else {
+        return fail(object, sight, cause, &failure, context).await;
     };
-    let mut batch = Batch::default();
-    for profile in object.spec.profiles.iter().flatten() {
-        let request = fingerprint::of_profile(&object.spec, profile);
-        let outcome = fresh.remove(&profile.name);
-        let asked = outcome.is_some();
-        let (issued, failed) = match outcome {
-            Some(Ok(issued)) => (Some(issued), false),
-            other => {
-                if let Some(Err(error)) = other {
-                    batch.failed.insert(profile.name.clone(), error.failure_of(object));
-                }
-                let record = content.and_then(|c| c.profiles.get(&profile.name)).filter(|r| r.request == request);
-                let kept = record.zip(old.as_ref()).and_then(|(r, secret)| kept(&profile.name, r, secret, context));
-                (kept, asked || record.is_none_or(|r| r.failed))
-            }
-        };
-        let Some(issued) = issued else { continue };
-        let record = ProfileRecord {
-            issued_at: issued.lifetime.issued_at,
-            expiration: issued.lifetime.expiration,
-            request,
-            arn: issued.principal.arn.clone(),
-            failed,
-        };
-        batch.records.insert(profile.name.clone(), record);
-        let region = source::region_of_profile(&object.spec, profile, sts);
-        batch.profiles.push(Profile { name: profile.name.clone(), region, issued });
-    }
-    Ok(batch)
-}
-
-/// Whether the Secret holds what was published: what somebody else put there is not passed on.
-fn is_as_published(object: &RefreshableCredential, secret: &Secret, content: &Content) -> bool {
-    let keys = object.spec.data_keys();
-    let named = |key: &String| keys.contains(key) || content.profiles.keys().any(|p| render::profile_key(p) == *key);
-    let data = secret.data.iter().flatten().filter(|(k, _)| named(k)).map(|(k, v)| (k, v.0.as_slice()));
-    fingerprint::of_data(data) == content.checksum
-}
-
-/// The credentials that a profile has, while they are valid.
-fn kept(name: &str, record: &ProfileRecord, secret: &Secret, context: &Context) -> Option<Issued> {
-    let text = secret.data.as_ref()?.get(&render::profile_key(name))?;
-    let mut issued = json::parse::<Wire>("Keep", &text.0).ok()?.issued("Keep", None, context.now()).ok()?;
-    issued.lifetime = Lifetime { issued_at: record.issued_at, expiration: record.expiration };
-    issued.principal.arn = record.arn.clone();
-    (record.expiration > context.now()).then_some(issued)
-}
-
-/// What stands for all of them in the Secret's metadata: the fresh one that ends first, without a name. What was
-/// kept has its own pace, that of its failure.
-fn lead(batch: &Batch) -> Option<Issued> {
-    let fresh = batch.profiles.iter().filter(|p| batch.records.get(&p.name).is_some_and(|r| !r.failed));
-    let first = fresh.map(|p| &p.issued).min_by_key(|i| i.lifetime.expiration)?;
-    Some(Issued { principal: Default::default(), packed_policy_size: None, ..first.clone() })
+    issue::warn(object, &failure);
+    let finding = finding(object, sight, record, failed, context);
+    context.memory.attempt_ended(&object.uid().unwrap_or_default());
+    status::report(context, object, &sight.permission, Some(record), &finding).await?;
+    Ok(issue::next_of(object, record, &finding))
 }
 
 fn nothing() -> IssueError {
@@ -173,14 +135,15 @@ fn nothing() -> IssueError {
 }
 
 /// One failure that speaks for all.
-fn first_failure(object: &RefreshableCredential, failed: &BTreeMap<String, Failure>) -> Option<Failure> {
+pub(super) fn first_failure(object: &RefreshableCredential, failed: &BTreeMap<String, Failure>) -> Option<Failure> {
     let (name, first) = failed.first_key_value()?;
     let all = object.spec.profiles.iter().flatten().count();
     let message = format!("{} of {all} profiles failed; {name}: {}", failed.len(), first.message);
     Some(Failure { message, ..first.clone() })
 }
 
-fn finding(
+/// What is to be said of a Secret of which the profiles `failed` could not be had.
+pub(super) fn finding(
     object: &RefreshableCredential,
     sight: &Sight,
     record: &Record,

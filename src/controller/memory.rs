@@ -3,20 +3,32 @@
 //! A watch lags behind the writes. Planning from a view that lacks one's own last write would ask
 //! the issuer twice, so what was written is remembered until the view has caught up.
 
+use super::pending::Writes;
 use super::secret_meta::{SecretMeta, owner_uid};
+use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus};
 use crate::rules::fingerprint::InputVersions;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A view that has not caught up after this long is no longer waited for: the object is read instead.
 pub(super) const CATCH_UP: SignedDuration = SignedDuration::from_secs(30);
 
+/// Pause after the first status write that failed; it doubles up to [`LONGEST_STATUS_PAUSE`].
+const STATUS_PAUSE: SignedDuration = SignedDuration::from_secs(2);
+const LONGEST_STATUS_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+/// The least time between two repairs of a Secret's labels, annotations and owner.
+const REPAIR_PAUSE: SignedDuration = SignedDuration::from_secs(10);
+
 /// What was written last for each resource, by its UID.
 #[derive(Debug, Default)]
-pub struct Memory(Mutex<HashMap<String, Entry>>);
+pub struct Memory {
+    entries: Mutex<HashMap<String, Entry>>,
+    /// Writes of Secrets that go on after their attempt.
+    pub(super) writes: Writes,
+}
 
 /// What was written last for one resource.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +47,38 @@ pub(super) struct Entry {
     pub(super) rests_until: Option<Timestamp>,
     /// How far its issuer's clock was ahead of ours as that was when the process began.
     clock: Option<SignedDuration>,
+    /// A status that the API server does not take.
+    unsaved: Option<Box<Unsaved>>,
+    /// What is known of the attempt under way, should it never come to its end.
+    attempting: Option<Box<FailureStatus>>,
+    /// When the Secret's labels, annotations and owner were last repaired.
+    repaired: Option<Timestamp>,
+}
+
+/// A status that could not be written. Rules see it in the place of the one that the API server has, so that its
+/// pauses hold.
+#[derive(Clone, Debug)]
+struct Unsaved {
+    status: RefreshableCredentialStatus,
+    tries: u32,
+    next_try: Timestamp,
+}
+
+impl Entry {
+    /// `object` with the status that this process knows, where that is another than the API server's.
+    pub(super) fn onto(&self, object: Arc<RefreshableCredential>) -> Arc<RefreshableCredential> {
+        if self.unsaved.is_none() && self.attempting.is_none() {
+            return object;
+        }
+        let mut object = Arc::unwrap_or_clone(object);
+        if let Some(unsaved) = &self.unsaved {
+            object.status = Some(unsaved.status.clone());
+        }
+        if let Some(failure) = &self.attempting {
+            object.status.get_or_insert_default().failures = Some(failure.as_ref().clone());
+        }
+        Arc::new(object)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +102,50 @@ impl Memory {
     }
 
     pub(super) fn status_written(&self, uid: &str, version: Option<String>, now: Timestamp) {
-        self.update(uid, now, |e| e.object_version = version);
+        self.update(uid, now, |e| {
+            e.object_version = version;
+            e.unsaved = None;
+        });
+    }
+
+    /// The API server does not take `status`: it is kept here, and tried again at the time that is returned.
+    pub(super) fn status_refused(&self, uid: &str, status: RefreshableCredentialStatus, now: Timestamp) -> Timestamp {
+        let mut entries = self.lock();
+        let entry = entries.entry(uid.to_owned()).or_default();
+        let tries = entry.unsaved.as_ref().map_or(0, |u| u.tries);
+        let pause = STATUS_PAUSE.saturating_mul(1 << tries.min(5)).min(LONGEST_STATUS_PAUSE);
+        entry.unsaved = Some(Box::new(Unsaved { status, tries: tries.saturating_add(1), next_try: now + pause }));
+        now + pause
+    }
+
+    /// When a status that could not be written is tried again.
+    pub(super) fn status_retry(&self, uid: &str) -> Option<Timestamp> {
+        self.lock().get(uid)?.unsaved.as_ref().map(|u| u.next_try)
+    }
+
+    /// An attempt begins: should it never come to its end, it counts as `failure`.
+    pub(super) fn attempt_began(&self, uid: &str, failure: FailureStatus) {
+        self.lock().entry(uid.to_owned()).or_default().attempting = Some(Box::new(failure));
+    }
+
+    /// The attempt came to its end.
+    pub(super) fn attempt_ended(&self, uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.attempting = None;
+        }
+    }
+
+    /// Whether the Secret's metadata may be repaired at `now`; where not, when it may.
+    pub(super) fn may_repair(&self, uid: &str, now: Timestamp) -> Result<(), Timestamp> {
+        let mut entries = self.lock();
+        let entry = entries.entry(uid.to_owned()).or_default();
+        match entry.repaired.map(|last| last + REPAIR_PAUSE).filter(|until| *until > now) {
+            Some(until) if entry.repaired.is_some_and(|last| last <= now) => Err(until),
+            _ => {
+                entry.repaired = Some(now);
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn secret_written(&self, uid: &str, meta: ObjectMeta, now: Timestamp) {
@@ -144,6 +231,7 @@ impl Memory {
     }
 
     pub(super) fn forget(&self, uid: &str) {
+        self.writes.drop_of(uid);
         self.lock().remove(uid);
     }
 
@@ -155,7 +243,7 @@ impl Memory {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,20 +5,19 @@
 //! conflicting fields (each resource has a field manager of its own), and the API server refuses it.
 //! Where an own Secret is known, the apply names its UID, and the API server refuses any other.
 
-use super::{Context, issuer_time};
+use super::Context;
 use crate::api::{DeletionPolicy, RefreshableCredential, names};
-use crate::controller::CallError;
+use crate::controller::{CallError, Calls};
 use crate::render::Manifest;
+use crate::rules::ownership;
+use crate::rules::plan;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
-use std::time::Duration;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 
-/// How often a write is tried before the credentials are given up: they cost an issuer call.
-const TRIES: u32 = 4;
-/// Pause after the first try that failed; it doubles.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Most Secrets in one page of a list.
+const PAGE: u32 = 500;
 
 /// Why credentials were not published.
 #[derive(Debug, thiserror::Error)]
@@ -34,41 +33,81 @@ pub(super) enum PublishError {
     Call(#[from] CallError),
 }
 
-/// Applies the Secret. `known` says that an own or adopted Secret with the manifest's UID exists.
-pub(super) async fn apply(
-    context: &Context,
-    object: &RefreshableCredential,
-    manifest: &Manifest,
-    known: bool,
-) -> Result<ObjectMeta, PublishError> {
-    let uid = object.uid().unwrap_or_default();
-    let api = secrets(context, object);
-    let mut parameters = PatchParams::apply(&names::secret_field_manager(&uid));
-    parameters.force = known;
-    let name = object.secret_name();
-    let manifest = manifest.annotated(issuer_time::annotation());
-    let patch = Patch::Apply(manifest.expose());
-    let mut pause = PAUSE;
-    for tries in 1.. {
-        match context.calls.write("apply secrets", api.patch_metadata(&name, &parameters, &patch)).await {
-            Ok(meta) => return Ok(stripped(meta.metadata)),
-            Err(e) if e.is_transient() && tries < TRIES => tokio::time::sleep(pause).await,
-            Err(e) if e.is_forbidden() && e.to_string().contains("is being terminated") => {
-                return Err(PublishError::NamespaceGone);
-            }
-            Err(e) if !known && (e.is_conflict() || is_foreign(&e)) => return Err(PublishError::Taken),
-            Err(e) => return Err(e.into()),
+impl PublishError {
+    /// Whether the same write may succeed in a moment: no answer, an answer that says so, or a lease that may be
+    /// renewed again.
+    pub(super) fn may_succeed_later(&self) -> bool {
+        match self {
+            Self::Taken | Self::NamespaceGone => false,
+            Self::Call(error) => error.is_transient() || matches!(error, CallError::NotLeading(_)),
         }
-        pause *= 2;
     }
-    unreachable!("the loop ends with its last try")
+}
+
+/// The place of a resource's Secret at the API server.
+#[derive(Clone)]
+pub(super) struct Place {
+    calls: Calls,
+    api: Api<Secret>,
+    name: String,
+    field_manager: String,
+    /// An own or adopted Secret is known there.
+    known: bool,
+}
+
+impl Place {
+    /// The place where `object` publishes. `known` says that an own or adopted Secret with the manifest's UID exists.
+    pub(super) fn of(context: &Context, object: &RefreshableCredential, known: bool) -> Self {
+        Self {
+            calls: context.calls.clone(),
+            api: secrets(context, object),
+            name: object.secret_name(),
+            field_manager: names::secret_field_manager(&object.uid().unwrap_or_default()),
+            known,
+        }
+    }
+
+    /// Applies the Secret.
+    pub(super) async fn apply(&self, manifest: &Manifest) -> Result<ObjectMeta, PublishError> {
+        self.send(manifest, false).await
+    }
+
+    /// Asks the API server whether it would take the Secret. Validation, ownership, quota and admission judge as they
+    /// do for the write itself, and nothing is written.
+    pub(super) async fn rehearse(&self, manifest: &Manifest) -> Result<(), PublishError> {
+        self.send(manifest, true).await.map(drop)
+    }
+
+    async fn send(&self, manifest: &Manifest, dry_run: bool) -> Result<ObjectMeta, PublishError> {
+        let mut parameters = PatchParams::apply(&self.field_manager);
+        parameters.force = self.known;
+        parameters.dry_run = dry_run;
+        let patch = Patch::Apply(manifest.expose());
+        let write = self.api.patch_metadata(&self.name, &parameters, &patch);
+        match self.calls.write("apply secrets", write).await {
+            Ok(meta) => Ok(stripped(meta.metadata)),
+            Err(e) if e.is_forbidden() && e.to_string().contains("is being terminated") => {
+                Err(PublishError::NamespaceGone)
+            }
+            Err(e) if !self.known && (e.is_conflict() || is_foreign(&e)) => Err(PublishError::Taken),
+            Err(e) if e.is_invalid() && e.to_string().contains("Only one reference can have Controller") => {
+                Err(PublishError::Taken)
+            }
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Reads the Secret whole.
+    pub(super) async fn read_data(&self) -> Result<Option<Secret>, CallError> {
+        self.calls.read("get secrets", self.api.get_opt(&self.name)).await
+    }
 }
 
 /// The API server's words for a Secret of another type or with another controlling owner.
 fn is_foreign(error: &CallError) -> bool {
     let text = error.to_string();
-    error.is_invalid()
-        && (text.contains("field is immutable") || text.contains("Only one reference can have Controller"))
+    let immutable = text.contains("type: Invalid value") && text.contains("field is immutable");
+    error.is_invalid() && (immutable || text.contains("Only one reference can have Controller"))
 }
 
 /// Reads the metadata of the Secret that `object` publishes under its name.
@@ -81,9 +120,7 @@ pub(super) async fn read(context: &Context, object: &RefreshableCredential) -> R
 
 /// Reads that Secret whole, to compare its data with its checksum.
 pub(super) async fn read_data(context: &Context, object: &RefreshableCredential) -> Result<Option<Secret>, CallError> {
-    let api = secrets(context, object);
-    let name = object.secret_name();
-    context.calls.read("get secrets", api.get_opt(&name)).await
+    Place::of(context, object, false).read_data().await
 }
 
 /// Deletes the Secret `name` with this UID; one that is gone already is well.
@@ -103,20 +140,40 @@ pub(super) async fn delete(
     }
 }
 
-/// Deletes the Secret that an earlier specification named, if it is still the resource's own and to be deleted.
+/// Every Secret of the namespace that `object` owns, whatever its name and labels, as name and UID. Those that are
+/// being deleted are left out.
+pub(super) async fn owned(
+    context: &Context,
+    object: &RefreshableCredential,
+) -> Result<Vec<(String, String)>, CallError> {
+    let (api, uid) = (secrets(context, object), object.uid().unwrap_or_default());
+    let mut parameters = ListParams::default().limit(PAGE);
+    let mut owned = Vec::new();
+    loop {
+        let page = context.calls.read("list secrets", api.list_metadata(&parameters)).await?;
+        for secret in page.items {
+            if let Some(own) = ownership::view(&secret.metadata, &uid).own().filter(|r| !r.deleting) {
+                owned.push((own.name.clone(), own.uid.clone()));
+            }
+        }
+        match page.metadata.continue_.filter(|c| !c.is_empty()) {
+            Some(next) => parameters = parameters.continue_token(&next),
+            None => return Ok(owned),
+        }
+    }
+}
+
+/// Deletes what the resource published under other names, unless it is to be retained.
 pub(super) async fn prune(context: &Context, object: &RefreshableCredential) -> Result<(), CallError> {
-    let former = object.status.as_ref().and_then(|s| s.secret.as_ref()).map(|s| s.name.as_str());
-    let Some(former) = former.filter(|f| *f != object.secret_name()) else { return Ok(()) };
-    if object.spec.secret().deletion_policy() == DeletionPolicy::Retain {
+    if !plan::may_have_moved(object) || object.spec.secret().deletion_policy() == DeletionPolicy::Retain {
         return Ok(());
     }
-    let api = secrets(context, object);
-    let Some(meta) = context.calls.read("get secrets", api.get_metadata_opt(former)).await? else { return Ok(()) };
-    let uid = object.uid().unwrap_or_default();
-    match crate::rules::ownership::view(&meta.metadata, &uid).own() {
-        Some(own) => delete(context, object, former, &own.uid).await,
-        None => Ok(()),
+    let current = object.secret_name();
+    for (name, secret_uid) in owned(context, object).await?.into_iter().filter(|(name, _)| *name != current) {
+        tracing::info!(secret = name, "deleting what was published under an earlier name");
+        delete(context, object, &name, &secret_uid).await?;
     }
+    Ok(())
 }
 
 fn secrets(context: &Context, object: &RefreshableCredential) -> Api<Secret> {

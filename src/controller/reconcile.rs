@@ -3,12 +3,11 @@
 use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
 use super::next::{Next, first};
 use super::sight::Sight;
-use super::{CallError, Context, issue, propagation, publish, restart, status};
+use super::{CallError, Context, inspect, issue, propagation, publish, restart, status};
 use crate::api::RefreshableCredential;
 use crate::api::conditions::Reason;
-use crate::rules::fingerprint;
-use crate::rules::ownership::{self, Record};
-use crate::rules::plan::{self, Action, Cause};
+use crate::rules::ownership::Record;
+use crate::rules::plan::{self, Action};
 use crate::rules::report::{self, Finding};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -26,7 +25,7 @@ const CONFLICT_POLL: SignedDuration = SignedDuration::from_mins(2);
 pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) -> Next {
     let uid = object.uid().unwrap_or_default();
     match advance(object, &uid, context).await {
-        Ok(next) => next,
+        Ok(next) => sooner(next, context.memory.status_retry(&uid)),
         // What a closed fence refuses is done when it opens.
         Err(CallError::NotLeading(_)) => {
             tracing::debug!(uid, "put off until the lease is renewed");
@@ -36,6 +35,15 @@ pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) ->
             tracing::warn!(uid, %error, "the resource could not be brought forward");
             Next::At(context.now() + AGAIN)
         }
+    }
+}
+
+/// A status that could not be written is tried again at `retry`, even if nothing else is to be done.
+fn sooner(next: Next, retry: Option<Timestamp>) -> Next {
+    match (next, retry) {
+        (Next::At(at), Some(retry)) => Next::At(at.min(retry)),
+        (Next::Change, Some(retry)) => Next::At(retry),
+        (next, None) => next,
     }
 }
 
@@ -49,6 +57,11 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
     let now = context.now();
     let action = plan::plan(&sight.observed(&object), now);
     let (record, permission) = (sight.secret.own(), &sight.permission);
+    if ends_writing(&action) {
+        context.memory.writes.drop_of(uid);
+    } else if let Some(next) = issue::written(&object, &sight, context).await? {
+        return Ok(next);
+    }
     match action {
         Action::Leave => {
             context.memory.forget(uid);
@@ -60,7 +73,13 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
             let again = spread(&object, record, context).await?;
             Ok(Next::At(again.map_or(until, |a| a.min(until))))
         }
-        Action::Inspect => inspect(&object, &sight, context).await,
+        Action::Inspect(cause) => inspect::inspect(&object, &sight, cause, context).await,
+        Action::AwaitDeletion(until) => {
+            let finalizers = record.map(|r| r.finalizers.clone()).unwrap_or_default();
+            status::report(context, &object, permission, record, &Finding::Terminating(finalizers)).await?;
+            Ok(until.map_or(Next::Change, Next::At))
+        }
+        Action::Pause(until) => Ok(Next::At(until)),
         Action::Backoff(until) => {
             if let Some(finding) = report::still_failing(&object) {
                 status::report(context, &object, permission, record, &finding).await?;
@@ -73,12 +92,9 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
             Ok(until.map_or(Next::Change, Next::At))
         }
         Action::Withdraw(why) => {
-            if let Some(own) = record {
-                publish::delete(context, &object, &own.name, &own.uid).await?;
-                context.memory.secret_deleted(uid, own.uid.clone(), now);
-                context.metrics.withdrawn();
-            }
-            status::report(context, &object, permission, None, &Finding::Stalled(Reason::NotPermitted, why)).await?;
+            let withdrawn = withdraw(&object, uid, record, context).await?;
+            let finding = if withdrawn { Finding::Withdrawn(why) } else { Finding::Stalled(Reason::NotPermitted, why) };
+            status::report(context, &object, permission, None, &finding).await?;
             Ok(Next::Change)
         }
         Action::Stall(reason, why) => {
@@ -89,6 +105,33 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
             })
         }
     }
+}
+
+/// Whether `action` leaves no room for a write that is still under way.
+fn ends_writing(action: &Action) -> bool {
+    match action {
+        Action::Leave | Action::Withdraw(_) | Action::Stall(..) | Action::Suspend(_) | Action::AwaitDeletion(_) => true,
+        Action::Issue(_) | Action::Wait(_) | Action::Inspect(_) | Action::Pause(_) | Action::Backoff(_) => false,
+    }
+}
+
+/// Deletes every Secret that the resource owns: the one that is seen, and those of earlier names or without a label.
+/// Whether there was one.
+async fn withdraw(
+    object: &RefreshableCredential,
+    uid: &str,
+    record: Option<&Record>,
+    context: &Context,
+) -> Result<bool, CallError> {
+    let mut owned = publish::owned(context, object).await?;
+    let seen = record.map(|r| (r.name.clone(), r.uid.clone()));
+    owned.extend(seen.filter(|s| !owned.contains(s)));
+    for (name, secret_uid) in &owned {
+        publish::delete(context, object, name, secret_uid).await?;
+        context.memory.secret_deleted(uid, secret_uid.clone(), context.now());
+        context.metrics.withdrawn();
+    }
+    Ok(!owned.is_empty())
 }
 
 /// Brings what is published to the programs that use it. When to look again, if something is left to do.
@@ -110,6 +153,7 @@ async fn freshest(
     context: &Context,
 ) -> Result<Option<(Arc<RefreshableCredential>, Option<Entry>)>, CallError> {
     let Some(written) = context.memory.of(uid) else { return Ok(Some((object, None))) };
+    let object = written.onto(object);
     let version = object.metadata.resource_version.as_deref();
     let behind = written.object_version.as_deref().is_some_and(|w| older(version, w));
     let late = context.now().duration_since(written.since) > CATCH_UP;
@@ -130,32 +174,7 @@ async fn freshest(
     if let Some(meta) = secret {
         context.memory.secret_written(uid, meta, now);
     }
-    Ok(Some((Arc::new(live), context.memory.of(uid))))
-}
-
-/// The Secret was written to since it was reported: are its data and what the controller keeps in its
-/// metadata still as published?
-async fn inspect(object: &RefreshableCredential, sight: &Sight, context: &Context) -> Result<Next, CallError> {
-    let secret = publish::read_data(context, object).await?;
-    let uid = object.uid().unwrap_or_default();
-    let Some(secret) = secret else {
-        return issue::issue(object, sight, Cause::Deleted, context).await;
-    };
-    let seen = ownership::view(&secret.metadata, &uid);
-    let Some(record) = seen.own() else {
-        return Ok(Next::At(context.now() + AGAIN));
-    };
-    let keys = object.spec.data_keys();
-    let data = secret.data.unwrap_or_default();
-    let published = data.iter().filter(|(k, _)| keys.contains(k)).map(|(k, v)| (k, v.0.as_slice()));
-    let checksum = fingerprint::of_data(published);
-    let intact = record.content.as_ref().is_some_and(|c| c.checksum == checksum)
-        && ownership::metadata_intact(&secret.metadata, object);
-    if !intact {
-        return issue::issue(object, sight, Cause::Altered, context).await;
-    }
-    context.memory.secret_written(&uid, secret.metadata.clone(), context.now());
-    status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
-    let due = record.content.as_ref().map(|c| plan::refresh_at(object, c));
-    Ok(due.map_or(Next::Change, Next::At))
+    let known = context.memory.of(uid);
+    let live = Arc::new(live);
+    Ok(Some((known.as_ref().map_or(live.clone(), |k| k.onto(live)), known)))
 }

@@ -2,7 +2,7 @@
 
 use super::{Announcement, CallError, Context, call};
 use crate::api::conditions::{RECONCILING, WITHDRAWN};
-use crate::api::{RefreshableCredential, RestartStatus};
+use crate::api::{RefreshableCredential, RefreshableCredentialStatus, RestartStatus};
 use crate::rules::ownership::Record;
 use crate::rules::policy::Permission;
 use crate::rules::report::{self, Finding};
@@ -10,7 +10,8 @@ use kube::ResourceExt as _;
 use kube::api::{Api, Patch};
 use serde_json::{Value, json};
 
-/// Reports `finding`. Writes nothing where the status says it already.
+/// Reports `finding`. Writes nothing where the status says it already. A status that the API server does not take is
+/// kept in memory, so that its pauses hold all the same, and tried again.
 pub(super) async fn report(
     context: &Context,
     object: &RefreshableCredential,
@@ -20,11 +21,16 @@ pub(super) async fn report(
 ) -> Result<(), CallError> {
     let now = context.now();
     let status = report::status(object, permission, record, finding, now);
-    if object.status.as_ref() == Some(&status) {
+    let uid = object.uid().unwrap_or_default();
+    let retry = context.memory.status_retry(&uid);
+    let said = object.status.as_ref() == Some(&status);
+    if said && retry.is_none_or(|at| at > now) {
         return Ok(());
     }
-    if !write(context, object, json!(status)).await? {
-        return Ok(());
+    match write(context, object, json!(status)).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(()),
+        Err(error) => keep(context, &uid, status.clone(), error)?,
     }
     if let Some(condition) = report::transition(object.status.as_ref(), &status) {
         let failing = status.conditions.iter().any(|c| c.type_ == RECONCILING) || condition.status == "False";
@@ -44,8 +50,22 @@ pub(super) async fn restarted(
     restarts: &Vec<RestartStatus>,
 ) -> Result<(), CallError> {
     if object.status.as_ref().and_then(|s| s.restarts.as_ref()) != Some(restarts) {
-        write(context, object, json!({ "restarts": restarts })).await?;
+        let uid = object.uid().unwrap_or_default();
+        if let Err(error) = write(context, object, json!({ "restarts": restarts })).await {
+            let before = object.status.clone().unwrap_or_default();
+            keep(context, &uid, RefreshableCredentialStatus { restarts: Some(restarts.clone()), ..before }, error)?;
+        }
     }
+    Ok(())
+}
+
+/// Keeps a status that the API server does not take. A lease that is not held ends the attempt as well.
+fn keep(context: &Context, uid: &str, status: RefreshableCredentialStatus, error: CallError) -> Result<(), CallError> {
+    let until = context.memory.status_refused(uid, status, context.now());
+    if matches!(error, CallError::NotLeading(_)) {
+        return Err(error);
+    }
+    tracing::warn!(uid, %error, %until, "the status could not be written; it is kept and tried again");
     Ok(())
 }
 

@@ -4,11 +4,13 @@ mod config_file;
 mod credentials_file;
 mod environment;
 mod process_json;
+mod sample;
 mod secret;
 
 pub(crate) use process_json::render as process_json;
+pub(crate) use sample::{sample, sample_manifest};
 pub use secret::Manifest;
-pub(crate) use secret::{Existing, manifest};
+pub(crate) use secret::{Existing, manifest, restored};
 
 use crate::api::{Format, SecretSpec};
 use crate::issuer::Issued;

@@ -7,6 +7,7 @@ use crate::rules::fingerprint::{self, InputVersions};
 use crate::rules::profiles::ProfileRecord;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource as _, ResourceExt as _};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
@@ -49,12 +50,25 @@ pub(crate) fn manifest(
     files: &Files,
     existing: Existing<'_>,
 ) -> Manifest {
+    let wanted = object.spec.secret().annotations;
+    let annotations = annotations(object, wanted.as_ref(), issued, profiles, inputs, files, existing.adopted);
+    let data: Map<String, Value> =
+        files.iter().map(|(key, content)| (key.clone(), STANDARD.encode(content.expose_secret()).into())).collect();
+    assemble(object, json!(annotations), data, existing)
+}
+
+fn assemble(
+    object: &RefreshableCredential,
+    annotations: Value,
+    data: Map<String, Value>,
+    existing: Existing<'_>,
+) -> Manifest {
     let spec = object.spec.secret();
     let mut metadata = json!({
         "name": object.secret_name(),
         "namespace": object.namespace().unwrap_or_default(),
         "labels": labels(spec.labels.as_ref()),
-        "annotations": annotations(object, spec.annotations.as_ref(), issued, profiles, inputs, files, existing.adopted),
+        "annotations": annotations,
     });
     if let Some(uid) = existing.uid {
         metadata["uid"] = uid.into();
@@ -63,8 +77,6 @@ pub(crate) fn manifest(
         let owner = object.controller_owner_ref(&());
         metadata["ownerReferences"] = json!(owner.as_slice());
     }
-    let data: Map<String, Value> =
-        files.iter().map(|(key, content)| (key.clone(), STANDARD.encode(content.expose_secret()).into())).collect();
     let mut body = json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -75,6 +87,20 @@ pub(crate) fn manifest(
         body["type"] = names::SECRET_TYPE.into();
     }
     Manifest(body)
+}
+
+/// The Secret of `object` as it was published, with labels, annotations and owner put right and the data as it is.
+pub(crate) fn restored(object: &RefreshableCredential, secret: &Secret, adopted: bool) -> Manifest {
+    let (spec, meta) = (object.spec.secret(), &secret.metadata);
+    let own = |key: &String| key.starts_with(names::ANNOTATION_PREFIX);
+    let mut annotations: BTreeMap<String, String> =
+        meta.annotations.iter().flatten().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    annotations.extend(spec.annotations.clone().unwrap_or_default());
+    let keys = object.spec.data_keys();
+    let data = secret.data.iter().flatten().filter(|(k, _)| keys.contains(k));
+    let data: Map<String, Value> = data.map(|(k, v)| (k.clone(), STANDARD.encode(&v.0).into())).collect();
+    let existing = Existing { uid: meta.uid.as_deref(), adopted };
+    assemble(object, json!(annotations), data, existing)
 }
 
 fn labels(wanted: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {

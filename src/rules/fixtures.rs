@@ -55,6 +55,7 @@ pub(crate) fn record(object: &RefreshableCredential) -> Record {
         content: Some(content),
         adopted: false,
         deleting: false,
+        finalizers: Vec::new(),
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Record {
     pub adopted: bool,
     /// It is being deleted.
     pub deleting: bool,
+    /// What has to be done before its deletion ends.
+    pub finalizers: Vec<String>,
 }
 
 /// What a Secret holds.
@@ -102,6 +104,7 @@ pub fn view(meta: &ObjectMeta, owner_uid: &str) -> SecretView {
         content: content(&annotation),
         adopted: annotation(names::ADOPTED_ANNOTATION).is_some(),
         deleting: meta.deletion_timestamp.is_some(),
+        finalizers: meta.finalizers.clone().unwrap_or_default(),
     }))
 }
 
@@ -133,6 +136,11 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
         warning: annotation(names::WARNING_ANNOTATION).cloned(),
         handled_refresh: annotation(names::HANDLED_REFRESH_ANNOTATION).cloned(),
     })
+}
+
+/// Whether a Secret has a controlling owner. There can be one.
+pub fn is_controlled(meta: &ObjectMeta) -> bool {
+    meta.owner_references.iter().flatten().any(|o| o.controller == Some(true))
 }
 
 /// Whether labels and owner reference of a published Secret are still as `object` asks for.

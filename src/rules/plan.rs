@@ -87,8 +87,14 @@ pub enum Action {
     Issue(Cause),
     /// What is published is right; look again at that time. Report whatever the status does not say yet.
     Wait(Timestamp),
-    /// The Secret changed since it was published: compare its data with its checksum, then decide again.
-    Inspect,
+    /// The Secret changed since it was published: compare its data with its checksum, then obtain new credentials
+    /// for this cause, if there is one.
+    Inspect(Option<Cause>),
+    /// The Secret is being deleted, and nothing can be published under its name before it is gone. Look again when
+    /// what it holds expires, if that lies ahead.
+    AwaitDeletion(Option<Timestamp>),
+    /// The last success was a moment ago; the cause stands, and is looked at again at that time.
+    Pause(Timestamp),
     /// The last attempt failed and nothing changed since; the next is due at that time.
     Backoff(Timestamp),
     /// Renewal is suspended; look again when what is published expires, if anything is.
@@ -108,9 +114,11 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
         return Action::Leave;
     }
     if let Permission::Denied(denial) = seen.permission {
-        return match seen.secret {
-            SecretView::Own(record) if !record.deleting => Action::Withdraw(denial.why.clone()),
-            _ => Action::Stall(Reason::NotPermitted, denial.why.clone()),
+        let holds = seen.secret.own().is_some_and(|r| !r.deleting);
+        return if holds || may_hold_another(seen.object) {
+            Action::Withdraw(denial.why.clone())
+        } else {
+            Action::Stall(Reason::NotPermitted, denial.why.clone())
         };
     }
     if let SecretView::Foreign(whose) = seen.secret
@@ -118,21 +126,54 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
     {
         return Action::Stall(Reason::SecretConflict, conflict(&seen.object.secret_name(), whose));
     }
-    let record = seen.secret.own().filter(|r| !r.deleting);
+    let record = seen.secret.own();
+    let ends = record.and_then(|r| r.content.as_ref()).map(|c| c.expiration).filter(|e| *e > now);
     if seen.object.spec.suspended() {
-        let ends = record.and_then(|r| r.content.as_ref()).map(|c| c.expiration).filter(|e| *e > now);
         return Action::Suspend(ends);
     }
-    match standing(seen, record, now) {
-        Standing::Issue(cause) => backoff(seen, cause, now).unwrap_or(Action::Issue(cause)),
-        Standing::Inspect => Action::Inspect,
+    if record.is_some_and(|r| r.deleting) {
+        return Action::AwaitDeletion(ends);
+    }
+    let standing = standing(seen, record, now);
+    let cause = match standing {
+        Standing::Issue(cause) => Some(cause),
+        Standing::Wait(_) => None,
+    };
+    // Before the issuer is asked, a Secret that somebody wrote to is read: it may refuse what would be published. One
+    // that is not seen any more may only have lost its label.
+    if record.map_or(cause == Some(Cause::Deleted), |r| touched(seen.object, r)) {
+        return backoff(seen, cause.unwrap_or(Cause::Due), now).unwrap_or(Action::Inspect(cause));
+    }
+    match standing {
+        Standing::Issue(cause) => pause_after_success(seen.object, record, cause, now)
+            .map(Action::Pause)
+            .or_else(|| backoff(seen, cause, now))
+            .unwrap_or(Action::Issue(cause)),
         Standing::Wait(until) => Action::Wait(until),
     }
 }
 
+/// Whether a denied resource may own Secrets besides the one that is seen: until its status says that it is denied,
+/// what it published under an earlier name or without a label is looked for.
+fn may_hold_another(object: &RefreshableCredential) -> bool {
+    let Some(status) = &object.status else { return false };
+    was_reported(object) && status.permission.as_ref().is_none_or(|p| p.allowed)
+}
+
+/// Whether `object` may own a Secret of another name than the present one: it has been reported on, its specification
+/// has changed, and the status does not name the present Secret.
+pub fn may_have_moved(object: &RefreshableCredential) -> bool {
+    let named = object.status.as_ref().and_then(|s| s.secret.as_ref()).map(|s| s.name.as_str());
+    let changed = object.metadata.generation.is_some_and(|g| g > 1);
+    was_reported(object) && changed && named != Some(object.secret_name().as_str())
+}
+
+fn was_reported(object: &RefreshableCredential) -> bool {
+    object.status.as_ref().and_then(|s| s.observed_generation).is_some_and(|g| g >= 0)
+}
+
 enum Standing {
     Issue(Cause),
-    Inspect,
     Wait(Timestamp),
 }
 
@@ -160,9 +201,6 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
     }
     if !profiles::lacking(seen.object, content).is_empty() {
         return Standing::Issue(Cause::Incomplete);
-    }
-    if touched(seen.object, record) {
-        return Standing::Inspect;
     }
     Standing::Wait(if seen.polls_inputs { due.min(now + INPUT_POLL) } else { due })
 }
@@ -201,7 +239,8 @@ fn touched(object: &RefreshableCredential, record: &Record) -> bool {
 fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> {
     let failures = seen.object.status.as_ref()?.failures.as_ref()?;
     let next = time_of(&Some(failures.next_try_time.clone()))?;
-    if failures.attempted != attempt(seen.object, seen.watched, cause) || now >= next {
+    let attempt = attempt(seen.object, seen.watched, cause);
+    if (failures.attempted != at_secret(&attempt, seen.secret.own()) && failures.attempted != attempt) || now >= next {
         return None;
     }
     // What some profiles wait for must not make the others late.
@@ -213,6 +252,39 @@ fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> 
 pub fn attempt(object: &RefreshableCredential, inputs: &InputVersions, cause: Cause) -> String {
     let whole = fingerprint::of_attempt(&fingerprint::of_request(&object.spec), inputs, object.requested_at());
     if cause == Cause::Incomplete { format!("{whole}/incomplete") } else { whole }
+}
+
+/// Digest of an attempt that failed at the Secret as it is: another Secret, or another state of it, is tried at once.
+pub fn at_secret(attempt: &str, record: Option<&Record>) -> String {
+    match record {
+        Some(record) => format!("{attempt}/{}@{}", record.uid, record.resource_version),
+        None => format!("{attempt}/absent"),
+    }
+}
+
+/// When the pause after the last success ends, for causes that nobody asked for. Two writers that fight over the
+/// Secret, or sessions that last seconds, would otherwise cost a call as often as the issuer answers.
+pub fn pause_after_success(
+    object: &RefreshableCredential,
+    record: Option<&Record>,
+    cause: Cause,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if matches!(cause, Cause::First | Cause::SpecificationChanged | Cause::Requested) {
+        return None;
+    }
+    let content = record.and_then(|r| r.content.as_ref()).map(|c| (c.issued_at, c.expiration));
+    let (issued_at, expiration) = content.or_else(|| {
+        let status = object.status.as_ref()?;
+        Some((time_of(&status.last_refresh_time)?, time_of(&status.expiration)?))
+    })?;
+    let until = issued_at + least_pause(expiration.duration_since(issued_at));
+    (until > now && issued_at <= now).then_some(until)
+}
+
+/// The least time between two successes, of which the first gave a session that lives for `lifetime`.
+pub fn least_pause(lifetime: SignedDuration) -> SignedDuration {
+    (lifetime / 4).min(SignedDuration::from_secs(10))
 }
 
 /// What a user reads when the Secret's name is taken.

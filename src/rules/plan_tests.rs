@@ -1,7 +1,10 @@
 use super::super::fixtures::{credential, failed, minute, record, reported, unreachable, with_a_role};
 use super::*;
+use crate::rules::failure::Failure;
 use crate::rules::ownership::Record;
 use crate::rules::policy::Denial;
+use crate::rules::report;
+use crate::rules::retry::Class;
 use serde_json::json;
 
 /// What a resource and its surroundings look like; tables change what they are about.
@@ -93,20 +96,12 @@ fn a_source_that_had_nothing_newer_is_asked_again_later() {
 #[test]
 fn each_cause_asks_the_issuer() {
     let new = Case::of(with_a_role(), None);
-    let deleted = Case::good().with(|c| c.secret = SecretView::Absent);
     let other = Case::good().with(|c| c.object.spec.roles[0].role_arn.push('2'));
     let input = Case::good().with(|c| c.inputs = [("key".to_owned(), "2".to_owned())].into());
     let asked = Case::good().with(annotated("refreshable.dev/requested-at", "1"));
     let unreadable = Case::good().with(|c| *c.content() = None);
-    let going = Case::good().with(|c| {
-        if let SecretView::Own(record) = &mut c.secret {
-            record.deleting = true;
-        }
-    });
     for (name, case, now, cause) in [
         ("nothing yet", new, minute(1), Cause::First),
-        ("deleted", deleted, minute(1), Cause::Deleted),
-        ("being deleted", going, minute(1), Cause::Deleted),
         ("other role", other, minute(1), Cause::SpecificationChanged),
         ("other input", input, minute(1), Cause::InputChanged),
         ("asked for", asked, minute(1), Cause::Requested),
@@ -139,9 +134,119 @@ fn a_secret_that_somebody_wrote_to_is_inspected() {
             record.resource_version = "11".to_owned();
         }
     });
-    assert_eq!(touched.plan(minute(1)), Action::Inspect);
+    assert_eq!(touched.plan(minute(1)), Action::Inspect(None));
     let unreported = Case::good().with(|c| c.object.status = None);
-    assert_eq!(unreported.plan(minute(1)), Action::Inspect, "a crash between the two writes");
+    assert_eq!(unreported.plan(minute(1)), Action::Inspect(None), "a crash between the two writes");
+    // It may refuse what would be published: it is read before the issuer is asked.
+    let asked = touched.with(annotated("refreshable.dev/requested-at", "1"));
+    assert_eq!(asked.plan(minute(1)), Action::Inspect(Some(Cause::Requested)));
+    // What is not seen any more may only have lost its label.
+    let deleted = Case::good().with(|c| c.secret = SecretView::Absent);
+    assert_eq!(deleted.plan(minute(1)), Action::Inspect(Some(Cause::Deleted)));
+}
+
+#[test]
+fn terminating_secret_is_awaited_whatever_is_asked_for() {
+    let going = || {
+        Case::good().with(|c| {
+            if let SecretView::Own(record) = &mut c.secret {
+                record.deleting = true;
+            }
+        })
+    };
+    assert_eq!(going().plan(minute(1)), Action::AwaitDeletion(Some(minute(60))));
+    assert_eq!(going().plan(minute(61)), Action::AwaitDeletion(None));
+    let asked = going().with(annotated("refreshable.dev/requested-at", "1"));
+    assert_eq!(asked.plan(minute(1)), Action::AwaitDeletion(Some(minute(60))));
+    let suspended = going().with(|c| c.object.spec.suspend = Some(true));
+    assert_eq!(suspended.plan(minute(1)), Action::Suspend(Some(minute(60))));
+}
+
+#[test]
+fn refused_write_is_waited_out_for_the_same_secret_alone() {
+    let object = with_a_role();
+    let published = record(&object);
+    let attempted = at_secret(&attempt(&object, &InputVersions::new(), Cause::Due), Some(&published));
+    let refusal = Failure {
+        class: Class::Secret,
+        reason: Reason::SecretImmutable,
+        code: None,
+        request_id: None,
+        message: "no".to_owned(),
+    };
+    let found = report::failing(&object, &refusal, attempted, Some(&published), minute(40));
+    let mut failing = reported(object, &published);
+    failing.status = Some(report::status(&failing, &Permission::NotNeeded, Some(&published), &found, minute(40)));
+    let next = failing.status.as_ref().and_then(|s| s.failures.as_ref()).expect("recorded").next_try_time.0;
+    let case = || Case::of(failing.clone(), Some(published.clone()));
+    assert_eq!(case().plan(minute(40)), Action::Backoff(next));
+    assert_eq!(case().plan(next), Action::Issue(Cause::Due));
+    let gone = case().with(|c| c.secret = SecretView::Absent);
+    assert_eq!(gone.plan(minute(40)), Action::Inspect(Some(Cause::Deleted)), "it was deleted, as the advice says");
+    let other = case().with(|c| {
+        if let SecretView::Own(record) = &mut c.secret {
+            record.uid = "another".to_owned();
+        }
+    });
+    assert_eq!(other.plan(minute(40)), Action::Issue(Cause::Due));
+}
+
+#[test]
+fn success_is_followed_by_a_pause_that_a_person_need_not_wait_for() {
+    let second = |n: i64| minute(0) + SignedDuration::from_secs(n);
+    let object = with_a_role();
+    let published = record(&object);
+    let of = |cause, now| pause_after_success(&object, Some(&published), cause, now);
+    for cause in Cause::ALL {
+        let asked = matches!(cause, Cause::First | Cause::SpecificationChanged | Cause::Requested);
+        assert_eq!(of(cause, second(3)), (!asked).then(|| second(10)), "{cause:?}");
+        assert_eq!(of(cause, second(10)), None, "{cause:?}");
+    }
+    // Also after the Secret is gone, and the status alone tells when the last success was.
+    let told = reported(object.clone(), &published);
+    assert_eq!(pause_after_success(&told, None, Cause::Deleted, second(3)), Some(second(10)));
+    assert_eq!(pause_after_success(&object, None, Cause::Deleted, second(3)), None);
+    assert_eq!(of(Cause::Due, minute(-5)), None, "a clock that stepped back holds nobody up");
+    for (lifetime, pause) in [(2_000, 500), (20_000, 5_000), (40_000, 10_000), (3_600_000, 10_000)] {
+        let lifetime = SignedDuration::from_millis(lifetime);
+        assert_eq!(least_pause(lifetime), SignedDuration::from_millis(pause), "{lifetime}");
+    }
+}
+
+#[test]
+fn denied_resource_looks_for_everything_that_it_owns_until_it_has_said_so() {
+    let denied = |case: Case| case.with(|c| c.permission = refusal());
+    let renamed = || {
+        denied(Case::good().with(|c| c.secret = SecretView::Absent)).with(|c| {
+            if let Some(status) = &mut c.object.status {
+                status.secret = None;
+            }
+        })
+    };
+    assert_eq!(renamed().plan(minute(1)), Action::Withdraw("no".to_owned()), "what an earlier name holds goes, too");
+    let told = renamed().with(|c| {
+        if let Some(status) = &mut c.object.status {
+            status.permission = Some(crate::api::PermissionStatus::default());
+        }
+    });
+    assert_eq!(told.plan(minute(1)), Action::Stall(Reason::NotPermitted, "no".to_owned()));
+}
+
+#[test]
+fn moved_secret_is_looked_for_only_where_there_may_be_one() {
+    let object = with_a_role();
+    let published = record(&object);
+    assert!(!may_have_moved(&object), "nothing was ever reported");
+    let same = reported(object.clone(), &published);
+    assert!(!may_have_moved(&same));
+    let mut renamed = same.clone();
+    renamed.spec.secret = serde_json::from_value(json!({"name": "elsewhere"})).expect("a Secret");
+    assert!(may_have_moved(&renamed));
+    let mut lost = same;
+    lost.status.as_mut().expect("a status").secret = None;
+    assert!(may_have_moved(&lost), "failures under the new name have hidden the old one");
+    lost.metadata.generation = Some(1);
+    assert!(!may_have_moved(&lost), "its specification never changed");
 }
 
 #[test]

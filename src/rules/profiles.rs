@@ -39,6 +39,11 @@ pub fn all_valid(object: &RefreshableCredential, content: &Content, now: Timesta
     profiles.all(|p| content.profiles.get(&p.name).is_some_and(|r| r.expiration > now))
 }
 
+/// When the first of the published credentials ends or ended.
+pub fn earliest_end(content: &Content) -> Timestamp {
+    content.profiles.values().map(|r| r.expiration).min().unwrap_or(content.expiration)
+}
+
 /// When the first of the published credentials ends, after `now`.
 pub fn first_end(content: &Content, now: Timestamp) -> Option<Timestamp> {
     let profiles = content.profiles.values().map(|r| r.expiration);

@@ -34,6 +34,10 @@ pub enum Finding {
     Suspended,
     /// Nothing can be done until somebody changes something.
     Stalled(Reason, String),
+    /// Permission was taken back for this reason, and what was published was deleted.
+    Withdrawn(String),
+    /// The published Secret is being deleted; these finalizers hold it.
+    Terminating(Vec<String>),
 }
 
 /// The status of `object`, whose own Secret is `record`, at `now`.
@@ -47,7 +51,7 @@ pub fn status(
     let before = object.status.clone().unwrap_or_default();
     let content = record.and_then(|r| r.content.as_ref());
     let generation = object.metadata.generation;
-    let permission = permission_status(permission, &before, record, now);
+    let permission = permission_status(permission, &before, record, finding, now);
     let withdrawn = permission.as_ref().and_then(|p| p.withdrawn_time.as_ref());
     let mut conditions = Conditions { before: &before.conditions, generation, now, list: Vec::new() };
     judge(object, content, finding, withdrawn, now, &mut conditions);
@@ -71,6 +75,7 @@ pub fn status(
         permission,
         failures: match finding {
             Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.clone()),
+            Finding::Terminating(_) => before.failures,
             _ => None,
         },
         packed_policy_size: content.and_then(|c| c.packed_policy_size),
@@ -86,6 +91,7 @@ fn permission_status(
     permission: &Permission,
     before: &RefreshableCredentialStatus,
     record: Option<&Record>,
+    finding: &Finding,
     now: Timestamp,
 ) -> Option<PermissionStatus> {
     match permission {
@@ -95,7 +101,7 @@ fn permission_status(
         }
         Permission::Denied(denial) => {
             let earlier = before.permission.as_ref().and_then(|p| p.withdrawn_time.clone());
-            let gone = before.secret.is_some() && record.is_none();
+            let gone = matches!(finding, Finding::Withdrawn(_)) || before.secret.is_some() && record.is_none();
             Some(PermissionStatus {
                 rule: denial.rule.clone(),
                 withdrawn_time: gone.then(|| Time(down_to_second(now))).or(earlier),
@@ -132,7 +138,7 @@ fn next_refresh(object: &RefreshableCredential, content: Option<&Content>, findi
     match finding {
         Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.next_try_time.clone()),
         Finding::Good => content.map(|c| Time(up_to_second(plan::refresh_at(object, c)))),
-        Finding::Suspended | Finding::Stalled(..) => None,
+        Finding::Suspended | Finding::Stalled(..) | Finding::Withdrawn(_) | Finding::Terminating(_) => None,
     }
 }
 
@@ -146,7 +152,7 @@ fn judge(
 ) {
     let asked = fingerprint::of_request(&object.spec);
     let answers = content.is_some_and(|c| c.request == asked);
-    let ends = content.map(|c| c.expiration);
+    let ends = content.map(profiles::earliest_end);
     let whole = content.is_some_and(|c| profiles::all_valid(object, c, now));
     let valid = answers && whole && ends.is_some_and(|e| e > now);
     match finding {
@@ -177,6 +183,14 @@ fn judge(
             };
             conditions.set(READY, valid, Reason::Suspended, message);
         }
+        Finding::Terminating(finalizers) => {
+            let message = terminating(object, finalizers);
+            conditions.set(READY, valid, Reason::SecretTerminating, message.clone());
+            conditions.set(RECONCILING, true, Reason::SecretTerminating, message);
+        }
+        Finding::Withdrawn(why) => {
+            judge(object, content, &Finding::Stalled(Reason::NotPermitted, why.clone()), withdrawn, now, conditions);
+        }
         Finding::Stalled(reason, message) => {
             let withdrawn = withdrawn.filter(|_| *reason == Reason::NotPermitted);
             let gone = withdrawn.map(|at| format!(". The published Secret was withdrawn at {}", at.0));
@@ -202,20 +216,26 @@ fn issued_message(object: &RefreshableCredential, content: Option<&Content>) -> 
     warnings.into_iter().flatten().fold(what, |text, warning| format!("{text}. {warning}"))
 }
 
+/// What a user reads while finalizers hold a deleted Secret.
+fn terminating(object: &RefreshableCredential, finalizers: &[String]) -> String {
+    let name = object.secret_name();
+    let held = match finalizers {
+        [] => "Its deletion has not ended yet".to_owned(),
+        some => format!("Remove its finalizers ({}) if whoever set them does not", some.join(", ")),
+    };
+    format!("Secret {name} is being deleted; new credentials are obtained when it is gone. {held}")
+}
+
 /// What becomes of the published credentials while attempts fail.
 fn outlook(content: Option<&Content>, answers: bool, now: Timestamp) -> String {
-    match content {
-        None => String::new(),
-        Some(c) if c.expiration <= now => {
-            format!(". The published credentials expired at {}", down_to_second(c.expiration))
-        }
-        Some(c) if answers => {
-            format!(". The published credentials stay in place until they expire at {}", down_to_second(c.expiration))
-        }
-        Some(c) => format!(
-            ". The Secret still holds what an earlier specification asked for, until it expires at {}",
-            down_to_second(c.expiration)
-        ),
+    let Some(end) = content.map(profiles::earliest_end) else { return String::new() };
+    let until = down_to_second(end);
+    if end <= now {
+        format!(". The published credentials expired at {until}")
+    } else if answers {
+        format!(". The published credentials stay in place until they expire at {until}")
+    } else {
+        format!(". The Secret still holds what an earlier specification asked for, until it expires at {until}")
     }
 }
 
@@ -238,7 +258,7 @@ pub fn failing(
     now: Timestamp,
 ) -> Finding {
     let before = object.status.as_ref().and_then(|s| s.failures.as_ref());
-    let expiration = record.and_then(|r| r.content.as_ref()).map(|c| c.expiration);
+    let expiration = record.and_then(|r| r.content.as_ref()).map(profiles::earliest_end);
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     Finding::Failing(failure.record(before, attempted, uid, now, expiration))
 }

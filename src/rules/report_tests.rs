@@ -58,6 +58,27 @@ fn each_finding_has_its_conditions() {
             vec!["Ready=False/InvalidSpecification", "Stalled=True/InvalidSpecification"],
         ),
         ("suspended", Finding::Suspended, Some(&own), 1, vec!["Ready=True/Suspended"]),
+        (
+            "terminating, valid",
+            Finding::Terminating(vec!["example.com/hold".to_owned()]),
+            Some(&own),
+            1,
+            vec!["Ready=True/SecretTerminating", "Reconciling=True/SecretTerminating"],
+        ),
+        (
+            "terminating, run out",
+            Finding::Terminating(Vec::new()),
+            Some(&own),
+            61,
+            vec!["Ready=False/SecretTerminating", "Reconciling=True/SecretTerminating"],
+        ),
+        (
+            "withdrawn",
+            Finding::Withdrawn("ask".to_owned()),
+            None,
+            1,
+            vec!["Ready=False/NotPermitted", "Stalled=True/NotPermitted"],
+        ),
         ("suspended, run out", Finding::Suspended, Some(&own), 61, vec!["Ready=False/Suspended"]),
         ("stalled", stalled, None, 1, vec!["Ready=False/NotPermitted", "Stalled=True/NotPermitted"]),
     ] {
@@ -166,4 +187,42 @@ fn the_status_answers_who_allows_it_or_what_would() {
     object.status = Some(told(&object, &allowed, Some(&own), &Finding::Good, 10));
     let again = object.status.as_ref().and_then(|s| s.permission.as_ref()).expect("an answer");
     assert_eq!(again.withdrawn_time, None);
+}
+
+#[test]
+fn failing_message_names_the_earliest_of_the_profiles_ends() {
+    let role =
+        |name: &str| serde_json::json!({"name": name, "roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]});
+    let object = super::super::fixtures::credential(serde_json::json!({"profiles": [role("a"), role("b")]}));
+    let mut held = record(&object);
+    let content = held.content.as_mut().expect("content");
+    for (name, end) in [("a", 60), ("b", 15)] {
+        let record = super::profiles::ProfileRecord {
+            issued_at: minute(0),
+            expiration: minute(end),
+            request: "r".to_owned(),
+            arn: None,
+            failed: false,
+        };
+        content.profiles.insert(name.to_owned(), record);
+    }
+    let message = |now| {
+        let object = failed(object.clone(), &unreachable(), Some(&held), now);
+        object.status.expect("a status").conditions[0].message.clone()
+    };
+    assert!(message(minute(10)).contains("until they expire at 2026-01-01T00:15:00Z"), "{}", message(minute(10)));
+    assert!(message(minute(20)).contains("expired at 2026-01-01T00:15:00Z"), "{}", message(minute(20)));
+}
+
+#[test]
+fn withdrawal_of_an_earlier_name_is_told_as_one() {
+    let object = with_a_role();
+    let denied = Permission::Denied(Denial { why: "ask".to_owned(), rule: None });
+    let mut told = reported(object.clone(), &record(&object));
+    told.status.as_mut().expect("a status").secret = None;
+    let time = |finding: &Finding| {
+        status(&told, &denied, None, finding, minute(5)).permission.expect("a permission").withdrawn_time
+    };
+    assert_eq!(time(&Finding::Withdrawn("ask".to_owned())).map(|t| t.0), Some(minute(5)));
+    assert_eq!(time(&Finding::Stalled(Reason::NotPermitted, "ask".to_owned())), None, "there was none");
 }

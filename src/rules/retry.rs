@@ -19,12 +19,14 @@ pub enum Class {
     Input,
     /// A person has to act.
     Person,
+    /// The Secret cannot be written as it and the cluster are. Looking again costs a trial write, and no issuer call.
+    Secret,
 }
 
 impl Class {
     /// Every class, for metrics that want to exist before the first failure.
-    pub const ALL: [Self; 6] =
-        [Self::Throttled, Self::Transient, Self::Denied, Self::Specification, Self::Input, Self::Person];
+    pub const ALL: [Self; 7] =
+        [Self::Throttled, Self::Transient, Self::Denied, Self::Specification, Self::Input, Self::Person, Self::Secret];
 
     /// The class as a metric label.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Class {
             Self::Specification => "specification",
             Self::Input => "input",
             Self::Person => "person",
+            Self::Secret => "secret",
         }
     }
 
@@ -45,7 +48,7 @@ impl Class {
 
     /// Whether somebody has to change something before an attempt can succeed (kstatus' `Stalled`).
     pub const fn stalls(self) -> bool {
-        matches!(self, Self::Specification | Self::Person)
+        matches!(self, Self::Specification | Self::Person | Self::Secret)
     }
 
     /// First and longest pause between attempts, in seconds.
@@ -55,7 +58,7 @@ impl Class {
             Self::Transient => (1, 60),
             Self::Denied => (10, 600),
             Self::Specification => (60, 3600),
-            Self::Input => (5, 120),
+            Self::Input | Self::Secret => (5, 120),
             Self::Person => (300, 3600),
         }
     }

@@ -22,6 +22,7 @@ mod plugin;
 mod plugin_iam;
 mod process;
 mod profiles;
+mod publishing;
 mod reach;
 mod restart;
 mod rights;

@@ -103,6 +103,12 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
         (&Method::PATCH, ["apis", _, _, "namespaces", ns, "refreshablecredentials", name, "status"]) => {
             patch_status(world, &key(ns, name), &asked.body)
         }
+        (&Method::GET, ["api", "v1", "namespaces", ns, "secrets"]) => {
+            let state = world.lock();
+            let items: Vec<Value> =
+                state.secrets.iter().filter(|(k, _)| k.0 == *ns).map(|(_, s)| shown(s, asked.partial)).collect();
+            (200, json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}))
+        }
         (&Method::GET, ["api", "v1", "namespaces", ns, "secrets", name]) => {
             match world.lock().secrets.get(&key(ns, name)) {
                 Some(secret) => (200, shown(secret, asked.partial)),

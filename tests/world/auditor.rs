@@ -112,7 +112,6 @@ pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
         object.requested_at().is_some_and(|r| content.handled_refresh.as_deref() != Some(r)),
         checksum(secret) != content.checksum,
         object.status.as_ref().is_some_and(|s| s.failures.is_some()),
-        !secret.fields.contains_key("labels/app.kubernetes.io/managed-by"),
         !profiles::lacking(object, &content).is_empty(),
     ];
     if causes.contains(&true) {

@@ -15,6 +15,7 @@ mod panics;
 mod policies;
 mod profiles;
 mod promises;
+mod publishing;
 mod restarts;
 mod secrets;
 mod state;

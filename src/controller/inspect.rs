@@ -1,0 +1,115 @@
+//! Reads a Secret that was written to since it was reported, or that is no longer seen, before anything else is done.
+
+use super::next::Next;
+use super::publish::{self, Place};
+use super::sight::Sight;
+use super::{CallError, Context, issue, refusal, status};
+use crate::api::RefreshableCredential;
+use crate::render;
+use crate::rules::fingerprint;
+use crate::rules::ownership::{self, Record};
+use crate::rules::plan::{self, Cause};
+use crate::rules::report::Finding;
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt as _;
+
+/// Compares the Secret with what was published. An altered one is issued anew; labels, annotations and owner are put
+/// right without the issuer; one that refuses to be written stalls the resource. Then `cause` goes on, if there is one.
+pub(super) async fn inspect(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    cause: Option<Cause>,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let (uid, now) = (object.uid().unwrap_or_default(), context.now());
+    let Some(secret) = publish::read_data(context, object).await? else {
+        return obtain(object, sight, None, cause.unwrap_or(Cause::Deleted), context).await;
+    };
+    let seen = ownership::view(&secret.metadata, &uid);
+    let Some(record) = seen.own() else {
+        return issue::issue(object, sight, cause.unwrap_or(Cause::Deleted), context).await;
+    };
+    if record.deleting {
+        context.memory.secret_written(&uid, secret.metadata.clone(), now);
+        let finding = Finding::Terminating(record.finalizers.clone());
+        status::report(context, object, &sight.permission, Some(record), &finding).await?;
+        let ends = record.content.as_ref().map(|c| c.expiration).filter(|e| *e > now);
+        return Ok(ends.map_or(Next::Change, Next::At));
+    }
+    if secret.immutable == Some(true) {
+        let failure = refusal::immutable(object);
+        return issue::fail(object, sight, cause.unwrap_or(Cause::Due), &failure, context).await;
+    }
+    if !is_as_published(object, &secret, record) {
+        let cause = cause.filter(|c| *c != Cause::Deleted).unwrap_or(Cause::Altered);
+        return obtain(object, sight, Some(record), cause, context).await;
+    }
+    if !ownership::metadata_intact(&secret.metadata, object) {
+        return repair(object, sight, cause, &secret, record, context).await;
+    }
+    context.memory.secret_written(&uid, secret.metadata.clone(), now);
+    match cause {
+        None => {
+            status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
+            Ok(issue::next_of(object, record, &Finding::Good))
+        }
+        // It is there: another look plans with it.
+        Some(Cause::Deleted) => Ok(Next::At(now)),
+        Some(cause) => obtain(object, sight, Some(record), cause, context).await,
+    }
+}
+
+/// Asks the issuer, unless the last success was a moment ago.
+async fn obtain(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    record: Option<&Record>,
+    cause: Cause,
+    context: &Context,
+) -> Result<Next, CallError> {
+    match plan::pause_after_success(object, record, cause, context.now()) {
+        Some(until) => Ok(Next::At(until)),
+        None => issue::issue(object, sight, cause, context).await,
+    }
+}
+
+/// Applies labels, annotations and owner again, with the data as it is.
+async fn repair(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    cause: Option<Cause>,
+    secret: &Secret,
+    record: &Record,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let (uid, now) = (object.uid().unwrap_or_default(), context.now());
+    if let Err(until) = context.memory.may_repair(&uid, now) {
+        return Ok(Next::At(until));
+    }
+    let manifest = render::restored(object, secret, record.adopted);
+    match Place::of(context, object, true).apply(&manifest).await {
+        Ok(meta) => {
+            tracing::info!(uid, secret = record.name, "labels, annotations or owner of the Secret were put right");
+            let repaired = ownership::view(&meta, &uid);
+            context.memory.secret_written(&uid, meta, now);
+            let Some(record) = repaired.own().filter(|_| cause.is_none()) else {
+                // Another look plans with the Secret as it is now.
+                return Ok(Next::At(now));
+            };
+            status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
+            Ok(issue::next_of(object, record, &Finding::Good))
+        }
+        Err(publish::PublishError::Call(error)) if refusal::may_pass(&error) => Err(error),
+        Err(error) => {
+            let failure = refusal::of(object, &error);
+            issue::fail(object, sight, cause.unwrap_or(Cause::Due), &failure, context).await
+        }
+    }
+}
+
+/// Whether the data is what was published.
+fn is_as_published(object: &RefreshableCredential, secret: &Secret, record: &Record) -> bool {
+    let keys = object.spec.data_keys();
+    let data = secret.data.iter().flatten().filter(|(k, _)| keys.contains(k)).map(|(k, v)| (k, v.0.as_slice()));
+    record.content.as_ref().is_some_and(|c| c.checksum == fingerprint::of_data(data))
+}

@@ -1,0 +1,132 @@
+//! Puts the fresh credentials of many profiles together with those that stay: no call, only what was obtained and what
+//! the Secret holds.
+
+use super::issue::Target;
+use crate::api::{ProfileSpec, RefreshableCredential};
+use crate::aws::Sts;
+use crate::clock::SharedClock;
+use crate::issuer::json::{self, Wire};
+use crate::issuer::{Issued, Lifetime};
+use crate::render::{self, Manifest, Profile};
+use crate::rules::failure::Failure;
+use crate::rules::fingerprint::{self, InputVersions};
+use crate::rules::ownership::Content;
+use crate::rules::profiles::ProfileRecord;
+use crate::source;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
+use std::collections::BTreeMap;
+
+/// What was obtained for the profiles of one resource, and what the Secret's metadata records of those that stay.
+pub(super) struct ProfileBatch {
+    pub(super) object: RefreshableCredential,
+    /// What the published Secret holds.
+    pub(super) content: Option<Content>,
+    /// What came of each profile that was asked for; at least one was had.
+    pub(super) outcomes: BTreeMap<String, Result<Issued, Failure>>,
+    pub(super) inputs: InputVersions,
+    pub(super) region: String,
+    pub(super) target: Target,
+    pub(super) sts: Sts,
+    pub(super) clock: SharedClock,
+    /// How far the issuer's clock is ahead, and how the Secret says so.
+    pub(super) ahead: SignedDuration,
+    pub(super) annotation: Option<(&'static str, String)>,
+}
+
+impl ProfileBatch {
+    /// Whether a profile keeps what the Secret holds.
+    pub(super) fn keeps_any(&self) -> bool {
+        self.specs().any(|p| !self.is_fresh(&p.name) && self.record(p).is_some())
+    }
+
+    /// The Secret, with what `old` holds for the profiles that could not be had.
+    pub(super) fn manifest(&self, old: Option<&Secret>) -> Manifest {
+        let now = self.now();
+        let (mut profiles, mut records) = (Vec::new(), BTreeMap::new());
+        for spec in self.specs() {
+            let fresh = match self.outcomes.get(&spec.name) {
+                Some(Ok(issued)) => Some(issued.clone()),
+                _ => None,
+            };
+            // One that was asked for in vain, or that had failed before, holds credentials of an earlier attempt.
+            let failed = match self.outcomes.get(&spec.name) {
+                Some(outcome) => outcome.is_err(),
+                None => self.record(spec).is_none_or(|r| r.failed),
+            };
+            let stays = || kept(&self.object, self.content.as_ref()?, old?, spec, now);
+            let Some(issued) = fresh.or_else(stays) else { continue };
+            records.insert(
+                spec.name.clone(),
+                ProfileRecord {
+                    issued_at: issued.lifetime.issued_at,
+                    expiration: issued.lifetime.expiration,
+                    request: fingerprint::of_profile(&self.object.spec, spec),
+                    arn: issued.principal.arn.clone(),
+                    failed,
+                },
+            );
+            let region = source::region_of_profile(&self.object.spec, spec, &self.sts);
+            profiles.push(Profile { name: spec.name.clone(), region, issued });
+        }
+        let lead = self.lead(&profiles, &records);
+        let files = render::profile_files(&self.object.spec.secret(), &self.region, &profiles);
+        let manifest = render::manifest(&self.object, &lead, &records, &self.inputs, &files, self.target.existing());
+        manifest.annotated(self.annotation.clone())
+    }
+
+    /// The time, as the issuer has it.
+    fn now(&self) -> Timestamp {
+        let wall = self.clock.now();
+        wall.checked_add(self.ahead).unwrap_or(wall)
+    }
+
+    /// What stands for all of them in the Secret's metadata: the one of the last attempt that ends first, without a
+    /// name. What was kept has its own pace, that of its failure.
+    fn lead(&self, profiles: &[Profile], records: &BTreeMap<String, ProfileRecord>) -> Issued {
+        let current = profiles.iter().filter(|p| records.get(&p.name).is_some_and(|r| !r.failed)).map(|p| &p.issued);
+        let first = current.min_by_key(|i| i.lifetime.expiration);
+        let sample = || render::sample(self.now());
+        Issued { principal: Default::default(), packed_policy_size: None, ..first.cloned().unwrap_or_else(sample) }
+    }
+
+    fn specs(&self) -> impl Iterator<Item = &ProfileSpec> {
+        self.object.spec.profiles.iter().flatten()
+    }
+
+    fn is_fresh(&self, name: &str) -> bool {
+        matches!(self.outcomes.get(name), Some(Ok(_)))
+    }
+
+    fn record(&self, profile: &ProfileSpec) -> Option<&ProfileRecord> {
+        self.content.as_ref()?.profiles.get(&profile.name)
+    }
+}
+
+/// The credentials that `profile` has in `secret`, while they are valid, as published, and what is asked for.
+pub(super) fn kept(
+    object: &RefreshableCredential,
+    content: &Content,
+    secret: &Secret,
+    profile: &ProfileSpec,
+    now: Timestamp,
+) -> Option<Issued> {
+    let record = content.profiles.get(&profile.name)?;
+    let asked = record.request == fingerprint::of_profile(&object.spec, profile);
+    if !asked || record.expiration <= now || !is_as_published(object, secret, content) {
+        return None;
+    }
+    let text = secret.data.as_ref()?.get(&render::profile_key(&profile.name))?;
+    let mut issued = json::parse::<Wire>("Keep", &text.0).ok()?.issued("Keep", None, now).ok()?;
+    issued.lifetime = Lifetime { issued_at: record.issued_at, expiration: record.expiration };
+    issued.principal.arn.clone_from(&record.arn);
+    Some(issued)
+}
+
+/// Whether the Secret holds what was published: what somebody else put there is not passed on.
+fn is_as_published(object: &RefreshableCredential, secret: &Secret, content: &Content) -> bool {
+    let keys = object.spec.data_keys();
+    let named = |key: &String| keys.contains(key) || content.profiles.keys().any(|p| render::profile_key(p) == *key);
+    let data = secret.data.iter().flatten().filter(|(k, _)| named(k)).map(|(k, v)| (k, v.0.as_slice()));
+    fingerprint::of_data(data) == content.checksum
+}

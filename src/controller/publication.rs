@@ -1,0 +1,61 @@
+//! What is to be published, ready to be written as often as it takes.
+
+use super::CallError;
+use super::profile_batch::ProfileBatch;
+use super::publish::{Place, PublishError};
+use crate::render::Manifest;
+use backon::{ExponentialBuilder, Retryable as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::time::Duration;
+
+/// Pauses between tries of a write.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What is to be published, and where. It holds secret material and therefore has no `Debug`.
+pub(super) struct Publication {
+    place: Place,
+    body: Body,
+}
+
+enum Body {
+    Whole(Manifest),
+    /// Profiles that failed keep what the Secret holds, so the Secret is read before it is written.
+    Batch(Box<ProfileBatch>),
+}
+
+impl Publication {
+    pub(super) fn whole(place: Place, manifest: Manifest) -> Self {
+        Self { place, body: Body::Whole(manifest) }
+    }
+
+    pub(super) fn batch(place: Place, batch: ProfileBatch) -> Self {
+        Self { place, body: Body::Batch(Box::new(batch)) }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub(super) async fn once(&self) -> Result<ObjectMeta, PublishError> {
+        match &self.body {
+            Body::Whole(manifest) => self.place.apply(manifest).await,
+            Body::Batch(batch) => {
+                let old = if batch.keeps_any() { self.place.read_data().await? } else { None };
+                self.place.apply(&batch.manifest(old.as_ref())).await
+            }
+        }
+    }
+
+    /// Writes it, trying again for as long as `limit` while a later try may succeed.
+    ///
+    /// # Errors
+    /// The last try's.
+    pub(super) async fn persist(self, limit: Duration) -> Result<ObjectMeta, PublishError> {
+        let pauses =
+            ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE).without_max_times();
+        let tries = (|| self.once()).retry(pauses).when(PublishError::may_succeed_later);
+        let gave_up = |_| Err(PublishError::Call(CallError::Timeout(limit)));
+        tokio::time::timeout(limit, tries).await.unwrap_or_else(gave_up)
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a Secret could not be written, in the words that a person reads.
+
+use super::CallError;
+use super::publish::PublishError;
+use crate::api::RefreshableCredential;
+use crate::api::conditions::Reason;
+use crate::rules::failure::Failure;
+use crate::rules::plan;
+use crate::rules::retry::Class;
+use crate::rules::timing::down_to_second;
+use jiff::Timestamp;
+
+/// Whether the same call may succeed in a moment.
+pub(super) fn may_pass(error: &CallError) -> bool {
+    error.is_transient() || matches!(error, CallError::NotLeading(_))
+}
+
+/// The failure of a write that ended with `error`.
+pub(super) fn of(object: &RefreshableCredential, error: &PublishError) -> Failure {
+    match error {
+        PublishError::Taken => taken(object, "something else"),
+        PublishError::NamespaceGone => {
+            refused(object, Reason::SecretRefused, error, "Nothing: it goes with its namespace")
+        }
+        // It was made anew in between, or changed: another look finds out.
+        PublishError::Call(call) if may_pass(call) || call.is_conflict() || call.is_not_found() => failure(
+            Class::Transient,
+            Reason::KubernetesError,
+            format!("{}. It is tried again by itself", what(object, error)),
+        ),
+        PublishError::Call(call) if call.to_string().contains("when `immutable` is set") => immutable(object),
+        PublishError::Call(call) => refused(object, Reason::SecretRefused, error, advice(call)),
+    }
+}
+
+/// What helps where the API server refuses a Secret.
+fn advice(error: &CallError) -> &'static str {
+    let text = error.to_string();
+    if text.contains("exceeded quota") {
+        "Raise the namespace's ResourceQuota, or delete Secrets that are not needed"
+    } else if error.is_too_large() || text.contains("Too long") || text.contains("must have at most") {
+        "Make it smaller: fewer spec.profiles, fewer of spec.secret.formats, or a Secret of its own instead of an \
+         adopted one"
+    } else if error.is_forbidden() && text.contains("cannot patch resource") {
+        "Give the controller's ServiceAccount the right to write Secrets in this namespace"
+    } else {
+        "Correct what spec.secret asks for (name, labels, annotations), or change the admission policy, webhook or \
+         rule that refuses it"
+    }
+}
+
+/// The Secret of that name is somebody else's.
+pub(super) fn taken(object: &RefreshableCredential, whose: &str) -> Failure {
+    failure(Class::Secret, Reason::SecretConflict, plan::conflict(&object.secret_name(), whose))
+}
+
+/// The Secret is immutable.
+pub(super) fn immutable(object: &RefreshableCredential) -> Failure {
+    let name = object.secret_name();
+    let what = format!(
+        "Secret {name} is immutable, so nothing can be renewed in it. Delete it, and it is published anew, or name \
+         another in spec.secret.name"
+    );
+    failure(Class::Secret, Reason::SecretImmutable, what)
+}
+
+/// The Secret of that name is being deleted.
+pub(super) fn terminating(object: &RefreshableCredential) -> Failure {
+    let name = object.secret_name();
+    let what = format!("Secret {name} is being deleted; remove its finalizers if whoever set them does not");
+    failure(Class::Secret, Reason::SecretTerminating, what)
+}
+
+/// The Secret could not be written for now; what was obtained is kept until `until`.
+pub(super) fn postponed(object: &RefreshableCredential, error: &PublishError, until: Timestamp) -> Failure {
+    let what = what(object, error);
+    let until = down_to_second(until);
+    failure(
+        Class::Transient,
+        Reason::KubernetesError,
+        format!("{what}. What was obtained is kept until {until} and written as soon as the API server takes it"),
+    )
+}
+
+fn refused(object: &RefreshableCredential, reason: Reason, error: &PublishError, advice: &str) -> Failure {
+    failure(Class::Secret, reason, format!("{}. {advice}", what(object, error)))
+}
+
+fn what(object: &RefreshableCredential, error: &PublishError) -> String {
+    format!("Secret {} could not be written: {error}", object.secret_name())
+}
+
+fn failure(class: Class, reason: Reason, message: String) -> Failure {
+    Failure { class, reason, code: None, request_id: None, message }
+}

@@ -1,0 +1,156 @@
+//! Secrets that cannot be written for a while: what was obtained is kept for a minute, and nothing is obtained at the
+//! pace at which writes fail.
+
+use super::auditor;
+use super::driver::{Setup, World};
+use super::promises::runtime;
+use super::state::{Faults, Key};
+use super::users;
+use jiff::SignedDuration;
+use serde_json::json;
+
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+
+fn calls(world: &World) -> usize {
+    world.shared.lock().auditor.issuer_calls
+}
+
+fn ask(world: &World, key: &Key, value: &str) {
+    world.shared.lock().put_credential(key, |o| {
+        o["metadata"]["annotations"]["refreshable.dev/requested-at"] = value.into();
+    });
+}
+
+fn handled(world: &World, key: &Key) -> Option<String> {
+    let state = world.shared.lock();
+    auditor::content_of(&state.typed[key], &state.secrets[key]).expect("readable").handled_refresh
+}
+
+fn api_server_fails(world: &World, thousandths: u32) {
+    world.shared.lock().faults = Faults { api_fails: thousandths, ..Faults::default() };
+}
+
+#[test]
+fn credentials_that_cannot_be_written_are_kept_and_written_later() {
+    runtime().block_on(async {
+        for (name, profiles) in [("one", 0), ("many", 3)] {
+            let mut world = World::new(31, Setup::default());
+            let key = match profiles {
+                0 => users::make(&world, "team-a", name, 3600),
+                n => users::make_profiles(&world, "team-a", name, n, 3600),
+            };
+            world.run(MINUTE).await;
+            let each = calls(&world);
+            ask(&world, &key, "1");
+            api_server_fails(&world, 1000);
+            world.run(SECOND * 40).await;
+            assert_eq!(calls(&world), each * 2, "{name}: one attempt");
+            assert_eq!(handled(&world, &key), None, "{name}: nothing could be written");
+            api_server_fails(&world, 0);
+            world.run(SECOND * 15).await;
+            assert_eq!(handled(&world, &key).as_deref(), Some("1"), "{name}: what was obtained is published");
+            world.run(MINUTE * 5).await;
+            assert_eq!(calls(&world), each * 2, "{name}: and nothing was obtained again");
+            users::assert_settled(&world, &[key]);
+        }
+    });
+}
+
+#[test]
+fn failed_profile_reads_do_not_discard_what_others_were_given() {
+    runtime().block_on(async {
+        let mut world = World::new(32, Setup::default());
+        let key = users::make_profiles(&world, "team-a", "many", 5, 3600);
+        world.run(MINUTE).await;
+        let each = calls(&world);
+        world.shared.lock().faults = Faults { denied_roles: Some("role/p2"), api_fails: 1000, ..Faults::default() };
+        ask(&world, &key, "1");
+        world.run(SECOND * 40).await;
+        assert_eq!(calls(&world), each * 2);
+        world.shared.lock().faults.api_fails = 0;
+        world.run(SECOND * 15).await;
+        assert_eq!(handled(&world, &key).as_deref(), Some("1"), "four fresh ones and an old one are published");
+        let fresh = {
+            let state = world.shared.lock();
+            let content = auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
+            content.profiles.values().filter(|r| !r.failed).count()
+        };
+        assert_eq!(fresh, 4);
+    });
+}
+
+#[test]
+fn an_outage_of_the_api_server_costs_an_attempt_a_minute_at_most() {
+    runtime().block_on(async {
+        let mut world = World::new(33, Setup::default());
+        let key = users::make(&world, "team-a", "one", 3600);
+        world.run(MINUTE).await;
+        ask(&world, &key, "1");
+        api_server_fails(&world, 1000);
+        world.run(MINUTE * 10).await;
+        let seen = calls(&world) - 1;
+        assert!((2..=10).contains(&seen), "{seen} calls in ten minutes");
+        users::mend(&world, &[key.clone()]);
+        world.run(MINUTE * 3).await;
+        assert_eq!(handled(&world, &key).as_deref(), Some("1"));
+        users::assert_settled(&world, &[key]);
+    });
+}
+
+#[test]
+fn altered_secret_is_issued_whole_while_a_profile_fails() {
+    runtime().block_on(async {
+        let mut world = World::new(34, Setup::default());
+        world.shared.lock().faults.denied_roles = Some("role/p2");
+        let key = users::make_profiles(&world, "team-a", "many", 5, 3600);
+        world.run(MINUTE).await;
+        let mut altered = world.shared.lock().secrets[&key].clone();
+        altered.fields.insert("data/credentials".into(), ("YWx0ZXJlZA==".into(), "kubectl".into()));
+        world.shared.lock().put_secret(altered);
+        // The one that was denied can be had again at the very moment.
+        world.shared.lock().faults = Faults::default();
+        world.run(MINUTE * 15).await;
+        let state = world.shared.lock();
+        let content = auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
+        assert_eq!(content.profiles.len(), 5, "none is published alone: {content:?}");
+    });
+}
+
+#[test]
+fn two_writers_that_fight_are_damped() {
+    runtime().block_on(async {
+        let mut world = World::new(35, Setup::default());
+        let key = users::make(&world, "team-a", "fought", 3600);
+        world.run(MINUTE).await;
+        let before = calls(&world);
+        for _ in 0..120 {
+            let mut altered = world.shared.lock().secrets[&key].clone();
+            altered.fields.insert("data/credentials".into(), ("YWx0ZXJlZA==".into(), "kubectl".into()));
+            world.shared.lock().put_secret(altered);
+            world.run(SECOND / 2).await;
+        }
+        let seen = calls(&world) - before;
+        assert!((3..=7).contains(&seen), "{seen} calls in a minute");
+    });
+}
+
+#[test]
+fn labels_of_the_secret_are_put_right_without_the_issuer() {
+    runtime().block_on(async {
+        let mut world = World::new(36, Setup::default());
+        let key = users::make(&world, "team-a", "labelled", 3600);
+        world.shared.lock().put_credential(&key, |o| o["spec"]["secret"]["labels"] = json!({"team": "a"}));
+        world.run(MINUTE).await;
+        let before = calls(&world);
+        for label in ["labels/team", "labels/app.kubernetes.io/managed-by"] {
+            let mut changed = world.shared.lock().secrets[&key].clone();
+            changed.fields.remove(label);
+            world.shared.lock().put_secret(changed);
+            world.run(MINUTE).await;
+            let state = world.shared.lock();
+            assert!(state.secrets[&key].fields.contains_key(label), "{label} is put right");
+        }
+        assert_eq!(calls(&world), before);
+    });
+}
