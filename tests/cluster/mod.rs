@@ -24,6 +24,7 @@ mod process;
 mod profiles;
 mod publishing;
 mod reach;
+mod refusals;
 mod restart;
 mod rights;
 mod runbook;

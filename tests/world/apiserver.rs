@@ -1,6 +1,7 @@
 //! The API server, behind the real `kube::Client`.
 
 use super::deployments;
+use super::refusals::{Denial, Written};
 use super::secrets::SimSecret;
 use super::state::{Key, Shared};
 use http::{Method, Request, Response};
@@ -47,7 +48,10 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
     let write = asked.method != Method::GET;
-    let (fails, loses, hangs) = {
+    if !world.lock().lives_to_call() {
+        return std::future::pending().await;
+    }
+    let (fails, loses, hangs, fails_late) = {
         let mut state = world.lock();
         state.auditor.api_call(&asked.method, &asked.path, write);
         if write {
@@ -59,6 +63,7 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
             state.happens(faults.api_fails),
             write && state.happens(faults.api_loses_answers),
             state.happens(faults.api_fails / 4),
+            write && state.happens(faults.api_fails_after_writing),
         )
     };
     if hangs {
@@ -72,6 +77,10 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
     let (code, body) = handle(world, &asked);
     if loses {
         tokio::time::sleep(FOR_EVER).await;
+    }
+    if fails_late && code < 400 {
+        let (code, reason) = [(500, "InternalError"), (504, "Timeout")][world.lock().random.usize(0..2)];
+        return refusal(code, reason, "a fault after the write");
     }
     respond(code, &body)
 }
@@ -126,7 +135,10 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
             let verdict = super::auditor::deletion(&state, &key, &secret);
             state.auditor.check(verdict);
             state.delete_secret(&key);
-            (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"}))
+            match state.secrets.get(&key) {
+                Some(waits) => (200, shown(waits, asked.partial)),
+                None => (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})),
+            }
         }
         (&Method::GET, ["apis", "apps", "v1", "namespaces", ns, "deployments", name]) => {
             let state = world.lock();
@@ -155,15 +167,34 @@ fn shown(secret: &SimSecret, partial: bool) -> Value {
     if partial {
         return json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata});
     }
-    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": secret.kind, "data": secret.part("data/")})
+    let mut whole = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": secret.kind, "data": secret.part("data/")});
+    if secret.immutable {
+        whole["immutable"] = json!(true);
+    }
+    whole
+}
+
+/// What refuses a write of a Secret before the API server looks at what is written, or after.
+fn denied(denial: Option<Denial>, early: bool, exists: bool, key: &Key) -> Option<(u16, Value)> {
+    let denial = denial.filter(|d| (*d == Denial::Forbidden) == early && (!exists || d.refuses_changes()))?;
+    let what = Written { group: "", resource: "secrets", subresource: "", namespace: &key.0, name: &key.1 };
+    let (code, reason, message) = denial.of(what);
+    Some(status(code, reason, &message))
 }
 
 fn apply(world: &Shared, key: &Key, asked: &Asked) -> (u16, Value) {
     let mut state = world.lock();
     let existing = state.secrets.get(key).cloned();
+    let denial = state.faults.secret_writes;
+    if let Some(refused) = denied(denial, true, existing.is_some(), key) {
+        return refused;
+    }
     match SimSecret::apply(existing.as_ref(), &asked.body, &asked.manager, asked.force) {
         Err((code, reason, message)) => status(code, reason, &message),
         Ok(mut secret) => {
+            if let Some(refused) = denied(denial, false, existing.is_some(), key) {
+                return refused;
+            }
             (secret.namespace, secret.name) = key.clone();
             let verdict = super::auditor::publication(&mut state, key, existing.as_ref(), &secret);
             state.auditor.check(verdict);
@@ -180,6 +211,17 @@ fn patch_status(world: &Shared, key: &Key, body: &Value) -> (u16, Value) {
     let Some(object) = state.credentials.get(key) else { return status(404, "NotFound", "not found") };
     if body["metadata"]["uid"].as_str().is_some_and(|u| Some(u) != object["metadata"]["uid"].as_str()) {
         return status(409, "Conflict", "uid precondition");
+    }
+    if let Some(denial) = state.faults.status_writes {
+        let what = Written {
+            group: "refreshable.dev",
+            resource: "refreshablecredentials",
+            subresource: "status",
+            namespace: &key.0,
+            name: &key.1,
+        };
+        let (code, reason, message) = denial.of(what);
+        return status(code, reason, &message);
     }
     state.put_credential(key, |object| merge(&mut object["status"], &body["status"]));
     (200, state.credentials[key].clone())

@@ -378,6 +378,9 @@ impl World {
         let end = self.now() + time;
         let changed = self.shared.lock().changed.clone();
         loop {
+            if std::mem::take(&mut self.shared.lock().died) {
+                self.crash();
+            }
             self.turn();
             let now = self.now();
             if now >= end {

@@ -1,5 +1,7 @@
 //! Secrets under server-side apply, as far as the controller relies on it.
 
+use super::refusals;
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +14,10 @@ pub struct SimSecret {
     pub version: u64,
     pub kind: String,
     pub owners: Vec<Value>,
+    pub immutable: bool,
+    pub finalizers: Vec<String>,
+    /// Since when it waits for its finalizers.
+    pub terminating: Option<Timestamp>,
     /// `labels/…`, `annotations/…`, `data/…`, with who set them.
     pub fields: BTreeMap<String, (String, String)>,
 }
@@ -35,12 +41,26 @@ impl SimSecret {
 
     /// The metadata, as the API writes it.
     pub fn metadata(&self) -> Value {
-        json!({
+        let mut metadata = json!({
             "name": self.name, "namespace": self.namespace, "uid": self.uid,
             "resourceVersion": self.version.to_string(),
             "labels": self.part("labels/"), "annotations": self.part("annotations/"),
             "ownerReferences": self.owners,
-        })
+        });
+        if !self.finalizers.is_empty() {
+            metadata["finalizers"] = json!(self.finalizers);
+        }
+        if let Some(since) = self.terminating {
+            metadata["deletionTimestamp"] = json!(since.to_string());
+            metadata["deletionGracePeriodSeconds"] = json!(0);
+        }
+        metadata
+    }
+
+    /// All values together, in bytes.
+    fn size(&self) -> usize {
+        let values = self.fields.iter().filter(|(path, _)| path.starts_with("data/"));
+        values.map(|(_, (value, _))| value.trim_end_matches('=').len() * 3 / 4).sum()
     }
 
     /// Applies `body` for `manager`; `existing` is what is there.
@@ -77,6 +97,13 @@ impl SimSecret {
         if secret.owners.iter().filter(|o| o["controller"] == true).count() > 1 {
             let message = "metadata.ownerReferences: Only one reference can have Controller set to true";
             return Err((422, "Invalid", message.into()));
+        }
+        let name = meta["name"].as_str().unwrap_or_default();
+        if secret.size() > refusals::LARGEST {
+            return Err(refusals::too_large(name));
+        }
+        if existing.is_some_and(|old| old.immutable && old.part("data/") != secret.part("data/")) {
+            return Err(refusals::immutable(name));
         }
         Ok(secret)
     }

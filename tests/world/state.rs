@@ -3,9 +3,11 @@
 use super::auditor::Auditor;
 use super::clock::WorldClock;
 use super::deployments::SimDeployment;
+use super::refusals::Denial;
 use super::secrets::SimSecret;
 use refreshable::api::RefreshableCredential;
 use refreshable::clock::Clock as _;
+use refreshable::rules::timing::down_to_second;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -36,6 +38,12 @@ pub struct SimSession {
 pub struct Faults {
     pub api_fails: u32,
     pub api_loses_answers: u32,
+    /// A write lands, and is answered with an error.
+    pub api_fails_after_writing: u32,
+    /// Each write of a Secret is refused.
+    pub secret_writes: Option<Denial>,
+    /// Each write of a status is refused.
+    pub status_writes: Option<Denial>,
     pub issuer_throttles: u32,
     pub issuer_breaks: u32,
     pub issuer_lies: u32,
@@ -74,6 +82,10 @@ pub struct State {
     pub auditor: Auditor,
     /// The instance that holds the lease.
     pub leader: usize,
+    /// The first instance dies when it has made this many more calls: the next one does not leave it.
+    pub dies_after: Option<usize>,
+    /// It has died.
+    pub died: bool,
 }
 
 /// The truth, shared by servers, users and the driver.
@@ -105,6 +117,8 @@ impl Shared {
             latency: Duration::from_millis(60),
             auditor: Auditor::default(),
             leader: 0,
+            dies_after: None,
+            died: false,
         })))
     }
 
@@ -126,6 +140,19 @@ impl State {
     fn change(&mut self, change: Change) {
         self.changes.push(change);
         self.changed.notify_one();
+    }
+
+    /// One call leaves an instance, to the API server or the issuer: whether that instance lives to make it.
+    pub fn lives_to_call(&mut self) -> bool {
+        match &mut self.dies_after {
+            Some(0) => {
+                (self.died, self.dies_after) = (true, None);
+                self.changed.notify_one();
+            }
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        !self.died
     }
 
     /// Whether something with this chance (in thousandths) happens now.
@@ -198,9 +225,26 @@ impl State {
         }
     }
 
+    /// Deletes a Secret: one with finalizers waits for them.
     pub fn delete_secret(&mut self, key: &Key) {
-        if let Some(secret) = self.secrets.remove(key) {
-            self.change(Change::Secret { secret: Box::new(secret), gone: true });
+        let Some(secret) = self.secrets.get(key) else { return };
+        if secret.finalizers.is_empty() {
+            let secret = Box::new(self.secrets.remove(key).expect("it is there"));
+            self.change(Change::Secret { secret, gone: true });
+        } else if secret.terminating.is_none() {
+            let now = self.now();
+            self.change_secret(key, |secret| secret.terminating = Some(down_to_second(now)));
+        }
+    }
+
+    /// Changes a Secret as somebody else does: with its last finalizer, one that waits for it goes.
+    pub fn change_secret(&mut self, key: &Key, change: impl FnOnce(&mut SimSecret)) {
+        let Some(mut secret) = self.secrets.get(key).cloned() else { return };
+        change(&mut secret);
+        let ends = secret.terminating.is_some() && secret.finalizers.is_empty();
+        self.put_secret(secret);
+        if ends {
+            self.delete_secret(key);
         }
     }
 

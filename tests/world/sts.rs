@@ -33,6 +33,9 @@ impl HttpConnector for SimSts {
         HttpConnectorFuture::new(async move {
             let form: BTreeMap<String, String> =
                 form_urlencoded::parse(request.body().bytes().unwrap_or_default()).into_owned().collect();
+            if !world.lock().lives_to_call() {
+                return std::future::pending().await;
+            }
             let latency = world.lock().latency;
             let outcome = begin(&world, &form);
             tokio::time::sleep(latency).await;

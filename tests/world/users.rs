@@ -42,7 +42,7 @@ pub fn mishap(world: &mut World, keys: &[Key]) {
         }
         1 => state.delete_secret(&secret),
         2 => {
-            if let Some(mut altered) = state.secrets.get(&secret).cloned() {
+            if let Some(mut altered) = state.secrets.get(&secret).filter(|s| !s.immutable).cloned() {
                 altered.fields.insert("data/credentials".into(), ("YWx0ZXJlZA==".into(), "kubectl".into()));
                 state.put_secret(altered);
             }
