@@ -4,11 +4,13 @@ CARGO ?= cargo
 DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 # Together with an example, so that dependencies are built with the features of the tests, once.
 BUILD := $(CARGO) build --example demo
+# Says how many tests a tier ran, and fails below tests/tiers/least: a filter that matches nothing passes otherwise.
+TIER := tests/tiers/run
 DENY_VERSION := 0.20.2
 MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo readme fuzz book test test-unit test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
+.PHONY: help demo readme fuzz bench book test test-unit test-image test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
 	clippy generated-check chart-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
@@ -23,10 +25,14 @@ readme: prerequisites controlplane python node ## Put the demo's output into REA
 	$(BUILD) --bin refreshable-controller
 	$(DEBUG)/examples/demo --write-readme
 
-test: prerequisites test-unit test-alerts test-sim test-cluster test-consumers test-node ## All tiers
+test: prerequisites test-unit test-alerts test-image test-sim test-cluster test-consumers test-node ## All tiers
 
 test-unit: ## Rules, rendering, parsing: pure functions, in seconds
-	$(CARGO) test --lib --bins
+	tests/tiers/check
+	$(TIER) unit $(CARGO) test --lib --bins
+
+test-image: ## The program that packs images
+	$(TIER) image $(CARGO) test --locked --manifest-path deploy/image/Cargo.toml --target-dir target/image
 
 test-alerts: prometheus ## The alert rules, by promtool: each fires and stays silent when it should
 	tests/prometheus/check
@@ -35,14 +41,15 @@ fuzz: ## The parsers of what comes from outside, with 200,000 cases each (PROPTE
 	PROPTEST_CASES=$${PROPTEST_CASES:-200000} $(CARGO) test --lib fuzz_tests -- --nocapture
 
 test-sim: ## The reconciler in a simulated world, months in seconds (REFRESHABLE_SEED replays a run)
-	$(CARGO) test --test main world:: -- --nocapture
+	# And whatever is of no other tier: nothing can be left out.
+	$(TIER) sim $(CARGO) test --test main -- --nocapture --skip cluster:: --skip consumers:: --skip node::
 
 test-cluster: controlplane python peers prometheus ## The controller on a real API server, with an AWS emulator
-	$(CARGO) test --test main cluster::
+	$(TIER) cluster $(CARGO) test --test main cluster::
 
 test-consumers: controlplane python consumers ## Real AWS clients that read what is published, across rotations
 	$(CARGO) build --example consumer
-	$(CARGO) test --test main consumers::
+	$(TIER) consumers $(CARGO) test --test main consumers::
 
 .PHONY: consumers consumers-table
 
@@ -58,8 +65,12 @@ consumers: ## Build the programs that call AWS with each SDK, once, into the use
 
 size: ## The sidecar as it is shipped: static, under 5 MB, under 5 MB resident, up in milliseconds
 	tests/size/run
+
 test-node: controlplane python node ## Pods on a real kubelet and containerd, where the machine can run one (REFRESHABLE_NODE=required: or fail)
-	$(CARGO) test --test main -- node:: --skip cluster::
+	$(TIER) node $(CARGO) test --test main -- node:: --skip cluster::
+
+bench: controlplane python node ## Measures, and asserts only what noise cannot break: the kubelet's own minute
+	$(CARGO) test --test main -- --ignored --exact node::bench_of_propagation --nocapture
 
 image: ## The images of the programs, without a container engine: a release build, in target/image (ARCH=arm64: of the other kind)
 	deploy/image/build
@@ -69,7 +80,6 @@ image-lint: ## The Dockerfile, by hadolint
 	$$(tests/tools/hadolint) deploy/image/Dockerfile
 	$(CARGO) fmt --check --manifest-path deploy/image/Cargo.toml
 	$(CARGO) clippy --quiet --locked --manifest-path deploy/image/Cargo.toml --target-dir target/image --all-targets -- -D warnings
-	$(CARGO) test --quiet --locked --manifest-path deploy/image/Cargo.toml --target-dir target/image
 
 generate: ## Write what is generated: CRDs, API reference, chart README, deploy/install.yaml
 	$(BUILD) --bin refreshable-generate

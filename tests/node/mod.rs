@@ -4,6 +4,7 @@
 
 mod ground;
 mod image;
+mod minute;
 mod pods;
 mod propagation;
 
@@ -17,4 +18,10 @@ async fn pods_on_a_node() {
 #[tokio::test]
 async fn propagation_of_a_change() {
     enter::run("node::propagation").await;
+}
+
+#[tokio::test]
+#[ignore = "measures the kubelet's own minute: make bench"]
+async fn bench_of_propagation() {
+    enter::run("node::minute").await;
 }
