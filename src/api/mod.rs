@@ -30,7 +30,7 @@ pub use source::{
     AccessKeySource, AmbientSource, CognitoLogin, CognitoSource, ContainerSource, CustomHttpSource,
     CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, FederationTokenSource, Header,
     IdentityCenterSource, InstanceMetadataSource, IotSource, Pkcs11Key, PodIdentityServiceAccount, PodIdentitySource,
-    RolesAnywhereSource, SamlSource, SecretPreset, SessionTokenSource, Source, WebIdentitySource,
+    RolesAnywhereSource, SamlSource, SecretPreset, SessionTokenSource, Source, SourceKind, WebIdentitySource,
 };
 pub use status::{
     FailureStatus, PermissionStatus, PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of,

@@ -3,8 +3,9 @@
 use super::patterns::{Reach, Whose, arn_matches, url_matches, wildcard_matches};
 use super::session_tags;
 use crate::api::{
-    Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RefreshableCredential, Role, RoleGrant,
-    ServiceAccountReference, SessionTag, TagGrant,
+    Allow, AmbientSource, CredentialPolicy, CredentialPolicySpec, IotSource, NodeSource, Pkcs11Key,
+    RefreshableCredential, Role, RoleGrant, RolesAnywhereSource, ServiceAccountReference, SessionTag, Source,
+    SourceKind, StsSpec, TagGrant,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt as _;
@@ -203,9 +204,14 @@ pub(super) fn steps(object: &RefreshableCredential) -> impl Iterator<Item = &Rol
 
 /// Whether the chain of `object` starts from the controller's own identity.
 pub(super) fn is_ambient(object: &RefreshableCredential) -> bool {
-    object.spec.source.as_ref().is_none_or(|s| s.ambient.is_some())
+    match &object.spec.source {
+        None => true,
+        Some(source) => matches!(source.kind(), Some(SourceKind::Ambient(_))),
+    }
 }
 
+/// What a resource draws on of the administrator's. Every type is taken apart without `..`: what is added to one later
+/// does not compile before it is said here whose it is.
 fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
     let spec = &object.spec;
     let mut needs = Vec::new();
@@ -213,41 +219,96 @@ fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
         needs.extend(steps(object).map(Need::Role));
     }
     if let Some(sts) = &spec.sts {
-        match (&sts.endpoint, &sts.ca_bundle) {
+        let StsSpec { endpoint, ca_bundle, region: _, use_fips: _, use_dualstack: _, timeout_seconds: _ } = sts;
+        match (endpoint, ca_bundle) {
             (Some(endpoint), _) => needs.push(Need::Endpoint(endpoint)),
             (None, Some(_)) => needs.push(Need::CaBundle("spec.sts.caBundle")),
             (None, None) => {}
         }
     }
-    let Some(source) = &spec.source else { return needs };
-    let web = source.web_identity.iter().filter_map(|w| w.service_account_ref.as_ref());
-    let logins = source.cognito.iter().flat_map(|c| c.logins.iter().flatten());
-    let accounts = web.chain(logins.filter_map(|l| l.service_account_ref.as_ref()));
-    let audiences = accounts.map(|a| a.audience.as_str()).filter(|a| *a != ServiceAccountReference::STS_AUDIENCE);
-    needs.extend(audiences.map(Need::Audience));
-    needs.extend(source.container.as_ref().map(|c| Need::Url(c.full_uri.as_str().into())));
-    needs.extend(source.instance_metadata.as_ref().map(|_| Need::Node(NodeSource::InstanceMetadata)));
-    needs.extend(source.pod_identity.as_ref().map(|_| Need::Node(NodeSource::PodIdentity)));
-    if let Some(iot) = &source.iot {
-        match is_aws_iot(&iot.endpoint) {
-            false => needs.push(Need::Url(iot.url().into())),
-            true => needs.extend(iot.ca_bundle.as_ref().map(|_| Need::CaBundle("spec.source.iot.caBundle"))),
-        }
-        needs.extend(iot.pkcs11.as_ref().map(|k| Need::Module(&k.module)));
+    if let Some(kind) = spec.source.as_ref().and_then(Source::kind) {
+        needs.extend(needs_of_source(kind));
     }
-    if let Some(anywhere) = &source.roles_anywhere {
-        match &anywhere.endpoint {
-            Some(endpoint) => needs.push(Need::Url(endpoint.into())),
-            None => {
-                needs.extend(anywhere.ca_bundle.as_ref().map(|_| Need::CaBundle("spec.source.rolesAnywhere.caBundle")));
-            }
-        }
-        needs.extend(anywhere.pkcs11.as_ref().map(|k| Need::Module(&k.module)));
-    }
-    let Some(custom) = &source.custom else { return needs };
-    needs.extend(custom.http.as_ref().map(|h| Need::Url(h.url.as_str().into())));
-    needs.extend(custom.process.as_ref().map(|p| Need::Process(&p.name)));
     needs
+}
+
+fn needs_of_source(kind: SourceKind<'_>) -> Vec<Need<'_>> {
+    match kind {
+        // Of the controller's own identity each role is a need.
+        SourceKind::Ambient(AmbientSource {}) => Vec::new(),
+        // The tenant's own, sent to STS or Identity Center: to AWS's endpoint, or to one that is a need of its own.
+        SourceKind::AccessKey(_)
+        | SourceKind::Saml(_)
+        | SourceKind::SessionToken(_)
+        | SourceKind::FederationToken(_)
+        | SourceKind::IdentityCenter(_) => Vec::new(),
+        SourceKind::WebIdentity(web) => web.service_account_ref.iter().filter_map(audience).collect(),
+        SourceKind::Cognito(cognito) => {
+            let logins = cognito.logins.iter().flatten();
+            logins.filter_map(|login| login.service_account_ref.as_ref()).filter_map(audience).collect()
+        }
+        SourceKind::Container(container) => vec![Need::Url(container.full_uri.as_str().into())],
+        SourceKind::InstanceMetadata(_) => vec![Need::Node(NodeSource::InstanceMetadata)],
+        SourceKind::PodIdentity(_) => vec![Need::Node(NodeSource::PodIdentity)],
+        SourceKind::Iot(iot) => needs_of_iot(iot),
+        SourceKind::RolesAnywhere(anywhere) => needs_of_roles_anywhere(anywhere),
+        SourceKind::CustomHttp(http) => vec![Need::Url(http.url.as_str().into())],
+        // A Secret of the tenant's own.
+        SourceKind::CustomSecret(_) => Vec::new(),
+        SourceKind::CustomProcess(process) => vec![Need::Process(&process.name)],
+    }
+}
+
+/// Tokens for STS open nothing but what AWS is told to let in; those of any other audience may.
+fn audience(account: &ServiceAccountReference) -> Option<Need<'_>> {
+    let ServiceAccountReference { name: _, audience } = account;
+    (audience != ServiceAccountReference::STS_AUDIENCE).then_some(Need::Audience(audience))
+}
+
+fn needs_of_iot(iot: &IotSource) -> Vec<Need<'_>> {
+    let IotSource {
+        endpoint,
+        ca_bundle,
+        pkcs11,
+        role_alias: _,
+        thing_name: _,
+        duration_seconds: _,
+        certificate_secret_ref: _,
+        timeout_seconds: _,
+    } = iot;
+    let mut needs = Vec::new();
+    match is_aws_iot(endpoint) {
+        false => needs.push(Need::Url(iot.url().into())),
+        true => needs.extend(ca_bundle.as_ref().map(|_| Need::CaBundle("spec.source.iot.caBundle"))),
+    }
+    needs.extend(pkcs11.as_ref().map(module));
+    needs
+}
+
+fn needs_of_roles_anywhere(anywhere: &RolesAnywhereSource) -> Vec<Need<'_>> {
+    let RolesAnywhereSource {
+        endpoint,
+        ca_bundle,
+        pkcs11,
+        trust_anchor_arn: _,
+        profile_arn: _,
+        role_arn: _,
+        role_session_name: _,
+        duration_seconds: _,
+        certificate_secret_ref: _,
+        timeout_seconds: _,
+    } = anywhere;
+    let mut needs = Vec::new();
+    match endpoint {
+        Some(endpoint) => needs.push(Need::Url(endpoint.into())),
+        None => needs.extend(ca_bundle.as_ref().map(|_| Need::CaBundle("spec.source.rolesAnywhere.caBundle"))),
+    }
+    needs.extend(pkcs11.as_ref().map(module));
+    needs
+}
+
+fn module(key: &Pkcs11Key) -> Need<'_> {
+    Need::Module(&key.module)
 }
 
 /// Whether a host is one of AWS IoT's own credential providers.
@@ -342,39 +403,58 @@ fn role_allowed(grant: &RoleGrant, role: &Role, whose: Whose<'_>) -> Verdict {
 
 /// What keeps a grant that names the role from allowing it.
 fn shortfall(grant: &RoleGrant, role: &Role, whose: Whose<'_>) -> Option<String> {
-    let seconds = role.duration_seconds.unwrap_or(DEFAULT_DURATION_SECONDS);
-    if let Some(most) = grant.max_duration_seconds.filter(|most| seconds > *most) {
+    // Without `..`: a parameter that is added to a role is allowed to everybody only if it is said so here.
+    let Role {
+        duration_seconds,
+        role_session_name,
+        source_identity,
+        external_id,
+        external_id_secret_ref,
+        tags,
+        // The ARN was matched before. What follows proves or narrows, and opens nothing that is another's.
+        role_arn: _,
+        policy: _,
+        policy_arns: _,
+        transitive_tag_keys: _,
+        serial_number: _,
+        totp_secret_ref: _,
+        provided_contexts: _,
+    } = role;
+    let RoleGrant { arns: _, max_duration_seconds, session_names, source_identities, external_ids, tags: granted_tags } =
+        grant;
+    let seconds = duration_seconds.unwrap_or(DEFAULT_DURATION_SECONDS);
+    if let Some(most) = max_duration_seconds.filter(|most| seconds > *most) {
         return Some(format!("only for {most} s: set durationSeconds to {most} or less"));
     }
-    if let Some(chosen) = &role.role_session_name
-        && !one_matches(grant.session_names.as_deref().unwrap_or(&[OWN.to_owned()]), chosen, whose)
+    if let Some(chosen) = role_session_name
+        && !one_matches(session_names.as_deref().unwrap_or(&[OWN.to_owned()]), chosen, whose)
     {
-        let names = listed(grant.session_names.as_deref(), whose);
+        let names = listed(session_names.as_deref(), whose);
         return Some(format!("not with roleSessionName {chosen}: leave it out, or choose one of {names}"));
     }
-    if let Some(chosen) = &role.source_identity
-        && !one_matches(grant.source_identities.as_deref().unwrap_or(&[OWN.to_owned()]), chosen, whose)
+    if let Some(chosen) = source_identity
+        && !one_matches(source_identities.as_deref().unwrap_or(&[OWN.to_owned()]), chosen, whose)
     {
-        let names = listed(grant.source_identities.as_deref(), whose);
+        let names = listed(source_identities.as_deref(), whose);
         return Some(format!("not with sourceIdentity {chosen}: leave it out, or choose one of {names}"));
     }
-    if let Some(allowed) = &grant.external_ids {
-        if role.external_id_secret_ref.is_some() {
+    if let Some(allowed) = external_ids {
+        if external_id_secret_ref.is_some() {
             return Some("only with external ids that it names: set externalId instead of externalIdSecretRef".into());
         }
-        if role.external_id.as_ref().is_some_and(|id| !one_matches(allowed, id, whose)) {
+        if external_id.as_ref().is_some_and(|id| !one_matches(allowed, id, whose)) {
             return Some("not with this externalId".to_owned());
         }
     }
-    let tags = role.tags.as_deref().unwrap_or_default();
+    let tags = tags.as_deref().unwrap_or_default();
     let may = |grant: &TagGrant, key: &str, value: &str| {
         wildcard_matches(&grant.key, key, |_| true)
             && grant.values.as_ref().is_none_or(|values| one_matches(values, value, whose))
     };
-    if let Some(tag) = tags.iter().find(|t| !grant.tags.iter().any(|g| may(g, &t.key, &t.value))) {
+    if let Some(tag) = tags.iter().find(|t| !granted_tags.iter().any(|g| may(g, &t.key, &t.value))) {
         return Some(format!("not with session tag {}={}", tag.key, tag.value));
     }
-    let required = grant.tags.iter().filter(|g| g.required.unwrap_or(false));
+    let required = granted_tags.iter().filter(|g| g.required.unwrap_or(false));
     let missing = required.map(|g| &g.key).find(|key| !tags.iter().any(|t| t.key == **key))?;
     Some(format!("only with session tag {missing}: add it to the role's tags"))
 }

@@ -350,8 +350,42 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
     with_hsm["pkcs11"] = hsm.clone();
     let mut with_ca = iot("c1.credentials.iot.eu-west-1.amazonaws.com");
     with_ca["caBundle"] = "-----BEGIN CERTIFICATE-----".into();
-    let login = json!({"provider": "p", "serviceAccountRef": {"name": "app", "audience": "pool"}});
-    for (source, rule, allow) in [
+    let login = |audience: &str| json!({"provider": "p", "serviceAccountRef": {"name": "app", "audience": audience}});
+    let key = json!({"secretRef": {"name": "k"}});
+    let token = json!({"name": "s", "key": "k"});
+    let web = |more: Value| {
+        let mut source = json!({"roleArn": ROLE});
+        source.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        source
+    };
+    let mut rows = vec![
+        (json!({"ambient": {}}), Some("spec.allow.roles"), json!({"roles": [{"arns": [ROLE]}]})),
+        (json!({"accessKey": key}), None, json!({})),
+        (json!({"sessionToken": {"accessKey": key}}), None, json!({})),
+        (json!({"federationToken": {"accessKey": key, "policy": "{}"}}), None, json!({})),
+        (json!({"saml": {"roleArn": ROLE, "principalArn": "p", "assertionSecretRef": token}}), None, json!({})),
+        (json!({"webIdentity": web(json!({"tokenSecretRef": token}))}), None, json!({})),
+        (json!({"webIdentity": web(json!({"serviceAccountRef": {"name": "app"}}))}), None, json!({})),
+        (
+            json!({"webIdentity": web(json!({"serviceAccountRef": {"name": "app", "audience": "minio"}}))}),
+            Some("spec.allow.audiences"),
+            json!({"audiences": ["minio"]}),
+        ),
+        (
+            json!({"container": {"fullUri": "http://169.254.170.2/v2"}}),
+            Some("spec.allow.urls"),
+            json!({"urls": ["http://169.254.170.2/v2"]}),
+        ),
+        (json!({"instanceMetadata": {}}), Some("spec.allow.sources"), json!({"sources": ["InstanceMetadata"]})),
+        (
+            json!({"custom": {"http": {"url": "https://broker.example.com/v1"}}}),
+            Some("spec.allow.urls"),
+            json!({"urls": ["https://broker.example.com/v1"]}),
+        ),
+        (json!({"cognito": {"identityPoolId": "p", "identityId": "i"}}), None, json!({})),
+        (json!({"cognito": {"identityPoolId": "p", "logins": [login("sts.amazonaws.com")]}}), None, json!({})),
+    ];
+    rows.extend([
         (json!({"iot": iot("c1.credentials.iot.eu-west-1.amazonaws.com")}), None, json!({})),
         (json!({"iot": iot("c1.credentials.iot.cn-north-1.amazonaws.com.cn")}), None, json!({})),
         (
@@ -400,12 +434,16 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
             json!({}),
         ),
         (
-            json!({"cognito": {"identityPoolId": "p", "logins": [login]}}),
+            json!({"cognito": {"identityPoolId": "p", "logins": [login("pool")]}}),
             Some("spec.allow.audiences"),
             json!({"audiences": ["pool"]}),
         ),
-    ] {
-        let object = credential(json!({"source": source}));
+    ]);
+    let mut seen = BTreeSet::new();
+    for (source, rule, allow) in rows {
+        let object = credential(json!({"source": source, "roles": [{"roleArn": ROLE}]}));
+        let read = object.spec.source.as_ref().and_then(Source::kind).expect("a source that is known");
+        seen.insert(member_of(read));
         let nobody = permission(&object, &[]);
         match (rule, &nobody) {
             (None, Permission::NotNeeded) => {}
@@ -417,4 +455,59 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
             other => panic!("{source}: {other:?}"),
         }
     }
+    let names = MEMBERS.into_iter().collect::<BTreeSet<_>>();
+    assert_eq!(seen, names, "each source has a row");
+}
+
+/// Every source, as its documentation calls it.
+const MEMBERS: [&str; 16] = [
+    "ambient",
+    "accessKey",
+    "webIdentity",
+    "saml",
+    "sessionToken",
+    "federationToken",
+    "container",
+    "podIdentity",
+    "instanceMetadata",
+    "identityCenter",
+    "iot",
+    "rolesAnywhere",
+    "cognito",
+    "custom.http",
+    "custom.secret",
+    "custom.process",
+];
+
+fn member_of(kind: SourceKind<'_>) -> &'static str {
+    match kind {
+        SourceKind::Ambient(_) => "ambient",
+        SourceKind::AccessKey(_) => "accessKey",
+        SourceKind::WebIdentity(_) => "webIdentity",
+        SourceKind::Saml(_) => "saml",
+        SourceKind::SessionToken(_) => "sessionToken",
+        SourceKind::FederationToken(_) => "federationToken",
+        SourceKind::Container(_) => "container",
+        SourceKind::PodIdentity(_) => "podIdentity",
+        SourceKind::InstanceMetadata(_) => "instanceMetadata",
+        SourceKind::IdentityCenter(_) => "identityCenter",
+        SourceKind::Iot(_) => "iot",
+        SourceKind::RolesAnywhere(_) => "rolesAnywhere",
+        SourceKind::Cognito(_) => "cognito",
+        SourceKind::CustomHttp(_) => "custom.http",
+        SourceKind::CustomSecret(_) => "custom.secret",
+        SourceKind::CustomProcess(_) => "custom.process",
+    }
+}
+
+/// The schema that users write against knows no source that the table above does not.
+#[test]
+fn the_table_s_sources_are_those_of_the_crd() {
+    let crd = serde_json::to_value(<RefreshableCredential as kube::CustomResourceExt>::crd()).expect("JSON");
+    let source = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["source"];
+    let members =
+        |schema: &Value| schema["properties"].as_object().expect("members").keys().cloned().collect::<Vec<_>>();
+    let custom = members(&source["properties"]["custom"]).into_iter().map(|name| format!("custom.{name}"));
+    let found: BTreeSet<String> = members(source).into_iter().filter(|name| name != "custom").chain(custom).collect();
+    assert_eq!(found, MEMBERS.into_iter().map(str::to_owned).collect());
 }

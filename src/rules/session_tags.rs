@@ -5,7 +5,8 @@
 
 use super::policy::{is_ambient, steps};
 use crate::api::{
-    CredentialPolicySpec, RefreshableCredential, Role, SessionTag, SessionTagValue, Source, Tag, TaggedChains,
+    CredentialPolicySpec, RefreshableCredential, Role, SessionTag, SessionTagValue, Source, SourceKind, Tag,
+    TaggedChains,
 };
 use kube::ResourceExt as _;
 use std::collections::BTreeSet;
@@ -35,8 +36,7 @@ pub fn for_object(object: &RefreshableCredential, policy: &CredentialPolicySpec)
         return Vec::new();
     }
     let source = object.spec.source.as_ref();
-    let by_eks = source.is_some_and(|s| s.pod_identity.is_some());
-    let inherited = |key: &str| by_eks && OF_POD_IDENTITY.iter().any(|own| same_key(own, key));
+    let inherited = |key: &str| source.map(inherited).unwrap_or_default().iter().any(|own| same_key(own, key));
     let empty =
         |tag: &SessionTag| tag.from == SessionTagValue::ServiceAccount && source.and_then(service_account).is_none();
     rule.tags.iter().filter(|tag| !inherited(&tag.key) && !empty(tag)).cloned().collect()
@@ -114,11 +114,53 @@ pub fn put_on(role: &Role, tags: &[Tag]) -> Role {
 
 /// The ServiceAccount that a source names.
 fn service_account(source: &Source) -> Option<&str> {
-    let web = source.web_identity.as_ref().and_then(|w| w.service_account_ref.as_ref()).map(|a| &a.name);
-    let eks = source.pod_identity.as_ref().map(|p| &p.service_account_ref.name);
-    let logins = source.cognito.iter().flat_map(|c| c.logins.iter().flatten());
-    let login = logins.filter_map(|l| l.service_account_ref.as_ref()).map(|a| &a.name).next();
-    web.or(eks).or(login).map(String::as_str)
+    match source.kind()? {
+        SourceKind::WebIdentity(web) => web.service_account_ref.as_ref().map(|a| a.name.as_str()),
+        SourceKind::PodIdentity(pod) => Some(&pod.service_account_ref.name),
+        SourceKind::Cognito(cognito) => {
+            let mut accounts = cognito.logins.iter().flatten().filter_map(|l| l.service_account_ref.as_ref());
+            accounts.next().map(|a| a.name.as_str())
+        }
+        SourceKind::Ambient(_)
+        | SourceKind::AccessKey(_)
+        | SourceKind::Saml(_)
+        | SourceKind::SessionToken(_)
+        | SourceKind::FederationToken(_)
+        | SourceKind::Container(_)
+        | SourceKind::InstanceMetadata(_)
+        | SourceKind::IdentityCenter(_)
+        | SourceKind::Iot(_)
+        | SourceKind::RolesAnywhere(_)
+        | SourceKind::CustomHttp(_)
+        | SourceKind::CustomSecret(_)
+        | SourceKind::CustomProcess(_) => None,
+    }
+}
+
+/// The session tags that a source's own session has before any role is assumed, all of them transitive.
+fn inherited(source: &Source) -> &'static [&'static str] {
+    match source.kind() {
+        Some(SourceKind::PodIdentity(_)) => &OF_POD_IDENTITY,
+        // What an assertion or a certificate of the tenant's says is not known beforehand.
+        Some(
+            SourceKind::Ambient(_)
+            | SourceKind::AccessKey(_)
+            | SourceKind::WebIdentity(_)
+            | SourceKind::Saml(_)
+            | SourceKind::SessionToken(_)
+            | SourceKind::FederationToken(_)
+            | SourceKind::Container(_)
+            | SourceKind::InstanceMetadata(_)
+            | SourceKind::IdentityCenter(_)
+            | SourceKind::Iot(_)
+            | SourceKind::RolesAnywhere(_)
+            | SourceKind::Cognito(_)
+            | SourceKind::CustomHttp(_)
+            | SourceKind::CustomSecret(_)
+            | SourceKind::CustomProcess(_),
+        )
+        | None => &[],
+    }
 }
 
 fn same_key(a: &str, b: &str) -> bool {

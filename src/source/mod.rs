@@ -1,7 +1,7 @@
 //! Where credentials come from: what a source is, and the table of them.
 //!
 //! A source lies in the file of its name. To add one: its type in [`crate::api::Source`], its file
-//! here, its line in [`of`], its tests and its page in the docs.
+//! here, its tests and its page in the docs; the compiler names what else has to know it.
 
 mod access_key;
 mod ambient;
@@ -37,7 +37,7 @@ pub use inputs::{Inputs, SecretData, names_of_inputs};
 pub use means::{Means, Writers};
 pub(crate) use sso_token::SsoToken;
 
-use crate::api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, StsSpec, Tag};
+use crate::api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, SourceKind, StsSpec, Tag};
 use crate::aws::region::Home;
 use crate::aws::{Caller, Sts, TotpSteps};
 use crate::issuer::{IssueError, Issued};
@@ -126,26 +126,24 @@ impl Request<'_> {
 
 /// The source that a specification names; `None` for one that this version does not know.
 pub fn of(spec: &SourceSpec) -> Option<&dyn Source> {
-    let custom = spec.custom.as_ref();
-    let known: [Option<&dyn Source>; 16] = [
-        spec.ambient.as_ref().map(|s| s as _),
-        spec.access_key.as_ref().map(|s| s as _),
-        spec.web_identity.as_ref().map(|s| s as _),
-        spec.saml.as_ref().map(|s| s as _),
-        spec.session_token.as_ref().map(|s| s as _),
-        spec.federation_token.as_ref().map(|s| s as _),
-        spec.pod_identity.as_ref().map(|s| s as _),
-        spec.container.as_ref().map(|s| s as _),
-        spec.instance_metadata.as_ref().map(|s| s as _),
-        spec.identity_center.as_ref().map(|s| s as _),
-        spec.iot.as_ref().map(|s| s as _),
-        spec.roles_anywhere.as_ref().map(|s| s as _),
-        spec.cognito.as_ref().map(|s| s as _),
-        custom.and_then(|c| c.http.as_ref()).map(|s| s as _),
-        custom.and_then(|c| c.secret.as_ref()).map(|s| s as _),
-        custom.and_then(|c| c.process.as_ref()).map(|s| s as _),
-    ];
-    known.into_iter().flatten().next()
+    Some(match spec.kind()? {
+        SourceKind::Ambient(source) => source,
+        SourceKind::AccessKey(source) => source,
+        SourceKind::WebIdentity(source) => source,
+        SourceKind::Saml(source) => source,
+        SourceKind::SessionToken(source) => source,
+        SourceKind::FederationToken(source) => source,
+        SourceKind::Container(source) => source,
+        SourceKind::PodIdentity(source) => source,
+        SourceKind::InstanceMetadata(source) => source,
+        SourceKind::IdentityCenter(source) => source,
+        SourceKind::Iot(source) => source,
+        SourceKind::RolesAnywhere(source) => source,
+        SourceKind::Cognito(source) => source,
+        SourceKind::CustomHttp(source) => source,
+        SourceKind::CustomSecret(source) => source,
+        SourceKind::CustomProcess(source) => source,
+    })
 }
 
 #[cfg(test)]

@@ -73,9 +73,98 @@ pub struct Source {
     pub custom: Option<CustomSource>,
 }
 
+/// The one member that a [`Source`] has. What treats sources differently matches on it without a catch-all, so that
+/// the compiler names every place which a new source has to be added to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind<'a> {
+    /// `ambient`
+    Ambient(&'a AmbientSource),
+    /// `accessKey`
+    AccessKey(&'a AccessKeySource),
+    /// `webIdentity`
+    WebIdentity(&'a WebIdentitySource),
+    /// `saml`
+    Saml(&'a SamlSource),
+    /// `sessionToken`
+    SessionToken(&'a SessionTokenSource),
+    /// `federationToken`
+    FederationToken(&'a FederationTokenSource),
+    /// `container`
+    Container(&'a ContainerSource),
+    /// `podIdentity`
+    PodIdentity(&'a PodIdentitySource),
+    /// `instanceMetadata`
+    InstanceMetadata(&'a InstanceMetadataSource),
+    /// `identityCenter`
+    IdentityCenter(&'a IdentityCenterSource),
+    /// `iot`
+    Iot(&'a IotSource),
+    /// `rolesAnywhere`
+    RolesAnywhere(&'a RolesAnywhereSource),
+    /// `cognito`
+    Cognito(&'a CognitoSource),
+    /// `custom.http`
+    CustomHttp(&'a CustomHttpSource),
+    /// `custom.secret`
+    CustomSecret(&'a CustomSecretSource),
+    /// `custom.process`
+    CustomProcess(&'a CustomProcessSource),
+}
+
 impl Source {
     /// The source that a specification without one means.
     pub fn ambient() -> Self {
         Self { ambient: Some(AmbientSource {}), ..Self::default() }
+    }
+
+    /// The member that is set; `None` where it is one that this version does not know.
+    pub fn kind(&self) -> Option<SourceKind<'_>> {
+        // Without `..`, so that a member which is left out here does not compile.
+        let Self {
+            ambient,
+            access_key,
+            web_identity,
+            saml,
+            session_token,
+            federation_token,
+            container,
+            pod_identity,
+            instance_metadata,
+            identity_center,
+            iot,
+            roles_anywhere,
+            cognito,
+            custom,
+        } = self;
+        let members = [
+            ambient.as_ref().map(SourceKind::Ambient),
+            access_key.as_ref().map(SourceKind::AccessKey),
+            web_identity.as_ref().map(SourceKind::WebIdentity),
+            saml.as_ref().map(SourceKind::Saml),
+            session_token.as_ref().map(SourceKind::SessionToken),
+            federation_token.as_ref().map(SourceKind::FederationToken),
+            container.as_ref().map(SourceKind::Container),
+            pod_identity.as_ref().map(SourceKind::PodIdentity),
+            instance_metadata.as_ref().map(SourceKind::InstanceMetadata),
+            identity_center.as_ref().map(SourceKind::IdentityCenter),
+            iot.as_ref().map(SourceKind::Iot),
+            roles_anywhere.as_ref().map(SourceKind::RolesAnywhere),
+            cognito.as_ref().map(SourceKind::Cognito),
+            custom.as_ref().and_then(CustomSource::kind),
+        ];
+        members.into_iter().flatten().next()
+    }
+}
+
+impl CustomSource {
+    /// The member that is set.
+    fn kind(&self) -> Option<SourceKind<'_>> {
+        let Self { http, secret, process } = self;
+        let members = [
+            http.as_ref().map(SourceKind::CustomHttp),
+            secret.as_ref().map(SourceKind::CustomSecret),
+            process.as_ref().map(SourceKind::CustomProcess),
+        ];
+        members.into_iter().flatten().next()
     }
 }

@@ -5,8 +5,9 @@ use super::facts::{Facts, Missing};
 use super::plan::{Caller, Plan, Provider, Session};
 use super::statement::Statement;
 use crate::api::{
-    AccessKeySource, CognitoSource, FederationTokenSource, IdentityCenterSource, IotSource, PodIdentitySource,
-    RefreshableCredentialSpec, RolesAnywhereSource, SamlSource, ServiceAccountReference, Source, WebIdentitySource,
+    AccessKeySource, AmbientSource, CognitoSource, FederationTokenSource, IdentityCenterSource, IotSource,
+    PodIdentitySource, RefreshableCredentialSpec, RolesAnywhereSource, SamlSource, ServiceAccountReference, SourceKind,
+    WebIdentitySource,
 };
 use crate::rules::session_name::default_session_name;
 use crate::rules::session_tags::OF_POD_IDENTITY;
@@ -20,11 +21,16 @@ type Begun = Result<Option<Session>, Missing>;
 /// Adds what the source needs to the plan, and gives the session that the chain starts from: `None` where none does.
 pub fn begin(spec: &RefreshableCredentialSpec, facts: &Facts, followed: bool, plan: &mut Plan) -> Begun {
     let source = spec.source();
-    match &source {
-        Source { web_identity: Some(web), .. } => web_identity(web, facts, plan),
-        Source { saml: Some(saml), .. } => self::saml(saml, facts, plan),
-        Source { access_key: Some(key), .. } => user(key, facts, plan),
-        Source { session_token: Some(session), .. } => {
+    let unknown = || Missing::new("one in spec.source", "the resource names no source that this version knows");
+    match source.kind().ok_or_else(unknown)? {
+        SourceKind::Ambient(AmbientSource {}) => {
+            let base = facts.base("the identity that the controller runs under")?;
+            Ok(Some(Session::of(Caller::Identity(base.clone()))))
+        }
+        SourceKind::WebIdentity(web) => web_identity(web, facts, plan),
+        SourceKind::Saml(saml) => self::saml(saml, facts, plan),
+        SourceKind::AccessKey(key) => user(key, facts, plan),
+        SourceKind::SessionToken(session) => {
             plan.note("GetSessionToken needs no permission: every IAM user may call it for itself");
             if !followed {
                 return Ok(None);
@@ -32,18 +38,16 @@ pub fn begin(spec: &RefreshableCredentialSpec, facts: &Facts, followed: bool, pl
             let mfa = session.serial_number.is_some();
             Ok(user(&session.access_key, facts, plan)?.map(|s| Session { mfa, ..s }))
         }
-        Source { federation_token: Some(federation), .. } => federation_token(federation, facts, plan),
-        Source { pod_identity: Some(pod), .. } => pod_identity(pod, spec, facts, followed, plan),
-        Source { identity_center: Some(center), .. } => Ok(Some(identity_center(center, spec, plan))),
-        Source { iot: Some(iot), .. } => self::iot(iot, facts, plan),
-        Source { roles_anywhere: Some(anywhere), .. } => roles_anywhere(anywhere, facts, plan),
-        Source { cognito: Some(cognito), .. } => self::cognito(cognito, facts, followed, plan),
-        Source { container: Some(_), .. } => given("container", "the endpoint", facts, followed, plan),
-        Source { instance_metadata: Some(_), .. } => given("instanceMetadata", "the instance", facts, followed, plan),
-        Source { custom: Some(_), .. } => given("custom", "whoever gives the credentials", facts, followed, plan),
-        _ => {
-            let base = facts.base("the identity that the controller runs under")?;
-            Ok(Some(Session::of(Caller::Identity(base.clone()))))
+        SourceKind::FederationToken(federation) => federation_token(federation, facts, plan),
+        SourceKind::PodIdentity(pod) => pod_identity(pod, spec, facts, followed, plan),
+        SourceKind::IdentityCenter(center) => Ok(Some(identity_center(center, spec, plan))),
+        SourceKind::Iot(iot) => self::iot(iot, facts, plan),
+        SourceKind::RolesAnywhere(anywhere) => roles_anywhere(anywhere, facts, plan),
+        SourceKind::Cognito(cognito) => self::cognito(cognito, facts, followed, plan),
+        SourceKind::Container(_) => given("container", "the endpoint", facts, followed, plan),
+        SourceKind::InstanceMetadata(_) => given("instanceMetadata", "the instance", facts, followed, plan),
+        SourceKind::CustomHttp(_) | SourceKind::CustomSecret(_) | SourceKind::CustomProcess(_) => {
+            given("custom", "whoever gives the credentials", facts, followed, plan)
         }
     }
 }
