@@ -17,6 +17,7 @@ mod lifecycle;
 mod manifests;
 mod monitoring;
 mod ownership;
+mod parent_chart;
 pub mod peers;
 mod plugin;
 mod plugin_iam;

@@ -30,13 +30,22 @@ pub struct Helm {
     home: PathBuf,
 }
 
+impl Version {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Three, Self::Four];
+
+    fn program(self) -> &'static str {
+        match self {
+            Self::Three => "helm",
+            Self::Four => "helm4",
+        }
+    }
+}
+
 impl Helm {
     /// This version on this cluster.
     pub async fn on(cluster: &Cluster, version: Version) -> Self {
-        let name = match version {
-            Version::Three => "helm",
-            Version::Four => "helm4",
-        };
+        let name = version.program();
         let program = background::blocking(|| programs::tool(name)).await;
         let kubeconfig = cluster.control_plane.admin_kubeconfig().to_owned();
         Self { program, kubeconfig, home: scratch::subfolder(name) }
@@ -74,6 +83,14 @@ pub async fn template_with(release: &str, namespace: &str, values: &Path) -> Vec
     command.args(["template", release, CHART, "--namespace", namespace, "--values"]).arg(values);
     let rendered = output(command).await.unwrap_or_else(|error| panic!("{}: {error}", values.display()));
     documents(&rendered)
+}
+
+/// The objects of any chart, rendered by this version; or what it said instead.
+pub async fn rendered_by(version: Version, chart: &Path, values: &Value) -> Result<Vec<Value>, String> {
+    let file = scratch::write(scratch::subfolder("values").join("values.json"), values.to_string());
+    let mut command = Command::new(background::blocking(move || programs::tool(version.program())).await);
+    command.args(["template", "platform"]).arg(chart).args(["--namespace", "platform", "--values"]).arg(file);
+    output(command).await.map(|rendered| documents(&rendered))
 }
 
 /// The documents of a YAML stream that hold something.
