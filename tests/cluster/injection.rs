@@ -213,7 +213,7 @@ async fn each_mode_gives_what_its_programs_read() {
     let table: Vec<(Annotations, Value, Value)> = vec![
         (
             &[("inject", "plain")],
-            json!({"AWS_CONFIG_FILE": format!("{MOUNT}/config")}),
+            json!({"AWS_CONFIG_FILE": format!("{MOUNT}/config"), "AWS_SDK_LOAD_CONFIG": "1"}),
             json!({MOUNT: "refreshable-aws"}),
         ),
         (
@@ -228,7 +228,7 @@ async fn each_mode_gives_what_its_programs_read() {
         ),
         (
             &[("inject", "shaped"), ("inject-mode", "process")],
-            json!({"AWS_CONFIG_FILE": "/aws/cfg", "AWS_PROFILE": "reports"}),
+            json!({"AWS_CONFIG_FILE": "/aws/cfg", "AWS_PROFILE": "reports", "AWS_SDK_LOAD_CONFIG": "1"}),
             json!({"/aws": "refreshable-aws"}),
         ),
         (
@@ -248,7 +248,9 @@ async fn each_mode_gives_what_its_programs_read() {
         ),
         (
             &[("inject", "many")],
-            json!({"AWS_CONFIG_FILE": format!("{MOUNT}/config"), "AWS_PROFILE": "dev"}),
+            json!({
+                "AWS_CONFIG_FILE": format!("{MOUNT}/config"), "AWS_PROFILE": "dev", "AWS_SDK_LOAD_CONFIG": "1",
+            }),
             json!({MOUNT: "refreshable-aws"}),
         ),
         (
@@ -350,6 +352,10 @@ async fn what_the_pod_sets_itself_stays() {
     let kept = app("process", container(set, json!([]))).await;
     assert_eq!(environment(&kept), json!({"OTHER": "x", "AWS_CONFIG_FILE": "/mine"}));
     assert_eq!(mounts(&kept), json!({MOUNT: "refreshable-aws"}));
+    let switched = json!([{"name": "AWS_SDK_LOAD_CONFIG", "value": "false"}]);
+    let kept = app("process", container(switched, json!([]))).await;
+    let config = format!("{MOUNT}/config");
+    assert_eq!(environment(&kept), json!({"AWS_SDK_LOAD_CONFIG": "false", "AWS_CONFIG_FILE": config}));
 
     // Half of a group would be worse than none of it.
     let half = json!([{"name": "AWS_ACCESS_KEY_ID", "value": "mine"}, {"name": "AWS_REGION", "value": "eu-north-1"}]);
@@ -498,12 +504,99 @@ async fn what_beats_the_injected_credentials_is_warned_about() {
     for mode in ["process", "file", "agent"] {
         assert_eq!(warned(mode, &[("AWS_REGION", "eu-west-1")]).await, "", "{mode}");
     }
+    let profile = "sets AWS_PROFILE or AWS_DEFAULT_PROFILE itself";
+    for mode in ["process", "file", "agent", "env"] {
+        for name in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+            let said = warned(mode, &[(name, "mine")]).await;
+            assert!(said.contains(profile), "{mode} {name}: {said}");
+            let says_which = said.contains("or write default into it");
+            assert_eq!(says_which, ["process", "file"].contains(&mode), "{mode} {name}: {said}");
+        }
+        // What is injected has this name, where files are read.
+        let said = warned(mode, &[("AWS_PROFILE", "default")]).await;
+        assert_eq!(said.contains(profile), ["agent", "env"].contains(&mode), "{mode}: {said}");
+    }
+    let said = warned("process", &[("AWS_CONFIG_FILE", "/mine")]).await;
+    assert!(said.contains("sets AWS_CONFIG_FILE itself") && said.contains(&format!("write {MOUNT}/config")), "{said}");
+    assert_eq!(warned("process", &[("AWS_CONFIG_FILE", &format!("{MOUNT}/config"))]).await, "");
+    let said = warned("file", &[("AWS_SHARED_CREDENTIALS_FILE", "/mine")]).await;
+    assert!(said.contains("sets AWS_SHARED_CREDENTIALS_FILE itself, so that what is injected is not read"), "{said}");
+    let said = warned("process", &[("AWS_SHARED_CREDENTIALS_FILE", "/mine")]).await;
+    assert!(said.contains("prefer keys in it to the injected config file"), "{said}");
+    for name in ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONFIG_FILE"] {
+        let said = warned("agent", &[(name, "mine")]).await;
+        assert!(said.contains("prefer what it names to the injected sidecar"), "{name}: {said}");
+    }
+    let elsewhere = json!({"containers": [
+        {"name": "app", "image": "app"}, {"name": "other", "image": "app", "env": [{"name": "AWS_PROFILE", "value": "mine"}]},
+    ]});
+    let chosen = pod(&[("inject", "plain"), ("inject-containers", "app")], elsewhere);
+    assert_eq!(
+        bench.admit(&chosen).await.expect("admitted").1,
+        "",
+        "of a container that is not served nothing is said"
+    );
     assert!(warned("process", &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")]).await.contains("IRSA serves this Pod already"));
     assert!(warned("agent", &[("AWS_ROLE_ARN", "arn")]).await.contains("IRSA serves this Pod already"));
     let agent = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")];
     assert!(warned("process", &agent).await.contains("Pod Identity or another endpoint"));
-    assert!(warned("file", &[("AWS_ACCESS_KEY_ID", "AKIA")]).await.contains("sets AWS_ACCESS_KEY_ID itself"));
-    assert!(warned("env", &[]).await.contains("so they expire"));
+    assert!(warned("file", &[("AWS_ACCESS_KEY_ID", "AKIA")]).await.contains("sets AWS_ACCESS_KEY_ID"));
+    assert!(warned("env", &[("AWS_SECRET_ACCESS_KEY", "s")]).await.contains("sets AWS_ACCESS_KEY_ID"));
+    let said = warned("env", &[]).await;
+    assert!(said.contains("so they expire") && !said.contains("sets AWS_ACCESS_KEY_ID"), "{said}");
+}
+
+#[tokio::test]
+async fn windows_pods_are_refused_however_they_say_that_they_are() {
+    let bench = Bench::set().await;
+    bench.resource("plain", json!({})).await;
+    let runtime = json!({
+        "apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": bench.namespace.name},
+        "handler": "runhcs", "scheduling": {"nodeSelector": {"kubernetes.io/os": "windows"}},
+    });
+    bench.create(&runtime).await;
+    let affinity = |terms: Value| {
+        let required = json!({"nodeSelectorTerms": terms});
+        json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}})
+    };
+    let os = |operator: &str, values: Value| json!({"matchExpressions": [{"key": "kubernetes.io/os", "operator": operator, "values": values}]});
+    let zone = json!({"matchExpressions": [{"key": "zone", "operator": "Exists"}]});
+    let options = json!({"windowsOptions": {"runAsUserName": "ContainerUser"}});
+    let window = json!({"name": "app", "image": "app", "securityContext": options});
+    for (how, spec, is_one) in [
+        ("spec.os", json!({"os": {"name": "windows"}}), true),
+        ("the label", json!({"nodeSelector": {"kubernetes.io/os": "windows"}}), true),
+        ("the old label", json!({"nodeSelector": {"beta.kubernetes.io/os": "windows"}}), true),
+        ("the build", json!({"nodeSelector": {"node.kubernetes.io/windows-build": "10.0.20348"}}), true),
+        ("node affinity", affinity(json!([os("In", json!(["windows"]))])), true),
+        (
+            "node affinity of two terms",
+            affinity(json!([os("In", json!(["windows"])), os("In", json!(["windows"]))])),
+            true,
+        ),
+        ("node affinity that leaves Linux out", affinity(json!([os("NotIn", json!(["linux"]))])), true),
+        ("a RuntimeClass", json!({"runtimeClassName": bench.namespace.name}), true),
+        ("the Pod's options", json!({"securityContext": options}), true),
+        ("a container's options", json!({"containers": [window]}), true),
+        (
+            "an init container's options",
+            json!({"initContainers": [{"name": "first", "image": "app", "securityContext": options}]}),
+            true,
+        ),
+        ("nothing", json!({}), false),
+        ("Linux", json!({"os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/os": "linux"}}), false),
+        ("either", affinity(json!([os("In", json!(["windows", "linux"]))])), false),
+        ("Windows or anything", affinity(json!([os("In", json!(["windows"])), zone])), false),
+        ("not Windows", affinity(json!([os("NotIn", json!(["windows"]))])), false),
+    ] {
+        let asking = pod(&[("inject", "plain")], spec.clone());
+        match bench.admit(&asking).await {
+            Err(said) => assert!(is_one && said.contains("this is a Windows Pod"), "{how}: {said}"),
+            Ok((admitted, _)) => assert!(!is_one && mounted(&admitted), "{how}: {admitted:#}"),
+        }
+        assert!(!mounted(&bench.admitted(&pod(&[], spec)).await), "{how}: one that did not ask is let alone");
+    }
+    bench.cluster.kubectl(&["delete", "runtimeclass", &bench.namespace.name]).await;
 }
 
 #[tokio::test]

@@ -41,3 +41,47 @@ resourceRules:
   expression: >-
     object.metadata.?annotations['refreshable.dev/inject'].orValue('') != ''
 {{- end -}}
+
+{{/* What a Pod asks for, and what the RefreshableCredential that it names publishes. */}}
+{{- define "refreshable.injectionVariables" -}}
+- name: name
+  expression: >-
+    string(params.metadata.name)
+- name: mode
+  expression: >-
+    object.metadata.annotations[?'refreshable.dev/inject-mode'].orValue('process')
+- name: secret
+  expression: >-
+    string(params.spec.?secret.?name.orValue(variables.name))
+- name: mountPath
+  expression: >-
+    string(params.spec.?secret.?mountPath.orValue('{{ include "refreshable.mountPath" . }}'))
+- name: folder
+  expression: >-
+    variables.mountPath.endsWith('/')
+    ? variables.mountPath.substring(0, variables.mountPath.size() - 1)
+    : variables.mountPath
+- name: configFile
+  expression: >-
+    variables.folder + '/' + string(params.spec.?secret.?keys.?config.orValue('config'))
+- name: credentialsFile
+  expression: >-
+    variables.folder + '/' + string(params.spec.?secret.?keys.?credentials.orValue('credentials'))
+- name: formats
+  expression: >-
+    params.spec.?secret.?formats.orValue(['Credentials', 'Config', 'ProcessJson'])
+# What the resource publishes under names: its profiles, or the one profile of its files.
+- name: profiles
+  expression: >-
+    has(params.spec.profiles)
+    ? params.spec.profiles.map(p, string(p.name))
+    : [string(params.spec.?secret.?profile.orValue('default'))]
+- name: profile
+  expression: >-
+    object.metadata.annotations[?'refreshable.dev/inject-profile'].orValue(variables.profiles[0])
+# Which containers: those named in the annotation, or all.
+- name: chosen
+  expression: >-
+    object.metadata.annotations[?'refreshable.dev/inject-containers'].orValue('').split(',')
+    .map(n, n.trim()).filter(n, n != '')
+{{- end -}}
