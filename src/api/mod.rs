@@ -6,6 +6,7 @@
 pub mod conditions;
 mod credential;
 pub mod names;
+mod object_name;
 mod policy;
 mod profile;
 mod references;
@@ -17,6 +18,7 @@ mod status;
 mod sts;
 
 pub use credential::{PrincipalSpec, RefreshSpec, RefreshableCredential, RefreshableCredentialSpec, VerifyPrincipal};
+pub use object_name::{DataKey, ObjectName, is_namespace, is_path_segment};
 pub use policy::{
     Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant, SessionTag, SessionTagValue, SessionTags,
     TagGrant, TaggedChains,

@@ -1,5 +1,6 @@
 //! References to objects of the resource's own namespace.
 
+use super::{DataKey, ObjectName};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct SecretReference {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "ObjectName")]
     pub name: String,
 }
 
@@ -18,10 +19,10 @@ pub struct SecretReference {
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyReference {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "ObjectName")]
     pub name: String,
     /// Key in the Secret's data.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "DataKey")]
     pub key: String,
 }
 
@@ -30,7 +31,7 @@ pub struct SecretKeyReference {
 #[serde(rename_all = "camelCase")]
 pub struct ServiceAccountReference {
     /// Name of the ServiceAccount.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "ObjectName")]
     pub name: String,
     /// Audience of the requested token. Another audience than `sts.amazonaws.com` needs a
     /// CredentialPolicy that allows it.

@@ -1,5 +1,6 @@
 //! Workloads that are restarted after a rotation, for programs that read their credentials once.
 
+use super::ObjectName;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,10 +12,7 @@ pub struct RestartTarget {
     /// Its kind.
     pub kind: WorkloadKind,
     /// Its name.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(with = "ObjectName")]
     pub name: String,
 }
 

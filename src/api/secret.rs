@@ -1,5 +1,6 @@
 //! The shape of the published Secret.
 
+use super::{DataKey, ObjectName};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,10 +17,7 @@ use std::collections::BTreeMap;
 )]
 pub struct SecretSpec {
     /// Name of the Secret. Left out: the resource's name.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
-    )]
+    #[schemars(with = "Option<ObjectName>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// Name of the profile in the credentials and config files. Left out: `default`.
@@ -104,39 +102,39 @@ pub enum DeletionPolicy {
 )]
 pub struct SecretKeys {
     /// The shared credentials file.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "DataKey")]
     #[serde(default = "credentials_key")]
     pub credentials: String,
     /// The shared config file.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "DataKey")]
     #[serde(default = "config_key")]
     pub config: String,
     /// The process JSON.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "DataKey")]
     #[serde(default = "process_json_key")]
     pub process_json: String,
     /// The access key id, of format Environment.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "DataKey")]
     #[serde(default = "access_key_id_key")]
     pub access_key_id: String,
     /// The secret access key, of format Environment.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "DataKey")]
     #[serde(default = "secret_access_key_key")]
     pub secret_access_key: String,
     /// The session token, of format Environment.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "DataKey")]
     #[serde(default = "session_token_key")]
     pub session_token: String,
     /// The Region, of format Environment.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "DataKey")]
     #[serde(default = "region_key")]
     pub region: String,
     /// The Region under the name that boto3 and the AWS CLI 1 read, of format Environment.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "DataKey")]
     #[serde(default = "default_region_key")]
     pub default_region: String,
     /// The expiration (RFC 3339), of format Environment.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(with = "DataKey")]
     #[serde(default = "expiration_key")]
     pub expiration: String,
 }

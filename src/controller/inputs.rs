@@ -2,7 +2,7 @@
 
 use super::Calls;
 use super::secret_meta::{data_written, version_of};
-use crate::api::names;
+use crate::api::{ObjectName, names};
 use crate::issuer::IssueError;
 use crate::rules::fingerprint::InputVersions;
 use crate::source::{Inputs, SecretData};
@@ -51,6 +51,7 @@ impl<'a> ClusterInputs<'a> {
     }
 
     async fn fetch_secret(&self, name: &str) -> Result<Arc<SecretData>, IssueError> {
+        checked("Secret", name)?;
         let api = Api::<Secret>::namespaced(self.calls.client(), self.namespace);
         let secret =
             self.calls.read("get secrets", api.get_opt(name)).await.map_err(|e| of_secret(name, e.to_string()))?;
@@ -92,6 +93,7 @@ impl<'a> ClusterInputs<'a> {
     }
 
     async fn request_token(&self, account: &str, audience: &str) -> Result<SecretString, IssueError> {
+        checked("ServiceAccount", account)?;
         let api = Api::<ServiceAccount>::namespaced(self.calls.client(), self.namespace);
         let request = TokenRequest {
             spec: TokenRequestSpec {
@@ -141,6 +143,13 @@ impl Inputs for ClusterInputs<'_> {
     fn token<'a>(&'a self, account: &'a str, audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>> {
         Box::pin(self.request_token(account, audience))
     }
+}
+
+/// Holds a name to Kubernetes' form before it becomes a part of a URL: an object that was stored before the CRD said so
+/// may hold any text.
+fn checked(kind: &str, name: &str) -> Result<(), IssueError> {
+    let wrong = |what| IssueError::Specification { field: format!("the name of a {kind}"), what };
+    ObjectName::check(name).map(drop).map_err(wrong)
 }
 
 fn of_secret(name: &str, detail: String) -> IssueError {

@@ -8,7 +8,7 @@ use super::publish::{self, Place, PublishError};
 use super::sight::Sight;
 use super::{CallError, Context, issue_profiles, issuer_time, refusal, status};
 use crate::api::conditions::Reason;
-use crate::api::{RefreshableCredential, StsSpec};
+use crate::api::{ObjectName, RefreshableCredential, StsSpec};
 use crate::aws::Sts;
 use crate::issuer::{IssueError, Issued};
 use crate::render::{self, Existing};
@@ -144,6 +144,11 @@ async fn target(
     sight: &Sight,
     context: &Context,
 ) -> Result<Result<Target, Failure>, CallError> {
+    // An object that was stored before the CRD said so may hold any text.
+    if let Err(what) = ObjectName::check(&object.secret_name()) {
+        let error = IssueError::Specification { field: "spec.secret.name".to_owned(), what };
+        return Ok(Err(error.failure_of(object)));
+    }
     if let SecretView::Own(record) = &sight.secret {
         return Ok(Ok(Target { uid: Some(record.uid.clone()), adopted: record.adopted }));
     }

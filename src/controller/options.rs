@@ -1,5 +1,6 @@
 //! Flags of the controller, each also an environment variable.
 
+use crate::api::{ObjectName, is_namespace};
 use crate::logging::LogFormat;
 use clap::Parser;
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ pub struct Options {
     pub log_level: tracing::Level,
 
     /// Namespaces to serve, instead of all. With --no-policies no rights on cluster level are needed then.
-    #[arg(long, env = "REFRESHABLE_WATCH_NAMESPACES", value_delimiter = ',')]
+    #[arg(long, env = "REFRESHABLE_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
     pub watch_namespace: Vec<String>,
 
     /// Read no CredentialPolicies and no namespaces: what needs a policy is denied.
@@ -45,11 +46,11 @@ pub struct Options {
     pub registry: Option<PathBuf>,
 
     /// Namespace of the Lease that decides which replica leads.
-    #[arg(long, env = "REFRESHABLE_LEASE_NAMESPACE")]
+    #[arg(long, env = "REFRESHABLE_LEASE_NAMESPACE", value_parser = namespace)]
     pub lease_namespace: Option<String>,
 
     /// Name of that Lease.
-    #[arg(long, env = "REFRESHABLE_LEASE_NAME", default_value = "refreshable-controller")]
+    #[arg(long, env = "REFRESHABLE_LEASE_NAME", default_value = "refreshable-controller", value_parser = object_name)]
     pub lease_name: String,
 
     /// This replica's name in the Lease. No two processes that run at the same time may share one.
@@ -92,6 +93,19 @@ fn cluster_name(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("a cluster's name has 1 to 256 letters, digits, blanks and _.:/=+-@".to_owned()),
     }
+}
+
+/// Reads the name of a namespace.
+fn namespace(text: &str) -> Result<String, String> {
+    match is_namespace(text) {
+        true => Ok(text.to_owned()),
+        false => Err("a namespace has 1 to 63 lower-case letters, digits and hyphens".to_owned()),
+    }
+}
+
+/// Reads the name of an object.
+fn object_name(text: &str) -> Result<String, String> {
+    ObjectName::check(text).map(str::to_owned)
 }
 
 impl Options {
@@ -144,5 +158,16 @@ mod tests {
     fn namespaces_may_be_separated_by_commas() {
         let options = Options::parse_from(["c", "--watch-namespace", "a,b", "--watch-namespace", "c"]);
         assert_eq!(options.watch_namespace, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for flag in ["--watch-namespace", "--lease-namespace", "--lease-name"] {
+            for (name, fits) in
+                [("team-a", true), ("?", false), ("a/b", false), ("..", false), ("Team", false), ("", false)]
+            {
+                assert_eq!(Options::try_parse_from(["c", flag, name]).is_ok(), fits, "{flag} {name:?}");
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! Where an own Secret is known, the apply names its UID, and the API server refuses any other.
 
 use super::Context;
-use crate::api::{DeletionPolicy, RefreshableCredential, names};
+use crate::api::{DeletionPolicy, ObjectName, RefreshableCredential, names};
 use crate::controller::{CallError, Calls};
 use crate::render::Manifest;
 use crate::rules::ownership;
@@ -97,8 +97,11 @@ impl Place {
         }
     }
 
-    /// Reads the Secret whole.
+    /// Reads the Secret whole. Under what is no name there is none.
     pub(super) async fn read_data(&self) -> Result<Option<Secret>, CallError> {
+        if !ObjectName::fits(&self.name) {
+            return Ok(None);
+        }
         self.calls.read("get secrets", self.api.get_opt(&self.name)).await
     }
 }
@@ -110,10 +113,13 @@ fn is_foreign(error: &CallError) -> bool {
     error.is_invalid() && (immutable || text.contains("Only one reference can have Controller"))
 }
 
-/// Reads the metadata of the Secret that `object` publishes under its name.
+/// Reads the metadata of the Secret that `object` publishes under its name. Under what is no name there is none.
 pub(super) async fn read(context: &Context, object: &RefreshableCredential) -> Result<Option<ObjectMeta>, CallError> {
     let api = secrets(context, object);
     let name = object.secret_name();
+    if !ObjectName::fits(&name) {
+        return Ok(None);
+    }
     let meta = context.calls.read("get secrets", api.get_metadata_opt(&name)).await?;
     Ok(meta.map(|m| stripped(m.metadata)))
 }

@@ -2,7 +2,7 @@
 
 use super::{Announcement, CallError, Context, call, status};
 use crate::api::conditions::Reason;
-use crate::api::{RefreshableCredential, RestartStatus, RestartTarget, WorkloadKind};
+use crate::api::{ObjectName, RefreshableCredential, RestartStatus, RestartTarget, WorkloadKind};
 use crate::rules::ownership::Content;
 use crate::rules::restart::{self, Verdict, Workload};
 use crate::rules::timing::down_to_second;
@@ -86,6 +86,9 @@ async fn one(
     context: &Context,
 ) -> Result<Outcome, CallError> {
     let uid = object.uid().unwrap_or_default();
+    if let Err(what) = ObjectName::check(&target.name) {
+        return Ok(Outcome::Hindered(what));
+    }
     let api = workloads(context, object, target.kind);
     let read = match context.calls.read(reading(target.kind), api.get(&target.name)).await {
         Ok(read) => read,

@@ -3,7 +3,7 @@
 use super::error::{Error, Result, chain};
 use super::global::Global;
 use super::plugin_loop;
-use crate::api::RefreshableCredential;
+use crate::api::{ObjectName, RefreshableCredential, is_namespace};
 use kube::api::{Api, ListParams, ObjectList};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -35,6 +35,11 @@ impl Cluster {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = None;
         let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        if !is_namespace(&namespace) {
+            return Err(Error::failed(format!(
+                "{namespace:?} is no name of a namespace: write 1 to 63 lower-case letters, digits and hyphens"
+            )));
+        }
         let server = config.cluster_url.to_string();
         if let Some(exec) = &mut config.auth_info.exec {
             let running = std::env::var(plugin_loop::RUNNING).unwrap_or_default();
@@ -90,6 +95,7 @@ impl Cluster {
     /// # Errors
     /// What the API server said; where the kind is not known, that the controller is not installed.
     pub async fn credential(&self, name: &str) -> Result<RefreshableCredential> {
+        object_name(name)?;
         self.ask(self.api::<RefreshableCredential>().get(name)).await.map_err(not_installed)
     }
 
@@ -113,6 +119,14 @@ pub fn bare_name(given: &str) -> &str {
         Some((kind, name)) if kinds.contains(&kind.to_ascii_lowercase().as_str()) => name,
         _ => given,
     }
+}
+
+/// A name that may become a part of a URL.
+///
+/// # Errors
+/// What is wrong with it and what to write instead.
+pub fn object_name(name: &str) -> Result<&str> {
+    ObjectName::check(name).map_err(Error::failed)
 }
 
 /// A 404 that speaks of no object means that the API server does not know the kind.

@@ -1,6 +1,6 @@
 //! `login`: signs a person in to IAM Identity Center and puts the token where source `identityCenter` reads it.
 
-use super::cluster::{Cluster, bare_name};
+use super::cluster::{Cluster, bare_name, object_name};
 use super::device_flow::SignIn;
 use super::error::{Error, Result};
 use super::terminal::{Terminal, Tone, visible};
@@ -95,7 +95,7 @@ impl Login {
     /// The Secret that the resource refers to, or that was named.
     async fn place(&self, cluster: &Cluster) -> Result<Place> {
         if let Some(secret) = &self.secret {
-            return Ok(Place { secret: secret.clone(), key: self.key.clone() });
+            return Ok(Place { secret: object_name(secret)?.to_owned(), key: self.key.clone() });
         }
         let name = bare_name(self.name.as_deref().unwrap_or_default());
         let object = cluster.credential(name).await.map_err(|e| e.advise("Or name the Secret with --secret"))?;
@@ -103,6 +103,7 @@ impl Login {
         let center = source.identity_center.ok_or_else(|| {
             Error::failed(format!("{name} has another source than identityCenter: nobody has to sign in for it"))
         })?;
+        object_name(&center.token_secret_ref.name)?;
         Ok(Place { secret: center.token_secret_ref.name, key: center.token_key })
     }
 

@@ -1,6 +1,6 @@
 //! What a resource has published, read back from its Secret.
 
-use super::cluster::{Cluster, bare_name};
+use super::cluster::{Cluster, bare_name, object_name};
 use super::error::{Error, Result};
 use super::{age, ini};
 use crate::api::conditions::READY;
@@ -39,7 +39,7 @@ pub async fn read(cluster: &Cluster, name: &str, profile: Option<&str>, now: Tim
         Err(error) => return Err(error),
     };
     let secret_name = credential.as_ref().map_or_else(|| name.to_owned(), RefreshableCredential::secret_name);
-    let secret = match cluster.ask(cluster.api::<Secret>().get(&secret_name)).await {
+    let secret = match cluster.ask(cluster.api::<Secret>().get(object_name(&secret_name)?)).await {
         Ok(secret) => secret,
         Err(error) if error.is_not_found() => return Err(nothing(credential.as_ref(), namespace, name)),
         Err(error) => {

@@ -1,6 +1,6 @@
 //! `refresh`: asks the controller for new credentials now, and waits for them.
 
-use super::cluster::{Cluster, bare_name};
+use super::cluster::{Cluster, bare_name, object_name};
 use super::error::{Error, Result};
 use super::global::duration;
 use super::terminal::visible;
@@ -104,6 +104,7 @@ impl Refresh {
 
     /// Asks for one and waits for it; gives back what is said of it.
     async fn one(&self, cluster: &Cluster, namespace: &str, name: &str, request: &str) -> Result<String> {
+        object_name(name)?;
         let api: Api<RefreshableCredential> = Api::namespaced(cluster.client(), namespace);
         let patch = json!({"metadata": {"annotations": {names::REQUESTED_AT_ANNOTATION: request}}});
         let asked = cluster.ask(api.patch(name, &PatchParams::default(), &Patch::Merge(&patch))).await;

@@ -1,6 +1,6 @@
 //! `status`: a table of resources, and a timeline of what expires when.
 
-use super::cluster::{Cluster, bare_name};
+use super::cluster::{Cluster, bare_name, object_name};
 use super::error::{Error, Result};
 use super::rows::{self, Item};
 use super::terminal::Terminal;
@@ -101,7 +101,7 @@ impl Status {
         } else {
             let mut found = Vec::new();
             for name in &self.names {
-                found.push(cluster.ask(api.get(bare_name(name))).await?);
+                found.push(cluster.ask(api.get(object_name(bare_name(name))?)).await?);
             }
             found
         };

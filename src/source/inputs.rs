@@ -2,7 +2,7 @@
 //! resource's own namespace.
 
 use super::of;
-use crate::api::RefreshableCredentialSpec;
+use crate::api::{ObjectName, RefreshableCredentialSpec};
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -101,7 +101,7 @@ impl SecretData {
     }
 }
 
-/// Names of all Secrets that a specification reads.
+/// Names of all Secrets that a specification reads. One that is no name is left out: it is said when it is to be read.
 pub fn names_of_inputs(spec: &RefreshableCredentialSpec) -> BTreeSet<String> {
     let mut names: BTreeSet<String> =
         of(&spec.source()).map(|s| s.secrets().into_iter().map(str::to_owned).collect()).unwrap_or_default();
@@ -110,5 +110,24 @@ pub fn names_of_inputs(spec: &RefreshableCredentialSpec) -> BTreeSet<String> {
             [&role.external_id_secret_ref, &role.totp_secret_ref].into_iter().flatten().map(|r| r.name.clone()),
         );
     }
+    names.retain(|name| ObjectName::fits(name));
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::fixtures::credential;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_no_name_is_no_input() {
+        let role = json!({"roleArn": "r", "externalIdSecretRef": {"name": "../pods", "key": "k"}});
+        for (name, found) in [("key", vec!["key"]), ("?", vec![]), ("?watch=1", vec![]), ("a/b", vec![]), ("", vec![])]
+        {
+            let spec = json!({"source": {"accessKey": {"secretRef": {"name": name}}}, "roles": [role]});
+            let names = names_of_inputs(&credential(spec).spec);
+            assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), found, "{name:?}");
+        }
+    }
 }

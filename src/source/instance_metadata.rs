@@ -4,7 +4,7 @@
 //! the life of what has expired and answers an error with stale credentials.
 
 use super::{Obtained, Request, Source};
-use crate::api::InstanceMetadataSource;
+use crate::api::{InstanceMetadataSource, is_path_segment};
 use crate::aws::ask::counted;
 use crate::aws::region::Home;
 use crate::issuer::{AwsError, IssueError, Issuer, json};
@@ -47,13 +47,19 @@ impl InstanceMetadataSource {
     async fn credentials(&self, request: &Request<'_>) -> Result<Obtained, IssueError> {
         let client = Client::builder().max_attempts(1).connect_timeout(TIMEOUT).read_timeout(TIMEOUT).build();
         let role = match &self.role {
-            Some(role) => role.clone(),
+            Some(role) if is_path_segment(role) => role.clone(),
+            Some(role) => {
+                return Err(IssueError::Specification {
+                    field: "spec.source.instanceMetadata.role".to_owned(),
+                    what: format!("{role:?} is no name of a role: write its name alone, without a path"),
+                });
+            }
             None => {
                 let listed = client.get(ROLES).await.map_err(|e| failed(&e, "the instance"))?;
                 let listed = String::from(listed);
                 // One role, on the first line; what is more than a name is no role.
                 let first = listed.lines().next().unwrap_or_default().trim();
-                if first.is_empty() || !first.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c)) {
+                if !is_path_segment(first) {
                     return Err(invalid("the instance has no role, or its name is none"));
                 }
                 first.to_owned()

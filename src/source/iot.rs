@@ -1,7 +1,7 @@
 //! AWS IoT's credential provider: mutual TLS with a device's certificate.
 
 use super::{Obtained, Request, Source, device, endpoint};
-use crate::api::IotSource;
+use crate::api::{IotSource, is_path_segment};
 use crate::aws::region::Home;
 use crate::http::{Call, Way};
 use crate::issuer::json::{self, Wire};
@@ -55,6 +55,12 @@ impl Source for IotSource {
             }
             if let Some(seconds) = self.duration_seconds {
                 headers.push((DURATION.to_owned(), SecretString::from(seconds.to_string())));
+            }
+            if !is_path_segment(&self.role_alias) {
+                return Err(IssueError::Specification {
+                    field: "spec.source.iot.roleAlias".to_owned(),
+                    what: format!("{:?} is no role alias: write its name alone", self.role_alias),
+                });
             }
             let url = self.credentials_url();
             let call = Call {

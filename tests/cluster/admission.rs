@@ -1,6 +1,6 @@
 //! Every rule of the CRDs, met by an object that breaks it, on the real API server.
 
-use super::admission_sources;
+use super::{admission_names, admission_sources};
 use crate::harness::Cluster;
 use kube::api::{Api, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -313,7 +313,8 @@ async fn refusal(api: &Api<DynamicObject>, kind: &str, spec: &Value) -> Option<S
 async fn what_is_wrong_is_refused_with_what_to_write_instead() {
     let api = api("RefreshableCredential", "refreshablecredentials").await;
     let mut complaints = Vec::new();
-    for (name, spec, expected) in wrong().into_iter().chain(admission_sources::wrong()) {
+    for (name, spec, expected) in wrong().into_iter().chain(admission_sources::wrong()).chain(admission_names::wrong())
+    {
         match refusal(&api, "RefreshableCredential", &spec).await {
             Some(message) if message.contains(expected) => {}
             other => complaints.push(format!("{name}: expected {expected:?}, got {other:?}")),
@@ -325,7 +326,7 @@ async fn what_is_wrong_is_refused_with_what_to_write_instead() {
 #[tokio::test]
 async fn what_is_right_is_taken() {
     let api = api("RefreshableCredential", "refreshablecredentials").await;
-    for (name, spec) in taken().into_iter().chain(admission_sources::taken()) {
+    for (name, spec) in taken().into_iter().chain(admission_sources::taken()).chain(admission_names::taken()) {
         assert_eq!(refusal(&api, "RefreshableCredential", &spec).await, None, "{name}");
     }
 }
@@ -423,7 +424,8 @@ fn every_rule_has_a_case() {
         collect(&serde_json::to_value(crd).expect("JSON"), &mut messages);
     }
     assert!(messages.len() > 20, "{messages:#?}");
-    let cases: Vec<_> = wrong().into_iter().chain(admission_sources::wrong()).chain(wrong_policies()).collect();
+    let of_sources = admission_sources::wrong().into_iter().chain(admission_names::wrong());
+    let cases: Vec<_> = wrong().into_iter().chain(of_sources).chain(wrong_policies()).collect();
     let unmet: Vec<_> = messages.iter().filter(|m| !cases.iter().any(|(_, _, part)| m.contains(part))).collect();
     assert!(unmet.is_empty(), "no case breaks these rules: {unmet:#?}");
 }

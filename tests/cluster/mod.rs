@@ -1,6 +1,7 @@
 //! The cluster tier: a real API server, the real controller, an AWS emulator behind a recording proxy.
 
 mod admission;
+mod admission_names;
 mod admission_sources;
 mod chart;
 mod documentation;

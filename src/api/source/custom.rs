@@ -1,6 +1,6 @@
 //! Sources of one's own: an HTTP endpoint, a Secret, a program.
 
-use crate::api::{SecretKeyReference, SecretReference};
+use crate::api::{DataKey, SecretKeyReference, SecretReference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -106,23 +106,23 @@ pub enum SecretPreset {
 #[serde(rename_all = "camelCase")]
 pub struct CustomSecretKeys {
     /// The access key id.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "Option<DataKey>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
     /// The secret access key.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "Option<DataKey>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_access_key: Option<String>,
     /// The session token.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "Option<DataKey>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_token: Option<String>,
     /// When the credentials expire.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "Option<DataKey>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expiration: Option<String>,
     /// The whole credentials, in the JSON of the credential process protocol.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "Option<DataKey>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process_json: Option<String>,
 }

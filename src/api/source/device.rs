@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub struct IotSource {
     /// Host of the account's credential provider, like `c1a2b3.credentials.iot.eu-west-1.amazonaws.com`.
     /// A host that is not AWS's needs a CredentialPolicy that allows its URL.
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"))]
     pub endpoint: String,
     /// The role alias.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[\w=,@-]+$"))]

@@ -1,6 +1,6 @@
 //! Sources that exchange an identity for credentials outside STS: EKS Pod Identity, Identity Center, Cognito.
 
-use crate::api::{SecretKeyReference, SecretReference};
+use crate::api::{DataKey, ObjectName, SecretKeyReference, SecretReference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct PodIdentitySource {
 #[serde(rename_all = "camelCase")]
 pub struct PodIdentityServiceAccount {
     /// Name of the ServiceAccount.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "ObjectName")]
     pub name: String,
 }
 
@@ -49,7 +49,7 @@ pub struct IdentityCenterSource {
     pub token_secret_ref: SecretReference,
     /// Key of the Secret's data that holds it.
     #[serde(default = "token_key")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "DataKey")]
     pub token_key: String,
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.fullUri.startsWith('https://') || self.fullUri.matches('^http://(127[.]0[.]0[.]1|\\\\[::1\\\\]|169[.]254[.]170[.]2|169[.]254[.]170[.]23|\\\\[fd00:ec2::23\\\\])(:[0-9]+)?(/.*)?$')").message("fullUri must be an https URL; plain http only to 127.0.0.1, [::1], 169.254.170.2, 169.254.170.23 or [fd00:ec2::23]")
+    validation = Rule::new("isURL(self.fullUri) && self.fullUri.startsWith('https://') || self.fullUri.matches('^http://(127[.]0[.]0[.]1|\\\\[::1\\\\]|169[.]254[.]170[.]2|169[.]254[.]170[.]23|\\\\[fd00:ec2::23\\\\])(:[0-9]+)?(/.*)?$')").message("fullUri must be an https URL; plain http only to 127.0.0.1, [::1], 169.254.170.2, 169.254.170.23 or [fd00:ec2::23]")
 )]
 pub struct ContainerSource {
     /// URL of the endpoint, with its path.
@@ -29,7 +29,8 @@ pub struct ContainerSource {
 #[serde(rename_all = "camelCase")]
 pub struct InstanceMetadataSource {
     /// Name of the instance's role. Left out: the one that it has.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[\w+=,.@-]+$"))]
+    // The role's name is a segment of the URL: `.` and `..` would lead to another one.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[\w+=,.@-]*[\w+=,@-][\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
 }

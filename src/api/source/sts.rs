@@ -1,6 +1,6 @@
 //! Sources that are operations of STS, and what they start from.
 
-use crate::api::{PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag};
+use crate::api::{DataKey, PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,11 +17,11 @@ pub struct AccessKeySource {
     pub secret_ref: SecretReference,
     /// Key of the Secret's data that holds the access key id.
     #[serde(default = "access_key_id_key")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "DataKey")]
     pub access_key_id_key: String,
     /// Key of the Secret's data that holds the secret access key.
     #[serde(default = "secret_access_key_key")]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(with = "DataKey")]
     pub secret_access_key_key: String,
 }
 

@@ -16,7 +16,7 @@ mod outcome;
 mod python;
 
 use super::check::read_files;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, object_name};
 use super::error::{Error, Result};
 use super::global::Global;
 use super::manifest;
@@ -128,7 +128,7 @@ impl What {
                 let kind = GroupVersionKind::gvk("zalando.org", "v1", "AWSIAMRole");
                 let kind = ApiResource::from_gvk_with_plural(&kind, "awsiamroles");
                 let api: Api<DynamicObject> = Api::namespaced_with(cluster.client(), cluster.namespace(), &kind);
-                let object = cluster.ask(api.get(name)).await?;
+                let object = cluster.ask(api.get(object_name(name)?)).await?;
                 vec![serde_json::to_value(object).map_err(|e| Error::failed(e.to_string()))?]
             }
         };
@@ -146,7 +146,7 @@ impl What {
             }
             Some(name) => {
                 let cluster = Cluster::of(global).await?;
-                let secret = cluster.ask(cluster.api::<Secret>().get(name)).await?;
+                let secret = cluster.ask(cluster.api::<Secret>().get(object_name(name)?)).await?;
                 serde_json::to_value(secret).map_err(|e| Error::failed(e.to_string()))?
             }
         };

@@ -19,7 +19,7 @@ mod source;
 mod statement;
 mod terraform;
 
-use super::cluster::{Cluster, bare_name};
+use super::cluster::{Cluster, bare_name, object_name};
 use super::error::{Error, Result};
 use super::global::Global;
 use super::manifest;
@@ -232,7 +232,7 @@ fn words(error: &Error) -> String {
 async fn certificate_of(secret: &str, cluster: &Cluster) -> Result<facts::Certificate> {
     let advice = "give the certificate with --certificate <PEM file>";
     let api = cluster.api::<k8s_openapi::api::core::v1::Secret>();
-    let found = cluster.ask(api.get(secret)).await;
+    let found = cluster.ask(api.get(object_name(secret)?)).await;
     let mut found = found.map_err(|e| Error::failed(format!("{}: {advice}", words(&e))))?;
     let data = found.data.as_mut().and_then(|d| d.remove("tls.crt"));
     let pem = data.ok_or_else(|| Error::failed(format!("Secret {secret} has no tls.crt: {advice}")))?;

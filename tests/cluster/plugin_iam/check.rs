@@ -2,7 +2,7 @@
 
 use super::super::plugin::User;
 use super::super::stage::Stage;
-use super::super::{admission, admission_sources};
+use super::super::{admission, admission_names, admission_sources};
 use crate::harness::{Cluster, scratch};
 use refreshable::plugin::check::{Checker, Severity};
 use serde_json::{Value, json};
@@ -149,8 +149,8 @@ fn errors(checker: &Checker, object: &Value) -> Vec<String> {
 async fn its_verdicts_are_the_api_server_s() {
     let checker = Checker::new();
     let mut complaints = Vec::new();
-    let wrong = admission::wrong().into_iter().chain(admission_sources::wrong());
-    let taken = admission::taken().into_iter().chain(admission_sources::taken());
+    let wrong = admission::wrong().into_iter().chain(admission_sources::wrong()).chain(admission_names::wrong());
+    let taken = admission::taken().into_iter().chain(admission_sources::taken()).chain(admission_names::taken());
     let specs = wrong.map(|(_, spec, _)| spec).chain(taken.map(|(_, spec)| spec));
     let objects: Vec<Value> = specs.map(credential).chain(corners()).collect();
     assert!(objects.len() > 150, "{}", objects.len());
@@ -173,7 +173,8 @@ async fn its_verdicts_are_the_api_server_s() {
 #[tokio::test]
 async fn its_words_are_the_rules_own() {
     let checker = Checker::new();
-    for (name, spec, words) in admission::wrong().into_iter().chain(admission_sources::wrong()) {
+    let wrong = admission::wrong().into_iter().chain(admission_sources::wrong()).chain(admission_names::wrong());
+    for (name, spec, words) in wrong {
         let server = refusal(&credential(spec.clone())).await.unwrap_or_else(|| panic!("{name} is taken"));
         let ours = errors(&checker, &credential(spec));
         // The API server puts a rule's message behind "Invalid value"; structural limits it words by itself.
