@@ -121,6 +121,10 @@ mod tests {
             ("\"AccessKeyId\"", "\"Other\"", "AccessKeyId is missing"),
             ("\"SecretAccessKey\"", "\"Other\"", "SecretAccessKey is missing"),
             ("\"Token\"", "\"Other\"", "never published"),
+            ("\"t0k3n\"", "null", "never published"),
+            ("\"t0k3n\"", "\"\"", "SessionToken is empty"),
+            // A token that nobody checks, beside a user's key.
+            ("ASIAX", "AKIAIOSFODNN7EXAMPLE", "never published"),
             ("\"Expiration\"", "\"Other\"", "Expiration is missing"),
             ("2026-01-01T01:00:00Z", "2026-01-01T01:00:00", "with a zone"),
             ("\"2026-01-01T01:00:00Z\"", "1767229200", "no JSON object"),

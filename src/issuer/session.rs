@@ -5,6 +5,10 @@ use crate::api::PrincipalStatus;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 
+/// What AWS's [ids of long-lived keys](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids)
+/// begin with, and those of sessions never do.
+const LONG_LIVED: &str = "AKIA";
+
 /// A long-lived key or a session, to sign with. `Debug` shows the id alone.
 #[derive(Clone)]
 pub struct AccessKey {
@@ -38,6 +42,12 @@ impl Session {
     /// What is wrong, by AWS's name of the part and never with its value.
     pub fn checked(key: AccessKey, expiration: Timestamp) -> Result<Self, String> {
         let token = key.token.as_ref().ok_or("SessionToken is missing: long-lived keys are never published")?;
+        // A token beside it that nobody checks would carry the key into a Secret all the same.
+        if key.id.starts_with(LONG_LIVED) {
+            return Err(format!(
+                "AccessKeyId begins with {LONG_LIVED}, as those of IAM users do: long-lived keys are never published"
+            ));
+        }
         for (name, value) in [
             ("AccessKeyId", key.id.as_str()),
             ("SecretAccessKey", key.secret.expose_secret()),

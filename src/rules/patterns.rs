@@ -119,6 +119,13 @@ mod tests {
             ("*", "arn:aws:iam::1:role/x", false),
             ("arn:aws:iam::1:role/x", "arn:aws:iam::1:role/xy", false),
             ("arn:aws:iam::1*:role/x", "arn:aws:iam::2:role/x", false),
+            ("arn:aws:iam::1:role/team-a/*", "arn:aws:iam::1:role/team-a/x", true),
+            ("arn:aws:iam::1:role/team-a/*", "arn:aws:iam::1:role/team-b/x", false),
+            ("arn:aws:iam::1:role/team-a/*", "arn:aws:iam::1:role/team-ab/x", false),
+            ("arn:aws:iam::1:role/team-a/*", "arn:aws:iam::1:role/x/team-a/x", false),
+            ("arn:aws:iam::1:role/team-a/*", "arn:aws:iam::2:role/team-a/x", false),
+            ("arn:aws:iam::*:role/team-a/*", "arn:aws:iam::2:role/x:role/team-a/y", false),
+            ("arn:*:role/x", "arn:aws:iam::1:role/x", false),
         ] {
             assert_eq!(arn_matches(pattern, arn), matches, "{pattern} {arn}");
         }

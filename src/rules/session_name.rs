@@ -34,4 +34,36 @@ mod tests {
         assert_eq!((a.len(), b.len()), (64, 64));
         assert_ne!(a, b);
     }
+
+    /// Namespaces and names that are made to meet: a name by default never stands for a resource of another namespace.
+    #[test]
+    fn no_namespace_s_default_name_is_another_s() {
+        let long = "n".repeat(62);
+        let cut = default_session_name("team-a", &"x".repeat(100));
+        let (_, tail) = cut.split_once('.').expect("a dot");
+        let resources = [
+            ("team-a", "x".to_owned()),
+            ("team", "a.x".to_owned()),
+            ("team-a", "b.x".to_owned()),
+            ("team-a-b", "x".to_owned()),
+            ("team-a", "x".repeat(100)),
+            ("team-b", "x".repeat(100)),
+            // What a cut name looks like, as another's whole one.
+            ("team-b", tail.to_owned()),
+            ("team", format!("a.{tail}")),
+            (&format!("{long}a"), "x".to_owned()),
+            (&format!("{long}b"), "x".to_owned()),
+            (&format!("{long}a"), "x".repeat(200)),
+            (&format!("{long}b"), "x".repeat(200)),
+            (&long[..47], "x".repeat(30)),
+            (&long[..46], "x".repeat(30)),
+        ];
+        let mut seen = std::collections::BTreeMap::new();
+        for (namespace, name) in &resources {
+            let session = default_session_name(namespace, name);
+            assert!(session.len() <= LONGEST, "{session}");
+            let before = seen.insert(session.clone(), (namespace, name));
+            assert!(before.is_none(), "{session} is that of {before:?} and of {namespace}/{name}");
+        }
+    }
 }

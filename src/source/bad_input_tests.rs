@@ -142,6 +142,8 @@ fn certificates() -> Desk {
                 ("session_token", b"s3cr3t"),
                 ("expiration", b"1735689600"),
                 ("garbage", b"tomorrow"),
+                ("long_lived", b"AKIAIOSFODNN7EXAMPLE"),
+                ("later", b"4102444800"),
             ],
         )
         .with("json", &[("credentials.json", b"{\"Version\": 1, \"AccessKeyId\": \"s3cr3t\"}")])
@@ -184,6 +186,16 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
         (center("sso"), Reason::InputInvalid, "Secret sso, key token.json: expiresAt is missing"),
         (center("signed-out"), Reason::PersonNeeded, "aws sso login"),
         (rotated(json!({})), Reason::InputExpired, "expired at 2025-01-01T00:00:00Z"),
+        (
+            rotated(json!({"keys": {"accessKeyId": "long_lived", "expiration": "later"}})),
+            Reason::InputInvalid,
+            "long-lived keys are never published",
+        ),
+        (
+            rotated(json!({"keys": {"sessionToken": "nowhere", "expiration": "later"}})),
+            Reason::InputMissing,
+            "Secret rotated, key nowhere does not exist",
+        ),
         (rotated(json!({"keys": {"expiration": "garbage"}})), Reason::InputInvalid, "key garbage: this is no time"),
         (
             rotated(json!({"preset": "VaultSecretsOperator"})),

@@ -25,8 +25,8 @@ fn allowed<T>(answer: Result<T, Error>) -> T {
     answer.unwrap_or_else(|error| panic!("{error}"))
 }
 
-async fn token(client: &Client, namespace: &str, spec: Value) -> Result<Value, Error> {
-    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/app/token");
+async fn token(client: &Client, namespace: &str, account: &str, spec: Value) -> Result<Value, Error> {
+    let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
     let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec});
     let request = http::Request::post(path).header("content-type", "application/json");
     let answer: Value = client.request(request.body(body.to_string().into_bytes()).expect("a request")).await?;
@@ -44,7 +44,7 @@ async fn a_stolen_token_mints_none_for_the_api_server() {
 
     for audience in ["sts.amazonaws.com", "vault"] {
         let spec = json!({"audiences": [audience], "expirationSeconds": 600});
-        assert_eq!(allowed(token(&thief, namespace, spec).await)["audiences"], json!([audience]));
+        assert_eq!(allowed(token(&thief, namespace, "app", spec).await)["audiences"], json!([audience]));
     }
     let alone = "one audience of sts.amazonaws.com, vault alone";
     for (spec, words) in [
@@ -56,11 +56,15 @@ async fn a_stolen_token_mints_none_for_the_api_server() {
         // Left out, the API server's default is an hour.
         (json!({"audiences": ["sts.amazonaws.com"]}), "at most 600 seconds"),
     ] {
-        refused(token(&thief, namespace, spec).await, words);
+        // Of a tenant's, of the controller's own, and of one that a namespace has by itself.
+        for (namespace, account) in [(namespace, "app"), (&installed.name, &installed.name), ("kube-system", "default")]
+        {
+            refused(token(&thief, namespace, account, spec.clone()).await, words);
+        }
     }
     // Nobody else is fenced in.
     let other = json!({"audiences": [controlplane::TOKEN_ISSUER], "expirationSeconds": 3600});
-    allowed(token(&stage.namespace.client, namespace, other).await);
+    allowed(token(&stage.namespace.client, namespace, "app", other).await);
 }
 
 fn secret(name: &str, kind: &str, metadata: Value) -> Secret {
