@@ -35,7 +35,8 @@ pub use source::{
     RolesAnywhereSource, SamlSource, SecretPreset, SessionTokenSource, Source, SourceKind, WebIdentitySource,
 };
 pub use status::{
-    FailureStatus, PermissionStatus, PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of,
+    FailureStatus, InputDigest, InputStatus, PermissionStatus, PrincipalStatus, RefreshableCredentialStatus,
+    SecretStatus, time_of,
 };
 pub use sts::StsSpec;
 

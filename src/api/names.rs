@@ -31,6 +31,9 @@ pub const CLOCK_ANNOTATION: &str = "refreshable.dev/issuer-clock-ahead";
 pub const REQUEST_ANNOTATION: &str = "refreshable.dev/request";
 /// Versions of the input objects that the credentials were made from.
 pub const INPUTS_ANNOTATION: &str = "refreshable.dev/inputs";
+/// Keyed digests of the data that was used of them, see [`crate::rules::inputs`]. An annotation of its own, so that an
+/// earlier version of the controller can still read the other one after a rollback.
+pub const INPUT_DIGESTS_ANNOTATION: &str = "refreshable.dev/input-digests";
 /// SHA-256 of the Secret's data, to tell an altered Secret from one that only got a new label.
 pub const CHECKSUM_ANNOTATION: &str = "refreshable.dev/checksum";
 /// ARN of the principal whose credentials are in the Secret.
@@ -73,6 +76,16 @@ pub const REQUESTED_AT_ANNOTATION: &str = "refreshable.dev/requested-at";
 /// Type of the Secrets that the controller creates. A Secret's type cannot be changed, so a
 /// server-side apply over a foreign Secret of another type is refused by the API server itself.
 pub const SECRET_TYPE: &str = "refreshable.dev/aws-credentials";
+
+/// Type of the Secret in the controller's namespace that holds the key of the digests of inputs.
+pub const INPUT_KEY_TYPE: &str = "refreshable.dev/input-key";
+/// The data key in it.
+pub const INPUT_KEY: &str = "key";
+
+/// Name of that Secret, beside the Lease of this name.
+pub fn input_key_secret(lease: &str) -> String {
+    format!("{lease}-input-key")
+}
 
 /// Field manager of status writes, and prefix of the field manager of Secret writes.
 pub const FIELD_MANAGER: &str = "refreshable-controller";

@@ -99,8 +99,35 @@ pub struct FailureStatus {
     pub message: String,
     /// When the next attempt is due.
     pub next_try_time: Time,
-    /// Digest of the request and inputs that failed: other ones are tried at once.
+    /// Digest of the request that failed: another one is tried at once.
     pub attempted: String,
+    /// What the attempt read of each input Secret: other data is tried at once.
+    #[serde(default)]
+    pub inputs: Option<Vec<InputStatus>>,
+}
+
+/// What an attempt read of one input Secret.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct InputStatus {
+    /// The Secret's name.
+    pub name: String,
+    /// Its UID and resource version; absent where there was no such Secret.
+    pub version: Option<String>,
+    /// Digest of the data that was used, where there is one.
+    pub digest: Option<InputDigest>,
+}
+
+/// Keyed digest (HMAC-SHA-256) of the data that was used of an input Secret.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InputDigest {
+    /// Which key the digest was made with. The key itself is in a Secret beside the controller.
+    pub key_id: String,
+    /// The keys of the Secret that were used.
+    pub keys: Vec<String>,
+    /// The digest in hexadecimal digits.
+    pub mac: String,
 }
 
 /// The moment that a Kubernetes time names.

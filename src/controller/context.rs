@@ -1,6 +1,6 @@
 //! What a reconcile works with.
 
-use super::{Announcer, Calls, ClockWatch, Memory, Metrics, Panics, View};
+use super::{Announcer, Calls, ClockWatch, InputKeys, Memory, Metrics, Panics, View};
 use crate::aws::{Caller, Sts, TotpSteps};
 use crate::clock::SharedClock;
 use crate::rules::budget::Budget;
@@ -44,6 +44,8 @@ pub struct Context {
     pub memory: Memory,
     /// Which resources the controller met a fault of its own at.
     pub panics: Panics,
+    /// The key of the digests of inputs.
+    pub input_keys: InputKeys,
     /// STS.
     pub sts: Sts,
     /// The controller's own AWS identity.

@@ -1,10 +1,10 @@
 //! Reads a resource's inputs from the API server: each Secret once for an attempt.
 
-use super::Calls;
 use super::secret_meta::{data_written, version_of};
+use super::{CallError, Calls, Context};
 use crate::api::{ObjectName, names};
 use crate::issuer::IssueError;
-use crate::rules::fingerprint::InputVersions;
+use crate::rules::inputs::{UsedInput, UsedInputs};
 use crate::source::{Inputs, SecretData};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,53 +15,83 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Lifetime asked for ServiceAccount tokens, in seconds: the shortest that Kubernetes grants.
 const TOKEN_SECONDS: i64 = 600;
 
+/// Secrets that were read, by name; `None` where there is none of that name.
+pub(super) type ReadSecrets = BTreeMap<String, Option<Arc<SecretData>>>;
+
 /// Inputs of one attempt.
 pub(super) struct ClusterInputs<'a> {
+    context: &'a Context,
     calls: &'a Calls,
     namespace: &'a str,
-    read: Mutex<BTreeMap<String, Arc<SecretData>>>,
+    at_hand: &'a ReadSecrets,
+    read: Mutex<ReadSecrets>,
+    /// What the controller itself writes to: it matters to an attempt that failed, and is no input of one that did not.
+    states: Mutex<ReadSecrets>,
+}
+
+/// Reads a Secret of the cluster.
+pub(super) async fn read_secret(
+    calls: &Calls,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Arc<SecretData>>, CallError> {
+    let api = Api::<Secret>::namespaced(calls.client(), namespace);
+    let secret = calls.read("get secrets", api.get_opt(name)).await?;
+    Ok(secret.map(|secret| {
+        let data = secret.data.unwrap_or_default().into_iter().map(|(k, v)| (k, SecretSlice::from(v.0))).collect();
+        Arc::new(SecretData::new(name, version_of(&secret.metadata), data_written(&secret.metadata), data))
+    }))
 }
 
 impl<'a> ClusterInputs<'a> {
-    pub(super) fn new(calls: &'a Calls, namespace: &'a str) -> Self {
-        Self { calls, namespace, read: Mutex::default() }
+    /// Inputs in `namespace`, of which some are `at_hand`: they were read a moment ago to see whether they changed.
+    pub(super) fn new(context: &'a Context, namespace: &'a str, at_hand: &'a ReadSecrets) -> Self {
+        let (read, states) = Default::default();
+        Self { context, calls: &context.calls, namespace, at_hand, read, states }
     }
 
-    /// Versions of the Secrets that were read.
-    pub(super) fn versions(&self) -> InputVersions {
-        self.lock().iter().map(|(name, secret)| (name.clone(), secret.version.clone())).collect()
+    /// What the resource `owner` was given of the Secrets that were read: what its credentials were made from.
+    pub(super) fn used(&self, owner: &str) -> UsedInputs {
+        self.of(&self.read, owner)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<SecretData>>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same with all that decides whether another attempt would fare otherwise.
+    pub(super) fn attempted(&self, owner: &str) -> UsedInputs {
+        let mut all = self.of(&self.states, owner);
+        all.extend(self.used(owner));
+        all
     }
 
-    async fn read_secret(&self, name: &str) -> Result<Arc<SecretData>, IssueError> {
-        if let Some(known) = self.lock().get(name) {
-            return Ok(known.clone());
-        }
-        let data = self.fetch_secret(name).await?;
-        self.lock().insert(name.to_owned(), data.clone());
-        Ok(data)
+    fn of(&self, secrets: &Mutex<ReadSecrets>, owner: &str) -> UsedInputs {
+        let key = self.context.input_keys.known();
+        let used =
+            |secret: &Option<Arc<SecretData>>| secret.as_ref().map_or(UsedInput::default(), |s| s.used(key, owner));
+        lock(secrets).iter().map(|(name, secret)| (name.clone(), used(secret))).collect()
     }
 
-    async fn fetch_secret(&self, name: &str) -> Result<Arc<SecretData>, IssueError> {
+    async fn read_once(&self, name: &str) -> Result<Arc<SecretData>, IssueError> {
+        let known = lock(&self.read).get(name).or_else(|| self.at_hand.get(name)).cloned();
+        let known = match known {
+            Some(known) => {
+                lock(&self.read).insert(name.to_owned(), known.clone());
+                known
+            }
+            None => self.fetch(name, &self.read).await?,
+        };
+        known.ok_or_else(|| missing("Secret", name))
+    }
+
+    async fn fetch(&self, name: &str, into: &Mutex<ReadSecrets>) -> Result<Option<Arc<SecretData>>, IssueError> {
         checked("Secret", name)?;
-        let api = Api::<Secret>::namespaced(self.calls.client(), self.namespace);
-        let secret =
-            self.calls.read("get secrets", api.get_opt(name)).await.map_err(|e| of_secret(name, e.to_string()))?;
-        let secret = secret.ok_or_else(|| missing("Secret", name))?;
-        Ok(Arc::new(SecretData {
-            name: name.to_owned(),
-            version: version_of(&secret.metadata),
-            written: data_written(&secret.metadata),
-            data: secret.data.unwrap_or_default().into_iter().map(|(k, v)| (k, SecretSlice::from(v.0))).collect(),
-        }))
+        self.context.input_keys.get(self.calls, self.context.now()).await;
+        let secret = read_secret(self.calls, self.namespace, name).await.map_err(|e| of_secret(name, e.to_string()))?;
+        lock(into).insert(name.to_owned(), secret.clone());
+        Ok(secret)
     }
 
     /// Writes one key over the version that was read; the API server refuses it over any other. A dry run is refused
@@ -77,7 +107,13 @@ impl<'a> ClusterInputs<'a> {
         let parameters = PatchParams { field_manager, dry_run, ..PatchParams::default() };
         let patch = Patch::Merge(&body);
         match self.calls.write("patch secrets", api.patch_metadata(&over.name, &parameters, &patch)).await {
-            Ok(_) => Ok(true),
+            Ok(written) => {
+                if !dry_run {
+                    let after = over.after_write(key, value, version_of(&written.metadata));
+                    lock(&self.states).insert(over.name.clone(), Some(Arc::new(after)));
+                }
+                Ok(true)
+            }
             Err(e) if e.is_conflict() || e.is_not_found() => Ok(false),
             Err(e) if e.is_forbidden() => Err(of_secret(
                 &over.name,
@@ -120,11 +156,11 @@ impl<'a> ClusterInputs<'a> {
 
 impl Inputs for ClusterInputs<'_> {
     fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>> {
-        Box::pin(self.read_secret(name))
+        Box::pin(self.read_once(name))
     }
 
     fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>> {
-        Box::pin(self.fetch_secret(name))
+        Box::pin(async move { self.fetch(name, &self.states).await?.ok_or_else(|| missing("Secret", name)) })
     }
 
     fn may_replace<'a>(&'a self, over: &'a SecretData, key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>> {
@@ -150,6 +186,10 @@ impl Inputs for ClusterInputs<'_> {
 fn checked(kind: &str, name: &str) -> Result<(), IssueError> {
     let wrong = |what| IssueError::Specification { field: format!("the name of a {kind}"), what };
     ObjectName::check(name).map(drop).map_err(wrong)
+}
+
+fn lock(secrets: &Mutex<ReadSecrets>) -> MutexGuard<'_, ReadSecrets> {
+    secrets.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn of_secret(name: &str, detail: String) -> IssueError {

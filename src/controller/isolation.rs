@@ -145,8 +145,9 @@ async fn report(object: &RefreshableCredential, context: &Context) -> Result<(),
         code: None,
         request_id: None,
         message: MESSAGE.to_owned(),
+        inputs: Default::default(),
     };
-    let attempted = plan::attempt(object, &context.view.watched_inputs(object), Cause::Due);
+    let attempted = plan::attempt(object, Cause::Due);
     let finding: Finding = report::failing(object, &failure, attempted, secret.own(), context.now());
     status::report(context, object, &permission, secret.own(), &finding).await
 }

@@ -15,6 +15,7 @@ use crate::render::{self, Existing};
 use crate::rules::budget;
 use crate::rules::failure::Failure;
 use crate::rules::fingerprint;
+use crate::rules::inputs::UsedInputs;
 use crate::rules::ownership::{self, Content, Record, SecretView};
 use crate::rules::plan::{self, Cause};
 use crate::rules::policy::Terms;
@@ -56,7 +57,7 @@ pub(super) async fn issue(
         return issue_profiles::issue(object, sight, cause, target, context).await;
     }
     let namespace = object.namespace().unwrap_or_default();
-    let inputs = ClusterInputs::new(&context.calls, &namespace);
+    let inputs = ClusterInputs::new(context, &namespace, &sight.at_hand);
     attempt_begins(object, sight, cause, context);
     let sts = sts_of(object, &sight.terms, context);
     let result = obtain(object, &namespace, &sts, (&inputs, &sight.terms), context).await;
@@ -70,15 +71,18 @@ pub(super) async fn issue(
                 }
             }
             let files = render::files(&object.spec.secret(), &source::region(&object.spec, &sts.1), &issued);
-            let versions = inputs.versions();
-            let manifest = render::manifest(object, &issued, &BTreeMap::new(), &versions, &files, target.existing());
+            let used = inputs.used(&uid);
+            let manifest = render::manifest(object, &issued, &BTreeMap::new(), &used, &files, target.existing());
             let manifest = manifest.annotated(issuer_time::annotation());
             drop((issued, files));
             let publication = Publication::whole(Place::of(context, object, target.uid.is_some()), manifest);
-            let about = Written::of(object, cause, versions, BTreeMap::new(), context.now());
+            let about = Written::of(object, cause, used, BTreeMap::new(), context.now());
             publish(object, sight, publication, about, context).await
         }
-        Err(error) => fail(object, sight, cause, &error.failure_of(object), context).await,
+        Err(error) => {
+            let failure = error.failure_of(object).after_reading(inputs.attempted(&uid));
+            fail(object, sight, cause, &failure, context).await
+        }
     }
 }
 
@@ -90,8 +94,9 @@ pub(super) fn attempt_begins(object: &RefreshableCredential, sight: &Sight, caus
         code: None,
         request_id: None,
         message: "the last attempt did not come to its end; it is repeated".to_owned(),
+        inputs: UsedInputs::new(),
     };
-    let attempted = plan::attempt(object, &sight.watched, cause);
+    let attempted = plan::attempt(object, cause);
     let found = report::failing(object, &failure, attempted, sight.secret.own(), context.now());
     if let Finding::Failing(recorded) = found {
         context.memory.attempt_began(&object.uid().unwrap_or_default(), recorded);
@@ -285,9 +290,9 @@ pub(super) async fn publish(
     match publication.once().await {
         Err(error) if error.may_succeed_later() => {
             context.memory.attempt_ended(&uid);
-            let (cause, until) = (about.cause, about.until);
+            let (cause, until, inputs) = (about.cause, about.until, about.inputs.clone());
             context.memory.writes.start(&uid, publication, about);
-            let failure = refusal::postponed(object, &error, until);
+            let failure = refusal::postponed(object, &error, until).after_reading(inputs);
             fail(object, sight, cause, &failure, context).await?;
             Ok(Next::At(context.now() + WRITING))
         }
@@ -331,14 +336,13 @@ async fn settle(
         Err(error) => {
             // The write may have arrived all the same: the next look reads what is there.
             context.memory.doubt(&uid, now);
-            return fail(object, sight, cause, &refusal::of(object, &error), context).await;
+            let failure = refusal::of(object, &error).after_reading(about.inputs);
+            return fail(object, sight, cause, &failure, context).await;
         }
     };
     let view = ownership::view(&meta, &uid);
     context.memory.secret_written(&uid, meta, now);
-    if sight.polls {
-        context.memory.polled(&uid, about.inputs, now);
-    }
+    sight.read_by_attempt(&uid, &about.inputs, context);
     let Some(record) = view.own() else {
         return Ok(Next::Change);
     };
@@ -358,7 +362,7 @@ async fn settle(
     if let (Some(content), Cause::Due) = (sight.secret.own().and_then(|r| r.content.as_ref()), cause) {
         context.metrics.late_by(now.duration_since(plan::due_at(object, content, sight.rests_until)));
     }
-    let finding = issue_profiles::finding(object, sight, record, &about.failed, context);
+    let finding = issue_profiles::finding(object, record, &about.failed, context);
     status::report(context, object, &sight.permission, Some(record), &finding).await?;
     Ok(next_of(object, record, &finding))
 }
@@ -383,7 +387,8 @@ pub(super) async fn fail(
 ) -> Result<Next, CallError> {
     let now = context.now();
     context.memory.attempt_ended(&object.uid().unwrap_or_default());
-    let attempt = plan::attempt(object, &sight.watched, cause);
+    let attempt = plan::attempt(object, cause);
+    sight.read_by_attempt(&object.uid().unwrap_or_default(), &failure.inputs, context);
     let attempted = match failure.class {
         Class::Secret => plan::at_secret(&attempt, sight.secret.own()),
         _ => attempt,

@@ -13,6 +13,7 @@ use crate::api::{ProfileSpec, RefreshableCredential, StsSpec};
 use crate::aws::Sts;
 use crate::issuer::{IssueError, Issued};
 use crate::rules::failure::Failure;
+use crate::rules::inputs::UsedInputs;
 use crate::rules::ownership::{Content, Record};
 use crate::rules::plan::{self, Cause};
 use crate::rules::policy::Terms;
@@ -34,7 +35,8 @@ pub(super) async fn issue(
     context: &Context,
 ) -> Result<Next, CallError> {
     let namespace = object.namespace().unwrap_or_default();
-    let inputs = ClusterInputs::new(&context.calls, &namespace);
+    let uid = object.uid().unwrap_or_default();
+    let inputs = ClusterInputs::new(context, &namespace, &sight.at_hand);
     let content = sight.secret.own().and_then(|r| r.content.as_ref());
     let wanted = wanted(object, content, cause, context).await?;
     issue::attempt_begins(object, sight, cause, context);
@@ -47,20 +49,27 @@ pub(super) async fn issue(
     context.metrics.attempted(cause, first_error);
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
-        Err(error) => return fail(object, sight, cause, &error.failure_of(object), context).await,
+        Err(error) => {
+            let failure = error.failure_of(object).after_reading(inputs.attempted(&uid));
+            return fail(object, sight, cause, &failure, context).await;
+        }
     };
-    let outcomes: BTreeMap<String, Result<Issued, Failure>> =
-        outcomes.into_iter().map(|(name, result)| (name, result.map_err(|e| e.failure_of(object)))).collect();
+    let outcomes: BTreeMap<String, Result<Issued, Failure>> = outcomes
+        .into_iter()
+        .map(|(name, result)| (name, result.map_err(|e| e.failure_of(object).after_reading(inputs.attempted(&uid)))))
+        .collect();
     let failed: BTreeMap<String, Failure> =
         outcomes.iter().filter_map(|(n, r)| Some((n.clone(), r.as_ref().err()?.clone()))).collect();
     if outcomes.values().all(Result::is_err) {
         return nothing_new(object, sight, cause, &failed, context).await;
     }
+    let mut used = kept_inputs(object, sight, cause);
+    used.extend(inputs.used(&uid));
     let batch = ProfileBatch {
         object: object.clone(),
         content: content.cloned(),
         outcomes,
-        inputs: inputs.versions(),
+        inputs: used.clone(),
         region: source::region(&object.spec, &sts.1),
         sts: sts.1,
         target: target.clone(),
@@ -69,8 +78,17 @@ pub(super) async fn issue(
         annotation: issuer_time::annotation(),
     };
     let publication = Publication::batch(Place::of(context, object, target.uid.is_some()), batch);
-    let about = Written::of(object, cause, inputs.versions(), failed, context.now());
+    let about = Written::of(object, cause, used, failed, context.now());
     issue::publish(object, sight, publication, about, context).await
+}
+
+/// Inputs of the profiles that stay as they are: other data in one of them is a change still.
+fn kept_inputs(object: &RefreshableCredential, sight: &Sight, cause: Cause) -> UsedInputs {
+    let content = sight.secret.own().and_then(|r| r.content.as_ref()).filter(|_| cause == Cause::Incomplete);
+    let mut kept = content.map(|c| c.inputs.clone()).unwrap_or_default();
+    let named = source::names_of_inputs(&object.spec);
+    kept.retain(|name, _| named.contains(name));
+    kept
 }
 
 /// Those that lack credentials or cannot keep them, where only they are asked for; else all.
@@ -124,7 +142,7 @@ async fn nothing_new(
         return fail(object, sight, cause, &failure, context).await;
     };
     issue::warn(object, &failure);
-    let finding = finding(object, sight, record, failed, context);
+    let finding = finding(object, record, failed, context);
     context.memory.attempt_ended(&object.uid().unwrap_or_default());
     status::report(context, object, &sight.permission, Some(record), &finding).await?;
     Ok(issue::next_of(object, record, &finding))
@@ -145,14 +163,13 @@ pub(super) fn first_failure(object: &RefreshableCredential, failed: &BTreeMap<St
 /// What is to be said of a Secret of which the profiles `failed` could not be had.
 pub(super) fn finding(
     object: &RefreshableCredential,
-    sight: &Sight,
     record: &Record,
     failed: &BTreeMap<String, Failure>,
     context: &Context,
 ) -> Finding {
     let Some(failure) = first_failure(object, failed) else { return Finding::Good };
     let before = object.status.as_ref().and_then(|s| s.failures.as_ref());
-    let attempted = plan::attempt(object, &sight.watched, Cause::Incomplete);
+    let attempted = plan::attempt(object, Cause::Incomplete);
     let now = context.now();
     let expiration = record.content.as_ref().and_then(|c| profiles::first_end(c, now));
     let uid = object.uid().unwrap_or_default();

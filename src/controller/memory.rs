@@ -6,11 +6,10 @@
 use super::pending::Writes;
 use super::secret_meta::{SecretMeta, owner_uid};
 use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus};
-use crate::rules::fingerprint::InputVersions;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A view that has not caught up after this long is no longer waited for: the object is read instead.
@@ -41,8 +40,10 @@ pub(super) struct Entry {
     pub(super) doubt: bool,
     /// When something was last written.
     pub(super) since: Timestamp,
-    /// Versions of inputs that are not watched, and when they were looked at.
-    pub(super) polled: Option<(Timestamp, InputVersions)>,
+    /// Inputs that are not watched.
+    pub(super) polled: Option<Polled>,
+    /// Digests of inputs that were read because their version changed, with the version that was read.
+    pub(super) compared: BTreeMap<String, (String, BTreeSet<String>)>,
     /// The source had nothing newer than what is published; it is asked again at that time.
     pub(super) rests_until: Option<Timestamp>,
     /// How far its issuer's clock was ahead of ours as that was when the process began.
@@ -78,6 +79,36 @@ impl Entry {
             object.status.get_or_insert_default().failures = Some(failure.as_ref().clone());
         }
         Arc::new(object)
+    }
+}
+
+/// A look at inputs that are not watched.
+#[derive(Clone, Debug)]
+pub(super) struct Polled {
+    pub(super) at: Timestamp,
+    pub(super) looks: BTreeMap<String, Look>,
+}
+
+/// What a look at one input showed.
+#[derive(Clone, Debug)]
+pub(super) enum Look {
+    /// `<uid>/<resourceVersion>`.
+    Version(String),
+    /// There is no such Secret.
+    Absent,
+    /// It may not be read.
+    Refused,
+}
+
+impl Polled {
+    pub(super) fn at(at: Timestamp) -> Self {
+        Self { at, looks: BTreeMap::new() }
+    }
+
+    /// The same look at `names` alone.
+    pub(super) fn of(mut self, names: &BTreeSet<String>) -> Self {
+        self.looks.retain(|name, _| names.contains(name));
+        self
     }
 }
 
@@ -163,8 +194,37 @@ impl Memory {
         self.update(uid, now, |e| e.doubt = true);
     }
 
-    pub(super) fn polled(&self, uid: &str, versions: InputVersions, now: Timestamp) {
-        self.update(uid, now, |e| e.polled = Some((now, versions)));
+    pub(super) fn polled(&self, uid: &str, polled: Polled) {
+        self.lock().entry(uid.to_owned()).or_default().polled = Some(polled);
+    }
+
+    /// An attempt read inputs that are not watched. Others of them are due as before.
+    pub(super) fn read_by_attempt(&self, uid: &str, looks: BTreeMap<String, Look>, now: Timestamp) {
+        let mut entries = self.lock();
+        let entry = entries.entry(uid.to_owned()).or_default();
+        entry.polled.get_or_insert_with(|| Polled::at(now)).looks.extend(looks);
+    }
+
+    /// No input of the resource with this UID needs to be looked at.
+    pub(super) fn no_longer_polled(&self, uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.polled = None;
+        }
+    }
+
+    /// When the inputs of the resource with this UID were last looked at.
+    pub(super) fn polled_at(&self, uid: &str) -> Option<Timestamp> {
+        self.lock().get(uid)?.polled.as_ref().map(|p| p.at)
+    }
+
+    /// The input `name` was read at `version`, and what was used of it has these digests.
+    pub(super) fn compared(&self, uid: &str, name: &str, version: String, macs: BTreeSet<String>) {
+        let mut entries = self.lock();
+        let compared = &mut entries.entry(uid.to_owned()).or_default().compared;
+        match compared.get_mut(name) {
+            Some((at, known)) if *at == version => known.extend(macs),
+            _ => drop(compared.insert(name.to_owned(), (version, macs))),
+        }
     }
 
     pub(super) fn rests(&self, uid: &str, until: Timestamp, now: Timestamp) {

@@ -23,6 +23,15 @@ impl Next {
             Self::Change => now + LONGEST,
         }
     }
+
+    /// The same, or that time if it is earlier.
+    pub(super) fn by(self, at: Option<Timestamp>) -> Self {
+        match (self, at) {
+            (Self::At(next), Some(at)) => Self::At(next.min(at)),
+            (Self::Change, Some(at)) => Self::At(at),
+            (next, None) => next,
+        }
+    }
 }
 
 /// The earlier of a time and an expiry that still lies ahead: the status turns with it.

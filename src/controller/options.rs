@@ -119,6 +119,11 @@ impl Options {
         }
     }
 
+    /// The controller's own namespace: of its Lease, and of the key of its digests.
+    pub fn home(&self) -> Option<String> {
+        self.lease_namespace.clone().or_else(|| std::env::var("POD_NAMESPACE").ok()).filter(|n| !n.is_empty())
+    }
+
     /// This replica's name in the Lease.
     pub fn identity(&self) -> String {
         self.identity.clone().unwrap_or_else(|| {

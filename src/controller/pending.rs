@@ -7,7 +7,8 @@ use super::publication::Publication;
 use super::publish::PublishError;
 use crate::api::RefreshableCredential;
 use crate::rules::failure::Failure;
-use crate::rules::fingerprint::{self, InputVersions};
+use crate::rules::fingerprint;
+use crate::rules::inputs::UsedInputs;
 use crate::rules::plan::Cause;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -38,7 +39,7 @@ pub(super) struct Written {
     /// Digest of what was asked for.
     pub(super) request: String,
     /// The inputs that they were made from.
-    pub(super) inputs: InputVersions,
+    pub(super) inputs: UsedInputs,
     /// The profiles that could not be had.
     pub(super) failed: BTreeMap<String, Failure>,
     /// Until when they are kept.
@@ -50,7 +51,7 @@ impl Written {
     pub(super) fn of(
         object: &RefreshableCredential,
         cause: Cause,
-        inputs: InputVersions,
+        inputs: UsedInputs,
         failed: BTreeMap<String, Failure>,
         now: Timestamp,
     ) -> Self {

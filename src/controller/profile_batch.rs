@@ -9,7 +9,8 @@ use crate::issuer::json::{self, Wire};
 use crate::issuer::{Issued, Lifetime};
 use crate::render::{self, Manifest, Profile};
 use crate::rules::failure::Failure;
-use crate::rules::fingerprint::{self, InputVersions};
+use crate::rules::fingerprint;
+use crate::rules::inputs::UsedInputs;
 use crate::rules::ownership::Content;
 use crate::rules::profiles::ProfileRecord;
 use crate::source;
@@ -24,7 +25,7 @@ pub(super) struct ProfileBatch {
     pub(super) content: Option<Content>,
     /// What came of each profile that was asked for; at least one was had.
     pub(super) outcomes: BTreeMap<String, Result<Issued, Failure>>,
-    pub(super) inputs: InputVersions,
+    pub(super) inputs: UsedInputs,
     pub(super) region: String,
     pub(super) target: Target,
     pub(super) sts: Sts,

@@ -7,7 +7,7 @@ use super::{CallError, Context, inspect, issue, propagation, publish, restart, s
 use crate::api::RefreshableCredential;
 use crate::api::conditions::Reason;
 use crate::rules::ownership::Record;
-use crate::rules::plan::{self, Action};
+use crate::rules::plan::{self, Action, INPUT_POLL};
 use crate::rules::report::{self, Finding};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -51,15 +51,34 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
     let Some((object, written)) = freshest(object, uid, context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
-    let Some(sight) = Sight::of(&object, uid, written, context).await? else {
+    let Some(mut sight) = Sight::of(&object, uid, written, context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
     let now = context.now();
-    let action = plan::plan(&sight.observed(&object), now);
+    let mut action = plan::plan(&sight.observed(&object), now);
+    // A version may differ for a label alone.
+    let asks = matches!(action, Action::Issue(_) | Action::Inspect(Some(_)) | Action::Pause(_));
+    if asks && sight.compare(&object, uid, context).await? {
+        action = plan::plan(&sight.observed(&object), now);
+    }
+    let renews = asks || matches!(action, Action::Wait(_) | Action::Inspect(None) | Action::Backoff(_));
+    let next = carry_out(action, &object, uid, &sight, context).await?;
+    let poll_at = context.memory.polled_at(uid).map(|at| at + INPUT_POLL);
+    Ok(if renews { next.by(poll_at) } else { next })
+}
+
+async fn carry_out(
+    action: Action,
+    object: &Arc<RefreshableCredential>,
+    uid: &str,
+    sight: &Sight,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let now = context.now();
     let (record, permission) = (sight.secret.own(), &sight.permission);
     if ends_writing(&action) {
         context.memory.writes.drop_of(uid);
-    } else if let Some(next) = issue::written(&object, &sight, context).await? {
+    } else if let Some(next) = issue::written(object, sight, context).await? {
         return Ok(next);
     }
     match action {
@@ -67,38 +86,38 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
             context.memory.forget(uid);
             Ok(Next::Change)
         }
-        Action::Issue(cause) => issue::issue(&object, &sight, cause, context).await,
+        Action::Issue(cause) => issue::issue(object, sight, cause, context).await,
         Action::Wait(until) => {
-            status::report(context, &object, permission, record, &Finding::Good).await?;
-            let again = spread(&object, record, context).await?;
+            status::report(context, object, permission, record, &Finding::Good).await?;
+            let again = spread(object, record, context).await?;
             Ok(Next::At(again.map_or(until, |a| a.min(until))))
         }
-        Action::Inspect(cause) => inspect::inspect(&object, &sight, cause, context).await,
+        Action::Inspect(cause) => inspect::inspect(object, sight, cause, context).await,
         Action::AwaitDeletion(until) => {
             let finalizers = record.map(|r| r.finalizers.clone()).unwrap_or_default();
-            status::report(context, &object, permission, record, &Finding::Terminating(finalizers)).await?;
+            status::report(context, object, permission, record, &Finding::Terminating(finalizers)).await?;
             Ok(until.map_or(Next::Change, Next::At))
         }
         Action::Pause(until) => Ok(Next::At(until)),
         Action::Backoff(until) => {
-            if let Some(finding) = report::still_failing(&object) {
-                status::report(context, &object, permission, record, &finding).await?;
+            if let Some(finding) = report::still_failing(object) {
+                status::report(context, object, permission, record, &finding).await?;
             }
-            let again = spread(&object, record, context).await?;
+            let again = spread(object, record, context).await?;
             Ok(Next::At(first(again.map_or(until, |a| a.min(until)), sight.expiration(), now)))
         }
         Action::Suspend(until) => {
-            status::report(context, &object, permission, record, &Finding::Suspended).await?;
+            status::report(context, object, permission, record, &Finding::Suspended).await?;
             Ok(until.map_or(Next::Change, Next::At))
         }
         Action::Withdraw(why) => {
-            let withdrawn = withdraw(&object, uid, record, context).await?;
+            let withdrawn = withdraw(object, uid, record, context).await?;
             let finding = if withdrawn { Finding::Withdrawn(why) } else { Finding::Stalled(Reason::NotPermitted, why) };
-            status::report(context, &object, permission, None, &finding).await?;
+            status::report(context, object, permission, None, &finding).await?;
             Ok(Next::Change)
         }
         Action::Stall(reason, why) => {
-            status::report(context, &object, permission, record, &Finding::Stalled(reason, why)).await?;
+            status::report(context, object, permission, record, &Finding::Stalled(reason, why)).await?;
             Ok(match reason {
                 Reason::SecretConflict => Next::At(now + CONFLICT_POLL),
                 _ => Next::Change,

@@ -5,6 +5,7 @@ use super::publish::PublishError;
 use crate::api::RefreshableCredential;
 use crate::api::conditions::Reason;
 use crate::rules::failure::Failure;
+use crate::rules::inputs::UsedInputs;
 use crate::rules::plan;
 use crate::rules::retry::Class;
 use crate::rules::timing::down_to_second;
@@ -91,5 +92,5 @@ fn what(object: &RefreshableCredential, error: &PublishError) -> String {
 }
 
 fn failure(class: Class, reason: Reason, message: String) -> Failure {
-    Failure { class, reason, code: None, request_id: None, message }
+    Failure { class, reason, code: None, request_id: None, message, inputs: UsedInputs::new() }
 }

@@ -6,8 +6,8 @@ use super::isolation::{look, vital};
 use super::lease::Candidate;
 use super::queue::Queue;
 use super::{
-    Announcer, Calls, ClockWatch, Context, Fence, Memory, Metrics, Options, Panics, Turns, View, Writers, events,
-    feeds, serve, watches,
+    Announcer, Calls, ClockWatch, Context, Fence, InputKeys, Memory, Metrics, Options, Panics, Turns, View, Writers,
+    events, feeds, serve, watches,
 };
 use crate::api::RefreshableCredential;
 use crate::aws::{Caller, Sts, TotpSteps};
@@ -260,8 +260,7 @@ fn candidate(
     if options.no_leader_election {
         return Ok((Fence::open(), None));
     }
-    let from_pod = || std::env::var("POD_NAMESPACE").ok();
-    let namespace = options.lease_namespace.clone().or_else(from_pod).ok_or(Error::NoLeaseNamespace)?;
+    let namespace = options.home().ok_or(Error::NoLeaseNamespace)?;
     let fence = Fence::closed(Arc::new(SystemClock));
     let (client, metrics) = (client.clone(), metrics.clone());
     let candidate = Candidate::new(client, &namespace, &options.lease_name, identity, fence.clone(), metrics);
@@ -286,6 +285,7 @@ async fn context(
         view,
         memory: Memory::default(),
         panics: Panics::default(),
+        input_keys: InputKeys::beside(options.home().as_deref(), &options.lease_name),
         sts: Sts::new(&aws, metrics.clone()),
         ambient: aws.credentials_provider().map(Caller::Ambient),
         totp: TotpSteps::default(),

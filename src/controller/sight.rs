@@ -1,10 +1,11 @@
 //! What is seen of a resource's surroundings when it is reconciled.
 
-use super::memory::Entry;
+use super::inputs::{ReadSecrets, read_secret};
+use super::memory::{Entry, Look, Polled};
 use super::secret_meta::version_of;
 use super::{CallError, Context};
 use crate::api::RefreshableCredential;
-use crate::rules::fingerprint::InputVersions;
+use crate::rules::inputs::{self, InputVersions, KnownInputs, UsedInputs};
 use crate::rules::ownership::SecretView;
 use crate::rules::plan::{INPUT_POLL, Observed};
 use crate::rules::policy::{Judgement, Permission, Terms};
@@ -13,18 +14,23 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::Api;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen of a resource's surroundings.
 pub(super) struct Sight {
     pub(super) secret: SecretView,
     pub(super) permission: Permission,
     pub(super) terms: Terms,
-    /// Inputs that are watched.
-    pub(super) watched: InputVersions,
-    /// These, and those that were looked at.
-    pub(super) known: InputVersions,
-    pub(super) polls: bool,
+    /// Versions of inputs that are watched.
+    watched: InputVersions,
+    /// These, those that were looked at, and what was compared of them.
+    known: KnownInputs,
+    /// What the last failed attempt read of its inputs.
+    attempted: UsedInputs,
+    /// Inputs that were read to compare them.
+    pub(super) at_hand: ReadSecrets,
+    /// When inputs that are not watched are looked at again.
+    poll_at: Option<Timestamp>,
     /// The source had nothing newer, and is asked again then.
     pub(super) rests_until: Option<Timestamp>,
 }
@@ -39,16 +45,32 @@ impl Sight {
     ) -> Result<Option<Self>, CallError> {
         let Some(judgement) = context.view.judgement(object) else { return Ok(None) };
         let Judgement { permission, terms } = judgement;
-        let secret = context.view.secret(object, written.as_ref());
-        let watched = context.view.watched_inputs(object);
-        let unwatched: BTreeSet<String> =
-            names_of_inputs(&object.spec).into_iter().filter(|n| !watched.contains_key(n)).collect();
-        let rests_until = written.as_ref().and_then(|w| w.rests_until);
-        let mut known = watched.clone();
-        if secret.own().is_some() && !unwatched.is_empty() {
-            known.extend(polled(object, uid, &unwatched, written, context).await?);
+        let failures = object.status.as_ref().and_then(|s| s.failures.as_ref());
+        let attempted = failures.and_then(|f| f.inputs.as_deref()).map(inputs::from_status).unwrap_or_default();
+        let mut sight = Self {
+            secret: context.view.secret(object, written.as_ref()),
+            permission,
+            terms,
+            watched: context.view.watched_inputs(object),
+            known: KnownInputs::default(),
+            attempted,
+            at_hand: ReadSecrets::new(),
+            poll_at: None,
+            rests_until: written.as_ref().and_then(|w| w.rests_until),
+        };
+        let written = written.unwrap_or_default();
+        let polled = sight.polled(object, uid, written.polled, context).await?;
+        let watched = sight.watched.iter().map(|(name, version)| (name, Some(version.clone())));
+        let looked = polled.looks.iter().filter_map(|(name, look)| match look {
+            Look::Version(version) => Some((name, Some(version.clone()))),
+            Look::Absent => Some((name, None)),
+            Look::Refused => None,
+        });
+        for (name, version) in watched.chain(looked) {
+            let compared = written.compared.get(name).filter(|(at, _)| Some(at) == version.as_ref());
+            sight.known.see(name, version, compared.map(|(_, macs)| macs.clone()).unwrap_or_default());
         }
-        Ok(Some(Self { permission, terms, polls: !unwatched.is_empty(), secret, watched, known, rests_until }))
+        Ok(Some(sight))
     }
 
     pub(super) fn observed<'a>(&'a self, object: &'a RefreshableCredential) -> Observed<'a> {
@@ -58,7 +80,7 @@ impl Sight {
             permission: &self.permission,
             inputs: &self.known,
             watched: &self.watched,
-            polls_inputs: self.polls,
+            poll_at: self.poll_at,
             rests_until: self.rests_until,
         }
     }
@@ -66,32 +88,93 @@ impl Sight {
     pub(super) fn expiration(&self) -> Option<Timestamp> {
         self.secret.own().and_then(|r| r.content.as_ref()).map(|c| c.expiration)
     }
-}
 
-/// Versions of inputs that are not watched: looked at again after [`INPUT_POLL`].
-async fn polled(
-    object: &RefreshableCredential,
-    uid: &str,
-    names: &BTreeSet<String>,
-    written: Option<Entry>,
-    context: &Context,
-) -> Result<InputVersions, CallError> {
-    let now = context.now();
-    if let Some((when, versions)) = written.and_then(|w| w.polled)
-        && now.duration_since(when) < INPUT_POLL
-        && names.iter().all(|n| versions.contains_key(n))
-    {
-        return Ok(versions);
+    /// Inputs that what is published was made from, and those that the last failed attempt read.
+    fn used(&self) -> impl Iterator<Item = &UsedInputs> {
+        let content = self.secret.own().and_then(|r| r.content.as_ref());
+        content.map(|c| &c.inputs).into_iter().chain([&self.attempted])
     }
-    let api = Api::<Secret>::namespaced(context.calls.client(), &object.namespace().unwrap_or_default());
-    let mut versions = InputVersions::new();
-    for name in names {
-        let meta = context.calls.read("get secrets", api.get_metadata_opt(name)).await?;
-        // An input that is gone is no reason to ask the issuer: what was made from it is still valid.
-        if let Some(meta) = meta {
-            versions.insert(name.clone(), version_of(&meta.metadata));
+
+    /// Inputs that matter and are not watched: looked at again after [`INPUT_POLL`], whether all is well or not.
+    async fn polled(
+        &mut self,
+        object: &RefreshableCredential,
+        uid: &str,
+        last: Option<Polled>,
+        context: &Context,
+    ) -> Result<Polled, CallError> {
+        let now = context.now();
+        let mut names = names_of_inputs(&object.spec);
+        names.retain(|n| !self.watched.contains_key(n) && self.used().any(|used| used.contains_key(n)));
+        if names.is_empty() {
+            context.memory.no_longer_polled(uid);
+            return Ok(Polled::at(now));
+        }
+        if let Some(last) = last
+            && (last.at..last.at + INPUT_POLL).contains(&now)
+            && names.iter().all(|n| last.looks.contains_key(n))
+        {
+            self.poll_at = Some(last.at + INPUT_POLL);
+            return Ok(last.of(&names));
+        }
+        let api = Api::<Secret>::namespaced(context.calls.client(), &object.namespace().unwrap_or_default());
+        let mut polled = Polled::at(now);
+        for name in names {
+            let look = match context.calls.read("get secrets", api.get_metadata_opt(&name)).await {
+                Ok(Some(meta)) => Look::Version(version_of(&meta.metadata)),
+                Ok(None) => Look::Absent,
+                Err(error) if error.is_transient() => return Err(error),
+                // What may not be read must not keep the resource from being renewed.
+                Err(_) => Look::Refused,
+            };
+            polled.looks.insert(name, look);
+        }
+        context.memory.polled(uid, polled.clone());
+        self.poll_at = Some(now + INPUT_POLL);
+        Ok(polled)
+    }
+
+    /// Reads inputs whose version changed, and compares the data that was used of them. Whether one was read.
+    pub(super) async fn compare(
+        &mut self,
+        object: &RefreshableCredential,
+        uid: &str,
+        context: &Context,
+    ) -> Result<bool, CallError> {
+        if self.used().all(UsedInputs::is_empty) {
+            return Ok(false);
+        }
+        let Some(key) = context.input_keys.get(&context.calls, context.now()).await else { return Ok(false) };
+        let unread: BTreeSet<String> = self.used().flat_map(|used| self.known.unread(used, key)).collect();
+        let namespace = object.namespace().unwrap_or_default();
+        for name in &unread {
+            let secret = match read_secret(&context.calls, &namespace, name).await {
+                Ok(secret) => secret,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(_) => continue,
+            };
+            let digests = self.used().filter_map(|used| used.get(name)?.digest.as_ref());
+            let compared = secret.as_ref().map(|secret| {
+                let keys = |d: &crate::api::InputDigest| secret.digest(key, uid, d.keys.iter().map(String::as_str)).mac;
+                (secret.version.clone(), digests.map(keys).collect::<BTreeSet<String>>())
+            });
+            if let Some((version, macs)) = &compared {
+                context.memory.compared(uid, name, version.clone(), macs.clone());
+            }
+            let (version, macs) = compared.map_or_else(Default::default, |(version, macs)| (Some(version), macs));
+            self.known.read(name, version, macs);
+            self.at_hand.insert(name.clone(), secret);
+        }
+        Ok(!unread.is_empty())
+    }
+
+    /// Takes note that an attempt has just read `used`: those that are not watched are looked at again later.
+    pub(super) fn read_by_attempt(&self, uid: &str, used: &UsedInputs, context: &Context) {
+        let unwatched = used.iter().filter(|(name, _)| !self.watched.contains_key(*name));
+        let look = |version: &Option<String>| version.clone().map_or(Look::Absent, Look::Version);
+        let looks: BTreeMap<_, _> = unwatched.map(|(name, used)| (name.clone(), look(&used.version))).collect();
+        if !looks.is_empty() {
+            context.memory.read_by_attempt(uid, looks, context.now());
         }
     }
-    context.memory.polled(uid, versions.clone(), now);
-    Ok(versions)
 }

@@ -4,7 +4,7 @@ use super::PodMeta;
 use super::memory::{Entry, WrittenSecret, older};
 use super::secret_meta::{SecretMeta, version_of};
 use crate::api::{CredentialPolicy, RefreshableCredential, names};
-use crate::rules::fingerprint::InputVersions;
+use crate::rules::inputs::InputVersions;
 use crate::rules::ownership::{self, SecretView};
 use crate::rules::policy::{self, Judgement};
 use crate::source::names_of_inputs;

@@ -221,6 +221,7 @@ impl IssueError {
             code: self.code().map(str::to_owned),
             request_id: self.request_id().map(str::to_owned),
             message: format!("{self}. {}", self.advice()),
+            inputs: Default::default(),
         }
     }
 

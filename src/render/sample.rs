@@ -3,7 +3,8 @@
 use super::{Existing, Manifest, Profile, files, manifest, profile_files};
 use crate::api::{PrincipalStatus, RefreshableCredential};
 use crate::issuer::{AccessKey, Issued, Lifetime, Session};
-use crate::rules::fingerprint::{self, InputVersions};
+use crate::rules::fingerprint;
+use crate::rules::inputs::UsedInputs;
 use crate::rules::profiles::ProfileRecord;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -55,5 +56,5 @@ pub(crate) fn sample_manifest(object: &RefreshableCredential, now: Timestamp, ex
             profile_files(&spec, REGION, &all)
         }
     };
-    manifest(object, &issued, &records, &InputVersions::new(), &content, existing)
+    manifest(object, &issued, &records, &UsedInputs::new(), &content, existing)
 }

@@ -3,7 +3,8 @@
 use super::Files;
 use crate::api::{DeletionPolicy, RefreshableCredential, names};
 use crate::issuer::Issued;
-use crate::rules::fingerprint::{self, InputVersions};
+use crate::rules::fingerprint;
+use crate::rules::inputs::UsedInputs;
 use crate::rules::profiles::ProfileRecord;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -46,7 +47,7 @@ pub(crate) fn manifest(
     object: &RefreshableCredential,
     issued: &Issued,
     profiles: &BTreeMap<String, ProfileRecord>,
-    inputs: &InputVersions,
+    inputs: &UsedInputs,
     files: &Files,
     existing: Existing<'_>,
 ) -> Manifest {
@@ -114,19 +115,22 @@ fn annotations(
     wanted: Option<&BTreeMap<String, String>>,
     issued: &Issued,
     profiles: &BTreeMap<String, ProfileRecord>,
-    inputs: &InputVersions,
+    inputs: &UsedInputs,
     files: &Files,
     adopted: bool,
 ) -> BTreeMap<String, String> {
     let checksum = fingerprint::of_data(files.iter().map(|(k, v)| (k, v.expose_secret().as_bytes())));
-    let inputs = (!inputs.is_empty()).then(|| serde_json::to_string(inputs).unwrap_or_default());
+    let by_name = |text: BTreeMap<&String, Value>| (!text.is_empty()).then(|| json!(text).to_string());
+    let versions = by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.version.as_ref()?)))).collect());
+    let digests = by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.digest.as_ref()?)))).collect());
     let own = [
         (names::OWNER_NAME_ANNOTATION, Some(object.name_any())),
         (names::OWNER_UID_ANNOTATION, object.uid()),
         (names::ISSUED_AT_ANNOTATION, Some(issued.lifetime.issued_at.to_string())),
         (names::EXPIRATION_ANNOTATION, Some(issued.lifetime.expiration.to_string())),
         (names::REQUEST_ANNOTATION, Some(fingerprint::of_request(&object.spec))),
-        (names::INPUTS_ANNOTATION, inputs),
+        (names::INPUTS_ANNOTATION, versions),
+        (names::INPUT_DIGESTS_ANNOTATION, digests),
         (names::CHECKSUM_ANNOTATION, Some(checksum)),
         (names::PRINCIPAL_ANNOTATION, issued.principal.arn.clone()),
         (names::PRINCIPAL_ID_ANNOTATION, issued.principal.user_id.clone()),

@@ -1,5 +1,6 @@
 //! A failed attempt, as the rules see it: what the user reads, and when it is repeated.
 
+use super::inputs::{self, UsedInputs};
 use super::retry::{self, Class};
 use super::timing;
 use crate::api::{FailureStatus, conditions::Reason};
@@ -19,14 +20,22 @@ pub struct Failure {
     pub request_id: Option<String>,
     /// What happened and what to do about it, for a person.
     pub message: String,
+    /// What the attempt read of its inputs.
+    pub inputs: UsedInputs,
 }
 
 /// Longest message kept: a condition's limit is 32,768 characters, an event's 1,024.
 const LONGEST_MESSAGE: usize = 900;
 
 impl Failure {
+    /// The same failure, of an attempt that read these inputs.
+    #[must_use]
+    pub fn after_reading(self, inputs: UsedInputs) -> Self {
+        Self { inputs, ..self }
+    }
+
     /// The failure as recorded in the status. `attempted` is the digest of the attempt that failed:
-    /// the count goes on if the failures before were of the same one, else it starts anew.
+    /// the count goes on if the failures before were of the same one from the same data, else it starts anew.
     pub fn record(
         &self,
         before: Option<&FailureStatus>,
@@ -35,7 +44,11 @@ impl Failure {
         now: Timestamp,
         expiration: Option<Timestamp>,
     ) -> FailureStatus {
-        let count = before.filter(|b| b.attempted == attempted).map_or(0, |b| b.count).saturating_add(1);
+        let same_data = |b: &FailureStatus| {
+            b.inputs.as_ref().is_none_or(|i| inputs::same_data(&inputs::from_status(i), &self.inputs))
+        };
+        let same = before.filter(|b| b.attempted == attempted && same_data(b));
+        let count = same.map_or(0, |b| b.count).saturating_add(1);
         let next = retry::next_try(self.class, count, uid, now, expiration);
         FailureStatus {
             count,
@@ -46,6 +59,7 @@ impl Failure {
             message: shorten(&self.message, LONGEST_MESSAGE),
             next_try_time: Time(timing::up_to_second(next)),
             attempted,
+            inputs: Some(inputs::to_status(&self.inputs)),
         }
     }
 }
@@ -72,6 +86,7 @@ mod tests {
             code: Some("AccessDenied".into()),
             request_id: Some("id".into()),
             message: "no".into(),
+            inputs: UsedInputs::new(),
         }
     }
 
@@ -82,6 +97,20 @@ mod tests {
         let second = denied().record(Some(&first), "a".into(), "uid", now, None);
         let other = denied().record(Some(&second), "b".into(), "uid", now, None);
         assert_eq!((first.count, second.count, other.count), (1, 2, 1));
+    }
+
+    #[test]
+    fn other_data_of_an_input_starts_anew_and_a_label_counts_on() {
+        let key = inputs::InputKey::new(&[1; inputs::InputKey::LENGTH]).expect("a key");
+        let failed = |version: &str, value: &str, before: Option<&FailureStatus>| {
+            let digest = Some(key.digest("uid", "s", [("k", Some(value.as_bytes()))]));
+            let used = inputs::UsedInput { version: Some(version.to_owned()), digest };
+            let failure = denied().after_reading([("s".to_owned(), used)].into());
+            failure.record(before, "a".into(), "uid", Timestamp::UNIX_EPOCH, None)
+        };
+        let first = failed("u/1", "v", None);
+        assert_eq!(failed("u/2", "v", Some(&first)).count, 2, "a label");
+        assert_eq!(failed("u/2", "w", Some(&first)).count, 1, "other data");
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! Digests that tell whether what is published still answers what is asked for.
 
+use super::inputs::InputVersions;
 use crate::api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec, SecretSpec};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-
-/// Versions of the objects that credentials were made from: name of the Secret to `<uid>/<resourceVersion>`.
-pub type InputVersions = BTreeMap<String, String>;
 
 /// Digest of everything in a specification that decides what is obtained and what is written.
 /// When it is renewed, whether that is suspended, and what happens after a rotation do not: changing them costs no
@@ -31,8 +29,9 @@ pub fn of_profile(spec: &RefreshableCredentialSpec, profile: &ProfileSpec) -> St
     short_digest(&serde_json::to_vec(&(&spec.source, &spec.roles, &spec.sts, &profile.roles)).unwrap_or_default())
 }
 
-/// Digest of one attempt: what was asked, from which inputs, at whose request. A failure is only
-/// waited out for the attempt that failed; another one is made at once.
+/// Digest of one attempt: what was asked, at whose request. A failure is only waited out for the attempt that failed;
+/// another one is made at once. `inputs` are empty but for statuses of earlier versions, which told inputs by their
+/// versions here; now [`super::inputs`] tells them by their data.
 pub fn of_attempt(request: &str, inputs: &InputVersions, requested_at: Option<&str>) -> String {
     let text = serde_json::to_vec(&(request, inputs, requested_at)).unwrap_or_default();
     short_digest(&text)

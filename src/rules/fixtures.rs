@@ -1,6 +1,7 @@
 //! Builders for the tables of the rules' tests.
 
 use super::fingerprint;
+use super::inputs::{KnownInputs, UsedInput};
 use super::ownership::{Content, Record};
 use super::plan;
 use super::policy::Permission;
@@ -30,13 +31,27 @@ pub(crate) fn with_a_role() -> RefreshableCredential {
     credential(json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/reader"}]}))
 }
 
+/// An input that was used at `version`, without a digest.
+pub(crate) fn at_version(version: &str) -> UsedInput {
+    UsedInput { version: Some(version.to_owned()), digest: None }
+}
+
+/// The inputs as seen, without a look at their data.
+pub(crate) fn seen(inputs: &[(&str, Option<&str>)]) -> KnownInputs {
+    let mut known = KnownInputs::default();
+    for (name, version) in inputs {
+        known.see(name, version.map(str::to_owned), Default::default());
+    }
+    known
+}
+
 /// The Secret of `object`, issued at minute 0 for an hour, as published.
 pub(crate) fn record(object: &RefreshableCredential) -> Record {
     let content = Content {
         issued_at: minute(0),
         expiration: minute(60),
         request: fingerprint::of_request(&object.spec),
-        inputs: [("key".to_owned(), "1".to_owned())].into(),
+        inputs: [("key".to_owned(), at_version("1"))].into(),
         checksum: "c".to_owned(),
         principal: PrincipalStatus {
             arn: Some("arn:aws:sts::111122223333:assumed-role/reader/team-a.x".to_owned()),
@@ -74,7 +89,7 @@ pub(crate) fn failed(
     record: Option<&Record>,
     now: Timestamp,
 ) -> RefreshableCredential {
-    let attempted = plan::attempt(&object, &Default::default(), plan::Cause::First);
+    let attempted = plan::attempt(&object, plan::Cause::First);
     let failure: Failure = error.failure();
     let finding = report::failing(&object, &failure, attempted, record, now);
     object.status = Some(report::status(&object, &Permission::NotNeeded, record, &finding, now));

@@ -5,6 +5,7 @@ pub mod failure;
 pub mod fingerprint;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod inputs;
 pub mod ownership;
 pub mod patterns;
 pub mod plan;

@@ -3,9 +3,9 @@
 //! Everything the controller needs to plan after a restart stands in the metadata, so the data
 //! itself is never watched and a restart asks the issuer nothing.
 
-use super::fingerprint::InputVersions;
+use super::inputs::{InputVersions, UsedInput, UsedInputs};
 use super::profiles::ProfileRecord;
-use crate::api::{DeletionPolicy, PrincipalStatus, RefreshableCredential, names};
+use crate::api::{DeletionPolicy, InputDigest, PrincipalStatus, RefreshableCredential, names};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ pub struct Content {
     /// Digest of what was asked for.
     pub request: String,
     /// The inputs it was made from.
-    pub inputs: InputVersions,
+    pub inputs: UsedInputs,
     /// Digest of the data.
     pub checksum: String,
     /// Whose credentials they are.
@@ -118,8 +118,8 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
         expiration: (expiration > issued_at).then_some(expiration)?,
         request: annotation(names::REQUEST_ANNOTATION)?.clone(),
         inputs: match annotation(names::INPUTS_ANNOTATION) {
-            Some(text) => serde_json::from_str(text).ok()?,
-            None => InputVersions::new(),
+            Some(text) => inputs(serde_json::from_str(text).ok()?, annotation(names::INPUT_DIGESTS_ANNOTATION)),
+            None => UsedInputs::new(),
         },
         checksum: annotation(names::CHECKSUM_ANNOTATION)?.clone(),
         principal: PrincipalStatus {
@@ -141,6 +141,18 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
 /// Whether a Secret has a controlling owner. There can be one.
 pub fn is_controlled(meta: &ObjectMeta) -> bool {
     meta.owner_references.iter().flatten().any(|o| o.controller == Some(true))
+}
+
+/// The inputs at these versions, with their digests. Digests that are missing or cannot be read leave the versions to
+/// decide: an earlier version of the controller wrote none.
+fn inputs(versions: InputVersions, digests: Option<&String>) -> UsedInputs {
+    let mut digests: BTreeMap<String, InputDigest> =
+        digests.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let one = |(name, version): (String, String)| {
+        let digest = digests.remove(&name);
+        (name, UsedInput { version: Some(version), digest })
+    };
+    versions.into_iter().map(one).collect()
 }
 
 /// Whether labels and owner reference of a published Secret are still as `object` asks for.
@@ -207,7 +219,20 @@ pub(crate) mod tests {
         let content = record.content.as_ref().expect("readable");
         assert_eq!(content.expiration.duration_since(content.issued_at).as_secs(), 3600);
         assert_eq!(content.principal.account_id.as_deref(), Some("111122223333"));
-        assert_eq!(content.inputs["key"], "u/1");
+        assert_eq!(content.inputs["key"], UsedInput { version: Some("u/1".into()), digest: None });
+    }
+
+    #[test]
+    fn digests_of_inputs_are_read_where_there_are_some() {
+        let digest = InputDigest { key_id: "i".into(), keys: vec!["k".into()], mac: "m".into() };
+        let written = serde_json::json!({"key": digest}).to_string();
+        for (text, expected) in [(written.as_str(), Some(digest)), ("{", None), (r#"{"other": {}}"#, None)] {
+            let mut meta = meta_of("me");
+            meta.annotations.as_mut().and_then(|a| a.insert(names::INPUT_DIGESTS_ANNOTATION.into(), text.into()));
+            let seen = view(&meta, "me");
+            let content = seen.own().and_then(|r| r.content.as_ref()).expect("readable");
+            assert_eq!(content.inputs["key"], UsedInput { version: Some("u/1".into()), digest: expected }, "{text}");
+        }
     }
 
     #[test]

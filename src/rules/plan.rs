@@ -1,6 +1,7 @@
 //! What to do about one resource: a pure decision over what was observed.
 
-use super::fingerprint::{self, InputVersions};
+use super::fingerprint;
+use super::inputs::{self, InputVersions, KnownInputs};
 use super::ownership::{Content, Record, SecretView};
 use super::policy::Permission;
 use super::profiles;
@@ -19,14 +20,14 @@ pub struct Observed<'a> {
     pub secret: &'a SecretView,
     /// Whether the administrator's policies allow what it asks for.
     pub permission: &'a Permission,
-    /// Versions of its input Secrets, as far as they are known.
-    pub inputs: &'a InputVersions,
-    /// Versions of those of them that are watched: known at all times, also right after a restart.
+    /// Its input Secrets, as far as they are known.
+    pub inputs: &'a KnownInputs,
+    /// Versions of those of them that are watched: what statuses of earlier versions told inputs by.
     pub watched: &'a InputVersions,
     /// The source had nothing newer than what is published, and is asked again at that time.
     pub rests_until: Option<Timestamp>,
-    /// Whether the inputs not in `inputs` should be looked at from time to time.
-    pub polls_inputs: bool,
+    /// When inputs that are not watched are looked at again, if there are some that matter.
+    pub poll_at: Option<Timestamp>,
 }
 
 /// Why credentials are obtained now.
@@ -189,7 +190,7 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
     if content.request != fingerprint::of_request(&seen.object.spec) {
         return Standing::Issue(Cause::SpecificationChanged);
     }
-    if inputs_changed(content, seen.inputs) {
+    if seen.inputs.published_changed(&content.inputs) {
         return Standing::Issue(Cause::InputChanged);
     }
     if seen.object.requested_at().is_some_and(|r| content.handled_refresh.as_deref() != Some(r)) {
@@ -202,7 +203,7 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
     if !profiles::lacking(seen.object, content).is_empty() {
         return Standing::Issue(Cause::Incomplete);
     }
-    Standing::Wait(if seen.polls_inputs { due.min(now + INPUT_POLL) } else { due })
+    Standing::Wait(sooner(due, seen.poll_at))
 }
 
 /// When the published credentials of this resource are due.
@@ -224,9 +225,8 @@ pub fn ask_again(expiration: Timestamp, now: Timestamp) -> Timestamp {
     now + (expiration.duration_since(now) / 8).clamp(LEAST, MOST)
 }
 
-/// An input of another version than the one used. An input that is not known says nothing.
-fn inputs_changed(content: &Content, known: &InputVersions) -> bool {
-    content.inputs.iter().any(|(name, used)| known.get(name).is_some_and(|now| now != used))
+fn sooner(at: Timestamp, poll_at: Option<Timestamp>) -> Timestamp {
+    poll_at.map_or(at, |poll| poll.min(at))
 }
 
 /// Whether the Secret was written to by somebody since its resource version was last reported.
@@ -239,17 +239,29 @@ fn touched(object: &RefreshableCredential, record: &Record) -> bool {
 fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> {
     let failures = seen.object.status.as_ref()?.failures.as_ref()?;
     let next = time_of(&Some(failures.next_try_time.clone()))?;
-    let attempt = attempt(seen.object, seen.watched, cause);
-    if (failures.attempted != at_secret(&attempt, seen.secret.own()) && failures.attempted != attempt) || now >= next {
+    let is_of =
+        |attempt: &str| failures.attempted == attempt || failures.attempted == at_secret(attempt, seen.secret.own());
+    let same = match &failures.inputs {
+        Some(read) => is_of(&attempt(seen.object, cause)) && !seen.inputs.attempt_changed(&inputs::from_status(read)),
+        // Written by an earlier version: an upgrade must not end its pause.
+        None => is_of(&attempt_on(seen.object, seen.watched, cause)),
+    };
+    if !same || now >= next {
         return None;
     }
     // What some profiles wait for must not make the others late.
     let due = seen.secret.own().and_then(|r| r.content.as_ref()).map(|c| refresh_at(seen.object, c));
-    Some(Action::Backoff(if cause == Cause::Incomplete { due.map_or(next, |d| d.min(next)) } else { next }))
+    let until = if cause == Cause::Incomplete { due.map_or(next, |d| d.min(next)) } else { next };
+    // A wrong input that is corrected is noticed also where it is not watched.
+    Some(Action::Backoff(sooner(until, seen.poll_at)))
 }
 
 /// Digest of the attempt that would be made now. One at the profiles that were lacking is another than one at all.
-pub fn attempt(object: &RefreshableCredential, inputs: &InputVersions, cause: Cause) -> String {
+pub fn attempt(object: &RefreshableCredential, cause: Cause) -> String {
+    attempt_on(object, &InputVersions::new(), cause)
+}
+
+fn attempt_on(object: &RefreshableCredential, inputs: &InputVersions, cause: Cause) -> String {
     let whole = fingerprint::of_attempt(&fingerprint::of_request(&object.spec), inputs, object.requested_at());
     if cause == Cause::Incomplete { format!("{whole}/incomplete") } else { whole }
 }

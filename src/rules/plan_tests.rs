@@ -1,4 +1,6 @@
-use super::super::fixtures::{credential, failed, minute, record, reported, unreachable, with_a_role};
+use super::super::fixtures::{
+    at_version, credential, failed, minute, record, reported, seen, unreachable, with_a_role,
+};
 use super::*;
 use crate::rules::failure::Failure;
 use crate::rules::ownership::Record;
@@ -12,9 +14,11 @@ struct Case {
     object: RefreshableCredential,
     secret: SecretView,
     permission: Permission,
-    inputs: InputVersions,
+    inputs: KnownInputs,
     rests_until: Option<Timestamp>,
-    polls_inputs: bool,
+    poll_at: Option<Timestamp>,
+    /// Versions of watched inputs, for statuses of earlier versions.
+    watched: InputVersions,
 }
 
 impl Case {
@@ -28,7 +32,15 @@ impl Case {
     fn of(object: RefreshableCredential, record: Option<Record>) -> Self {
         let secret = record.map_or(SecretView::Absent, |r| SecretView::Own(Box::new(r)));
         let permission = Permission::Allowed(vec!["all".to_owned()]);
-        Self { object, secret, permission, inputs: InputVersions::new(), rests_until: None, polls_inputs: false }
+        Self {
+            object,
+            secret,
+            permission,
+            inputs: KnownInputs::default(),
+            rests_until: None,
+            poll_at: None,
+            watched: InputVersions::new(),
+        }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -49,9 +61,9 @@ impl Case {
             secret: &self.secret,
             permission: &self.permission,
             inputs: &self.inputs,
-            watched: &self.inputs,
+            watched: &self.watched,
             rests_until: self.rests_until,
-            polls_inputs: self.polls_inputs,
+            poll_at: self.poll_at,
         };
         plan(&seen, now)
     }
@@ -78,8 +90,9 @@ fn annotated(key: &str, value: &str) -> impl FnOnce(&mut Case) {
 fn what_is_good_waits_until_it_is_due() {
     assert!(due() < minute(40) && due() > minute(36), "{}", due());
     assert_eq!(Case::good().plan(minute(1)), Action::Wait(due()));
-    let polling = Case::good().with(|c| c.polls_inputs = true);
-    assert_eq!(polling.plan(minute(1)), Action::Wait(minute(1) + INPUT_POLL));
+    let polling = Case::good().with(|c| c.poll_at = Some(minute(5)));
+    assert_eq!(polling.plan(minute(1)), Action::Wait(minute(5)));
+    assert_eq!(polling.plan(minute(4)), Action::Wait(minute(5)), "a look in between does not put it off");
 }
 
 #[test]
@@ -97,7 +110,7 @@ fn a_source_that_had_nothing_newer_is_asked_again_later() {
 fn each_cause_asks_the_issuer() {
     let new = Case::of(with_a_role(), None);
     let other = Case::good().with(|c| c.object.spec.roles[0].role_arn.push('2'));
-    let input = Case::good().with(|c| c.inputs = [("key".to_owned(), "2".to_owned())].into());
+    let input = Case::good().with(|c| c.inputs = seen(&[("key", Some("2"))]));
     let asked = Case::good().with(annotated("refreshable.dev/requested-at", "1"));
     let unreadable = Case::good().with(|c| *c.content() = None);
     for (name, case, now, cause) in [
@@ -115,14 +128,15 @@ fn each_cause_asks_the_issuer() {
 
 #[test]
 fn what_changes_nothing_asks_nobody() {
-    let same_input = Case::good().with(|c| c.inputs = [("key".to_owned(), "1".to_owned())].into());
-    let unknown_input = Case::good().with(|c| c.inputs = [("another".to_owned(), "9".to_owned())].into());
+    let same_input = Case::good().with(|c| c.inputs = seen(&[("key", Some("1"))]));
+    let unknown_input = Case::good().with(|c| c.inputs = seen(&[("another", Some("9"))]));
     let handled = Case::good().with(annotated("refreshable.dev/requested-at", "1")).with(|c| {
         if let Some(content) = c.content() {
             content.handled_refresh = Some("1".to_owned());
         }
     });
-    for (name, case) in [("same", same_input), ("not known", unknown_input), ("handled", handled)] {
+    let gone = Case::good().with(|c| c.inputs = seen(&[("key", None)]));
+    for (name, case) in [("same", same_input), ("not known", unknown_input), ("gone", gone), ("handled", handled)] {
         assert_eq!(case.plan(minute(1)), Action::Wait(due()), "{name}");
     }
 }
@@ -166,13 +180,14 @@ fn terminating_secret_is_awaited_whatever_is_asked_for() {
 fn refused_write_is_waited_out_for_the_same_secret_alone() {
     let object = with_a_role();
     let published = record(&object);
-    let attempted = at_secret(&attempt(&object, &InputVersions::new(), Cause::Due), Some(&published));
+    let attempted = at_secret(&attempt(&object, Cause::Due), Some(&published));
     let refusal = Failure {
         class: Class::Secret,
         reason: Reason::SecretImmutable,
         code: None,
         request_id: None,
         message: "no".to_owned(),
+        inputs: Default::default(),
     };
     let found = report::failing(&object, &refusal, attempted, Some(&published), minute(40));
     let mut failing = reported(object, &published);
@@ -291,8 +306,53 @@ fn a_failure_pauses_the_same_attempt_and_no_other() {
     assert_eq!(changed.plan(minute(40)), Action::Issue(Cause::SpecificationChanged));
     let asked = failed().with(annotated("refreshable.dev/requested-at", "1"));
     assert_eq!(asked.plan(minute(40)), Action::Issue(Cause::Requested));
-    let input = failed().with(|c| c.inputs = [("key".to_owned(), "2".to_owned())].into());
+    let input = failed().with(|c| c.inputs = seen(&[("key", Some("2"))]));
     assert_eq!(input.plan(minute(40)), Action::Issue(Cause::InputChanged));
+}
+
+#[test]
+fn a_failure_waits_until_the_data_that_it_read_is_other_data() {
+    let failing = |inputs: Option<&[(&str, Option<&str>)]>| {
+        let mut object = with_a_role();
+        let read = inputs.map(|i| i.iter().map(|(n, v)| ((*n).to_owned(), v.map(at_version).unwrap_or_default())));
+        let failure = unreachable().failure().after_reading(read.into_iter().flatten().collect());
+        let recorded = failure.record(None, attempt(&object, Cause::First), "uid", minute(40), None);
+        let next = recorded.next_try_time.0;
+        object.status.get_or_insert_default().failures = Some(recorded);
+        (Case::of(object, None), next)
+    };
+    let key: &[(&str, Option<&str>)] = &[("key", Some("1"))];
+    for (name, read, now, waits) in [
+        ("the same", Some(key), seen(key), true),
+        ("another version", Some(key), seen(&[("key", Some("2"))]), false),
+        ("gone", Some(key), seen(&[("key", None)]), false),
+        ("not known", Some(key), seen(&[]), true),
+        ("still missing", Some(&[("key", None)][..]), seen(&[("key", None)]), true),
+        ("made", Some(&[("key", None)][..]), seen(key), false),
+        ("an input that it did not come to", None, seen(key), true),
+    ] {
+        let (case, next) = failing(read);
+        let expected = if waits { Action::Backoff(next) } else { Action::Issue(Cause::First) };
+        assert_eq!(case.with(|c| c.inputs = now).plan(minute(40)), expected, "{name}");
+    }
+    let (case, next) = failing(Some(key));
+    let poll = next - SignedDuration::from_millis(1);
+    assert_eq!(case.with(|c| c.poll_at = Some(poll)).plan(minute(40)), Action::Backoff(poll), "looked at in a pause");
+}
+
+#[test]
+fn an_upgrade_ends_no_pause() {
+    let mut object = with_a_role();
+    let watched: InputVersions = [("key".to_owned(), "u/1".to_owned())].into();
+    let mut recorded = unreachable().failure().record(None, String::new(), "uid", minute(40), None);
+    recorded.inputs = None;
+    recorded.attempted = fingerprint::of_attempt(&fingerprint::of_request(&object.spec), &watched, None);
+    let next = recorded.next_try_time.0;
+    object.status.get_or_insert_default().failures = Some(recorded);
+    let before = Case::of(object, None).with(|c| c.watched = watched);
+    assert_eq!(before.plan(minute(40)), Action::Backoff(next));
+    let changed = before.with(|c| c.watched = [("key".to_owned(), "u/2".to_owned())].into());
+    assert_eq!(changed.plan(minute(40)), Action::Issue(Cause::First));
 }
 
 #[test]
@@ -314,7 +374,7 @@ fn profiles_that_failed_wait_for_their_own_pause_and_hold_nobody_back() {
     let new = Case::of(object.clone(), Some(held.clone()));
     assert_eq!(new.plan(minute(1)), Action::Issue(Cause::Incomplete));
 
-    let attempted = attempt(&object, &InputVersions::new(), Cause::Incomplete);
+    let attempted = attempt(&object, Cause::Incomplete);
     let failure = unreachable().failure().record(None, attempted, "uid", minute(1), None);
     let next = failure.next_try_time.0;
     object.status.as_mut().expect("a status").failures = Some(failure);

@@ -23,7 +23,7 @@ impl Desk {
     /// With a Secret that holds `data`.
     pub(crate) fn with(mut self, name: &str, data: &[(&str, &[u8])]) -> Self {
         let data = data.iter().map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.to_vec()))).collect();
-        let secret = SecretData { name: name.to_owned(), version: "u/1".to_owned(), written: None, data };
+        let secret = SecretData::new(name, "u/1".to_owned(), None, data);
         self.0.insert(name.to_owned(), Arc::new(secret));
         self
     }

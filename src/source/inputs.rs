@@ -2,13 +2,14 @@
 //! resource's own namespace.
 
 use super::of;
-use crate::api::{ObjectName, RefreshableCredentialSpec};
+use crate::api::{InputDigest, ObjectName, RefreshableCredentialSpec};
 use crate::issuer::IssueError;
+use crate::rules::inputs::{InputKey, UsedInput};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Reads inputs. Each Secret is read once for an attempt, and its version is remembered.
 pub trait Inputs: Send + Sync {
@@ -42,8 +43,9 @@ pub struct SecretData {
     pub version: String,
     /// When its data was last written, where its metadata says so.
     pub written: Option<Timestamp>,
-    /// The data.
-    pub data: BTreeMap<String, SecretSlice<u8>>,
+    data: BTreeMap<String, SecretSlice<u8>>,
+    /// Keys that were asked for, also those that are missing.
+    asked: Mutex<BTreeSet<String>>,
 }
 
 impl std::fmt::Debug for SecretData {
@@ -53,11 +55,48 @@ impl std::fmt::Debug for SecretData {
 }
 
 impl SecretData {
+    /// A Secret of this name and version that holds `data`.
+    pub fn new(
+        name: &str,
+        version: String,
+        written: Option<Timestamp>,
+        data: BTreeMap<String, SecretSlice<u8>>,
+    ) -> Self {
+        Self { name: name.to_owned(), version, written, data, asked: Mutex::default() }
+    }
+
+    /// The same Secret after `value` was written to `key`, which made `version` of it.
+    #[must_use]
+    pub fn after_write(&self, key: &str, value: &[u8], version: String) -> Self {
+        let mut data = self.data.clone();
+        data.insert(key.to_owned(), SecretSlice::from(value.to_vec()));
+        let asked = Mutex::new(self.asked().clone());
+        Self { name: self.name.clone(), version, written: self.written, data, asked }
+    }
+
+    /// What was used of it: the keys that were asked for, with `key`'s digest of them for the resource `owner`.
+    pub fn used(&self, key: Option<&InputKey>, owner: &str) -> UsedInput {
+        let asked = self.asked();
+        let digest = key.map(|k| self.digest(k, owner, asked.iter().map(String::as_str)));
+        UsedInput { version: Some(self.version.clone()), digest }
+    }
+
+    /// `key`'s digest of what stands under `keys`, for the resource `owner`. This is no use of them.
+    pub fn digest<'a>(&self, key: &InputKey, owner: &str, keys: impl IntoIterator<Item = &'a str>) -> InputDigest {
+        let value = |k: &str| self.data.get(k).map(ExposeSecret::expose_secret);
+        key.digest(owner, &self.name, keys.into_iter().map(|k| (k, value(k))))
+    }
+
+    fn asked(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The value of `key`.
     ///
     /// # Errors
     /// [`IssueError::InputMissing`] where the Secret has no such key.
     pub fn bytes(&self, key: &str) -> Result<&[u8], IssueError> {
+        self.asked().insert(key.to_owned());
         self.data.get(key).map(ExposeSecret::expose_secret).ok_or_else(|| IssueError::InputMissing {
             kind: "Secret",
             name: self.name.clone(),
@@ -129,5 +168,32 @@ mod tests {
             let names = names_of_inputs(&credential(spec).spec);
             assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), found, "{name:?}");
         }
+    }
+
+    fn secret(version: &str, data: &[(&str, &str)]) -> SecretData {
+        let data = data.iter().map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.as_bytes().to_vec()))).collect();
+        SecretData::new("s", version.to_owned(), None, data)
+    }
+
+    #[test]
+    fn only_what_was_asked_for_was_used() {
+        let key = InputKey::new(&[1; InputKey::LENGTH]).expect("a key");
+        let used = |secret: &SecretData| {
+            secret.bytes("a").expect("there");
+            secret.text("missing").expect_err("not there");
+            secret.used(Some(&key), "uid").digest.expect("a digest")
+        };
+        let first = used(&secret("u/1", &[("a", "1"), ("b", "2")]));
+        assert_eq!(first.keys, ["a", "missing"]);
+        assert_eq!(first, used(&secret("u/2", &[("a", "1"), ("b", "other"), ("c", "3")])), "other keys");
+        assert_ne!(first, used(&secret("u/2", &[("a", "other"), ("b", "2")])), "a used key");
+        assert_ne!(first, used(&secret("u/2", &[("a", "1"), ("missing", "2")])), "a missing key that was made");
+        assert_eq!(secret("u/1", &[]).used(None, "uid"), UsedInput { version: Some("u/1".into()), digest: None });
+
+        let token = secret("u/1", &[("a", "1")]);
+        used(&token);
+        let written = token.after_write("a", b"9", "u/2".to_owned()).used(Some(&key), "uid");
+        assert_eq!(written.version.as_deref(), Some("u/2"));
+        assert_eq!(written.digest.expect("a digest"), used(&secret("u/2", &[("a", "9")])), "what was written is known");
     }
 }

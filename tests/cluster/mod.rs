@@ -10,6 +10,7 @@ mod fence;
 mod gitops;
 mod helm;
 mod injection;
+mod inputs;
 mod installation;
 mod installed;
 mod interface;

@@ -65,6 +65,15 @@ async fn everything_of_a_namespace(stage: &Stage) {
         }
     })
     .await;
+    // An input: the key of its digests is made.
+    let account = stage.issuer.account(&stage.account);
+    let user = account.user("keyed").await;
+    let keyed = account.role("keyed").trusting(account.user_arn("keyed")).create().await;
+    let key = [("AWS_ACCESS_KEY_ID", user.access_key_id()), ("AWS_SECRET_ACCESS_KEY", user.secret_access_key())];
+    stage.secret("key", &key).await;
+    let spec = json!({"source": {"accessKey": {"secretRef": {"name": "key"}}}, "roles": [{"roleArn": keyed}]});
+    stage.credential("keyed", spec).await;
+    stage.until("keyed", "True", "Issued").await;
     // The same event twice: the second time it is counted up.
     for suspend in [true, false, true] {
         stage.patch("retained", json!({"spec": {"suspend": suspend}})).await;
@@ -106,7 +115,11 @@ async fn asked(stage: &Stage, installed: &Installed, controller: &Controller) ->
     })
     .await;
     // What the test itself tried in the ServiceAccount's name is not the controller's.
-    asked().only(|request| request.name != "probe" && !(request.resource == "secrets" && request.verb == "create"))
+    let probes = |namespace: &str| namespace == stage.namespace.name;
+    asked().only(|request| {
+        request.name != "probe"
+            && !(request.resource == "secrets" && request.verb == "create" && probes(&request.namespace))
+    })
 }
 
 fn lines(rights: &BTreeSet<Right>) -> String {

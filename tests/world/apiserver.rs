@@ -125,6 +125,7 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
             }
         }
         (&Method::PATCH, ["api", "v1", "namespaces", ns, "secrets", name]) => apply(world, &key(ns, name), asked),
+        (&Method::POST, ["api", "v1", "namespaces", ns, "secrets"]) => create(world, ns, asked),
         (&Method::DELETE, ["api", "v1", "namespaces", ns, "secrets", name]) => {
             let mut state = world.lock();
             let key = key(ns, name);
@@ -202,6 +203,18 @@ fn apply(world: &Shared, key: &Key, asked: &Asked) -> (u16, Value) {
             (200, shown(&secret, asked.partial))
         }
     }
+}
+
+/// Creates a Secret that nobody owns.
+fn create(world: &Shared, namespace: &str, asked: &Asked) -> (u16, Value) {
+    let mut state = world.lock();
+    let name = asked.body["metadata"]["name"].as_str().unwrap_or_default();
+    if state.secrets.contains_key(&key(namespace, name)) {
+        return status(409, "AlreadyExists", "it exists");
+    }
+    let mut secret = SimSecret::apply(None, &asked.body, "create", false).expect("nothing is in its way");
+    (secret.namespace, secret.name) = key(namespace, name);
+    (201, shown(&state.put_secret(secret), asked.partial))
 }
 
 fn patch_status(world: &Shared, key: &Key, body: &Value) -> (u16, Value) {

@@ -113,6 +113,7 @@ pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
         checksum(secret) != content.checksum,
         object.status.as_ref().is_some_and(|s| s.failures.is_some()),
         !profiles::lacking(object, &content).is_empty(),
+        state.made_from.get(&key).is_some_and(|data| *data != super::inputs::used_data(state, object)),
     ];
     if causes.contains(&true) {
         return None;
@@ -143,6 +144,8 @@ pub fn publication(state: &mut State, key: &Key, before: Option<&SimSecret>, aft
             ));
         }
     }
+    let data = super::inputs::used_data(state, &object);
+    state.made_from.insert((key.0.clone(), owner.clone()), data);
     let spent = state.auditor.spent.remove(&name).unwrap_or_default();
     let roles = object.spec.roles.len() + object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
     if state.auditor.exact && spent != roles {

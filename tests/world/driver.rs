@@ -19,8 +19,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::runtime::watcher::Event;
 use refreshable::aws::{Caller, Sts, TotpSteps};
 use refreshable::controller::{
-    Announcement, Announcer, Calls, ClockWatch, Context, Feeds, Fence, Memory, Metrics, Next, Panics, SecretMeta,
-    Settings, Touched, Turns, look, view,
+    Announcement, Announcer, Calls, ClockWatch, Context, Feeds, Fence, InputKeys, Memory, Metrics, Next, Panics,
+    SecretMeta, Settings, Touched, Turns, look, view,
 };
 use refreshable::registry::Registry;
 use refreshable::source::Means;
@@ -29,6 +29,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::mpsc::Receiver;
 
+/// The controller's own namespace.
+pub const HOME: &str = "refreshable-system";
+
 /// How a controller is set up, where a test wants it otherwise.
 #[derive(Clone)]
 pub struct Setup {
@@ -36,6 +39,8 @@ pub struct Setup {
     pub concurrency: usize,
     /// How wrong its clock is.
     pub clock_off: SignedDuration,
+    /// Whether it has a namespace of its own, with the key of its digests of inputs.
+    pub has_home: bool,
     /// Whether its fence is open without the lease.
     pub forced: bool,
     /// Longest delay of a watch event.
@@ -52,6 +57,7 @@ impl Default for Setup {
             settings: Settings::default(),
             concurrency: 64,
             clock_off: SignedDuration::ZERO,
+            has_home: true,
             forced: false,
             longest_delay: SignedDuration::from_millis(20),
             loses_events: 0,
@@ -109,6 +115,7 @@ impl Instance {
             view,
             memory: Memory::default(),
             panics: Panics::default(),
+            input_keys: InputKeys::beside(setup.has_home.then_some(HOME), "refreshable-controller"),
             sts: Sts::new(&aws, metrics.clone()),
             ambient: Some(Caller::Ambient(provider)),
             totp: TotpSteps::default(),
@@ -165,6 +172,9 @@ impl Instance {
         }
         touched.extend(self.feeds.secrets.take(&Event::InitDone));
         touched.extend(self.feeds.inputs.take(&Event::Init));
+        for secret in state.secrets.values().filter(|s| watched(s)) {
+            touched.extend(self.feeds.inputs.take(&Event::InitApply(meta(secret))));
+        }
         touched.extend(self.feeds.inputs.take(&Event::InitDone));
         touched.extend(self.feeds.credentials.take(&Event::Init));
         for object in state.typed.values() {
@@ -201,10 +211,17 @@ impl Instance {
                 self.feeds.credentials.take(&Event::Delete(object.as_ref().clone()))
             }
             // A Secret without the label has left the watch.
-            Change::Secret { secret, gone } if *gone || !labelled(secret) => {
-                self.feeds.secrets.take(&Event::Delete(meta(secret)))
+            Change::Secret { secret, gone } => {
+                let own = if *gone || !labelled(secret) { Event::Delete } else { Event::Apply };
+                let mut touched = self.feeds.secrets.take(&own(meta(secret)));
+                let seen = kube::runtime::reflector::ObjectRef::from_obj(&meta(secret));
+                if !*gone && watched(secret) {
+                    touched.extend(self.feeds.inputs.take(&Event::Apply(meta(secret))));
+                } else if self.context.view.inputs.get(&seen).is_some() {
+                    touched.extend(self.feeds.inputs.take(&Event::Delete(meta(secret))));
+                }
+                touched
             }
-            Change::Secret { secret, .. } => self.feeds.secrets.take(&Event::Apply(meta(secret))),
             Change::Policy { object, gone } => {
                 let policy = serde_json::from_value(object.clone()).expect("a policy");
                 self.feeds.policies.take(&if *gone { Event::Delete(policy) } else { Event::Apply(policy) })
@@ -303,6 +320,10 @@ impl Instance {
 
 fn labelled(secret: &SimSecret) -> bool {
     secret.fields.contains_key("labels/app.kubernetes.io/managed-by")
+}
+
+fn watched(secret: &SimSecret) -> bool {
+    secret.fields.get("labels/refreshable.dev/watch").is_some_and(|(value, _)| value == "true")
 }
 
 fn meta(secret: &SimSecret) -> SecretMeta {

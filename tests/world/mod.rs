@@ -9,6 +9,7 @@ mod clock;
 mod clock_steps;
 mod deployments;
 mod driver;
+mod inputs;
 mod lapses;
 mod logs;
 mod panics;

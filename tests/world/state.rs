@@ -57,6 +57,8 @@ pub struct Faults {
     pub denied_roles: Option<&'static str>,
     /// Whoever asks for these roles, those whose ARN ends so, meets a fault of the controller itself.
     pub panicking_roles: Option<&'static str>,
+    /// The issuer refuses calls that are signed with this access key.
+    pub denied_key: Option<&'static str>,
     /// The issuer hands out sessions of a role that was not asked for, and says otherwise.
     pub issuer_swaps: bool,
 }
@@ -74,6 +76,8 @@ pub struct State {
     pub policies: BTreeMap<String, Value>,
     pub namespaces: BTreeSet<String>,
     pub sessions: BTreeMap<String, SimSession>,
+    /// The data of its inputs that each resource's credentials were made from.
+    pub made_from: BTreeMap<Key, BTreeMap<String, String>>,
     pub changes: Vec<Change>,
     /// Wakes the driver when there are changes to deliver.
     pub changed: Arc<Notify>,
@@ -111,6 +115,7 @@ impl Shared {
             policies: BTreeMap::new(),
             namespaces: BTreeSet::new(),
             sessions: BTreeMap::new(),
+            made_from: BTreeMap::new(),
             changes: Vec::new(),
             changed: Arc::default(),
             faults: Faults::default(),

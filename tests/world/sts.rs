@@ -37,7 +37,8 @@ impl HttpConnector for SimSts {
                 return std::future::pending().await;
             }
             let latency = world.lock().latency;
-            let outcome = begin(&world, &form);
+            let key_id = request.headers().get("authorization").and_then(signer).unwrap_or_default();
+            let outcome = begin(&world, &form, key_id);
             tokio::time::sleep(latency).await;
             match outcome {
                 Outcome::Dead => Err(ConnectorError::io("the issuer is dead".into())),
@@ -67,7 +68,12 @@ enum Outcome {
     Session,
 }
 
-fn begin(world: &Shared, form: &BTreeMap<String, String>) -> Outcome {
+/// The access key id in a signature.
+fn signer(authorization: &str) -> Option<&str> {
+    authorization.split_once("Credential=")?.1.split('/').next()
+}
+
+fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outcome {
     let mut state = world.lock();
     let verdict = super::auditor::issuer_call(&state, form);
     state.auditor.check(verdict);
@@ -96,6 +102,9 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>) -> Outcome {
     }
     if faults.denied_roles.is_some_and(|ending| role.ends_with(ending)) {
         state.auditor.denied.insert(role, now);
+        return error(403, "AccessDenied");
+    }
+    if faults.denied_key == Some(key_id) {
         return error(403, "AccessDenied");
     }
     if state.happens(faults.issuer_throttles) {
