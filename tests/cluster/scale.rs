@@ -80,20 +80,12 @@ async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
     assert!(reads <= looks, "no other call on the hot path: {reads} Secrets were read");
 
     let before = stage.cluster.audit().within(&stage.namespace.name).writes().only(|r| r.resource != "events").count();
-    stage.restart().await;
+    stage.restart_within(patience).await;
     // Another resource goes the whole way: by then every resource before it in the queue has been looked at.
     let probe = stage.role("probe").await;
     stage.credential("probe", json!({"roles": [{"roleArn": probe}]})).await;
     stage.until("probe", "True", "Issued").await;
-    eventually(patience, "every resource has been looked at", async || {
-        let page = stage.controller().metrics().await;
-        let count = page.lines().find_map(|l| l.strip_prefix("refreshable_reconcile_duration_seconds_count "));
-        match count.and_then(|c| c.parse::<usize>().ok()) {
-            Some(count) if count > many => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
+    stage.looked_at_all(patience).await;
     println!("after a restart it holds {} KiB", memory(stage.controller().process().id(), "VmRSS"));
     assert_eq!(stage.aws.calls_for_role(&role).len(), many, "a restart costs no issuer call");
     let audit = stage.cluster.audit().within(&stage.namespace.name).writes().only(|r| r.resource != "events");

@@ -4,7 +4,7 @@ use crate::harness::eventually::eventually;
 use crate::harness::{Cluster, Controller, Issuer, Proxy, canary, cluster, controller, scratch};
 use aws_credential_types::Credentials;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use refreshable::api::RefreshableCredential;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -102,9 +102,29 @@ impl Stage {
         self.controller.as_ref().expect("a stage with a controller")
     }
 
-    /// Kills the controller as a crash does, and starts it again.
+    /// Kills the controller as a crash does, starts it again, and waits until it has looked at every resource: what it
+    /// would do because of its start has been done by then.
     pub async fn restart(&mut self) {
+        self.restart_within(SOON).await;
+    }
+
+    /// The same, with another patience.
+    pub async fn restart_within(&mut self, patience: Duration) {
         self.controller.as_mut().expect("a stage with a controller").restart().await;
+        self.looked_at_all(patience).await;
+    }
+
+    /// Waits until the controller has looked as often as there are resources.
+    pub async fn looked_at_all(&self, patience: Duration) {
+        let resources = self.credentials().list(&ListParams::default()).await.expect("resources").items.len();
+        assert!(resources > 0, "there is something to look at");
+        eventually(patience, "every resource has been looked at", async || {
+            let page = self.controller().metrics().await;
+            let count = page.lines().find_map(|l| l.strip_prefix("refreshable_reconcile_duration_seconds_count "));
+            let looks: usize = count.and_then(|c| c.parse().ok()).ok_or("no count of looks")?;
+            if looks >= resources { Ok(()) } else { Err(format!("{looks} looks at {resources} resources")) }
+        })
+        .await;
     }
 
     /// A role that the controller's own identity may assume, and a policy that allows it.

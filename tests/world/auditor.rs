@@ -31,6 +31,8 @@ pub type Verdict = Option<String>;
 pub struct Auditor {
     pub violations: Vec<String>,
     pub issuer_calls: usize,
+    /// The same, by session name: `<namespace>.<name>`.
+    pub calls_of: BTreeMap<String, usize>,
     pub applies: usize,
     pub status_writes: usize,
     pub reads: usize,
@@ -41,7 +43,7 @@ pub struct Auditor {
     pub trouble: Option<Timestamp>,
     /// When the issuer last denied each role: what asks for it is not late for its own fault.
     pub denied: BTreeMap<String, Timestamp>,
-    /// Every rotation must cost one issuer call for each role, and no more.
+    /// Every rotation must cost one issuer call for each role and two writes, and no more.
     pub exact: bool,
     /// Issuer calls under each session name since its last publication.
     spent: BTreeMap<String, usize>,
@@ -71,6 +73,9 @@ impl Auditor {
             (true, false, &Method::DELETE) => &mut self.deletes,
             (true, false, _) => &mut self.applies,
         } += 1;
+        if self.exact && !write {
+            self.violations.push(format!("8, one call: {} was read", path.join("/")));
+        }
     }
 
     pub fn write_by(&mut self, instance: usize, leader: usize, now: Timestamp) {
@@ -83,7 +88,9 @@ impl Auditor {
     pub fn issuer_called(&mut self, form: &BTreeMap<String, String>, now: Timestamp) {
         (form.get("RoleSessionName"), now.as_millisecond()).hash(&mut self.trace);
         self.issuer_calls += 1;
-        *self.spent.entry(form.get("RoleSessionName").cloned().unwrap_or_default()).or_default() += 1;
+        let name = form.get("RoleSessionName").cloned().unwrap_or_default();
+        *self.calls_of.entry(name.clone()).or_default() += 1;
+        *self.spent.entry(name).or_default() += 1;
         self.recent.push_back(now);
         while self.recent.front().is_some_and(|t| now.duration_since(*t) >= SignedDuration::from_secs(1)) {
             self.recent.pop_front();

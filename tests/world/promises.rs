@@ -1,4 +1,4 @@
-//! The promises, over simulated days and months.
+//! The promises, over simulated days.
 
 use super::driver::{Setup, World};
 use super::state::Key;
@@ -23,24 +23,6 @@ pub fn seeds(usual: std::ops::Range<u64>) -> Vec<u64> {
 }
 
 #[test]
-fn in_a_world_without_faults_each_rotation_costs_one_call_and_two_writes() {
-    runtime().block_on(async {
-        let mut world = World::new(1, Setup::default());
-        for number in 0..50 {
-            users::make(&world, "team-a", &format!("a-{number}"), 3600);
-        }
-        world.run(DAY * 3).await;
-        let state = world.shared.lock();
-        let audit = &state.auditor;
-        let rotations = audit.issuer_calls;
-        assert!(rotations > 50 * 90, "{rotations}");
-        assert_eq!((audit.applies, audit.status_writes), (rotations, rotations));
-        assert_eq!((audit.reads, audit.deletes), (0, 0), "no other call");
-        assert!(audit.latest < SignedDuration::from_secs(1), "{}", audit.latest);
-    });
-}
-
-#[test]
 fn a_crash_a_relist_and_a_new_leader_cost_nothing() {
     runtime().block_on(async {
         let mut world = World::new(2, Setup::default());
@@ -57,9 +39,11 @@ fn a_crash_a_relist_and_a_new_leader_cost_nothing() {
         for _ in 0..10 {
             world.crash();
             world.run(MINUTE).await;
+            assert_eq!(world.instances[0].looks.len(), 50, "it has looked at each");
             let shared = world.shared.clone();
             world.instances[0].relist(&shared);
             world.run(MINUTE).await;
+            assert!(world.instances[0].looks.values().all(|looks| *looks >= 2), "and again");
         }
         world.add_instance(Setup::default());
         world.run(MINUTE).await;
@@ -137,7 +121,11 @@ fn after_an_outage_the_backlog_drains_within_the_budget() {
         world.shared.lock().faults.issuer_dead = true;
         world.run(HOUR * 6).await;
         users::mend(&world, &keys);
-        world.run(HOUR).await;
+        // The longest pause of what is transient is a minute; then a thousand calls at 20 a second.
+        world.run(MINUTE + SignedDuration::from_secs(1000 / 20 + 5)).await;
+        users::assert_settled(&world, &keys);
+        // Longer than the auditor's grace: from then on nothing may be late.
+        world.run(HOUR * 4).await;
         users::assert_settled(&world, &keys);
     });
 }
@@ -154,30 +142,5 @@ fn a_tenant_that_fails_does_not_starve_the_others() {
         // The auditor counts lateness all the time: team-a must never be late.
         world.run(DAY).await;
         users::assert_settled(&world, &keys);
-    });
-}
-
-#[test]
-fn ten_thousand_resources_over_thirty_days() {
-    let began = std::time::Instant::now();
-    runtime().block_on(async {
-        let mut world = World::new(6, Setup::default());
-        // AWS's longest session for most of them, the usual hour for some.
-        for number in 0..10_000 {
-            let seconds = if number % 100 == 0 { 3600 } else { 43200 };
-            users::make(&world, "team-a", &format!("m-{number}"), seconds);
-        }
-        for day in 1..=30 {
-            world.run(DAY).await;
-            let state = world.shared.lock();
-            let audit = &state.auditor;
-            let (calls, latest) = (audit.issuer_calls, audit.latest);
-            println!("day {day}: {calls} rotations, latest {latest:#}, {:.0} s", began.elapsed().as_secs_f64());
-        }
-        let state = world.shared.lock();
-        let audit = &state.auditor;
-        assert!(audit.issuer_calls > 10_000 * 80, "{}", audit.issuer_calls);
-        assert_eq!((audit.applies, audit.status_writes, audit.reads), (audit.issuer_calls, audit.issuer_calls, 0));
-        assert!(audit.latest < SignedDuration::from_secs(5), "{}", audit.latest);
     });
 }
