@@ -78,6 +78,7 @@ impl Options {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
 
     #[test]
     fn the_flags_are_consistent() {
@@ -86,13 +87,13 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_is_refused() {
-        for wrong in [
-            &["a", "--create-token"][..],
-            &["a", "--without-token", "--token-file", "/t"],
-            &["a", "--listen", "localhost"],
-            &["a", "--probe", "startupz"],
+        for (wrong, kind) in [
+            (&["a", "--create-token"][..], ErrorKind::MissingRequiredArgument),
+            (&["a", "--without-token", "--token-file", "/t"], ErrorKind::ArgumentConflict),
+            (&["a", "--listen", "localhost"], ErrorKind::ValueValidation),
+            (&["a", "--probe", "startupz"], ErrorKind::InvalidValue),
         ] {
-            assert!(Options::try_parse_from(wrong).is_err(), "{wrong:?}");
+            assert_eq!(Options::try_parse_from(wrong).map_err(|e| e.kind()).expect_err("refused"), kind, "{wrong:?}");
         }
         let options = Options::try_parse_from(["a", "--create-token", "--token-file", "/t"]).expect("consistent");
         assert!(options.listen.ip().is_loopback());

@@ -83,8 +83,8 @@ mod tests {
     fn only_200_is_ready() {
         assert_eq!(judged("HTTP/1.1 200 OK\r\n\r\nok\n"), Ok(()));
         assert_eq!(judged("HTTP/1.1 503 Service Unavailable\r\n\r\nexpired\n"), Err("expired".to_owned()));
-        assert!(judged("").is_err());
-        assert!(judged("HTTP/1.1 404 Not Found\r\n\r\n").is_err());
+        assert_eq!(judged(""), Err(String::new()), "it ends without an answer");
+        assert_eq!(judged("HTTP/1.1 404 Not Found\r\n\r\n"), Err("HTTP/1.1 404 Not Found".to_owned()));
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = taken.local_addr().expect("an address");
         drop(taken);

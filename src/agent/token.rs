@@ -81,7 +81,8 @@ mod tests {
         fs::write(&file, "").expect("written");
         create(&file).expect("an empty file is no token");
         assert_ne!(fs::read_to_string(&file).expect("a token"), first, "another one each time");
-        assert!(create(&folder.path().join("missing/token")).is_err());
+        let error = create(&folder.path().join("missing/token")).expect_err("there is no such folder");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

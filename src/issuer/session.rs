@@ -164,11 +164,14 @@ mod tests {
     #[test]
     fn what_has_ended_is_refused() {
         let now = at("2026-01-01T00:00:00Z");
-        assert!(Lifetime::judge("AssumeRole", now, None, now).is_err());
-        assert!(Lifetime::judge("AssumeRole", at("2020-01-01T00:00:00Z"), None, now).is_err());
-        assert!(
-            Lifetime::judge("AssumeRole", at("2026-01-01T00:09:00Z"), Some(at("2026-01-01T00:10:00Z")), now).is_err()
-        );
+        for (end, date) in [
+            ("2026-01-01T00:00:00Z", None),
+            ("2020-01-01T00:00:00Z", None),
+            ("2026-01-01T00:09:00Z", Some("2026-01-01T00:10:00Z")),
+        ] {
+            let error = Lifetime::judge("AssumeRole", at(end), date.map(at), now).expect_err(end).to_string();
+            assert!(error.contains(&format!("the credentials' Expiration {end} is already past")), "{error}");
+        }
     }
 
     #[test]

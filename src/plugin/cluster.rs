@@ -241,6 +241,7 @@ mod tests {
     #[test]
     fn servers_may_be_given_without_a_scheme() {
         assert_eq!(uri("127.0.0.1:6443").map(|u| u.to_string()).expect("a URL"), "https://127.0.0.1:6443/");
-        assert!(uri("not a url").is_err());
+        let error = uri("not a url").expect_err("no URL").to_string();
+        assert!(error.contains("--server not a url is no URL: write it like"), "{error}");
     }
 }

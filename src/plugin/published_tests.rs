@@ -130,9 +130,13 @@ fn somebody_else_s_secret_is_left_alone() {
     let object = credential(json!({}));
     let mut foreign = secret(&object);
     foreign.metadata.annotations.as_mut().expect("some").insert(names::OWNER_NAME_ANNOTATION.into(), "other".into());
-    assert!(owned(&foreign, Some(&object), &object.name_any()).is_err());
-    assert!(owned(&foreign, None, &object.name_any()).is_err());
-    assert!(owned(&Secret::default(), None, "x").is_err());
+    let name = object.name_any();
+    for (secret, object, name) in
+        [(&foreign, Some(&object), name.as_str()), (&foreign, None, name.as_str()), (&Secret::default(), None, "x")]
+    {
+        let error = owned(secret, object, name).map(drop).expect_err("somebody else's").to_string();
+        assert!(error.contains(&format!("was not published by RefreshableCredential {name}")), "{error}");
+    }
 }
 
 #[test]

@@ -208,7 +208,7 @@ async fn every_kustomization_renders_and_is_taken_by_the_api_server() {
             let kinds: Vec<_> = objects.iter().filter_map(|o| o["kind"].as_str()).collect();
             assert!(!kinds.iter().any(|k| k.starts_with("ClusterRole")), "{kinds:?}");
             let namespaced = crate::harness::rights::granted(&objects);
-            assert!(namespaced.iter().all(|r| r.namespace.is_some()));
+            assert!(!namespaced.is_empty() && namespaced.iter().all(|r| r.namespace.is_some()), "{namespaced:?}");
         }
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         let file =

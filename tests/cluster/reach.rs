@@ -105,6 +105,7 @@ async fn inside_the_namespace() {
         // A redirect is not followed.
         let error = call(way, "http://public.test:8080/redirect", Reach::Private).await.expect_err("a redirect");
         let connections = called.take();
+        assert!(!connections.is_empty(), "{way:?} {error}: the public address was called");
         assert!(connections.iter().all(|a| !a.is_loopback()), "{way:?} {error}: {connections:?}");
 
         // An address is called as it stands: a policy has written it out.

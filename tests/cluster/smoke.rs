@@ -70,7 +70,8 @@ async fn a_short_session_is_refused_when_it_is_over() {
     let sts = issuer::sts(proxy.url(), user.clone());
 
     let assume = sts.assume_role().role_arn(&role).role_session_name("bench").duration_seconds(3);
-    assume.clone().send().await.expect_err("the role asks an external id");
+    let refused = assume.clone().send().await.expect_err("the role asks an external id").into_service_error();
+    assert_eq!(aws_smithy_types::error::metadata::ProvideErrorMetadata::code(&refused), Some("AccessDenied"));
     let answer = assume.external_id("4f2a").send().await.unwrap();
     let session = session(answer.credentials.unwrap());
     let session = issuer::sts(proxy.url(), session);

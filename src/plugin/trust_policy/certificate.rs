@@ -79,7 +79,10 @@ mod tests {
         });
         let tags = read(spiffe.as_bytes()).expect("a certificate").tags;
         assert_eq!(tags, [("x509SAN/URI".into(), "spiffe://example.com/reports".into())]);
-        assert!(read(pem(|_| {}).as_bytes()).is_err());
-        assert!(read(b"nonsense").is_err());
+        let error = |pem: &[u8]| read(pem).map(drop).expect_err("refused");
+        let nameless = error(pem(|_| {}).as_bytes());
+        assert!(nameless.contains("neither a subject"), "{nameless}");
+        let nonsense = error(b"nonsense");
+        assert!(nonsense.contains("certificate"), "{nonsense}");
     }
 }

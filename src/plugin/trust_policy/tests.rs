@@ -30,6 +30,7 @@ fn a_denial_of_the_first_role_names_the_caller() {
 fn issuers_are_https_urls() {
     assert_eq!(issuer("https://oidc.example.com/id/A/"), Ok("https://oidc.example.com/id/A".into()));
     for wrong in ["", "https://", "oidc.example.com", "http://oidc.example.com", "https://a?b"] {
-        assert!(issuer(wrong).is_err(), "{wrong}");
+        let error = issuer(wrong).expect_err(wrong);
+        assert!(error.starts_with(&format!("{wrong:?} is no issuer: write its URL")), "{error}");
     }
 }

@@ -67,7 +67,8 @@ async fn the_manifest_is_one_that_krew_takes_and_names_what_was_packed() {
         assert_eq!(spec["version"], "v1.2.3");
         let short = spec["shortDescription"].as_str().expect("a short description");
         assert!(short.len() <= 50 && !short.ends_with('.'), "krew's guide asks for one short phrase: {short}");
-        assert!(spec["description"].as_str().expect("a description").lines().all(|l| l.len() <= 80));
+        let description = spec["description"].as_str().expect("a description");
+        assert!(description.lines().count() > 1 && description.lines().all(|l| l.len() <= 80), "{description}");
         let platforms = spec["platforms"].as_array().expect("platforms");
         assert_eq!(platforms.len(), 2);
         for (platform, arch) in platforms.iter().zip(["amd64", "arm64"]) {

@@ -78,7 +78,8 @@ async fn a_pod_that_is_drained_away_costs_nothing_and_a_deleted_resource_takes_i
     // A mount keeps what it had: programs go on until the session ends.
     let pods = ground.pods("drained").await;
     let pod = pods.get(&running).await.expect("it is there").status.expect("a status");
-    assert!(pod.container_statuses.iter().flatten().all(|c| c.ready && c.restart_count == 0), "{pod:?}");
+    let containers: Vec<_> = pod.container_statuses.iter().flatten().collect();
+    assert!(!containers.is_empty() && containers.iter().all(|c| c.ready && c.restart_count == 0), "{pod:?}");
     let kept =
         ["exec", "--namespace", "drained", &running, "--", "/bin/grep", "-c", "AccessKeyId", "/aws/credentials.json"];
     assert_eq!(ground.cluster.kubectl(&kept).await.trim(), "1");

@@ -80,7 +80,8 @@ fn what_cannot_be_read_says_what_to_write_instead() {
         let error = find_call(python, &["f"]).expect_err(python);
         assert!(error.contains(words), "{python}: {error}");
     }
-    assert!(find_call(&format!("f(a={})", "[".repeat(1000)), &["f"]).is_err());
+    let error = find_call(&format!("f(a={})", "[".repeat(1000)), &["f"]).expect_err("brackets");
+    assert!(error.contains("it is nested too deeply"), "{error}");
 }
 
 /// The arguments of the call of `f` at the end of a program.
