@@ -18,8 +18,8 @@
 //! Arrows point one way: `bin` -> [`controller`] -> [`source`] -> [`aws`] -> [`issuer`] -> [`rules`] -> [`api`],
 //! and [`controller`] -> [`render`] -> [`issuer`].
 //!
-//! [`agent`], the sidecar, stands apart: it needs nothing but [`clock`] and [`logging`], and is built small without
-//! feature `controller`, which everything else belongs to.
+//! [`agent`], the sidecar, stands apart: it needs nothing but [`clock`], [`logging`] and `server`, and is built small
+//! without feature `controller`, which everything else belongs to.
 
 pub mod agent;
 #[cfg(feature = "controller")]
@@ -44,6 +44,7 @@ pub mod registry;
 pub mod render;
 #[cfg(feature = "controller")]
 pub mod rules;
+mod server;
 #[cfg(feature = "controller")]
 pub mod source;
 pub mod version;

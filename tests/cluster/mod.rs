@@ -7,6 +7,7 @@ mod chart;
 mod documentation;
 mod faults;
 mod fence;
+mod flood;
 mod gitops;
 mod helm;
 mod injection;

@@ -3,7 +3,7 @@
 use super::stage::{Stage, ready};
 use crate::harness::{eventually, proxy};
 use futures::StreamExt as _;
-use kube::api::{ListParams, PostParams};
+use kube::api::{Api, ListParams, PostParams};
 use refreshable::api::RefreshableCredential;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn scale() -> (usize, Duration) {
 const LIMIT: u64 = 256 * 1024;
 
 /// Memory of a process in KiB: `VmRSS`, what it holds, or `VmHWM`, the most that it ever held.
-fn memory(process: u32, which: &str) -> u64 {
+pub(super) fn memory(process: u32, which: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
     let line = status.lines().find_map(|line| line.strip_prefix(&format!("{which}:"))).expect("a figure");
     line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
@@ -34,13 +34,8 @@ fn processor_time(process: u32) -> f64 {
     ticks / 100.0
 }
 
-#[tokio::test]
-async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
-    let (many, patience) = scale();
-    let mut stage = Stage::with_latency(proxy::USUAL_LATENCY).await;
-    let role = stage.role("many").await;
-    let api = stage.credentials();
-    let began = Instant::now();
+/// Makes so many resources with this role.
+pub(super) async fn make(api: &Api<RefreshableCredential>, many: usize, role: &str) {
     futures::stream::iter(0..many)
         .for_each_concurrent(30, |number| {
             let object: RefreshableCredential = serde_json::from_value(json!({
@@ -52,12 +47,27 @@ async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
             async move { drop(api.create(&PostParams::default(), &object).await.expect("made")) }
         })
         .await;
+}
+
+/// Waits until so many resources are Ready.
+pub(super) async fn all_ready(api: &Api<RefreshableCredential>, many: usize, patience: Duration) {
     let all_ready = async || {
         let list = api.list(&ListParams::default()).await.map_err(|e| e.to_string())?;
         let number = list.iter().filter(|c| ready(c).is_some_and(|(status, _)| status == "True")).count();
         if number == many { Ok(()) } else { Err(format!("{number} are Ready")) }
     };
     eventually(patience, "all are Ready", all_ready).await;
+}
+
+#[tokio::test]
+async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
+    let (many, patience) = scale();
+    let mut stage = Stage::with_latency(proxy::USUAL_LATENCY).await;
+    let role = stage.role("many").await;
+    let api = stage.credentials();
+    let began = Instant::now();
+    make(&api, many, &role).await;
+    all_ready(&api, many, patience).await;
     let process = stage.controller().process().id();
     let most = memory(process, "VmHWM");
     println!(

@@ -51,7 +51,7 @@ impl Stage {
     /// A stage on a cluster of its own, for tests that stop its servers; on which the test starts controllers itself.
     /// Its servers run until [`strike_cluster`](Self::strike_cluster).
     pub async fn apart() -> Self {
-        Self::on(Box::leak(Box::new(Cluster::start().await)), Duration::ZERO).await
+        Self::on(Box::leak(Box::new(Cluster::start().await))).await
     }
 
     /// Ends the servers of a stage apart.
@@ -72,11 +72,16 @@ impl Stage {
         self
     }
 
-    async fn empty(latency: Duration) -> Self {
-        Self::on(Cluster::shared().await, latency).await
+    /// The same, on a cluster of one's own.
+    pub async fn on(cluster: &'static Cluster) -> Self {
+        Self::empty_on(cluster, Duration::ZERO).await
     }
 
-    async fn on(cluster: &'static Cluster, latency: Duration) -> Self {
+    async fn empty(latency: Duration) -> Self {
+        Self::empty_on(Cluster::shared().await, latency).await
+    }
+
+    async fn empty_on(cluster: &'static Cluster, latency: Duration) -> Self {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let issuer = Issuer::shared().await;
         let account = format!("{:012}", 100_000_000_000 + COUNT.fetch_add(1, Ordering::Relaxed));
@@ -88,9 +93,13 @@ impl Stage {
 
     /// A controller for this namespace, to be started.
     pub fn program(&self) -> controller::Builder {
+        self.bare_program().args(["--watch-namespace", &self.namespace.name])
+    }
+
+    /// A controller for every namespace of the cluster, which had better be the stage's own.
+    pub fn bare_program(&self) -> controller::Builder {
         Controller::program(env!("CARGO_BIN_EXE_refreshable-controller"))
             .kubeconfig(self.cluster.control_plane.admin_kubeconfig())
-            .args(["--watch-namespace", &self.namespace.name])
             .env("AWS_ACCESS_KEY_ID", self.user.access_key_id())
             .env("AWS_SECRET_ACCESS_KEY", self.user.secret_access_key())
             .env("AWS_REGION", "eu-west-1")

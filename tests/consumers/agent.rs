@@ -239,3 +239,19 @@ async fn the_token_outlives_a_restart_and_an_idle_connection_does_not_hold_up_th
     assert_eq!(ask(&agent, "/v1/credentials", &[("authorization", &token)]).await.0, 200);
     canary::assert_clean(&again.log(), "the sidecar's log");
 }
+
+#[tokio::test]
+async fn who_holds_connections_keeps_out_nobody() {
+    let (_folder, agent) = set(3600).await;
+    let mut held = Vec::new();
+    for number in 0..400 {
+        let mut stream = tokio::net::TcpStream::connect(agent.address()).await.expect("connected");
+        stream.write_all(b"GET /v1/credentials HTTP/1.1\r\nhost: ").await.expect("sent");
+        held.push(stream);
+        if number % 100 == 99 {
+            let answer = tokio::time::timeout(Duration::from_secs(5), agent.page("/readyz")).await;
+            assert!(matches!(answer, Ok(Ok((200, _)))), "with {number} connections open: {answer:?}");
+        }
+    }
+    agent.process().assert_running();
+}
