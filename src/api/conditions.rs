@@ -62,13 +62,15 @@ pub enum Reason {
     InternalError,
     /// A workload could not be restarted after a rotation. Only of events.
     RestartFailing,
+    /// A workload was restarted after a rotation although its last rollout had not ended. Only of events.
+    RestartForced,
     /// Pods are not told of a rotation, because the administrator did not switch it on. Only of events.
     PropagationOff,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Issued,
         Self::RefreshFailing,
         Self::Suspended,
@@ -91,6 +93,7 @@ impl Reason {
         Self::KubernetesError,
         Self::InternalError,
         Self::RestartFailing,
+        Self::RestartForced,
         Self::PropagationOff,
     ];
 
@@ -119,6 +122,7 @@ impl Reason {
             Self::KubernetesError => "KubernetesError",
             Self::InternalError => "InternalError",
             Self::RestartFailing => "RestartFailing",
+            Self::RestartForced => "RestartForced",
             Self::PropagationOff => "PropagationOff",
         }
     }

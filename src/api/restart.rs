@@ -58,10 +58,13 @@ pub struct RestartStatus {
     /// Issue time of the credentials that its Pods are known to start with or to have been restarted for.
     #[serde(default)]
     pub restarted_for: Option<Time>,
+    /// When those credentials expire.
+    #[serde(default)]
+    pub expiration: Option<Time>,
     /// When it was last restarted.
     #[serde(default)]
     pub last_restart_time: Option<Time>,
-    /// What the next restart waits for; absent where it waits for nothing.
+    /// What the next restart waits for, or why the last one did not wait any longer.
     #[serde(default)]
     pub message: Option<String>,
 }

@@ -1,5 +1,6 @@
-//! Restarts the workloads that a resource names, once for each rotation.
+//! Restarts the workloads that a resource names, once for each rotation, before what their Pods hold expires.
 
+use super::metrics::Restart;
 use super::{Announcement, CallError, Context, call, status};
 use crate::api::conditions::Reason;
 use crate::api::{ObjectName, RefreshableCredential, RestartStatus, RestartTarget, WorkloadKind};
@@ -11,9 +12,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch};
 
-/// While a rollout is under way.
+/// While a rollout is under way or paused.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(15);
-/// While a workload is missing, paused, or may not be restarted.
+/// After somebody else's write came between.
+const CHANGED: SignedDuration = SignedDuration::from_secs(2);
+/// While a workload is missing, or may not be restarted.
 const HINDERED: SignedDuration = SignedDuration::from_mins(2);
 
 /// Restarts what is behind the rotation of `content`. When to look again, if something is left to do.
@@ -33,15 +36,10 @@ pub(super) async fn follow(
         let Some(status) = statuses.iter_mut().find(|s| s.kind == target.kind && s.name == target.name) else {
             continue;
         };
-        let outcome = one(object, target, content, now, context).await?;
-        if let Outcome::Hindered(why) = &outcome
-            && status.message.as_ref() != Some(why)
-        {
-            let about = format!("{} {} could not be restarted: {why}", target.kind.as_str(), target.name);
-            context.announcer.announce(Announcement::warning(object, Reason::RestartFailing, about));
-        }
-        let pause = note(status, &outcome, content, now).map(|p| now + p);
-        again = again.into_iter().chain(pause).min();
+        let held_until = restart::held_until(status, content);
+        let outcome = one(object, target, content, held_until, context).await?;
+        tell(object, target, status, &outcome, context);
+        again = again.into_iter().chain(note(status, outcome, content, now)).min();
     }
     status::restarted(context, object, &statuses).await?;
     Ok(again)
@@ -50,39 +48,63 @@ pub(super) async fn follow(
 /// What became of one workload.
 enum Outcome {
     Restarted,
+    /// Restarted, although its last rollout had not ended: why.
+    Insisted(String),
     /// A crash came between its restart and the status that says so.
     Done,
-    Waits(&'static str),
+    /// What it waits for, and when to look again.
+    Waits(String, Timestamp),
     Hindered(String),
 }
 
-/// Writes an outcome into the status, and says how long to wait where it is not the last one.
-fn note(status: &mut RestartStatus, outcome: &Outcome, content: &Content, now: Timestamp) -> Option<SignedDuration> {
+/// Counts an outcome, and announces what somebody should look at, once.
+fn tell(
+    object: &RefreshableCredential,
+    target: &RestartTarget,
+    before: &RestartStatus,
+    outcome: &Outcome,
+    context: &Context,
+) {
+    let what = format!("{} {}", target.kind.as_str(), target.name);
     match outcome {
-        Outcome::Restarted | Outcome::Done => {
-            status.restarted_for = Some(Time(down_to_second(content.issued_at)));
-            status.message = None;
-            if matches!(outcome, Outcome::Restarted) {
-                status.last_restart_time = Some(Time(down_to_second(now)));
-            }
-            None
+        Outcome::Restarted => context.metrics.restarted(Restart::Settled),
+        Outcome::Insisted(why) => {
+            context.metrics.restarted(Restart::Forced);
+            let about = format!("{what} was {why}: see why its rollouts do not end");
+            context.announcer.announce(Announcement::warning(object, Reason::RestartForced, about));
         }
-        Outcome::Waits(why) => {
-            status.message = Some((*why).to_owned());
-            Some(UNDER_WAY)
+        Outcome::Hindered(why) if before.message.as_ref() != Some(why) => {
+            context.metrics.restarted(Restart::Hindered);
+            let about = format!("{what} could not be restarted: {why}");
+            context.announcer.announce(Announcement::warning(object, Reason::RestartFailing, about));
         }
-        Outcome::Hindered(why) => {
-            status.message = Some(why.clone());
-            Some(HINDERED)
-        }
+        Outcome::Done | Outcome::Waits(..) | Outcome::Hindered(_) => {}
     }
+}
+
+/// Writes an outcome into the status, and says when to look again where it is not the last one.
+fn note(status: &mut RestartStatus, outcome: Outcome, content: &Content, now: Timestamp) -> Option<Timestamp> {
+    if matches!(outcome, Outcome::Restarted | Outcome::Insisted(_)) {
+        status.last_restart_time = Some(Time(down_to_second(now)));
+    }
+    let (message, again) = match outcome {
+        Outcome::Restarted | Outcome::Done => (None, None),
+        Outcome::Insisted(why) => (Some(why), None),
+        Outcome::Waits(why, until) => (Some(why), Some(until)),
+        Outcome::Hindered(why) => (Some(why), Some(now + HINDERED)),
+    };
+    status.message = message;
+    if again.is_none() {
+        restart::follows(status, content);
+    }
+    again
 }
 
 async fn one(
     object: &RefreshableCredential,
     target: &RestartTarget,
     content: &Content,
-    now: Timestamp,
+    held_until: Timestamp,
     context: &Context,
 ) -> Result<Outcome, CallError> {
     let uid = object.uid().unwrap_or_default();
@@ -97,19 +119,43 @@ async fn one(
     let Ok(workload) = serde_json::to_value(&read).and_then(serde_json::from_value::<Workload>) else {
         return Ok(Outcome::Hindered("what the API server says of it could not be read".to_owned()));
     };
-    match workload.judge(&uid, content.issued_at) {
+    let (now, deadline) = (context.now(), restart::deadline(held_until, content));
+    let held_until = down_to_second(held_until);
+    let verdict = workload.judge(target.kind, &uid, content.issued_at, deadline, now);
+    match verdict {
         Verdict::Done => Ok(Outcome::Done),
-        Verdict::Wait(why) => Ok(Outcome::Waits(why)),
-        Verdict::Restart => {
+        Verdict::Paused => {
+            let why = "its rollouts are paused: `kubectl rollout resume` lets it restart";
+            Ok(Outcome::Waits(why.to_owned(), now + UNDER_WAY))
+        }
+        Verdict::RollsOut => {
+            let why = format!(
+                "its last rollout is still under way; at {deadline} it is restarted all the same, because what its \
+                 Pods hold expires at {held_until}"
+            );
+            Ok(Outcome::Waits(why, deadline.min(now + UNDER_WAY)))
+        }
+        Verdict::Restart | Verdict::Insist => {
             let patch = Patch::Merge(workload.restart(&uid, content.issued_at, now));
             let parameters = call::merge();
             let written = api.patch_metadata(&target.name, &parameters, &patch);
             match context.calls.write(restarting(target.kind), written).await {
                 Ok(_) => {
-                    tracing::info!(uid, kind = target.kind.as_str(), name = target.name, "restarted after a rotation");
-                    Ok(Outcome::Restarted)
+                    let insisted = verdict == Verdict::Insist;
+                    let (kind, name) = (target.kind.as_str(), &target.name);
+                    tracing::info!(uid, kind, name, insisted, "restarted after a rotation");
+                    Ok(if insisted {
+                        Outcome::Insisted(format!(
+                            "restarted while its last rollout was still under way, because what its Pods held expires \
+                             at {held_until}"
+                        ))
+                    } else {
+                        Outcome::Restarted
+                    })
                 }
-                Err(e) if e.is_conflict() => Ok(Outcome::Waits("it changed while it was to be restarted")),
+                Err(e) if e.is_conflict() => {
+                    Ok(Outcome::Waits("it changed while it was to be restarted".to_owned(), now + CHANGED))
+                }
                 Err(error) => hindered(error),
             }
         }

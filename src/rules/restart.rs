@@ -1,12 +1,14 @@
-//! Which workloads are to be restarted, and whether now: once for each rotation, never while a rollout is under way.
+//! Which workloads are to be restarted, and whether now: once for each rotation, and not while a rollout is under way,
+//! unless that does not end before what the Pods hold expires.
 //!
 //! The status says for which credentials each workload was last restarted, and the workload's Pod template says the
 //! same: whichever of the two writes a crash prevents, no restart is lost and none is made twice.
 
 use super::ownership::Content;
 use super::plan;
+use super::profiles;
 use super::timing::down_to_second;
-use crate::api::{RefreshableCredential, RestartStatus, RestartTarget, names};
+use crate::api::{RefreshableCredential, RestartStatus, RestartTarget, WorkloadKind, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde::Deserialize;
@@ -20,8 +22,8 @@ const OFTEN: SignedDuration = SignedDuration::from_mins(15);
 /// started with what was published by then.
 pub fn status(object: &RefreshableCredential, content: Option<&Content>) -> Option<Vec<RestartStatus>> {
     let before = object.status.as_ref();
-    let published = before.and_then(|s| s.last_refresh_time.clone());
-    let first = published.or_else(|| content.map(|c| Time(down_to_second(c.issued_at))));
+    let published = before.and_then(|s| Some((s.last_refresh_time.clone()?, s.expiration.clone())));
+    let first = published.or_else(|| content.map(|c| (issue_time(c), Some(end(c)))));
     let said = before.and_then(|s| s.restarts.as_ref());
     let one = |target: &RestartTarget| {
         let known = said.and_then(|s| s.iter().find(|r| r.kind == target.kind && r.name == target.name)).cloned();
@@ -29,10 +31,15 @@ pub fn status(object: &RefreshableCredential, content: Option<&Content>) -> Opti
             kind: target.kind,
             name: target.name.clone(),
             restarted_for: None,
+            expiration: None,
             last_restart_time: None,
             message: None,
         });
-        status.restarted_for = status.restarted_for.or_else(|| first.clone());
+        if status.restarted_for.is_none()
+            && let Some((issued, expiration)) = first.clone()
+        {
+            (status.restarted_for, status.expiration) = (Some(issued), expiration);
+        }
         status
     };
     let targets = &object.spec.restart;
@@ -48,6 +55,34 @@ pub fn pending<'a>(object: &'a RefreshableCredential, content: &Content) -> Vec<
         known.and_then(|r| r.restarted_for.as_ref()).is_some_and(|t| t.0 < rotation)
     };
     object.spec.restart.iter().filter(behind).collect()
+}
+
+/// Writes into `status` that the workload's Pods start with `content` from now on.
+pub fn follows(status: &mut RestartStatus, content: &Content) {
+    (status.restarted_for, status.expiration) = (Some(issue_time(content)), Some(end(content)));
+}
+
+fn issue_time(content: &Content) -> Time {
+    Time(down_to_second(content.issued_at))
+}
+
+fn end(content: &Content) -> Time {
+    Time(down_to_second(profiles::first_end(content, content.issued_at).unwrap_or(content.expiration)))
+}
+
+/// When what the Pods of a workload hold expires. A status of a version that did not note it says only when that was
+/// issued: it lasts as long as what replaces it.
+pub fn held_until(status: &RestartStatus, content: &Content) -> Timestamp {
+    let as_long = |issued: &Time| issued.0 + content.expiration.duration_since(content.issued_at);
+    let noted = status.expiration.as_ref().map(|t| t.0);
+    noted.or_else(|| status.restarted_for.as_ref().map(as_long)).unwrap_or(content.issued_at)
+}
+
+/// When a restart for `content` waits no longer for a rollout to end: half of the time between the rotation and
+/// `held_until` is left to the restart's own rollout.
+pub fn deadline(held_until: Timestamp, content: &Content) -> Timestamp {
+    let left = held_until.duration_since(content.issued_at).max(SignedDuration::ZERO);
+    down_to_second(content.issued_at + left / 2)
 }
 
 /// What the user should know of restarts that come too often.
@@ -88,10 +123,18 @@ struct Template {
 }
 
 #[derive(Deserialize, Debug, Default)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Strategy {
     #[serde(rename = "type")]
     kind: Option<String>,
+    rolling_update: RollingUpdate,
+}
+
+#[derive(Deserialize, Debug, Default)]
+#[serde(default)]
+struct RollingUpdate {
+    /// Of a StatefulSet: Pods with lower ordinals are not replaced.
+    partition: i64,
 }
 
 #[derive(Deserialize, Debug, Default)]
@@ -100,8 +143,9 @@ struct WorkloadStatus {
     observed_generation: Option<i64>,
     replicas: i64,
     updated_replicas: i64,
+    ready_replicas: i64,
     available_replicas: i64,
-    desired_number_scheduled: Option<i64>,
+    desired_number_scheduled: i64,
     updated_number_scheduled: i64,
     number_available: i64,
     conditions: Vec<Condition>,
@@ -116,6 +160,12 @@ struct Condition {
     reason: String,
 }
 
+impl Condition {
+    fn gave_up(&self) -> bool {
+        self.kind == "Progressing" && self.status == "False" && self.reason == "ProgressDeadlineExceeded"
+    }
+}
+
 /// What is to be done about one workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -123,21 +173,35 @@ pub enum Verdict {
     Done,
     /// Restart it.
     Restart,
-    /// Look again: a rollout is under way, or it is paused.
-    Wait(&'static str),
+    /// Restart it although its last rollout is still under way: what its Pods hold expires.
+    Insist,
+    /// Look again: its last rollout is still under way.
+    RollsOut,
+    /// Look again: its rollouts are paused, and a restart would change nothing.
+    Paused,
 }
 
 impl Workload {
-    /// Whether to restart it for the rotation of `issued_at` of the resource with this UID.
-    pub fn judge(&self, uid: &str, issued_at: Timestamp) -> Verdict {
+    /// Whether to restart it at `now` for the rotation of `issued_at` of the resource with this UID. A rollout is
+    /// waited for until `deadline`.
+    pub fn judge(
+        &self,
+        kind: WorkloadKind,
+        uid: &str,
+        issued_at: Timestamp,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Verdict {
         if self.restarted_for(uid).is_some_and(|t| t >= down_to_second(issued_at)) {
             Verdict::Done
         } else if self.spec.paused {
-            Verdict::Wait("its rollouts are paused: `kubectl rollout resume` lets it restart")
-        } else if self.rolls_out() {
-            Verdict::Wait("its last rollout is still under way")
-        } else {
+            Verdict::Paused
+        } else if !self.rolls_out(kind) {
             Verdict::Restart
+        } else if now < deadline {
+            Verdict::RollsOut
+        } else {
+            Verdict::Insist
         }
     }
 
@@ -147,23 +211,29 @@ impl Workload {
     }
 
     /// Whether a rollout is under way, as `kubectl rollout status` judges it. One that ran into its deadline is not.
-    fn rolls_out(&self) -> bool {
+    fn rolls_out(&self, kind: WorkloadKind) -> bool {
         let status = &self.status;
         if status.observed_generation < self.metadata.generation {
             return true;
         }
-        let gave_up =
-            |c: &Condition| c.kind == "Progressing" && c.status == "False" && c.reason == "ProgressDeadlineExceeded";
-        if status.conditions.iter().any(gave_up) || self.spec.update_strategy.kind.as_deref() == Some("OnDelete") {
+        if self.spec.update_strategy.kind.as_deref() == Some("OnDelete") {
             return false;
         }
-        match status.desired_number_scheduled {
-            Some(desired) => status.updated_number_scheduled < desired || status.number_available < desired,
-            None => {
-                let wanted = self.spec.replicas.unwrap_or(1);
-                status.updated_replicas < wanted
-                    || status.replicas > status.updated_replicas
-                    || status.available_replicas < wanted
+        let wanted = self.spec.replicas.unwrap_or(1);
+        match kind {
+            WorkloadKind::Deployment => {
+                !status.conditions.iter().any(Condition::gave_up)
+                    && (status.updated_replicas < wanted
+                        || status.replicas > status.updated_replicas
+                        || status.available_replicas < wanted)
+            }
+            WorkloadKind::StatefulSet => {
+                let kept = self.spec.update_strategy.rolling_update.partition;
+                status.ready_replicas < wanted || status.updated_replicas < wanted - kept
+            }
+            WorkloadKind::DaemonSet => {
+                let desired = status.desired_number_scheduled;
+                status.updated_number_scheduled < desired || status.number_available < desired
             }
         }
     }

@@ -74,20 +74,22 @@ fn deployment(change: impl FnOnce(&mut Value)) -> Workload {
     workload(value)
 }
 
+/// What is done at minute 41 about the rotation of minute 40, where the wait for a rollout ends at minute 50.
+fn verdict(kind: WorkloadKind, workload: &Workload) -> Verdict {
+    workload.judge(kind, UID, minute(40), minute(50), minute(41))
+}
+
 #[test]
-fn a_workload_is_restarted_only_when_it_stands_still() {
-    let under_way = Verdict::Wait("its last rollout is still under way");
-    let paused = Verdict::Wait("its rollouts are paused: `kubectl rollout resume` lets it restart");
-    let set = |path: &'static str, to: Value| {
-        deployment(move |d| *d.pointer_mut(path).expect("a member") = to).judge(UID, minute(40))
-    };
-    assert_eq!(deployment(|_| ()).judge(UID, minute(40)), Verdict::Restart);
-    assert_eq!(set("/status/observedGeneration", json!(3)), under_way);
-    assert_eq!(set("/status/updatedReplicas", json!(2)), under_way);
-    assert_eq!(set("/status/availableReplicas", json!(2)), under_way);
-    assert_eq!(set("/status/replicas", json!(4)), under_way, "an old one still ends");
-    assert_eq!(deployment(|d| d["spec"]["paused"] = true.into()).judge(UID, minute(40)), paused);
-    assert_eq!(set("/spec/replicas", json!(0)), Verdict::Restart, "scaled to nothing");
+fn a_deployment_is_restarted_when_it_stands_still() {
+    let judged = |change: &dyn Fn(&mut Value)| verdict(WorkloadKind::Deployment, &deployment(change));
+    let set = |path: &'static str, to: i64| judged(&|d| *d.pointer_mut(path).expect("a member") = to.into());
+    assert_eq!(judged(&|_| ()), Verdict::Restart);
+    assert_eq!(set("/status/observedGeneration", 3), Verdict::RollsOut);
+    assert_eq!(set("/status/updatedReplicas", 2), Verdict::RollsOut);
+    assert_eq!(set("/status/availableReplicas", 2), Verdict::RollsOut);
+    assert_eq!(set("/status/replicas", 4), Verdict::RollsOut, "an old one still ends");
+    assert_eq!(judged(&|d| d["spec"]["paused"] = true.into()), Verdict::Paused);
+    assert_eq!(set("/spec/replicas", 0), Verdict::Restart, "scaled to nothing");
 }
 
 #[test]
@@ -97,24 +99,111 @@ fn a_rollout_that_gave_up_may_need_the_new_credentials() {
         d["status"]["conditions"] =
             json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
     });
-    assert_eq!(stuck.judge(UID, minute(40)), Verdict::Restart);
+    assert_eq!(verdict(WorkloadKind::Deployment, &stuck), Verdict::Restart);
+}
+
+fn stateful(updated: i64, ready: i64, strategy: Value) -> Workload {
+    workload(json!({
+        "metadata": {"generation": 2},
+        "spec": {"replicas": 3, "updateStrategy": strategy},
+        "status": {"observedGeneration": 2, "replicas": 3, "currentReplicas": 3 - updated,
+            "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": ready},
+    }))
+}
+
+#[test]
+fn a_stateful_set_with_a_partition_has_rolled_out_when_the_pods_above_it_have() {
+    let with = |partition: i64| json!({"type": "RollingUpdate", "rollingUpdate": {"partition": partition}});
+    for (updated, ready, strategy, expected) in [
+        (3, 3, json!({"type": "RollingUpdate"}), Verdict::Restart),
+        (3, 3, with(0), Verdict::Restart),
+        (2, 3, with(0), Verdict::RollsOut),
+        (1, 3, with(2), Verdict::Restart),
+        (3, 3, with(2), Verdict::Restart),
+        (0, 3, with(2), Verdict::RollsOut),
+        (1, 2, with(2), Verdict::RollsOut),
+        (0, 3, with(3), Verdict::Restart),
+        (0, 3, with(7), Verdict::Restart),
+        (0, 2, json!({"type": "OnDelete"}), Verdict::Restart),
+    ] {
+        let judged = verdict(WorkloadKind::StatefulSet, &stateful(updated, ready, strategy.clone()));
+        assert_eq!(judged, expected, "{updated} of 3 updated, {ready} ready, {strategy}");
+    }
+    let unseen = workload(json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 1}}));
+    assert_eq!(verdict(WorkloadKind::StatefulSet, &unseen), Verdict::RollsOut);
+}
+
+fn daemons(updated: i64, available: i64, strategy: &str) -> Workload {
+    workload(json!({
+        "metadata": {"generation": 1},
+        "spec": {"updateStrategy": {"type": strategy, "rollingUpdate": {"maxUnavailable": "20%", "maxSurge": 0}}},
+        "status": {"observedGeneration": 1, "desiredNumberScheduled": 5,
+            "updatedNumberScheduled": updated, "numberAvailable": available},
+    }))
 }
 
 #[test]
 fn daemon_sets_are_counted_by_nodes_and_on_delete_rolls_out_by_hand() {
-    let daemons = |updated: i64, available: i64, strategy: &str| {
-        workload(json!({
-            "metadata": {"generation": 1},
-            "spec": {"updateStrategy": {"type": strategy}},
-            "status": {"observedGeneration": 1, "desiredNumberScheduled": 5,
-                "updatedNumberScheduled": updated, "numberAvailable": available},
-        }))
-        .judge(UID, minute(40))
-    };
-    assert_eq!(daemons(5, 5, "RollingUpdate"), Verdict::Restart);
-    assert!(matches!(daemons(4, 5, "RollingUpdate"), Verdict::Wait(_)));
-    assert!(matches!(daemons(5, 4, "RollingUpdate"), Verdict::Wait(_)));
-    assert_eq!(daemons(4, 4, "OnDelete"), Verdict::Restart);
+    let judged =
+        |updated, available, strategy| verdict(WorkloadKind::DaemonSet, &daemons(updated, available, strategy));
+    assert_eq!(judged(5, 5, "RollingUpdate"), Verdict::Restart);
+    assert_eq!(judged(4, 5, "RollingUpdate"), Verdict::RollsOut);
+    assert_eq!(judged(5, 4, "RollingUpdate"), Verdict::RollsOut);
+    assert_eq!(judged(4, 4, "OnDelete"), Verdict::Restart);
+}
+
+#[test]
+fn a_rollout_that_does_not_end_is_waited_for_until_the_deadline_and_no_longer() {
+    let never_ready = deployment(|d| d["status"]["availableReplicas"] = 2.into());
+    let unseen = deployment(|d| d["status"]["observedGeneration"] = 3.into());
+    let paused = deployment(|d| d["spec"]["paused"] = true.into());
+    let done = deployment(|d| {
+        d["status"]["availableReplicas"] = 2.into();
+        let annotation = format!("{}{UID}", names::RESTARTED_FOR_PREFIX);
+        d["spec"]["template"]["metadata"]["annotations"][annotation] = minute(40).to_string().into();
+    });
+    let dead_node = daemons(4, 4, "RollingUpdate");
+    let one_short = stateful(3, 2, json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}));
+    for (kind, workload, before, after) in [
+        (WorkloadKind::Deployment, &never_ready, Verdict::RollsOut, Verdict::Insist),
+        (WorkloadKind::Deployment, &unseen, Verdict::RollsOut, Verdict::Insist),
+        (WorkloadKind::DaemonSet, &dead_node, Verdict::RollsOut, Verdict::Insist),
+        (WorkloadKind::StatefulSet, &one_short, Verdict::RollsOut, Verdict::Insist),
+        (WorkloadKind::Deployment, &paused, Verdict::Paused, Verdict::Paused),
+        (WorkloadKind::Deployment, &done, Verdict::Done, Verdict::Done),
+    ] {
+        let at = |now| workload.judge(kind, UID, minute(40), minute(50), now);
+        assert_eq!((at(minute(49)), at(minute(50))), (before, after), "{workload:?}");
+    }
+}
+
+#[test]
+fn a_restart_waits_for_half_of_what_is_left_of_what_the_pods_hold() {
+    let object = restarting();
+    let rotated = content(&object, 40);
+    for (held_until, deadline) in [(60, 50), (42, 41), (40, 40), (10, 40)] {
+        assert_eq!(super::deadline(minute(held_until), &rotated), minute(deadline), "held until minute {held_until}");
+    }
+}
+
+#[test]
+fn the_status_knows_until_when_the_pods_hold_what_they_have() {
+    let object = restarting();
+    let mut object = reported(object.clone(), &record(&object));
+    let rotated = content(&object, 40);
+    let mut said = status(&object, Some(&rotated)).expect("a status").remove(0);
+    assert_eq!(said.expiration, Some(Time(minute(60))), "of the first ones, issued at minute 0 for an hour");
+    assert_eq!(held_until(&said, &rotated), minute(60));
+    follows(&mut said, &rotated);
+    assert_eq!(
+        (said.restarted_for.clone(), said.expiration.clone()),
+        (Some(Time(minute(40))), Some(Time(minute(100))))
+    );
+    object.status.as_mut().expect("a status").restarts = Some(vec![said.clone()]);
+    let later = status(&object, Some(&content(&object, 80))).expect("a status").remove(0);
+    assert_eq!(later, said, "a rotation alone changes nothing of it");
+    said.expiration = None;
+    assert_eq!(held_until(&said, &content(&object, 80)), minute(100), "as an earlier version left it");
 }
 
 #[test]
@@ -125,7 +214,8 @@ fn the_patch_is_kubectl_s_and_says_for_what_it_was() {
     let annotations = &patch["spec"]["template"]["metadata"]["annotations"];
     assert_eq!(annotations["kubectl.kubernetes.io/restartedAt"], minute(41).to_string());
     let after = deployment(|d| d["spec"]["template"]["metadata"]["annotations"] = annotations.clone());
-    assert_eq!(after.judge(UID, minute(40)), Verdict::Done);
-    assert_eq!(after.judge(UID, minute(80)), Verdict::Restart, "for the next rotation");
-    assert_eq!(after.judge("another-resource", minute(40)), Verdict::Restart);
+    let judged = |uid, issued_at| after.judge(WorkloadKind::Deployment, uid, issued_at, minute(90), minute(41));
+    assert_eq!(judged(UID, minute(40)), Verdict::Done);
+    assert_eq!(judged(UID, minute(80)), Verdict::Restart, "for the next rotation");
+    assert_eq!(judged("another-resource", minute(40)), Verdict::Restart);
 }

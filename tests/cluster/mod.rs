@@ -30,6 +30,7 @@ mod publishing;
 mod reach;
 mod refusals;
 mod restart;
+mod rollouts;
 mod rights;
 mod runbook;
 mod scale;

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use refreshable::api::{CredentialPolicy, ProfileSpec, RefreshableCredential};
+use refreshable::api::{CredentialPolicy, ProfileSpec, RefreshableCredential, RestartStatus};
 use refreshable::rules::ownership::{self, Content};
 use refreshable::rules::policy::{self, Permission};
 use refreshable::rules::{fingerprint, plan, profiles, timing};
@@ -206,8 +206,7 @@ fn lost_profile(
 
 /// Nothing may have less left than its floor while all is well.
 pub fn late(state: &mut State, object: &RefreshableCredential, content: &Content, now: Timestamp) -> Verdict {
-    let calm = state.auditor.trouble.is_none_or(|t| now.duration_since(t) > GRACE);
-    if !calm || content.request != fingerprint::of_request(&object.spec) {
+    if !calm(state, now) || content.request != fingerprint::of_request(&object.spec) {
         return None;
     }
     let due = plan::refresh_at(object, content);
@@ -231,17 +230,60 @@ pub fn late(state: &mut State, object: &RefreshableCredential, content: &Content
     })
 }
 
-/// Looks at every resource for one that is late: what is never renewed again shows in no call.
+/// Looks at every resource for one that is late, or forgotten: what nothing is done for again shows in no call.
 pub fn sweep(state: &mut State) {
     let now = state.now();
-    let renewed: Vec<_> = state.typed.values().filter(|o| !o.spec.suspended()).cloned().collect();
-    for object in renewed {
-        let namespace = object.metadata.namespace.clone().unwrap_or_default();
-        let Some(secret) = state.secrets.get(&(namespace, object.secret_name())) else { continue };
-        let Some(content) = content_of(&object, secret) else { continue };
-        let verdict = late(state, &object, &content, now);
+    let renewed = state.typed.iter().filter(|(_, o)| !o.spec.suspended());
+    let renewed: Vec<_> = renewed.map(|(key, object)| (key.clone(), object.clone())).collect();
+    for (key, object) in renewed {
+        let secret = state.secrets.get(&(key.0.clone(), object.secret_name()));
+        let content = secret.and_then(|secret| content_of(&object, secret));
+        let verdict = content.as_ref().and_then(|content| late(state, &object, content, now));
+        state.auditor.check(verdict);
+        let verdict = forgotten(state, &key, &object, content.as_ref(), now);
+        state.auditor.check(verdict);
+        let verdict = left_behind(state, &object, now);
         state.auditor.check(verdict);
     }
+}
+
+fn calm(state: &State, now: Timestamp) -> bool {
+    state.auditor.trouble.is_none_or(|t| now.duration_since(t) > GRACE)
+}
+
+/// A while after something happened to it, a status that says that all is well is true.
+fn forgotten(
+    state: &State,
+    key: &Key,
+    object: &RefreshableCredential,
+    content: Option<&Content>,
+    now: Timestamp,
+) -> Verdict {
+    let status = object.status.as_ref()?;
+    let well = status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True" && c.reason == "Issued");
+    let since = state.disturbed.get(key).copied().unwrap_or(Timestamp::UNIX_EPOCH);
+    if !well || !calm(state, now) || now.duration_since(since) < SignedDuration::from_mins(5) {
+        return None;
+    }
+    match content {
+        None => {
+            Some(format!("2, never lose: {key:?} has no Secret since {since}, and its status says that all is well"))
+        }
+        Some(c) => (c.request != fingerprint::of_request(&object.spec))
+            .then(|| format!("1, never late: {key:?} holds at {now} what it does not ask for since {since}")),
+    }
+}
+
+/// No workload is left with what has expired.
+fn left_behind(state: &State, object: &RefreshableCredential, now: Timestamp) -> Verdict {
+    let status = object.status.as_ref()?;
+    let published = status.last_refresh_time.as_ref()?.0;
+    let behind = |r: &&RestartStatus| {
+        let expired = r.expiration.as_ref().is_some_and(|t| t.0 <= now);
+        expired && r.restarted_for.as_ref().is_some_and(|t| t.0 < published)
+    };
+    let one = status.restarts.iter().flatten().find(behind).filter(|_| calm(state, now))?;
+    Some(format!("restart: {one:?} was not restarted at {now} for what was published at {published}"))
 }
 
 /// A Secret with valid credentials that are permitted is not deleted.

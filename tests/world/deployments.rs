@@ -18,6 +18,8 @@ pub struct SimDeployment {
     generation: i64,
     rolled: Timestamp,
     template: BTreeMap<String, String>,
+    /// One of its Pods never gets ready: no rollout ends.
+    pub stuck: bool,
     /// How often it was restarted.
     pub restarts: usize,
 }
@@ -25,11 +27,18 @@ pub struct SimDeployment {
 impl SimDeployment {
     /// One that has run for long.
     pub fn new(version: u64) -> Self {
-        Self { version, generation: 1, rolled: Timestamp::UNIX_EPOCH, template: BTreeMap::new(), restarts: 0 }
+        Self {
+            version,
+            generation: 1,
+            rolled: Timestamp::UNIX_EPOCH,
+            template: BTreeMap::new(),
+            stuck: false,
+            restarts: 0,
+        }
     }
 
     fn rolls_out(&self, now: Timestamp) -> bool {
-        now.duration_since(self.rolled) < ROLLOUT
+        self.stuck || now.duration_since(self.rolled) < ROLLOUT
     }
 
     /// As the API server shows it.
@@ -71,7 +80,8 @@ pub fn patch(state: &mut State, key: &Key, body: &Value) -> Result<Value, ()> {
     Ok(deployment.shown(key, now))
 }
 
-/// A restart needs a rotation that it was not made for yet, and a rollout that has ended.
+/// A restart needs a rotation that it was not made for yet, and a rollout that has ended, or has taken half of the time
+/// that was left at the rotation of what the Pods hold.
 fn restart(
     state: &State,
     key: &Key,
@@ -79,10 +89,10 @@ fn restart(
     wanted: &BTreeMap<String, String>,
     now: Timestamp,
 ) -> Verdict {
-    if before.rolls_out(now) {
-        return Some(format!("restart: {key:?} was restarted at {now} while a rollout was under way"));
-    }
-    let (name, rotation) = wanted.iter().find(|(k, _)| k.starts_with(RESTARTED_FOR_PREFIX))?;
+    let under_way = || Some(format!("restart: {key:?} was restarted at {now} while a rollout was under way"));
+    let Some((name, rotation)) = wanted.iter().find(|(k, _)| k.starts_with(RESTARTED_FOR_PREFIX)) else {
+        return if before.rolls_out(now) { under_way() } else { None };
+    };
     if before.template.get(name) == Some(rotation) {
         return Some(format!("restart: {key:?} was restarted twice for the rotation of {rotation}"));
     }
@@ -90,6 +100,11 @@ fn restart(
     let object = state.typed.values().find(|o| o.metadata.uid.as_deref() == Some(uid))?;
     let secret = state.secrets.get(&(key.0.clone(), object.secret_name()))?;
     let issued = down_to_second(content_of(object, secret)?.issued_at);
-    (issued.to_string() != *rotation)
-        .then(|| format!("restart: {key:?} was restarted at {now} for {rotation}, but {issued} is published"))
+    if issued.to_string() != *rotation {
+        return Some(format!("restart: {key:?} was restarted at {now} for {rotation}, but {issued} is published"));
+    }
+    let said = object.status.as_ref()?.restarts.as_ref()?.iter().find(|r| r.name == key.1)?;
+    let left = said.expiration.as_ref()?.0.duration_since(issued);
+    let waited = now.duration_since(issued) >= left / 2;
+    if before.rolls_out(now) && !waited { under_way() } else { None }
 }

@@ -58,16 +58,74 @@ fn whatever_happens_nothing_is_restarted_twice_and_nothing_is_left_behind() {
                 let secret = &state.secrets[&(key.0.clone(), object.secret_name())];
                 let content = super::auditor::content_of(object, secret).expect("readable");
                 let issued = down_to_second(content.issued_at);
-                let said = object.status.as_ref().and_then(|s| s.restarts.as_ref()).expect("a status");
-                assert_eq!(said[0].restarted_for.as_ref().map(|t| t.0), Some(issued), "{key:?}: {said:?}");
+                let said = object.status.as_ref().and_then(|s| s.restarts.as_ref()).expect("a status")[0].clone();
+                let followed = said.restarted_for.as_ref().map(|t| t.0).expect("a time");
+                let held = said.expiration.as_ref().map(|t| t.0).expect("a time");
+                assert!(followed == issued || world.now() < held, "{key:?} was not restarted for {issued}: {said:?}");
                 let uid = object.metadata.uid.as_deref().expect("a UID");
                 let done = state.deployments[key].restarted_for(uid);
-                assert!(done.is_none_or(|d| d == issued), "{key:?} was restarted for {done:?}, published is {issued}");
+                let expected = (followed > state.started_with[uid]).then_some(followed);
+                assert_eq!(done, expected, "{key:?}: {said:?}; {issued} is published");
             }
             assert!(state.deployments.values().map(|d| d.restarts).sum::<usize>() > 100);
         };
-        storm_over(seed, |world, keys| keys.iter().for_each(|k| restarting(&mut world.shared.lock(), k)), settled);
+        let prepare = |world: &World, keys: &[Key]| {
+            let mut state = world.shared.lock();
+            for (number, key) in keys.iter().enumerate() {
+                restarting(&mut state, key);
+                state.deployments.get_mut(key).expect("it is there").stuck = number % 3 == 0;
+            }
+        };
+        storm_over(seed, prepare, settled);
     }
+}
+
+#[test]
+fn a_rollout_that_never_ends_holds_no_restart_up_for_longer_than_its_pods_can_wait() {
+    runtime().block_on(async {
+        let mut world = World::new(13, Setup::default());
+        let lengths = [900, 3600, 43200];
+        let keys: Vec<Key> =
+            lengths.iter().map(|seconds| users::make(&world, "team-a", &format!("r-{seconds}"), *seconds)).collect();
+        for key in &keys {
+            let mut state = world.shared.lock();
+            restarting(&mut state, key);
+            state.deployments.get_mut(key).expect("it is there").stuck = true;
+        }
+        // The auditor looks at the end of each part for what is left with something expired.
+        for _ in 0..3 * 24 * 12 {
+            world.run(SignedDuration::from_mins(5)).await;
+        }
+        let state = world.shared.lock();
+        for (key, seconds) in keys.iter().zip(lengths) {
+            // Each is renewed when a third of its lifetime is left, in a spread of a few per cent.
+            let rotations = 3 * 24 * 3600 / (seconds * 2 / 3);
+            let made = i64::try_from(state.deployments[key].restarts).expect("a number");
+            assert!((rotations * 8 / 10..=rotations * 12 / 10 + 1).contains(&made), "{key:?}: {made} of {rotations}");
+            let said = state.typed[key].status.as_ref().and_then(|s| s.restarts.clone()).expect("a status");
+            let message = said[0].message.clone().expect("a message");
+            assert!(message.contains("still under way"), "{message}");
+        }
+    });
+}
+
+#[test]
+fn a_workload_that_is_never_restarted_is_caught() {
+    runtime().block_on(async {
+        let mut world = World::new(14, Setup::default());
+        world.tolerant = true;
+        let key = users::make(&world, "team-a", "r", 3600);
+        restarting(&mut world.shared.lock(), &key);
+        world.run(SignedDuration::from_mins(5)).await;
+        // It is gone: what can be done about it is told, and its Pods are left with what expires all the same.
+        world.shared.lock().deployments.clear();
+        world.run(HOUR).await;
+        let violations = world.shared.lock().auditor.violations.clone();
+        assert!(
+            violations.iter().any(|v| v.starts_with("restart: ") && v.contains("was not restarted")),
+            "{violations:?}"
+        );
+    });
 }
 
 #[test]

@@ -73,6 +73,10 @@ pub struct State {
     pub typed: BTreeMap<Key, Arc<RefreshableCredential>>,
     pub secrets: BTreeMap<Key, SimSecret>,
     pub deployments: BTreeMap<Key, SimDeployment>,
+    /// When somebody last changed what a resource asks for, or took a Secret of its name.
+    pub disturbed: BTreeMap<Key, jiff::Timestamp>,
+    /// Issue time of the credentials that the first status of a resource, by UID, says its workload started with.
+    pub started_with: BTreeMap<String, jiff::Timestamp>,
     pub policies: BTreeMap<String, Value>,
     pub namespaces: BTreeSet<String>,
     pub sessions: BTreeMap<String, SimSession>,
@@ -112,6 +116,8 @@ impl Shared {
             typed: BTreeMap::new(),
             secrets: BTreeMap::new(),
             deployments: BTreeMap::new(),
+            disturbed: BTreeMap::new(),
+            started_with: BTreeMap::new(),
             policies: BTreeMap::new(),
             namespaces: BTreeSet::new(),
             sessions: BTreeMap::new(),
@@ -179,10 +185,16 @@ impl State {
         change(&mut object);
         if object["spec"] != before {
             object["metadata"]["generation"] = (object["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
+            self.disturbed.insert(key.clone(), self.clock.now());
         }
         object["metadata"]["resourceVersion"] = version.to_string().into();
         let typed: Arc<RefreshableCredential> =
             Arc::new(serde_json::from_value(object.clone()).expect("a resource that the API would take"));
+        let (uid, status) = (typed.metadata.uid.clone(), typed.status.as_ref());
+        let restarts = status.and_then(|s| s.restarts.as_ref()).and_then(|r| r.first());
+        if let (Some(uid), Some(started)) = (uid, restarts.and_then(|r| r.restarted_for.as_ref())) {
+            self.started_with.entry(uid).or_insert(started.0);
+        }
         self.typed.insert(key.clone(), typed.clone());
         self.credentials.insert(key.clone(), object);
         self.change(Change::Credential { object: typed, gone: false });
@@ -235,6 +247,7 @@ impl State {
         let Some(secret) = self.secrets.get(key) else { return };
         if secret.finalizers.is_empty() {
             let secret = Box::new(self.secrets.remove(key).expect("it is there"));
+            self.disturbed.insert(key.clone(), self.clock.now());
             self.change(Change::Secret { secret, gone: true });
         } else if secret.terminating.is_none() {
             let now = self.now();

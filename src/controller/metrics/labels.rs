@@ -49,6 +49,12 @@ pub(super) struct Watched {
     pub(super) resource: &'static str,
 }
 
+/// How a restart of a workload went.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct Restarted {
+    pub(super) outcome: &'static str,
+}
+
 /// A condition that resources are in.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct InCondition {

@@ -10,7 +10,7 @@ mod objects;
 mod tests;
 
 use self::inventory::Inventory;
-use self::labels::{Attempt, Because, Call, IssuerCall, KubernetesCall, Operation, Watched};
+use self::labels::{Attempt, Because, Call, IssuerCall, KubernetesCall, Operation, Restarted, Watched};
 use self::objects::Objects;
 use super::{CallError, Context};
 use crate::aws::Meter;
@@ -35,6 +35,29 @@ use tokio::time::Instant;
 const SUCCESS: &str = "success";
 const FAILURE: &str = "failure";
 
+/// How a restart of a workload went.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Restart {
+    /// It stood still.
+    Settled,
+    /// Its last rollout had not ended.
+    Forced,
+    /// It could not be restarted.
+    Hindered,
+}
+
+impl Restart {
+    const ALL: [Self; 3] = [Self::Settled, Self::Forced, Self::Hindered];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Settled => "settled",
+            Self::Forced => "forced",
+            Self::Hindered => "hindered",
+        }
+    }
+}
+
 /// The controller's metrics. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -43,6 +66,7 @@ pub struct Metrics {
     rotations: Family<Because, Counter>,
     withdrawals: Counter,
     panics: Counter,
+    restarts: Family<Restarted, Counter>,
     lateness: Histogram,
     issuer_calls: Family<IssuerCall, Counter>,
     issuer_seconds: Family<Operation, Histogram>,
@@ -74,6 +98,7 @@ impl Metrics {
             rotations: Family::default(),
             withdrawals: Counter::default(),
             panics: Counter::default(),
+            restarts: Family::default(),
             lateness: Histogram::new([0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]),
             issuer_calls: Family::default(),
             issuer_seconds: Family::new_with_constructor(seconds),
@@ -100,6 +125,7 @@ impl Metrics {
         self.add("rotations", "Credentials that were published, by cause", self.rotations.clone());
         self.add("withdrawals", "Secrets deleted because a permission was taken back", self.withdrawals.clone());
         self.add("panics", "Looks at a resource that ended in a fault of the controller itself", self.panics.clone());
+        self.add("restarts", "Restarts of workloads after rotations, by outcome", self.restarts.clone());
         self.timed("lateness", "How long after its refresh point a credential was renewed", self.lateness.clone());
         self.add(
             "issuer_calls",
@@ -141,6 +167,9 @@ impl Metrics {
 
     /// A counter that appears with its first event has no rate for it.
     fn begin_at_zero(&self) {
+        for restart in Restart::ALL {
+            drop(self.restarts.get_or_create(&Restarted { outcome: restart.as_str() }));
+        }
         for cause in Cause::ALL {
             drop(self.rotations.get_or_create(&Because { cause: cause.as_str() }));
             for class in Class::ALL.into_iter().map(Some).chain([None]) {
@@ -194,6 +223,11 @@ impl Metrics {
 
     pub(super) fn watch_failed(&self, resource: &'static str) {
         self.watch_failures.get_or_create(&Watched { resource }).inc();
+    }
+
+    /// A workload was restarted, or could not be.
+    pub(super) fn restarted(&self, restart: Restart) {
+        self.restarts.get_or_create(&Restarted { outcome: restart.as_str() }).inc();
     }
 
     pub(super) fn withdrawn(&self) {
