@@ -1,14 +1,18 @@
 //! What a watch's events do: they change the view, they teach memory, and they touch resources.
+//!
+//! A list that is begun anew changes nothing before its end. Then the view takes its part of the cluster over at once:
+//! what differs is a change like any other, what is no longer there included, and only then are resources touched.
 
-use super::triggers::{self, Differences, Touched, Triggers};
+use super::triggers::{Touched, Triggers};
 use super::{Context, PodMeta, SecretMeta, View};
 use crate::api::{CredentialPolicy, RefreshableCredential};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::Resource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, Lookup, ObjectRef};
+use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::Event;
+use kube::{Resource, ResourceExt as _};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// The end of the view that feeds write to.
@@ -50,7 +54,54 @@ pub fn view(policies: bool, pods: bool) -> (View, Writers) {
     (view, writers)
 }
 
-/// One feed for each watch.
+/// The part of the cluster that one watch shows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// All of it.
+    Everywhere,
+    /// One namespace.
+    Namespace(String),
+}
+
+impl Place {
+    /// Where namespaced kinds are watched: in `namespaces`, or everywhere where none are named.
+    pub fn of(namespaces: &[String]) -> BTreeSet<Self> {
+        match namespaces {
+            [] => [Self::Everywhere].into(),
+            some => some.iter().cloned().map(Self::Namespace).collect(),
+        }
+    }
+
+    fn holds(&self, namespace: Option<&str>) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::Namespace(own) => namespace == Some(own),
+        }
+    }
+}
+
+/// One object as the view showed it before and as it shows it now; absent where there was or is none.
+#[derive(Clone, Debug)]
+pub struct Change<K> {
+    pub(super) before: Option<Arc<K>>,
+    pub(super) after: Option<Arc<K>>,
+}
+
+impl<K: Resource> Change<K> {
+    /// The object, before and after.
+    pub(super) fn sides(&self) -> impl Iterator<Item = &K> {
+        self.before.iter().chain(&self.after).map(Arc::as_ref)
+    }
+
+    /// The object that is there no longer: it went, or another one has its name.
+    pub(super) fn gone(&self) -> Option<&K> {
+        let uid = |one: &Option<Arc<K>>| one.as_ref().and_then(|o| o.meta().uid.clone());
+        let stays = self.after.is_some() && uid(&self.before) == uid(&self.after);
+        self.before.as_deref().filter(|_| !stays)
+    }
+}
+
+/// One feed for each kind that is watched.
 pub struct Feeds {
     /// The resources.
     pub credentials: Feed<RefreshableCredential>,
@@ -67,66 +118,144 @@ pub struct Feeds {
 }
 
 impl Feeds {
-    /// The feeds of `context`'s view.
-    pub fn new(writers: Writers, context: &Arc<Context>) -> Self {
+    /// The feeds of `context`'s view. Namespaced kinds are watched in `places`.
+    pub fn new(writers: Writers, context: &Arc<Context>, places: &BTreeSet<Place>) -> Self {
         let triggers = Triggers::new(context.view.credentials.clone(), context.view.namespaces.clone());
         let (own, input, policy, namespace) = (triggers.clone(), triggers.clone(), triggers.clone(), triggers);
-        let (mut policies, mut namespaces) = (Differences::default(), Differences::default());
         let (remembering, forgetting) = (context.clone(), context.clone());
+        let everywhere = BTreeSet::from([Place::Everywhere]);
         Self {
-            credentials: Feed::new(writers.credentials, move |event| {
-                if let Event::Delete(gone) = event {
+            credentials: Feed::new(writers.credentials, places, move |changes| {
+                for gone in changes.iter().filter_map(Change::gone) {
                     forgetting.memory.forget(gone.metadata.uid.as_deref().unwrap_or_default());
                 }
-                object_of(event).map(ObjectRef::from_obj).into_iter().collect()
+                changes.iter().filter_map(|c| c.sides().next()).map(ObjectRef::from_obj).collect()
             }),
-            secrets: Feed::new(writers.secrets, move |event| {
-                remembering.memory.learn(event);
-                object_of(event).map(|s| own.of_own_secret(s)).unwrap_or_default()
+            secrets: Feed::new(writers.secrets, places, move |changes| {
+                changes.iter().for_each(|change| remembering.memory.learn(change));
+                own.of_own_secrets(changes)
             }),
-            inputs: Feed::new(writers.inputs, move |event| {
-                object_of(event).map(|s| input.of_input(s)).unwrap_or_default()
-            }),
-            policies: Feed::new(writers.policies, move |event| {
-                policy.of_policies(&policies.take(event, triggers::of_policy))
-            }),
-            namespaces: Feed::new(writers.namespaces, move |event| {
-                namespace.of_namespaces(&namespaces.take(event, triggers::of_namespace))
-            }),
-            pods: Feed::new(writers.pods, |_| Touched::new()),
+            inputs: Feed::new(writers.inputs, places, move |changes| input.of_inputs(changes)),
+            policies: Feed::new(writers.policies, &everywhere, move |changes| policy.of_policies(changes)),
+            namespaces: Feed::new(writers.namespaces, &everywhere, move |changes| namespace.of_namespaces(changes)),
+            pods: Feed::new(writers.pods, places, |_| Touched::new()),
         }
     }
 }
 
-/// Takes the events of one watch.
-pub struct Feed<K: Lookup + Clone + 'static>
-where
-    K::DynamicType: Eq + std::hash::Hash + Clone,
-{
+/// Takes the events of all watches of one kind.
+pub struct Feed<K: Resource<DynamicType = ()> + Clone + 'static> {
     writer: Writer<K>,
+    store: Store<K>,
+    /// What the lists under way have held so far.
+    lists: BTreeMap<Place, Vec<K>>,
+    places: BTreeSet<Place>,
+    /// Those that have not had their first list: the view is not ready before they have.
+    waiting: BTreeSet<Place>,
     touches: Touches<K>,
 }
 
-type Touches<K> = Box<dyn FnMut(&Event<K>) -> Touched + Send>;
+type Touches<K> = Box<dyn FnMut(&[Change<K>]) -> Touched + Send>;
 
 impl<K> Feed<K>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
-    fn new(writer: Writer<K>, touches: impl FnMut(&Event<K>) -> Touched + Send + 'static) -> Self {
-        Self { writer, touches: Box::new(touches) }
+    fn new(
+        writer: Writer<K>,
+        places: &BTreeSet<Place>,
+        touches: impl FnMut(&[Change<K>]) -> Touched + Send + 'static,
+    ) -> Self {
+        let store = writer.as_reader();
+        let (places, waiting) = (places.clone(), places.clone());
+        Self { writer, store, lists: BTreeMap::new(), places, waiting, touches: Box::new(touches) }
     }
 
-    /// Takes one event into the view, and tells which resources it touches.
-    pub fn take(&mut self, event: &Event<K>) -> Touched {
-        self.writer.apply_watcher_event(event);
-        (self.touches)(event)
+    /// Where the kind is watched.
+    pub fn places(&self) -> &BTreeSet<Place> {
+        &self.places
+    }
+
+    /// Takes one event of the watch of `place` into the view, and tells which resources it touches.
+    pub fn take(&mut self, place: &Place, event: Event<K>) -> Touched {
+        let changes = match event {
+            Event::Apply(object) => vec![self.put(object)],
+            Event::Delete(object) => vec![self.remove(object)],
+            Event::Init => {
+                self.lists.insert(place.clone(), Vec::new());
+                return Touched::new();
+            }
+            Event::InitApply(object) => {
+                self.lists.entry(place.clone()).or_default().push(object);
+                return Touched::new();
+            }
+            Event::InitDone => {
+                let list = self.lists.remove(place).unwrap_or_default();
+                self.waiting.remove(place);
+                match self.waiting.is_empty() && !self.is_ready() {
+                    true => self.first(list),
+                    false => self.swap(place, list),
+                }
+            }
+        };
+        if changes.is_empty() { Touched::new() } else { (self.touches)(&changes) }
+    }
+
+    fn is_ready(&self) -> bool {
+        use futures::FutureExt as _;
+        self.store.wait_until_ready().now_or_never().is_some()
+    }
+
+    fn put(&mut self, object: K) -> Change<K> {
+        let which = ObjectRef::from_obj(&object);
+        let before = self.store.get(&which);
+        self.writer.apply_watcher_event(&Event::Apply(object));
+        Change { before, after: self.store.get(&which) }
+    }
+
+    fn remove(&mut self, object: K) -> Change<K> {
+        let before = Some(Arc::new(object.clone()));
+        self.writer.apply_watcher_event(&Event::Delete(object));
+        Change { before, after: None }
+    }
+
+    /// The last of the first lists: the view becomes ready with it.
+    fn first(&mut self, list: Vec<K>) -> Vec<Change<K>> {
+        let others = self.store.state();
+        let listed: Vec<ObjectRef<K>> = list.iter().map(ObjectRef::from_obj).collect();
+        self.writer.apply_watcher_event(&Event::Init);
+        for object in others.iter().map(|o| o.as_ref().clone()).chain(list) {
+            self.writer.apply_watcher_event(&Event::InitApply(object));
+        }
+        self.writer.apply_watcher_event(&Event::InitDone);
+        listed.iter().map(|which| Change { before: None, after: self.store.get(which) }).collect()
+    }
+
+    /// A list of `place` is complete: what the view shows of it becomes what the list holds.
+    fn swap(&mut self, place: &Place, list: Vec<K>) -> Vec<Change<K>> {
+        let mut listed: HashMap<ObjectRef<K>, K> = list.into_iter().map(|o| (ObjectRef::from_obj(&o), o)).collect();
+        let mut changes = Vec::new();
+        for before in self.store.state() {
+            if !place.holds(before.meta().namespace.as_deref()) {
+                continue;
+            }
+            match listed.remove(&ObjectRef::from_obj(before.as_ref())) {
+                Some(after) if is_same(before.as_ref(), &after) => {}
+                Some(after) => changes.push(self.put(after)),
+                None => changes.push(self.remove(Arc::unwrap_or_clone(before))),
+            }
+        }
+        changes.extend(listed.into_values().map(|object| self.put(object)));
+        changes
     }
 }
 
-fn object_of<K>(event: &Event<K>) -> Option<&K> {
-    match event {
-        Event::Apply(object) | Event::InitApply(object) | Event::Delete(object) => Some(object),
-        Event::Init | Event::InitDone => None,
-    }
+/// Whether two objects of one name are the same in every part.
+fn is_same<K: Resource>(one: &K, other: &K) -> bool {
+    let version = other.resource_version();
+    version.is_some() && one.uid() == other.uid() && one.resource_version() == version
 }
+
+#[cfg(test)]
+#[path = "feeds_tests.rs"]
+mod tests;

@@ -3,12 +3,12 @@
 //! A watch lags behind the writes. Planning from a view that lacks one's own last write would ask
 //! the issuer twice, so what was written is remembered until the view has caught up.
 
+use super::feeds::Change;
 use super::pending::Writes;
 use super::secret_meta::{SecretMeta, owner_uid};
 use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::runtime::watcher::Event;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -272,12 +272,16 @@ impl Memory {
     }
 
     /// Takes note of what the watch of own Secrets shows.
-    pub(super) fn learn(&self, event: &Event<SecretMeta>) {
-        let (Event::Apply(secret) | Event::InitApply(secret) | Event::Delete(secret)) = event else { return };
-        let Some(owner) = owner_uid(&secret.metadata) else { return };
-        match event {
-            Event::Delete(_) => self.secret_gone(owner, secret.metadata.uid.as_deref().unwrap_or_default()),
-            _ => self.secret_seen(owner, &secret.metadata),
+    pub(super) fn learn(&self, change: &Change<SecretMeta>) {
+        if let Some(gone) = change.gone()
+            && let Some(owner) = owner_uid(&gone.metadata)
+        {
+            self.secret_gone(owner, gone.metadata.uid.as_deref().unwrap_or_default());
+        }
+        if let Some(secret) = &change.after
+            && let Some(owner) = owner_uid(&secret.metadata)
+        {
+            self.secret_seen(owner, &secret.metadata);
         }
     }
 

@@ -42,7 +42,7 @@ pub use call::{CallError, Calls};
 pub use clock_watch::{ClockWatch, Jump};
 pub use context::{Context, Settings, Turns};
 pub use events::{Announcement, Announcer};
-pub use feeds::{Feed, Feeds, Writers, view};
+pub use feeds::{Change, Feed, Feeds, Place, Writers, view};
 pub use input_key::InputKeys;
 pub use isolation::{Panics, look};
 pub use lease::{Fence, NotLeading};

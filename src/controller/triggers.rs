@@ -1,6 +1,7 @@
 //! Which resources a change touches.
 
 use super::SecretMeta;
+use super::feeds::Change;
 use super::secret_meta::owner_name;
 use crate::api::{CredentialPolicy, CredentialPolicySpec, RefreshableCredential};
 use crate::rules::policy;
@@ -9,13 +10,14 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::watcher::Event;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Resources that something happened to.
 pub type Touched = Vec<ObjectRef<RefreshableCredential>>;
 
-type Labels = BTreeMap<String, String>;
+/// What a policy said before, and what it says now.
+type Otherwise = (Option<CredentialPolicySpec>, Option<CredentialPolicySpec>);
 
 /// Finds the resources that a change touches.
 #[derive(Clone, Debug)]
@@ -32,43 +34,60 @@ impl Triggers {
         Self { credentials, namespaces }
     }
 
-    /// A published Secret: the resource that it names as its owner.
-    pub(super) fn of_own_secret(&self, secret: &SecretMeta) -> Touched {
-        let namespace = secret.namespace().unwrap_or_default();
-        owner_name(&secret.metadata).map(|name| ObjectRef::new(name).within(&namespace)).into_iter().collect()
+    /// Published Secrets: the resources that they name as their owners, or named before.
+    pub(super) fn of_own_secrets(&self, changes: &[Change<SecretMeta>]) -> Touched {
+        let owner = |secret: &SecretMeta| {
+            let namespace = secret.namespace().unwrap_or_default();
+            owner_name(&secret.metadata).map(|name| ObjectRef::new(name).within(&namespace))
+        };
+        let mut owners: Touched = changes.iter().flat_map(Change::sides).filter_map(owner).collect();
+        owners.dedup();
+        owners
     }
 
-    /// An input Secret: the resources that read it.
-    pub(super) fn of_input(&self, secret: &SecretMeta) -> Touched {
-        let (namespace, name) = (secret.namespace(), secret.name_any());
-        self.those(|c| c.namespace() == namespace && names_of_inputs(&c.spec).contains(&name))
+    /// Input Secrets: the resources that read them.
+    pub(super) fn of_inputs(&self, changes: &[Change<SecretMeta>]) -> Touched {
+        let key = |secret: &SecretMeta| (secret.namespace(), secret.name_any());
+        let changed: BTreeSet<_> = changes.iter().flat_map(Change::sides).map(key).collect();
+        let reads = |c: &RefreshableCredential| {
+            let namespace = c.namespace();
+            names_of_inputs(&c.spec).into_iter().any(|name| changed.contains(&(namespace.clone(), name)))
+        };
+        self.those(reads)
     }
 
-    /// Changed policies: every resource of which one of them says something else than before.
-    pub(super) fn of_policies(&self, changes: &[Change<CredentialPolicySpec>]) -> Touched {
+    /// Policies: every resource of which one of them says something else than before.
+    pub(super) fn of_policies(&self, changes: &[Change<CredentialPolicy>]) -> Touched {
+        let spec = |policy: &Option<Arc<CredentialPolicy>>| policy.as_ref().map(|p| p.spec.clone());
+        let both = changes.iter().map(|c| (spec(&c.before), spec(&c.after)));
+        let changes: Vec<Otherwise> = both.filter(|(before, after)| before != after).collect();
         if changes.is_empty() {
             return Touched::new();
         }
-        self.those(|c| policy::concerns(c) && self.says_otherwise(c, changes))
+        self.those(|c| policy::concerns(c) && self.says_otherwise(c, &changes))
     }
 
-    fn says_otherwise(&self, object: &RefreshableCredential, changes: &[Change<CredentialPolicySpec>]) -> bool {
+    fn says_otherwise(&self, object: &RefreshableCredential, changes: &[Otherwise]) -> bool {
         let key = ObjectRef::new(&object.namespace().unwrap_or_default());
         // Of a namespace that is not in view nothing is known: the resource has to look.
         let Some(namespace) = self.namespaces.get(&key) else { return true };
         let bearing = |spec: &Option<CredentialPolicySpec>| {
             spec.as_ref().map(|s| policy::bearing(object, namespace.labels(), s)).unwrap_or_default()
         };
-        changes.iter().any(|change| bearing(&change.before) != bearing(&change.after))
+        changes.iter().any(|(before, after)| bearing(before) != bearing(after))
     }
 
-    /// Namespaces with changed labels: every resource in them that policies bear on.
-    pub(super) fn of_namespaces(&self, changes: &[Change<Labels>]) -> Touched {
-        if changes.is_empty() {
+    /// Namespaces: where labels changed, every resource in them that policies bear on.
+    pub(super) fn of_namespaces(&self, changes: &[Change<PartialObjectMeta<Namespace>>]) -> Touched {
+        let labels = |namespace: &Option<Arc<PartialObjectMeta<Namespace>>>| {
+            namespace.as_ref().map(|n| n.metadata.labels.clone().unwrap_or_default())
+        };
+        let otherwise = changes.iter().filter(|c| labels(&c.before) != labels(&c.after));
+        let changed: BTreeSet<String> = otherwise.flat_map(Change::sides).map(|n| n.name_any()).collect();
+        if changed.is_empty() {
             return Touched::new();
         }
-        let changed = |namespace: &str| changes.iter().any(|c| c.name == namespace);
-        self.those(|c| c.namespace().is_some_and(|n| changed(&n)) && policy::concerns(c))
+        self.those(|c| c.namespace().is_some_and(|n| changed.contains(&n)) && policy::concerns(c))
     }
 
     fn those(&self, touched: impl Fn(&RefreshableCredential) -> bool) -> Touched {
@@ -76,109 +95,98 @@ impl Triggers {
     }
 }
 
-/// What matters of one object, before and after; absent where there was or is none.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Change<T> {
-    name: String,
-    before: Option<T>,
-    after: Option<T>,
-}
-
-/// Remembers what matters of the objects of one watch, to tell which events change it. A list that is begun anew
-/// changes only what differs, and what is no longer in it is gone.
-#[derive(Debug)]
-pub(super) struct Differences<T> {
-    known: HashMap<String, T>,
-    /// What the list under way has held so far.
-    listed: Option<HashMap<String, T>>,
-}
-
-impl<T> Default for Differences<T> {
-    fn default() -> Self {
-        Self { known: HashMap::new(), listed: None }
-    }
-}
-
-impl<T: Clone + PartialEq> Differences<T> {
-    /// Takes an event whose object is `name` and `matters`.
-    pub(super) fn take<K>(&mut self, event: &Event<K>, part: impl Fn(&K) -> (String, T)) -> Vec<Change<T>> {
-        match event {
-            Event::Apply(object) => {
-                let (name, after) = part(object);
-                let before = self.known.insert(name.clone(), after.clone());
-                changed(name, before, Some(after)).into_iter().collect()
-            }
-            Event::Delete(object) => {
-                let (name, _) = part(object);
-                let before = self.known.remove(&name);
-                changed(name, before, None).into_iter().collect()
-            }
-            Event::Init => {
-                self.listed = Some(HashMap::new());
-                Vec::new()
-            }
-            Event::InitApply(object) => {
-                self.listed.get_or_insert_default().extend([part(object)]);
-                Vec::new()
-            }
-            Event::InitDone => {
-                let mut before = std::mem::replace(&mut self.known, self.listed.take().unwrap_or_default());
-                let came = self
-                    .known
-                    .iter()
-                    .filter_map(|(name, after)| changed(name.clone(), before.remove(name), Some(after.clone())));
-                let mut changes: Vec<Change<T>> = came.collect();
-                changes.extend(before.into_iter().filter_map(|(name, gone)| changed(name, Some(gone), None)));
-                changes
-            }
-        }
-    }
-}
-
-fn changed<T: PartialEq>(name: String, before: Option<T>, after: Option<T>) -> Option<Change<T>> {
-    (before != after).then_some(Change { name, before, after })
-}
-
-/// What matters of a policy.
-pub(super) fn of_policy(policy: &CredentialPolicy) -> (String, CredentialPolicySpec) {
-    (policy.name_any(), policy.spec.clone())
-}
-
-/// What matters of a namespace.
-pub(super) fn of_namespace(namespace: &PartialObjectMeta<Namespace>) -> (String, Labels) {
-    (namespace.name_any(), namespace.labels().clone())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kube::runtime::reflector::store;
+    use kube::runtime::reflector::store::Writer;
+    use kube::runtime::watcher::Event;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
 
-    fn seen(changes: Vec<Change<u8>>) -> Vec<(String, Option<u8>, Option<u8>)> {
-        let mut seen: Vec<_> = changes.into_iter().map(|c| (c.name, c.before, c.after)).collect();
-        seen.sort();
-        seen
+    fn object<K: DeserializeOwned>(value: Value) -> Arc<K> {
+        Arc::new(serde_json::from_value(value).expect("an object"))
+    }
+
+    fn change<K>(before: Option<&Arc<K>>, after: Option<&Arc<K>>) -> Change<K> {
+        Change { before: before.cloned(), after: after.cloned() }
+    }
+
+    /// The triggers of two resources in `team-a`, which is in view.
+    fn triggers() -> Triggers {
+        let (credentials, mut writer): (_, Writer<RefreshableCredential>) = store();
+        let source = json!({"accessKey": {"secretRef": {"name": "key"}}});
+        let roles = json!([{"roleArn": "arn:aws:iam::111122223333:role/x"}]);
+        for (name, spec) in [("ambient", json!({"roles": roles})), ("reads", json!({"source": source}))] {
+            let one = json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
+                "metadata": {"namespace": "team-a", "name": name, "uid": name}, "spec": spec});
+            writer.apply_watcher_event(&Event::Apply(object::<RefreshableCredential>(one).as_ref().clone()));
+        }
+        let (namespaces, mut writer) = store();
+        writer.apply_watcher_event(&Event::Apply(namespace("team-a", json!({})).as_ref().clone()));
+        Triggers::new(credentials, namespaces)
+    }
+
+    fn namespace(name: &str, labels: Value) -> Arc<PartialObjectMeta<Namespace>> {
+        object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
+    }
+
+    fn policy(arns: &str, labels: Value) -> Arc<CredentialPolicy> {
+        let spec = json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": [arns]}]}});
+        object(json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy",
+            "metadata": {"name": "p", "labels": labels}, "spec": spec}))
+    }
+
+    fn owned(by: Option<&str>) -> Arc<SecretMeta> {
+        let annotations = by.map(|name| json!({"refreshable.dev/owner-name": name})).unwrap_or(json!({}));
+        object(json!({"apiVersion": "v1", "kind": "Secret",
+            "metadata": {"namespace": "team-a", "name": "s", "annotations": annotations}}))
+    }
+
+    fn names(touched: Touched) -> Vec<String> {
+        let mut names: Vec<String> = touched.into_iter().map(|t| t.name).collect();
+        names.sort();
+        names
     }
 
     #[test]
-    fn only_what_differs_is_a_change_also_after_a_new_list() {
-        let mut known = Differences::<u8>::default();
-        let mut take =
-            |event: Event<(&'static str, u8)>| seen(known.take(&event, |(name, value)| ((*name).to_owned(), *value)));
-        let change = |name: &str, before, after| (name.to_owned(), before, after);
-        assert!(take(Event::Init).is_empty());
-        assert!(take(Event::InitApply(("a", 1))).is_empty());
-        assert!(take(Event::InitApply(("b", 1))).is_empty());
-        assert_eq!(take(Event::InitDone), [change("a", None, Some(1)), change("b", None, Some(1))]);
-        assert!(take(Event::Apply(("a", 1))).is_empty(), "only its metadata changed");
-        assert_eq!(take(Event::Apply(("a", 2))), [change("a", Some(1), Some(2))]);
-        assert_eq!(take(Event::Delete(("b", 1))), [change("b", Some(1), None)]);
-        assert!(take(Event::Delete(("b", 1))).is_empty());
-        assert_eq!(take(Event::Apply(("c", 1))), [change("c", None, Some(1))]);
-        // While the watch was down, a was changed and c was deleted.
-        assert!(take(Event::Init).is_empty());
-        assert!(take(Event::InitApply(("a", 3))).is_empty());
-        assert_eq!(take(Event::InitDone), [change("a", Some(2), Some(3)), change("c", Some(1), None)]);
-        assert!(take(Event::Init).is_empty() && take(Event::InitApply(("a", 3))).is_empty());
-        assert!(take(Event::InitDone).is_empty(), "a list of the same is no change");
+    fn a_policy_touches_where_it_says_something_else_and_a_namespace_where_its_labels_do() {
+        let triggers = triggers();
+        let (one, relabelled) =
+            (policy("arn:aws:iam::*:role/*", json!({})), policy("arn:aws:iam::*:role/*", json!({"a": "b"})));
+        let other = policy("arn:aws:iam::999999999999:role/x", json!({}));
+        let of = |change| names(triggers.of_policies(&[change]));
+        assert_eq!(of(change(None, Some(&one))), ["ambient"]);
+        assert_eq!(of(change(Some(&one), Some(&other))), ["ambient"]);
+        assert_eq!(of(change(Some(&one), None)), ["ambient"]);
+        assert!(of(change(Some(&one), Some(&relabelled))).is_empty(), "only its metadata changed");
+
+        let (plain, labelled) = (namespace("team-a", json!({})), namespace("team-a", json!({"a": "b"})));
+        let of = |change| names(triggers.of_namespaces(&[change]));
+        assert_eq!(of(change(None, Some(&plain))), ["ambient"]);
+        assert_eq!(of(change(Some(&plain), Some(&labelled))), ["ambient"]);
+        assert_eq!(of(change(Some(&labelled), None)), ["ambient"]);
+        assert!(of(change(Some(&labelled), Some(&labelled))).is_empty());
+        assert!(of(change(None, Some(&namespace("team-b", json!({}))))).is_empty());
+    }
+
+    #[test]
+    fn a_secret_touches_whom_it_names_and_whom_it_named_and_an_input_who_reads_it() {
+        let triggers = triggers();
+        let of = |change| names(triggers.of_own_secrets(&[change]));
+        let (ours, theirs, nobody) = (owned(Some("ambient")), owned(Some("reads")), owned(None));
+        assert_eq!(of(change(Some(&ours), Some(&ours))), ["ambient"]);
+        assert_eq!(of(change(Some(&ours), Some(&nobody))), ["ambient"], "its owner's name was taken off it");
+        assert_eq!(of(change(Some(&ours), Some(&theirs))), ["ambient", "reads"]);
+        assert_eq!(of(change(Some(&ours), None)), ["ambient"]);
+        assert!(of(change(None, Some(&nobody))).is_empty());
+
+        let input = |namespace: &str, name: &str| {
+            let metadata = json!({"namespace": namespace, "name": name});
+            let one = object::<SecretMeta>(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}));
+            names(triggers.of_inputs(&[change(None, Some(&one))]))
+        };
+        assert_eq!(input("team-a", "key"), ["reads"]);
+        assert!(input("team-b", "key").is_empty() && input("team-a", "other").is_empty());
     }
 }

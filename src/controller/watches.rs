@@ -1,6 +1,6 @@
 //! The watches whose events feed the view.
 
-use super::feeds::{Feed, Feeds, Writers};
+use super::feeds::{Feed, Feeds, Place, Writers};
 use super::isolation::vital;
 use super::{Context, Metrics, View};
 use crate::api::{RefreshableCredential, names};
@@ -13,6 +13,7 @@ use kube::runtime::watcher::{self, Config, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -38,25 +39,25 @@ pub(super) struct Scope {
 pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> (Touched, JoinSet<()>) {
     let (client, metrics) = (context.calls.client(), &context.metrics);
     let (sender, touched) = mpsc::unbounded();
-    let feeds = Feeds::new(writers, context);
-    let own = format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGED_BY);
-    let input = format!("{}={}", names::WATCH_LABEL, names::WATCH);
+    let feeds = Feeds::new(writers, context, &Place::of(&scope.namespaces));
     let mut watches = JoinSet::new();
-    let credentials = watch_all(places(&client, scope), "");
+    let credentials = watch_all(feeds.credentials.places(), |p| within(&client, p), "");
     watches.spawn(pump("refreshablecredentials", credentials, feeds.credentials, sender.clone(), metrics.clone()));
-    let secrets = watch_all(places(&client, scope), &own);
+    let own = format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGED_BY);
+    let secrets = watch_all(feeds.secrets.places(), |p| within(&client, p), &own);
     watches.spawn(pump("secrets", secrets, feeds.secrets, sender.clone(), metrics.clone()));
-    let inputs = watch_all(places(&client, scope), &input);
+    let input = format!("{}={}", names::WATCH_LABEL, names::WATCH);
+    let inputs = watch_all(feeds.inputs.places(), |p| within(&client, p), &input);
     watches.spawn(pump("input secrets", inputs, feeds.inputs, sender.clone(), metrics.clone()));
     if scope.pods {
         let told = format!("{}={}", names::PROPAGATION_LABEL, names::PROPAGATION);
-        let pods = watch_all(places(&client, scope), &told);
+        let pods = watch_all(feeds.pods.places(), |p| within(&client, p), &told);
         watches.spawn(pump("pods", pods, feeds.pods, sender.clone(), metrics.clone()));
     }
     if scope.policies {
-        let policies = watch_all(vec![Api::all(client.clone())], "");
+        let policies = watch_all(feeds.policies.places(), |_| Api::all(client.clone()), "");
         watches.spawn(pump("credentialpolicies", policies, feeds.policies, sender.clone(), metrics.clone()));
-        let namespaces = watch_all(vec![Api::all(client)], "");
+        let namespaces = watch_all(feeds.namespaces.places(), |_| Api::all(client.clone()), "");
         watches.spawn(pump("namespaces", namespaces, feeds.namespaces, sender, metrics.clone()));
     }
     (touched, watches)
@@ -83,63 +84,41 @@ pub(super) async fn synced(view: &View) {
     std::future::pending().await
 }
 
-/// Where a namespaced kind is watched.
-fn places<K>(client: &Client, scope: &Scope) -> Vec<Api<K>>
+/// A namespaced kind in one place.
+fn within<K>(client: &Client, place: &Place) -> Api<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
 {
-    match scope.namespaces.as_slice() {
-        [] => vec![Api::all(client.clone())],
-        some => some.iter().map(|n| Api::namespaced(client.clone(), n)).collect(),
+    match place {
+        Place::Everywhere => Api::all(client.clone()),
+        Place::Namespace(name) => Api::namespaced(client.clone(), name),
     }
 }
 
+/// What the watches of one kind bring, each event with the place that it is about.
+type Events<K> = BoxStream<'static, (Place, Result<Event<K>, watcher::Error>)>;
+
 /// Watches `K` in all `places` at once.
-fn watch_all<K>(mut places: Vec<Api<K>>, labels: &str) -> BoxStream<'static, Result<Event<K>, watcher::Error>>
+fn watch_all<K>(places: &BTreeSet<Place>, api: impl Fn(&Place) -> Api<K>, labels: &str) -> Events<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let config = Config::default().labels(labels).timeout(WATCH_SECONDS);
-    let one =
-        |api: Api<K>| watch(api, config.clone()).default_backoff().modify(|o| o.managed_fields_mut().clear()).boxed();
-    match places.len() {
-        1 => one(places.remove(0)),
-        _ => merged(places.into_iter().map(one).collect()),
-    }
-}
-
-/// Merges watches into one that has had its first list when each of them has.
-fn merged<K: Send + 'static>(
-    watches: Vec<BoxStream<'static, Result<Event<K>, watcher::Error>>>,
-) -> BoxStream<'static, Result<Event<K>, watcher::Error>> {
-    let mut waiting = watches.len();
-    let mut begun = false;
-    select_all(watches)
-        .filter_map(move |event| {
-            let pass = match event {
-                Ok(Event::Init) if begun => None,
-                Ok(Event::Init) => {
-                    begun = true;
-                    Some(Ok(Event::Init))
-                }
-                // After the first lists, a list of one namespace must not replace what others hold.
-                Ok(Event::InitApply(o)) if waiting == 0 => Some(Ok(Event::Apply(o))),
-                Ok(Event::InitDone) if waiting > 0 => {
-                    waiting -= 1;
-                    (waiting == 0).then_some(Ok(Event::InitDone))
-                }
-                Ok(Event::InitDone) => None,
-                other => Some(other),
-            };
-            futures::future::ready(pass)
-        })
-        .boxed()
+    let one = |place: &Place| {
+        let place = place.clone();
+        watch(api(&place), config.clone())
+            .default_backoff()
+            .modify(|o| o.managed_fields_mut().clear())
+            .map(move |event| (place.clone(), event))
+            .boxed()
+    };
+    select_all(places.iter().map(one)).boxed()
 }
 
 /// Keeps a watch going. A panic ends the process: nothing else would notice that a watch is no more.
 async fn pump<K>(
     what: &'static str,
-    events: BoxStream<'static, Result<Event<K>, watcher::Error>>,
+    events: Events<K>,
     feed: Feed<K>,
     sender: UnboundedSender<ObjectRef<RefreshableCredential>>,
     metrics: Metrics,
@@ -149,11 +128,11 @@ async fn pump<K>(
     vital(what, drive(what, events, feed, sender, metrics)).await;
 }
 
-/// Feeds a watch's events, and passes on which resources they touch. Its errors are logged and go no
+/// Feeds the events of a kind's watches, and passes on which resources they touch. Errors are logged and go no
 /// further: in the controller's queue an error of one watch would hold up the others.
 async fn drive<K>(
     what: &'static str,
-    mut events: BoxStream<'static, Result<Event<K>, watcher::Error>>,
+    mut events: Events<K>,
     mut feed: Feed<K>,
     sender: UnboundedSender<ObjectRef<RefreshableCredential>>,
     metrics: Metrics,
@@ -161,9 +140,9 @@ async fn drive<K>(
     K: Resource<DynamicType = ()> + Clone + Send + 'static,
 {
     metrics.watches(what);
-    while let Some(event) = events.next().await {
+    while let Some((place, event)) = events.next().await {
         match event {
-            Ok(event) => feed.take(&event).into_iter().for_each(|t| drop(sender.unbounded_send(t))),
+            Ok(event) => feed.take(&place, event).into_iter().for_each(|t| drop(sender.unbounded_send(t))),
             Err(error) => {
                 metrics.watch_failed(what);
                 tracing::warn!(what, error = describe(&error), "a watch failed and is begun again");

@@ -121,6 +121,19 @@ impl ControlPlane {
         kubeconfig(&file, &self.url, &self.authority, &Login::Certificate(&identity))
     }
 
+    /// Kills the API server and starts it again, and waits until it is ready: it knows nothing of what watches have seen.
+    pub async fn restart_api_server(&self) {
+        self.api_server.start_again();
+        wait_ready(&self.api_server, &self.admin).await;
+    }
+
+    /// Ends it, where it cannot be dropped.
+    pub fn end(&self) {
+        for process in self.controller_manager.iter().chain([&self.api_server, &self.etcd]) {
+            process.kill();
+        }
+    }
+
     /// The API server's process: to freeze it, for one.
     pub fn api_server(&self) -> &Process {
         &self.api_server

@@ -10,6 +10,7 @@
 //! | [`ceph`] | an S3-compatible store with an STS of its own: users, roles |
 //! | [`proxy`] | the recording, fault-injecting proxy in front of an issuer |
 //! | [`faults`] | what that proxy can be made to do ([`answers`] does some of it) |
+//! | [`gate`] | a gate before a server that can be closed to one program alone |
 //! | [`controller`] | the controller's own program |
 //! | [`prometheus`] | a Prometheus that scrapes it |
 //! | [`agent`] | the sidecar's own program |
@@ -41,6 +42,7 @@ pub mod controller;
 pub mod controlplane;
 pub mod eventually;
 pub mod faults;
+pub mod gate;
 pub mod helm;
 pub mod http;
 pub mod issuer;

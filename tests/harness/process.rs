@@ -46,7 +46,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A child to be: its program, arguments, environment and log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Builder {
     name: String,
     program: PathBuf,
@@ -60,8 +60,8 @@ pub struct Builder {
 #[derive(Debug)]
 pub struct Process {
     name: String,
+    command: Box<Builder>,
     child: Mutex<Child>,
-    pid: u32,
     log: PathBuf,
 }
 
@@ -81,7 +81,7 @@ impl Process {
 
     /// The process id.
     pub fn id(&self) -> u32 {
-        self.pid
+        locked(&self.child).id()
     }
 
     /// How it ended, or nothing while it runs.
@@ -94,7 +94,7 @@ impl Process {
         // The child is not reaped before the lock is released: the id is still its own.
         let mut child = locked(&self.child);
         if matches!(child.try_wait(), Ok(None))
-            && let Some(pid) = Pid::from_raw(self.pid.cast_signed())
+            && let Some(pid) = Pid::from_raw(child.id().cast_signed())
         {
             kill_process(pid, signal).unwrap_or_else(|error| panic!("{}: {error}", self.name));
         }
@@ -115,6 +115,12 @@ impl Process {
         let mut child = locked(&self.child);
         let _ = child.kill();
         child.wait().unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// Kills it, and starts it again as it was started before. The log goes on.
+    pub fn start_again(&self) {
+        self.kill();
+        *locked(&self.child) = self.command.spawn();
     }
 
     /// Asks it to end with SIGTERM, and waits.
@@ -207,6 +213,11 @@ impl Builder {
     ///
     /// Where it cannot be started.
     pub fn start(&self) -> Process {
+        let child = Mutex::new(self.spawn());
+        Process { name: self.name.clone(), command: Box::new(self.clone()), child, log: self.log.clone() }
+    }
+
+    fn spawn(&self) -> Child {
         let log = File::options()
             .create(true)
             .append(true)
@@ -226,8 +237,6 @@ impl Builder {
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle on the log"))
             .stderr(log);
-        let child = spawn(command)
-            .unwrap_or_else(|error| panic!("{}: setpriv (of util-linux) did not start: {error}", self.name));
-        Process { name: self.name.clone(), pid: child.id(), child: Mutex::new(child), log: self.log.clone() }
+        spawn(command).unwrap_or_else(|error| panic!("{}: setpriv (of util-linux) did not start: {error}", self.name))
     }
 }

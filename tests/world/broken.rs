@@ -1,6 +1,7 @@
 //! Each promise broken on purpose: the auditor must object, or its silence means nothing.
 
-use super::driver::{Setup, World};
+use super::driver::{Flaw, Setup, World};
+use super::state::State;
 use super::sts::SimSts;
 use super::users;
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
@@ -139,6 +140,34 @@ fn a_second_leader_that_writes_is_caught() {
         world.run(HOUR).await;
     });
     assert_objects("7, two leaders", &seen);
+}
+
+/// What the auditor objects to after a controller with this flaw was cut off while `meanwhile` happened.
+fn objections_after_a_gap(flaw: Flaw, meanwhile: impl Fn(&mut State)) -> Vec<String> {
+    let setup = Setup { flaw: Some(flaw), namespaced: true, ..Setup::default() };
+    objections(setup, async |world| {
+        world.run(SignedDuration::from_mins(5)).await;
+        let back = world.now() + SignedDuration::from_secs(10);
+        world.instances[0].cut_off(back);
+        meanwhile(&mut world.shared.lock());
+        world.run(SignedDuration::from_mins(10)).await;
+    })
+}
+
+#[test]
+fn a_controller_that_keeps_what_is_no_longer_listed_is_caught() {
+    let key = ("team-a".to_owned(), "x-1".to_owned());
+    let seen = objections_after_a_gap(Flaw::KeepsTheGone, |state| state.delete_secret(&key));
+    assert_objects("2, never lose", &seen);
+}
+
+#[test]
+fn a_controller_that_looks_before_a_list_is_complete_is_caught() {
+    let key = ("team-a".to_owned(), "x-1".to_owned());
+    let seen = objections_after_a_gap(Flaw::TouchesEarly, |state| {
+        state.put_credential(&key, |object| object["spec"]["roles"][0]["durationSeconds"] = 7200.into());
+    });
+    assert_objects("1, never late", &seen);
 }
 
 #[test]

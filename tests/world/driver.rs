@@ -16,10 +16,11 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use refreshable::aws::{Caller, Sts, TotpSteps};
 use refreshable::controller::{
-    Announcement, Announcer, Calls, ClockWatch, Context, Feeds, Fence, InputKeys, Memory, Metrics, Next, Panics,
+    Announcement, Announcer, Calls, ClockWatch, Context, Feeds, Fence, InputKeys, Memory, Metrics, Next, Panics, Place,
     SecretMeta, Settings, Touched, Turns, look, view,
 };
 use refreshable::registry::Registry;
@@ -49,6 +50,19 @@ pub struct Setup {
     pub loses_events: u32,
     /// Whether it forgets what a closed fence refused.
     pub forgets_refused: bool,
+    /// Whether each namespace is watched for itself.
+    pub namespaced: bool,
+    /// What is wrong with how it takes a list that is begun anew.
+    pub flaw: Option<Flaw>,
+}
+
+/// Mistakes that a controller can make with lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// It looks at what a list holds before the list is complete.
+    TouchesEarly,
+    /// It takes what a list holds for changes, and what is no longer in it for nothing.
+    KeepsTheGone,
 }
 
 impl Default for Setup {
@@ -62,6 +76,46 @@ impl Default for Setup {
             longest_delay: SignedDuration::from_millis(20),
             loses_events: 0,
             forgets_refused: false,
+            namespaced: false,
+            flaw: None,
+        }
+    }
+}
+
+/// What watches of one part of the cluster bring, in their order.
+struct Lane {
+    /// The part; none for kinds that belong to no namespace.
+    place: Option<Place>,
+    inbox: VecDeque<(Timestamp, Delivery)>,
+    relist_at: Option<Timestamp>,
+}
+
+/// What a watch brings.
+enum Delivery {
+    Change(Change),
+    /// The list under way is complete.
+    Listed,
+}
+
+impl Lane {
+    fn of(place: Option<Place>) -> Self {
+        Self { place, inbox: VecDeque::new(), relist_at: None }
+    }
+
+    fn brings(&self, change: &Change) -> bool {
+        let namespace = match change {
+            Change::Credential { object, .. } => object.metadata.namespace.as_deref(),
+            Change::Secret { secret, .. } => Some(secret.namespace.as_str()),
+            Change::Policy { .. } | Change::Namespace { .. } => return self.place.is_none(),
+        };
+        self.shows(namespace.unwrap_or_default())
+    }
+
+    fn shows(&self, namespace: &str) -> bool {
+        match &self.place {
+            None => false,
+            Some(Place::Everywhere) => true,
+            Some(Place::Namespace(own)) => own == namespace,
         }
     }
 }
@@ -80,8 +134,10 @@ pub struct Instance {
     fence: Fence,
     feeds: Feeds,
     announcements: Receiver<Announcement>,
-    inbox: VecDeque<(Timestamp, Change)>,
-    relist_at: Option<Timestamp>,
+    lanes: Vec<Lane>,
+    /// Its connections are gone: no watch brings anything.
+    deaf: bool,
+    started: bool,
     queue: BTreeMap<(Timestamp, Key), ()>,
     wishes: BTreeMap<Key, Timestamp>,
     running: BTreeSet<Key>,
@@ -127,7 +183,11 @@ impl Instance {
             announcer,
             settings: setup.settings,
         });
-        let feeds = Feeds::new(writers, &context);
+        let namespaces =
+            if setup.namespaced { super::users::NAMESPACES.map(str::to_owned).to_vec() } else { Vec::new() };
+        let places = Place::of(&namespaces);
+        let feeds = Feeds::new(writers, &context, &places);
+        let lanes = std::iter::once(None).chain(places.into_iter().map(Some)).map(Lane::of).collect();
         let mut instance = Self {
             number,
             setup,
@@ -137,96 +197,193 @@ impl Instance {
             fence,
             feeds,
             announcements,
-            inbox: VecDeque::new(),
-            relist_at: None,
+            lanes,
+            deaf: false,
+            started: false,
             queue: BTreeMap::new(),
             wishes: BTreeMap::new(),
             running: BTreeSet::new(),
             looks: BTreeMap::new(),
             work: FuturesUnordered::new(),
         };
-        instance.relist(world);
+        for lane in 0..instance.lanes.len() {
+            instance.begin_list(&world.lock(), lane);
+            let touched = instance.end_list(lane);
+            let now = world.lock().now();
+            instance.touch(touched, now);
+        }
+        instance.started = true;
         instance
     }
 
-    /// Lists everything anew, as after a start or a watch that is too old.
+    /// First lists are taken as they should be, whatever is wrong otherwise.
+    fn has(&self, flaw: Flaw) -> bool {
+        self.started && self.setup.flaw == Some(flaw)
+    }
+
+    /// Its watches bring nothing more, until everything is listed anew at `until`.
+    pub fn cut_off(&mut self, until: Timestamp) {
+        self.deaf = true;
+        self.lanes.iter_mut().for_each(|lane| lane.relist_at = Some(until));
+    }
+
+    /// Lists everything anew, as after a watch that is too old, or an API server that was away.
     pub fn relist(&mut self, world: &Shared) {
-        self.inbox.clear();
-        self.relist_at = None;
-        let state = world.lock();
+        let mut state = world.lock();
+        for lane in 0..self.lanes.len() {
+            self.relist_lane(&mut state, lane);
+        }
+    }
+
+    /// Lists one part of the cluster anew, whichever that is.
+    pub fn relist_some(&mut self, world: &Shared) {
+        let mut state = world.lock();
+        let lane = state.random.usize(0..self.lanes.len());
+        self.relist_lane(&mut state, lane);
+    }
+
+    /// Begins a list. It is complete a while later; what changes meanwhile comes after it.
+    fn relist_lane(&mut self, state: &mut State, lane: usize) {
+        self.deaf = false;
+        self.begin_list(state, lane);
+        let at = state.now() + self.delay(state);
+        self.lanes[lane].inbox.push_back((at, Delivery::Listed));
+    }
+
+    fn delay(&self, state: &mut State) -> SignedDuration {
+        let longest = u64::try_from(self.setup.longest_delay.as_millis()).expect("a delay");
+        SignedDuration::from_millis(i64::try_from(state.random.u64(0..=longest)).expect("a delay"))
+    }
+
+    /// All that is there now, up to the end of the list. A list under way is given up.
+    fn begin_list(&mut self, state: &State, lane: usize) {
+        self.lanes[lane].inbox.clear();
+        self.lanes[lane].relist_at = None;
+        let place = self.lanes[lane].place.clone();
         let mut touched = Touched::new();
-        touched.extend(self.feeds.namespaces.take(&Event::Init));
-        for name in &state.namespaces {
-            touched.extend(self.feeds.namespaces.take(&Event::InitApply(namespace(name))));
+        let Some(place) = place else {
+            let everywhere = &Place::Everywhere;
+            touched.extend(self.feeds.namespaces.take(everywhere, Event::Init));
+            for name in &state.namespaces {
+                touched.extend(self.feeds.namespaces.take(everywhere, Event::InitApply(namespace(name))));
+            }
+            touched.extend(self.feeds.policies.take(everywhere, Event::Init));
+            for policy in state.policies.values() {
+                let policy = serde_json::from_value(policy.clone()).expect("a policy");
+                touched.extend(self.feeds.policies.take(everywhere, Event::InitApply(policy)));
+            }
+            assert!(touched.is_empty(), "nothing is touched before a list is complete");
+            return;
+        };
+        let lane = &self.lanes[lane];
+        let secrets = state.secrets.values().filter(|s| labelled(s) && lane.shows(&s.namespace));
+        let credentials = state.typed.iter().filter(|(key, _)| lane.shows(&key.0)).map(|(_, object)| object);
+        let keeps_the_gone = self.has(Flaw::KeepsTheGone);
+        if !keeps_the_gone {
+            touched.extend(self.feeds.secrets.take(&place, Event::Init));
+            touched.extend(self.feeds.inputs.take(&place, Event::Init));
+            touched.extend(self.feeds.credentials.take(&place, Event::Init));
         }
-        touched.extend(self.feeds.namespaces.take(&Event::InitDone));
-        touched.extend(self.feeds.policies.take(&Event::Init));
-        for policy in state.policies.values() {
-            let policy = serde_json::from_value(policy.clone()).expect("a policy");
-            touched.extend(self.feeds.policies.take(&Event::InitApply(policy)));
+        for secret in secrets {
+            let event = if keeps_the_gone { Event::Apply(meta(secret)) } else { Event::InitApply(meta(secret)) };
+            touched.extend(self.feeds.secrets.take(&place, event));
         }
-        touched.extend(self.feeds.policies.take(&Event::InitDone));
-        touched.extend(self.feeds.secrets.take(&Event::Init));
-        for secret in state.secrets.values().filter(|s| labelled(s)) {
-            touched.extend(self.feeds.secrets.take(&Event::InitApply(meta(secret))));
+        for object in credentials {
+            let object = object.as_ref().clone();
+            let event = if keeps_the_gone { Event::Apply(object) } else { Event::InitApply(object) };
+            touched.extend(self.feeds.credentials.take(&place, event));
         }
-        touched.extend(self.feeds.secrets.take(&Event::InitDone));
-        touched.extend(self.feeds.inputs.take(&Event::Init));
-        for secret in state.secrets.values().filter(|s| watched(s)) {
-            touched.extend(self.feeds.inputs.take(&Event::InitApply(meta(secret))));
+        for secret in state.secrets.values().filter(|s| watched(s) && lane.shows(&s.namespace)) {
+            let event = if keeps_the_gone { Event::Apply(meta(secret)) } else { Event::InitApply(meta(secret)) };
+            touched.extend(self.feeds.inputs.take(&place, event));
         }
-        touched.extend(self.feeds.inputs.take(&Event::InitDone));
-        touched.extend(self.feeds.credentials.take(&Event::Init));
-        for object in state.typed.values() {
-            touched.extend(self.feeds.credentials.take(&Event::InitApply(object.as_ref().clone())));
+        assert!(touched.is_empty() || keeps_the_gone, "nothing is touched before a list is complete");
+        if self.has(Flaw::TouchesEarly) {
+            touched.extend(self.context.view.credentials.state().iter().map(|c| ObjectRef::from_obj(c.as_ref())));
         }
-        touched.extend(self.feeds.credentials.take(&Event::InitDone));
-        let now = state.now();
-        drop(state);
-        self.touch(touched, now);
+        self.touch(touched, state.now());
+    }
+
+    /// The list under way is complete.
+    fn end_list(&mut self, lane: usize) -> Touched {
+        let mut touched = Touched::new();
+        let Some(place) = self.lanes[lane].place.clone() else {
+            touched.extend(self.feeds.namespaces.take(&Place::Everywhere, Event::InitDone));
+            touched.extend(self.feeds.policies.take(&Place::Everywhere, Event::InitDone));
+            return touched;
+        };
+        if self.has(Flaw::KeepsTheGone) {
+            return touched;
+        }
+        touched.extend(self.feeds.secrets.take(&place, Event::InitDone));
+        touched.extend(self.feeds.inputs.take(&place, Event::InitDone));
+        touched.extend(self.feeds.credentials.take(&place, Event::InitDone));
+        if self.has(Flaw::TouchesEarly) {
+            touched.clear();
+        }
+        touched
     }
 
     /// Takes the changes of the world on their way here.
     fn receive(&mut self, state: &mut State, changes: &[Change]) {
         let now = state.now();
-        let longest = u64::try_from(self.setup.longest_delay.as_millis()).expect("a delay");
-        for change in changes {
+        for change in changes.iter().filter(|_| !self.deaf) {
+            let Some(lane) = self.lanes.iter().position(|lane| lane.brings(change)) else { continue };
             if state.happens(self.setup.loses_events) {
-                self.relist_at.get_or_insert(now + SignedDuration::from_mins(5));
+                self.lanes[lane].relist_at.get_or_insert(now + SignedDuration::from_mins(5));
                 continue;
             }
-            let delay = SignedDuration::from_millis(i64::try_from(state.random.u64(0..=longest)).expect("a delay"));
+            let at = now + self.delay(state);
+            let inbox = &mut self.lanes[lane].inbox;
             // One watch keeps its order.
-            let at = self.inbox.back().map_or(now + delay, |(last, _)| (now + delay).max(*last));
-            self.inbox.push_back((at, change.clone()));
+            let at = inbox.back().map_or(at, |(last, _)| at.max(*last));
+            inbox.push_back((at, Delivery::Change(change.clone())));
         }
     }
 
-    fn deliver(&mut self, change: &Change) -> Touched {
+    /// Takes what has arrived by now.
+    fn take_in(&mut self, world: &Shared, now: Timestamp) {
+        for lane in 0..self.lanes.len() {
+            if self.lanes[lane].relist_at.is_some_and(|at| at <= now) {
+                self.relist_lane(&mut world.lock(), lane);
+            }
+            while self.lanes[lane].inbox.front().is_some_and(|(at, _)| *at <= now) {
+                let (_, delivery) = self.lanes[lane].inbox.pop_front().expect("there is one");
+                let touched = match delivery {
+                    Delivery::Change(change) => self.deliver(lane, &change),
+                    Delivery::Listed => self.end_list(lane),
+                };
+                self.touch(touched, now);
+            }
+        }
+    }
+
+    fn deliver(&mut self, lane: usize, change: &Change) -> Touched {
+        let place = self.lanes[lane].place.clone().unwrap_or(Place::Everywhere);
         match change {
             Change::Credential { object, gone: false } => {
-                self.feeds.credentials.take(&Event::Apply(object.as_ref().clone()))
+                self.feeds.credentials.take(&place, Event::Apply(object.as_ref().clone()))
             }
             Change::Credential { object, gone: true } => {
-                self.feeds.credentials.take(&Event::Delete(object.as_ref().clone()))
+                self.feeds.credentials.take(&place, Event::Delete(object.as_ref().clone()))
             }
             // A Secret without the label has left the watch.
             Change::Secret { secret, gone } => {
                 let own = if *gone || !labelled(secret) { Event::Delete } else { Event::Apply };
-                let mut touched = self.feeds.secrets.take(&own(meta(secret)));
+                let mut touched = self.feeds.secrets.take(&place, own(meta(secret)));
                 let seen = kube::runtime::reflector::ObjectRef::from_obj(&meta(secret));
                 if !*gone && watched(secret) {
-                    touched.extend(self.feeds.inputs.take(&Event::Apply(meta(secret))));
+                    touched.extend(self.feeds.inputs.take(&place, Event::Apply(meta(secret))));
                 } else if self.context.view.inputs.get(&seen).is_some() {
-                    touched.extend(self.feeds.inputs.take(&Event::Delete(meta(secret))));
+                    touched.extend(self.feeds.inputs.take(&place, Event::Delete(meta(secret))));
                 }
                 touched
             }
             Change::Policy { object, gone } => {
                 let policy = serde_json::from_value(object.clone()).expect("a policy");
-                self.feeds.policies.take(&if *gone { Event::Delete(policy) } else { Event::Apply(policy) })
+                self.feeds.policies.take(&place, if *gone { Event::Delete(policy) } else { Event::Apply(policy) })
             }
-            Change::Namespace { name } => self.feeds.namespaces.take(&Event::Apply(namespace(name))),
+            Change::Namespace { name } => self.feeds.namespaces.take(&place, Event::Apply(namespace(name))),
         }
     }
 
@@ -254,8 +411,14 @@ impl Instance {
 
     /// Tells this controller something about a Secret that is not true.
     pub fn mislead(&mut self, secret: &SimSecret, now: Timestamp) {
-        let touched = self.feeds.secrets.take(&Event::Delete(meta(secret)));
+        let place = self.lanes.iter().filter(|l| l.shows(&secret.namespace)).find_map(|l| l.place.clone());
+        let touched = self.feeds.secrets.take(&place.expect("it is watched"), Event::Delete(meta(secret)));
         self.touch(touched, now);
+    }
+
+    /// How many resources it knows of.
+    pub fn known(&self) -> usize {
+        self.context.view.credentials.len()
     }
 
     fn touch(&mut self, touched: Touched, now: Timestamp) {
@@ -291,7 +454,7 @@ impl Instance {
         for (at, key) in due {
             self.queue.remove(&(at, key.clone()));
             self.wishes.remove(&key);
-            let reference = kube::runtime::reflector::ObjectRef::new(&key.1).within(&key.0);
+            let reference = ObjectRef::new(&key.1).within(&key.0);
             let Some(object) = self.context.view.credentials.get(&reference) else { continue };
             self.running.insert(key.clone());
             *self.looks.entry(key.clone()).or_default() += 1;
@@ -313,8 +476,8 @@ impl Instance {
     fn next_event(&self) -> Option<Timestamp> {
         let waiting = self.queue.keys().find(|(_, key)| !self.running.contains(key)).map(|(at, _)| *at);
         let room = self.running.len() < self.setup.concurrency;
-        let others = [self.inbox.front().map(|(at, _)| *at), self.relist_at, self.clock_look];
-        others.into_iter().chain([waiting.filter(|_| room)]).flatten().min()
+        let arrivals = self.lanes.iter().flat_map(|l| [l.inbox.front().map(|(at, _)| *at), l.relist_at]);
+        arrivals.chain([self.clock_look, waiting.filter(|_| room)]).flatten().min()
     }
 }
 
@@ -353,8 +516,7 @@ impl World {
     /// An empty world with one controller.
     pub fn new(seed: u64, setup: Setup) -> Self {
         let shared = Shared::new(seed);
-        shared.lock().put_namespace("team-a");
-        shared.lock().put_namespace("team-b");
+        super::users::NAMESPACES.iter().for_each(|name| shared.lock().put_namespace(name));
         shared.lock().put_policy(
             "all",
             json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]}}),
@@ -453,17 +615,10 @@ impl World {
             if instance.number == leader && self.unrenewable_until <= now {
                 instance.fence.renewed(instance.context.clock.boot());
             }
-            if instance.relist_at.is_some_and(|at| at <= now) {
-                instance.relist(&self.shared);
-            }
             if instance.clock_look.is_some_and(|at| at <= now) {
                 instance.look_at_clocks(now);
             }
-            while instance.inbox.front().is_some_and(|(at, _)| *at <= now) {
-                let (_, change) = instance.inbox.pop_front().expect("there is one");
-                let touched = instance.deliver(&change);
-                instance.touch(touched, now);
-            }
+            instance.take_in(&self.shared, now);
             instance.begin(now);
         }
         self.object_to_violations();

@@ -12,6 +12,7 @@ mod deployments;
 mod driver;
 mod inputs;
 mod lapses;
+mod lists;
 mod logs;
 mod months;
 mod panics;

@@ -62,7 +62,9 @@ fn storm(seed: u64) -> u64 {
 /// The same, with what `prepare` does to its resources before and `settled` expects of them after.
 pub fn storm_over(seed: u64, prepare: impl Fn(&World, &[Key]), settled: impl Fn(&World, &[Key])) -> u64 {
     runtime().block_on(async {
-        let setup = Setup { longest_delay: SignedDuration::from_secs(3), loses_events: 20, ..Setup::default() };
+        let namespaced = seed % 2 == 1;
+        let setup =
+            Setup { longest_delay: SignedDuration::from_secs(3), loses_events: 20, namespaced, ..Setup::default() };
         let mut world = World::new(seed, setup);
         let mut keys: Vec<Key> = (0..20)
             .map(|n| users::make(&world, ["team-a", "team-b"][n % 2], &format!("c-{n}"), [900, 3600, 43200][n % 3]))

@@ -5,6 +5,9 @@ use super::state::{Faults, Key};
 use jiff::SignedDuration;
 use serde_json::json;
 
+/// The namespaces of a world.
+pub const NAMESPACES: [&str; 2] = ["team-a", "team-b"];
+
 /// Makes a resource with a role that lives for `seconds`.
 pub fn make(world: &World, namespace: &str, name: &str, seconds: i64) -> Key {
     let key = (namespace.to_owned(), name.to_owned());
@@ -88,9 +91,14 @@ pub fn mishap(world: &mut World, keys: &[Key]) {
             }
         }
         10 => {
+            let now = state.now();
             drop(state);
             let first = &mut world.instances[0];
-            first.relist(&world.shared);
+            match number % 3 {
+                0 => first.relist(&world.shared),
+                1 => first.relist_some(&world.shared),
+                _ => first.cut_off(now + SignedDuration::from_mins(5)),
+            }
         }
         11 => change(&mut state, &key, |o| o["spec"]["secret"]["labels"]["touched"] = number.to_string().into()),
         12 => {
