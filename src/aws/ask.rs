@@ -12,7 +12,6 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 use jiff::Timestamp;
-use secrecy::SecretString;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -28,7 +27,7 @@ pub trait Meter: Send + Sync {
     fn issuer_call(&self, operation: &'static str, failed: Option<Class>, took: Duration);
 }
 
-/// What is asked, and what must not come back in an error.
+/// What is asked.
 pub(crate) struct Ask<'a> {
     /// The operation.
     pub(crate) operation: &'static str,
@@ -38,8 +37,6 @@ pub(crate) struct Ask<'a> {
     pub(crate) endpoint: String,
     /// Who answers there.
     pub(crate) issuer: Issuer,
-    /// What is sent in confidence.
-    pub(crate) secrets: &'a [Option<&'a SecretString>],
     /// The time of the attempt.
     pub(crate) now: Timestamp,
 }

@@ -1,4 +1,5 @@
-//! The SDK's errors, put into the crate's own words. Never through their `Debug`: that prints bodies.
+//! The SDK's errors, put into the crate's own words. Never through their `Debug`: that prints bodies. What was sent in
+//! confidence is taken out of them where they leave the attempt ([`crate::issuer::Redactor`]).
 
 use super::ask::Ask;
 use super::foreign;
@@ -6,18 +7,14 @@ use crate::issuer::{AwsError, IssueError};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use secrecy::{ExposeSecret as _, SecretString};
 
 /// Why `ask` came to nothing.
 pub(super) fn of<E>(ask: &Ask<'_>, error: &SdkError<E, HttpResponse>) -> IssueError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let unreachable = |detail: String| IssueError::Unreachable {
-        operation: ask.operation,
-        endpoint: ask.endpoint.clone(),
-        detail: redact(detail, ask.secrets),
-    };
+    let unreachable =
+        |detail: String| IssueError::Unreachable { operation: ask.operation, endpoint: ask.endpoint.clone(), detail };
     let status = error.raw_response().map(|r| r.status().as_u16());
     let request_id = error.raw_response().and_then(|r| r.request_id()).map(str::to_owned);
     let foreign = error
@@ -32,14 +29,14 @@ where
         },
         SdkError::ConstructionFailure(_) => match no_identity(error) {
             Some(detail) => IssueError::NoIdentity { detail },
-            None => IssueError::Specification { field: "spec".to_owned(), what: redact(chain_of(error), ask.secrets) },
+            None => IssueError::Specification { field: "spec".to_owned(), what: chain_of(error) },
         },
         SdkError::ServiceError(e) if e.err().code().is_some() => IssueError::Refused {
             operation: ask.operation,
             subject: ask.subject.to_owned(),
             error: AwsError {
                 code: e.err().code().unwrap_or_default().to_owned(),
-                message: redact(e.err().message().unwrap_or_default().to_owned(), ask.secrets),
+                message: e.err().message().unwrap_or_default().to_owned(),
                 request_id: e.err().meta().request_id().map(str::to_owned).or(request_id),
                 status: status.unwrap_or_default(),
                 issuer: ask.issuer,
@@ -49,7 +46,7 @@ where
             (Some(error), _) => IssueError::Refused {
                 operation: ask.operation,
                 subject: ask.subject.to_owned(),
-                error: AwsError { message: redact(error.message, ask.secrets), issuer: ask.issuer, ..error },
+                error: AwsError { issuer: ask.issuer, ..error },
             },
             (None, Some(status @ (429 | 500..))) => IssueError::Refused {
                 operation: ask.operation,
@@ -67,21 +64,9 @@ where
                 what: format!("HTTP {status} with a body that is not STS's"),
                 request_id,
             },
-            (None, None) => IssueError::InvalidAnswer {
-                operation: ask.operation,
-                what: redact(chain_of(error), ask.secrets),
-                request_id,
-            },
+            (None, None) => IssueError::InvalidAnswer { operation: ask.operation, what: chain_of(error), request_id },
         },
     }
-}
-
-/// Takes what was sent in confidence out of a text that came back.
-fn redact(mut text: String, secrets: &[Option<&SecretString>]) -> String {
-    for secret in secrets.iter().flatten() {
-        text = text.replace(secret.expose_secret(), "<redacted>");
-    }
-    text
 }
 
 /// An error with its causes, as one line.
@@ -108,16 +93,4 @@ fn no_identity(error: &(dyn std::error::Error + 'static)) -> Option<String> {
         next = cause.source();
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_sent_in_confidence_does_not_come_back() {
-        let secret = SecretString::from("4f2a-secret");
-        let text = redact("ExternalId 4f2a-secret does not match".to_owned(), &[Some(&secret), None]);
-        assert_eq!(text, "ExternalId <redacted> does not match");
-    }
 }

@@ -5,6 +5,7 @@ mod client;
 mod failure;
 mod foreign;
 pub mod region;
+mod sent;
 pub mod sts;
 pub mod totp;
 pub mod x509_signature;

@@ -2,6 +2,7 @@
 
 use super::{Fence, Metrics, NotLeading};
 use crate::api::names;
+use crate::issuer::Redactor;
 use kube::Client;
 use kube::api::PatchParams;
 use std::future::Future;
@@ -31,6 +32,21 @@ pub(super) fn describe(error: &kube::Error) -> String {
 }
 
 impl CallError {
+    /// The error without what `redactor` protects: whoever refuses an object at admission may quote it.
+    #[must_use]
+    pub(super) fn redacted(self, redactor: &Redactor) -> Self {
+        match self {
+            Self::Api(error) => Self::Api(Box::new(match *error {
+                kube::Error::Api(mut status) => {
+                    status.message = redactor.words(&status.message);
+                    kube::Error::Api(status)
+                }
+                other => other,
+            })),
+            other => other,
+        }
+    }
+
     fn status(&self) -> Option<(u16, &str)> {
         match self {
             Self::Api(error) => match error.as_ref() {

@@ -74,8 +74,9 @@ pub(super) async fn issue(
             let used = inputs.used(&uid);
             let manifest = render::manifest(object, &issued, &BTreeMap::new(), &used, &files, target.existing());
             let manifest = manifest.annotated(issuer_time::annotation());
+            let place = Place::of(context, object, target.uid.is_some());
+            let publication = Publication::whole(place, manifest, &issued.session.key);
             drop((issued, files));
-            let publication = Publication::whole(Place::of(context, object, target.uid.is_some()), manifest);
             let about = Written::of(object, cause, used, BTreeMap::new(), context.now());
             publish(object, sight, publication, about, context).await
         }

@@ -6,7 +6,7 @@ use crate::api::{ProfileSpec, RefreshableCredential};
 use crate::aws::Sts;
 use crate::clock::SharedClock;
 use crate::issuer::json::{self, Wire};
-use crate::issuer::{Issued, Lifetime};
+use crate::issuer::{AccessKey, Issued, Lifetime};
 use crate::render::{self, Manifest, Profile};
 use crate::rules::failure::Failure;
 use crate::rules::fingerprint;
@@ -39,6 +39,11 @@ impl ProfileBatch {
     /// Whether a profile keeps what the Secret holds.
     pub(super) fn keeps_any(&self) -> bool {
         self.specs().any(|p| !self.is_fresh(&p.name) && self.record(p).is_some())
+    }
+
+    /// The keys that were obtained.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &AccessKey> {
+        self.outcomes.values().flatten().map(|issued| &issued.session.key)
     }
 
     /// The Secret, with what `old` holds for the profiles that could not be had.

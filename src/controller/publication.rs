@@ -3,6 +3,7 @@
 use super::CallError;
 use super::profile_batch::ProfileBatch;
 use super::publish::{Place, PublishError};
+use crate::issuer::{AccessKey, Redactor};
 use crate::render::Manifest;
 use backon::{ExponentialBuilder, Retryable as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,6 +17,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Publication {
     place: Place,
     body: Body,
+    /// What no error may repeat.
+    redactor: Redactor,
 }
 
 enum Body {
@@ -25,12 +28,17 @@ enum Body {
 }
 
 impl Publication {
-    pub(super) fn whole(place: Place, manifest: Manifest) -> Self {
-        Self { place, body: Body::Whole(manifest) }
+    /// `manifest`, which holds the session of `key`.
+    pub(super) fn whole(place: Place, manifest: Manifest, key: &AccessKey) -> Self {
+        let redactor = Redactor::default();
+        redactor.protect_key(key);
+        Self { place, body: Body::Whole(manifest), redactor }
     }
 
     pub(super) fn batch(place: Place, batch: ProfileBatch) -> Self {
-        Self { place, body: Body::Batch(Box::new(batch)) }
+        let redactor = Redactor::default();
+        batch.keys().for_each(|key| redactor.protect_key(key));
+        Self { place, body: Body::Batch(Box::new(batch)), redactor }
     }
 
     /// Writes it.
@@ -38,6 +46,10 @@ impl Publication {
     /// # Errors
     /// See [`PublishError`].
     pub(super) async fn once(&self) -> Result<ObjectMeta, PublishError> {
+        self.send().await.map_err(|error| error.redacted(&self.redactor))
+    }
+
+    async fn send(&self) -> Result<ObjectMeta, PublishError> {
         match &self.body {
             Body::Whole(manifest) => self.place.apply(manifest).await,
             Body::Batch(batch) => {

@@ -8,6 +8,7 @@
 use super::Context;
 use crate::api::{DeletionPolicy, ObjectName, RefreshableCredential, names};
 use crate::controller::{CallError, Calls};
+use crate::issuer::Redactor;
 use crate::render::Manifest;
 use crate::rules::ownership;
 use crate::rules::plan;
@@ -34,6 +35,15 @@ pub(super) enum PublishError {
 }
 
 impl PublishError {
+    /// The error without what is protected.
+    #[must_use]
+    pub(super) fn redacted(self, redactor: &Redactor) -> Self {
+        match self {
+            Self::Call(error) => Self::Call(error.redacted(redactor)),
+            other => other,
+        }
+    }
+
     /// Whether the same write may succeed in a moment: no answer, an answer that says so, or a lease that may be
     /// renewed again.
     pub(super) fn may_succeed_later(&self) -> bool {

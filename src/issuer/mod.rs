@@ -3,11 +3,15 @@
 
 mod advice;
 mod codes;
+mod disguise;
 mod error;
 pub mod json;
+mod redact;
+mod redacted;
 mod session;
 
 pub use codes::{AwsError, Issuer, is_of_iam};
 pub use error::IssueError;
+pub use redact::{REDACTED, Redactor};
 pub(crate) use session::CLOCKS_AGREE;
 pub use session::{AccessKey, Issued, Lifetime, Session};

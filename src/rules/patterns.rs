@@ -71,6 +71,17 @@ pub fn url_matches(pattern: &str, url: &str) -> Option<Reach> {
     matches.then_some(if p_host.contains(['*', '?']) { Reach::Public } else { Reach::Private })
 }
 
+/// A URL as it may be shown: without user name, password, query and fragment, which may hold what is nobody's business.
+pub fn shown_url(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
+    let authority = rest.find(['/', '\\']).unwrap_or(rest.len());
+    match rest[..authority].rfind('@') {
+        None if scheme.len() + 3 + rest.len() == url.len() => url.into(),
+        at => format!("{scheme}://{}", &rest[at.map_or(0, |at| at + 1)..]).into(),
+    }
+}
+
 /// Whether a URL's host (with its port) is an IP address, in any form that a URL parser takes for one.
 fn is_address(host: &str) -> bool {
     let name = host
@@ -108,6 +119,23 @@ pub fn wildcard_matches(pattern: &str, text: &str, may: impl Fn(char) -> bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_what_it_may_hide() {
+        for (url, shown) in [
+            ("https://a.example.com/x", "https://a.example.com/x"),
+            ("https://a.example.com", "https://a.example.com"),
+            ("https://user:pass@a.example.com:8443/x?y=z#w", "https://a.example.com:8443/x"),
+            ("https://a.example.com?token=t", "https://a.example.com"),
+            ("https://a.example.com/x@y", "https://a.example.com/x@y"),
+            ("https://a.example.com/x?y=@z", "https://a.example.com/x"),
+            ("https://p@ss@a.example.com/", "https://a.example.com/"),
+            ("STS in eu-west-1", "STS in eu-west-1"),
+            ("arn:aws:iam::111122223333:role/a?b", "arn:aws:iam::111122223333:role/a?b"),
+        ] {
+            assert_eq!(shown_url(url), shown);
+        }
+    }
 
     #[test]
     fn a_wildcard_in_an_arn_stays_in_its_part() {

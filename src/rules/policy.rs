@@ -1,6 +1,6 @@
 //! What the administrator's policies allow a resource, and on what terms. Denied unless allowed; policies add up.
 
-use super::patterns::{Reach, Whose, arn_matches, url_matches, wildcard_matches};
+use super::patterns::{Reach, Whose, arn_matches, shown_url, url_matches, wildcard_matches};
 use super::session_tags;
 use crate::api::{
     Allow, AmbientSource, CredentialPolicy, CredentialPolicySpec, IotSource, NodeSource, Pkcs11Key,
@@ -311,12 +311,23 @@ fn module(key: &Pkcs11Key) -> Need<'_> {
     Need::Module(&key.module)
 }
 
-/// Whether a host is one of AWS IoT's own credential providers.
+/// Whether a host is one of AWS IoT's own: a credential provider, or another endpoint, which is never called.
 pub fn is_aws_iot(host: &str) -> bool {
     let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    ["amazonaws.com", "amazonaws.com.cn"]
+    let provider = ["amazonaws.com", "amazonaws.com.cn"]
         .iter()
-        .any(|domain| wildcard_matches(&format!("*.credentials.iot.*.{domain}"), host, label))
+        .any(|domain| wildcard_matches(&format!("*.credentials.iot.*.{domain}"), host, label));
+    provider || is_other_iot(host)
+}
+
+/// Whether a host is an endpoint of AWS IoT that is no credential provider: that of its data (`…-ats.iot.…`), its jobs,
+/// its control plane.
+pub fn is_other_iot(host: &str) -> bool {
+    let domain =
+        ["amazonaws.com", "amazonaws.com.cn", "api.aws"].iter().find_map(|d| host.strip_suffix(&format!(".{d}")));
+    let mut labels = domain.unwrap_or_default().rsplit('.');
+    let (_region, service, before) = (labels.next(), labels.next(), labels.next());
+    matches!(service, Some("iot" | "iot-fips")) && before != Some("credentials")
 }
 
 /// The Region of one of AWS IoT's own credential providers: the label behind `credentials.iot`.
@@ -362,8 +373,8 @@ impl Need<'_> {
                 let seconds = role.duration_seconds.unwrap_or(DEFAULT_DURATION_SECONDS);
                 format!("to assume {} for {seconds} s from the controller's own identity", role.role_arn)
             }
-            Self::Endpoint(url) => format!("to call the STS endpoint {url}"),
-            Self::Url(url) => format!("to call {url}"),
+            Self::Endpoint(url) => format!("to call the STS endpoint {}", shown_url(url)),
+            Self::Url(url) => format!("to call {}", shown_url(url)),
             Self::CaBundle(field) => format!("to set {field} for an endpoint of AWS's"),
             Self::Node(source) => format!("the controller's own {source:?}"),
             Self::Process(name) => format!("to run the process {name}"),
@@ -376,8 +387,8 @@ impl Need<'_> {
     fn allow_in(&self, allow: &mut Allow, whose: Whose<'_>) {
         match self {
             Self::Role(role) => allow.roles.push(grant_for(role, whose)),
-            Self::Endpoint(url) => allow.endpoints.push((*url).to_owned()),
-            Self::Url(url) => allow.urls.push(url.clone().into_owned()),
+            Self::Endpoint(url) => allow.endpoints.push(shown_url(url).into_owned()),
+            Self::Url(url) => allow.urls.push(shown_url(url).into_owned()),
             Self::CaBundle(_) => allow.ca_bundles = Some(true),
             Self::Node(source) => allow.sources.push(*source),
             Self::Process(name) => allow.processes.push((*name).to_owned()),

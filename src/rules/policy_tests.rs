@@ -388,6 +388,8 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
     rows.extend([
         (json!({"iot": iot("c1.credentials.iot.eu-west-1.amazonaws.com")}), None, json!({})),
         (json!({"iot": iot("c1.credentials.iot.cn-north-1.amazonaws.com.cn")}), None, json!({})),
+        // Never called: its issue says which endpoint it should be.
+        (json!({"iot": iot("c1-ats.iot.eu-west-1.amazonaws.com")}), None, json!({})),
         (
             json!({"iot": iot("c1.credentials.iot.eu-west-1.amazonaws.com.evil.example")}),
             Some("spec.allow.urls"),
@@ -510,4 +512,26 @@ fn the_table_s_sources_are_those_of_the_crd() {
     let custom = members(&source["properties"]["custom"]).into_iter().map(|name| format!("custom.{name}"));
     let found: BTreeSet<String> = members(source).into_iter().filter(|name| name != "custom").chain(custom).collect();
     assert_eq!(found, MEMBERS.into_iter().map(str::to_owned).collect());
+}
+
+#[test]
+fn endpoints_of_aws_iot_that_give_no_credentials_are_known() {
+    for (host, other) in [
+        ("c1-ats.iot.eu-west-1.amazonaws.com", true),
+        ("c1.iot.eu-west-1.amazonaws.com", true),
+        ("c1.ats.iot.cn-north-1.amazonaws.com.cn", true),
+        ("iot.us-east-1.amazonaws.com", true),
+        ("data.iot-fips.us-east-1.amazonaws.com", true),
+        ("c1.jobs.iot.eu-west-1.amazonaws.com", true),
+        ("data.iot.eu-west-1.api.aws", true),
+        ("c1.credentials.iot.eu-west-1.amazonaws.com", false),
+        ("vpce-0a.credentials.iot.eu-west-1.vpce.amazonaws.com", false),
+        ("iot.example.com", false),
+        ("c1-ats.iot.eu-west-1.amazonaws.com.example.com", false),
+        ("lb.eu-west-1.elb.amazonaws.com", false),
+        ("127.0.0.1:8443", false),
+        ("amazonaws.com", false),
+    ] {
+        assert_eq!(is_other_iot(host), other, "{host}");
+    }
 }

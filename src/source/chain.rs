@@ -13,8 +13,16 @@ use secrecy::SecretString;
 /// Obtains credentials for `request`, starting from `source`.
 ///
 /// # Errors
-/// Any [`IssueError`]; nothing has been published then.
+/// Any [`IssueError`], without what was sent in confidence; nothing has been published then.
 pub async fn issue(
+    source: &SourceSpec,
+    principal: Option<&PrincipalSpec>,
+    request: &Request<'_>,
+) -> Result<Issued, IssueError> {
+    obtain(source, principal, request).await.map_err(|error| error.redacted(request.redactor()))
+}
+
+async fn obtain(
     source: &SourceSpec,
     principal: Option<&PrincipalSpec>,
     request: &Request<'_>,
@@ -36,6 +44,12 @@ pub(super) async fn begin<'a>(
                 .to_owned(),
     })?;
     let obtained = source.obtain(request).await?;
+    match &obtained {
+        Obtained::Session(issued) => request.redactor().protect_key(&issued.session.key),
+        Obtained::Caller(Caller::Key(key)) => request.redactor().protect_key(key),
+        // Its session token is seen where it is sent.
+        Obtained::Caller(Caller::Ambient(_)) => {}
+    }
     Ok((source, obtained))
 }
 
@@ -106,6 +120,7 @@ async fn assume(role: &Role, caller: &Caller, request: &Request<'_>) -> Result<I
         Some(reference) => Some(request.text(reference).await?),
         None => role.external_id.clone().map(SecretString::from),
     };
+    external_id.iter().for_each(|id| request.protect(id));
     let token_code = mfa::code(role.serial_number.as_deref(), role.totp_secret_ref.as_ref(), request).await?;
     let call = RoleCall {
         role,

@@ -49,7 +49,7 @@ impl Source for CognitoSource {
 /// The token of one login.
 async fn token(login: &CognitoLogin, request: &Request<'_>) -> Result<SecretString, IssueError> {
     match (&login.service_account_ref, &login.token_secret_ref) {
-        (Some(account), None) => request.inputs.token(&account.name, &account.audience).await,
+        (Some(account), None) => request.token(&account.name, &account.audience).await,
         (None, Some(reference)) => request.text(reference).await,
         _ => Err(IssueError::Specification {
             field: "spec.source.cognito.logins".to_owned(),
@@ -79,13 +79,11 @@ impl CognitoSource {
             .interceptor(date.clone());
         config.set_use_fips(request.sts_spec.use_fips);
         let client = Client::from_conf(config.build());
-        let secrets: Vec<Option<&SecretString>> = logins.iter().map(|(_, token)| Some(token)).collect();
         let ask = |operation| Ask {
             operation,
             subject: self.identity_pool_id.as_str(),
             endpoint: format!("Cognito in {region}"),
             issuer: Issuer::Aws,
-            secrets: &secrets,
             now: request.now,
         };
         let exposed: HashMap<String, String> =

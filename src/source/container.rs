@@ -6,6 +6,7 @@ use crate::aws::region::Home;
 use crate::http::{Call, Way};
 use crate::issuer::IssueError;
 use futures::future::BoxFuture;
+use secrecy::ExposeSecret as _;
 
 impl Source for ContainerSource {
     fn name(&self) -> &'static str {
@@ -33,7 +34,9 @@ impl Source for ContainerSource {
             let mut headers = Vec::new();
             if let Some(reference) = &self.authorization_token_secret_ref {
                 // The bare token, without a scheme, is what the protocol sends.
-                headers.push(("Authorization".to_owned(), request.text(reference).await?));
+                let token = request.text(reference).await?;
+                request.redactor().protect_header(token.expose_secret());
+                headers.push(("Authorization".to_owned(), token));
             }
             let call = Call {
                 operation: "GetContainerCredentials",

@@ -39,7 +39,9 @@ impl Source for CustomHttpSource {
         Box::pin(async {
             let mut headers = Vec::new();
             for header in self.headers.iter().flatten() {
-                headers.push((header.name.clone(), request.text(&header.value_secret_ref).await?));
+                let value = request.text(&header.value_secret_ref).await?;
+                request.redactor().protect_header(value.expose_secret());
+                headers.push((header.name.clone(), value));
             }
             let identity = self.identity(request).await?;
             let call = Call {
@@ -62,6 +64,7 @@ impl CustomHttpSource {
         let Some(reference) = &self.client_certificate_secret_ref else { return Ok(None) };
         let secret = request.inputs.secret(&reference.name).await?;
         let (certificate, key) = (secret.pem(CERTIFICATE)?, secret.pem(PRIVATE_KEY)?);
+        request.protect(&key);
         let both = SecretString::from(format!("{}\n{}", certificate.expose_secret(), key.expose_secret()));
         Ok(Some(ClientIdentity::Pem(both)))
     }

@@ -51,8 +51,9 @@ pub(super) async fn identity(
                     "the private key does not belong to the certificate in tls.crt".into(),
                 ));
             }
-            let text = String::from_utf8_lossy(pem).into_owned();
-            DeviceKey::Software(Box::new(key), SecretString::from(text))
+            let text = SecretString::from(String::from_utf8_lossy(pem).into_owned());
+            request.protect(&text);
+            DeviceKey::Software(Box::new(key), text)
         }
     };
     Ok(DeviceIdentity { certificate, key })

@@ -15,8 +15,21 @@ pub type Outcome = (String, Result<Issued, IssueError>);
 /// Obtains credentials for each of `profiles`, starting from `source`. One that fails does not hold the others back.
 ///
 /// # Errors
-/// Where the source or the shared chain fails, so that no profile can be had.
+/// Where the source or the shared chain fails, so that no profile can be had. What was sent in confidence stands in no
+/// error, that of a profile neither.
 pub async fn issue_profiles(
+    source: &SourceSpec,
+    principal: Option<&PrincipalSpec>,
+    profiles: &[&ProfileSpec],
+    request: &Request<'_>,
+) -> Result<Vec<Outcome>, IssueError> {
+    let redacted = |error: IssueError| error.redacted(request.redactor());
+    // All are done before the first is searched: the search is made once, for what was sent in any of them.
+    let outcomes = obtain(source, principal, profiles, request).await.map_err(redacted)?;
+    Ok(outcomes.into_iter().map(|(name, result)| (name, result.map_err(redacted))).collect())
+}
+
+async fn obtain(
     source: &SourceSpec,
     principal: Option<&PrincipalSpec>,
     profiles: &[&ProfileSpec],

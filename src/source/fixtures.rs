@@ -2,11 +2,12 @@
 
 use super::{Inputs, Means, Request, SecretData, SourceSpec};
 use crate::api::StsSpec;
-use crate::aws::{Meter, Sts, TotpSteps};
+use crate::aws::{Caller, Meter, Sts, TotpSteps};
 use crate::issuer::{IssueError, Issued};
 use crate::registry::Registry;
 use crate::rules::policy::Terms;
-use aws_sdk_sts::config::{BehaviorVersion, Region};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::{SecretSlice, SecretString};
@@ -70,6 +71,9 @@ impl Meter for NoMeter {
     fn issuer_call(&self, _: &'static str, _: Option<crate::rules::retry::Class>, _: Duration) {}
 }
 
+/// Where nobody listens.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
 /// Obtains credentials from `source` (JSON as in `spec.source`), with an STS that is nowhere.
 pub(crate) async fn issue(source: Value, desk: &Desk) -> Result<Issued, IssueError> {
     issue_with(source, Value::Array(Vec::new()), desk).await
@@ -77,6 +81,11 @@ pub(crate) async fn issue(source: Value, desk: &Desk) -> Result<Issued, IssueErr
 
 /// The same, with roles behind it.
 pub(crate) async fn issue_with(source: Value, roles: Value, desk: &Desk) -> Result<Issued, IssueError> {
+    issue_at(NOWHERE, source, roles, desk).await
+}
+
+/// The same, where each of AWS's services is at `aws`, and answers for an identity of the controller's own, too.
+pub(crate) async fn issue_at(aws: &str, source: Value, roles: Value, desk: &Desk) -> Result<Issued, IssueError> {
     crate::http::tests::install_crypto();
     let source: SourceSpec = serde_json::from_value(source).expect("a source");
     let roles: Vec<crate::api::Role> = serde_json::from_value(roles).expect("roles");
@@ -85,7 +94,8 @@ pub(crate) async fn issue_with(source: Value, roles: Value, desk: &Desk) -> Resu
         .time_source(aws_smithy_async::time::SystemTimeSource::new())
         .sleep_impl(aws_smithy_async::rt::sleep::default_async_sleep().expect("tokio's"))
         .region(Region::from_static("eu-west-1"))
-        .endpoint_url("http://127.0.0.1:1")
+        .endpoint_url(aws)
+        .credentials_provider(own_identity())
         .build();
     let (sts, totp, spec) = (Sts::new(&config, NoMeter), TotpSteps::default(), StsSpec::default());
     let terms = Terms::default();
@@ -101,8 +111,16 @@ pub(crate) async fn issue_with(source: Value, roles: Value, desk: &Desk) -> Resu
         inputs: desk,
         totp: &totp,
         now: "2026-01-01T00:00:00Z".parse::<Timestamp>().expect("time"),
-        ambient: None,
+        ambient: (aws != NOWHERE).then(|| Caller::Ambient(own_identity())),
         means: &means,
     };
     super::issue(&source, None, &request).await
+}
+
+/// The session token of the controller's own identity.
+pub(crate) const OWN_TOKEN: &str = "the-session-token-of-the-controller-itself";
+
+fn own_identity() -> SharedCredentialsProvider {
+    let keys = Credentials::new("ASIAOWN", "the-secret-key-of-the-controller", Some(OWN_TOKEN.to_owned()), None, "own");
+    SharedCredentialsProvider::new(keys)
 }

@@ -111,13 +111,13 @@ impl IdentityCenterSource {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts(TIMEOUT))
             .build();
-        let secrets = [Some(grant.refresh_token), Some(grant.client_secret)];
+        request.protect(grant.refresh_token);
+        request.protect(grant.client_secret);
         let ask = Ask {
             operation: CREATE_TOKEN,
             subject: &token.start_url,
             endpoint: format!("IAM Identity Center in {}", token.region),
             issuer: Issuer::Aws,
-            secrets: &secrets,
             now: request.now,
         };
         let asked = aws_sdk_ssooidc::Client::from_conf(config)
@@ -149,6 +149,8 @@ impl IdentityCenterSource {
         if answer.expires_in() <= 0 {
             return Err(invalid("expiresIn is missing or not positive"));
         }
+        // What was given is written to a Secret, and errors of that repeat it, too.
+        [Some(access), answer.refresh_token()].into_iter().flatten().for_each(|t| request.redactor().protect(t));
         Ok(token.renewed(access, answer.expires_in(), answer.refresh_token(), request.now))
     }
 
@@ -161,14 +163,13 @@ impl IdentityCenterSource {
             .timeout_config(timeouts(TIMEOUT))
             .interceptor(date.clone())
             .build();
-        let secrets = [Some(&token.access_token)];
+        request.protect(&token.access_token);
         let subject = format!("{}/{}", self.account_id, self.role_name);
         let ask = Ask {
             operation: GET_ROLE_CREDENTIALS,
             subject: &subject,
             endpoint: format!("IAM Identity Center in {}", token.region),
             issuer: Issuer::Aws,
-            secrets: &secrets,
             now: request.now,
         };
         let asked = aws_sdk_sso::Client::from_conf(config)

@@ -23,5 +23,6 @@ pub(super) async fn code(
         },
         TotpError::Used => IssueError::MfaCodeUsed { serial_number: serial.to_owned() },
     })?;
+    request.protect(&code);
     Ok(Some(code))
 }

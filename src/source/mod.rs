@@ -40,10 +40,11 @@ pub(crate) use sso_token::SsoToken;
 use crate::api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, SourceKind, StsSpec, Tag};
 use crate::aws::region::Home;
 use crate::aws::{Caller, Sts, TotpSteps};
-use crate::issuer::{IssueError, Issued};
+use crate::issuer::{IssueError, Issued, Redactor};
 use crate::rules::policy::Terms;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// A way to obtain the credentials that a chain starts from, or that are published themselves.
 pub trait Source: Send + Sync {
@@ -118,9 +119,28 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Reads one key of a Secret as text, without the line break that editors leave at its end.
-    pub async fn text(&self, reference: &SecretKeyReference) -> Result<secrecy::SecretString, IssueError> {
-        self.inputs.secret(&reference.name).await?.text(&reference.key)
+    /// Reads one key of a Secret as text, without the line break that editors leave at its end. It comes back in no error.
+    pub async fn text(&self, reference: &SecretKeyReference) -> Result<SecretString, IssueError> {
+        let text = self.inputs.secret(&reference.name).await?.text(&reference.key)?;
+        self.protect(&text);
+        Ok(text)
+    }
+
+    /// A token of the ServiceAccount of that name, for `audience`. It comes back in no error.
+    pub async fn token(&self, account: &str, audience: &str) -> Result<SecretString, IssueError> {
+        let token = self.inputs.token(account, audience).await?;
+        self.protect(&token);
+        Ok(token)
+    }
+
+    /// Keeps a secret out of the attempt's errors, whoever repeats it.
+    pub fn protect(&self, secret: &SecretString) {
+        self.redactor().protect(secret.expose_secret());
+    }
+
+    /// What the attempt sent in confidence.
+    pub fn redactor(&self) -> &Redactor {
+        self.sts.redactor()
     }
 }
 
@@ -148,6 +168,8 @@ pub fn of(spec: &SourceSpec) -> Option<&dyn Source> {
 
 #[cfg(test)]
 mod bad_input_tests;
+#[cfg(test)]
+mod echo_tests;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Source for PodIdentitySource {
 
 impl PodIdentitySource {
     async fn assume(&self, request: &Request<'_>) -> Result<Issued, IssueError> {
-        let token = request.inputs.token(&self.service_account_ref.name, AUDIENCE).await?;
+        let token = request.token(&self.service_account_ref.name, AUDIENCE).await?;
         let region = self.region.clone().unwrap_or_else(|| request.sts.region(request.sts_spec, None));
         let date = DateSeen::default();
         let mut config = aws_sdk_eksauth::config::Builder::from(&request.means.aws)
@@ -53,13 +53,11 @@ impl PodIdentitySource {
             .timeout_config(timeouts(TIMEOUT))
             .interceptor(date.clone());
         config.set_use_fips(request.sts_spec.use_fips);
-        let secrets = [Some(&token)];
         let ask = Ask {
             operation: OPERATION,
             subject: &self.cluster_name,
             endpoint: format!("EKS Auth in {region}"),
             issuer: Issuer::Aws,
-            secrets: &secrets,
             now: request.now,
         };
         let asked = aws_sdk_eksauth::Client::from_conf(config.build())

@@ -37,6 +37,7 @@ impl Source for SamlSource {
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let assertion = self.assertion(request).await?;
+            request.protect(&assertion);
             let call = SamlCall { source: self, assertion: &assertion };
             let issued = request.sts.assume_role_with_saml(call, request.sts_spec, request.now).await?;
             verify::is_role(&self.role_arn, None, &issued.principal, issuer_of(request.sts_spec))?;

@@ -35,7 +35,7 @@ impl Source for WebIdentitySource {
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let token = match (&self.service_account_ref, &self.token_secret_ref) {
-                (Some(account), None) => request.inputs.token(&account.name, &account.audience).await?,
+                (Some(account), None) => request.token(&account.name, &account.audience).await?,
                 (None, Some(reference)) => {
                     let token = request.text(reference).await?;
                     if token.expose_secret().len() > LONGEST_TOKEN {

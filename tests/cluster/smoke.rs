@@ -212,13 +212,19 @@ async fn the_proxy_speaks_https() {
 
 #[test]
 fn a_leak_is_found_in_every_disguise() {
-    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE, Engine as _};
     let secret = "smoke/secret+access=key";
+    let other = "smoke\"secret??????key";
+    canary::register(other);
     canary::register(secret);
 
     canary::assert_clean("nothing to see", "a harmless text");
     let inside = |before: &str| BASE64_STANDARD.encode(format!("{before}{secret} and more"));
-    for text in [secret, "smoke%2Fsecret%2Baccess%3Dkey", &inside(""), &inside("1"), &inside("12"), &inside("123")] {
+    let escaped = ["smoke%2Fsecret%2Baccess%3Dkey", "smoke%2fsecret%2baccess%3dkey", "smoke\\/secret+access=key"];
+    for text in [other.replace('"', "\\\""), BASE64_URL_SAFE.encode(other)] {
+        assert_eq!(canary::leaks(&text).len(), 1, "{text}");
+    }
+    for text in [&[secret, &inside(""), &inside("1"), &inside("12"), &inside("123")][..], &escaped].concat() {
         let leaks = canary::leaks(&format!("first line\nsecond {text}"));
         assert_eq!(leaks, ["line 2: the secret of 23 characters that starts with smok"], "{text}");
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use aho_corasick::AhoCorasick;
-use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
+use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 
 /// Shorter strings occur by chance.
 const SHORTEST: usize = 12;
@@ -25,7 +25,8 @@ pub fn count() -> usize {
 
 /// # Panics
 ///
-/// Where a secret stands in the text: as it is, in base64, or percent-encoded.
+/// Where a secret stands in the text: as it is, in base64 of either alphabet, percent-encoded in letters of either size, or
+/// escaped for JSON.
 pub fn assert_clean(text: &str, name: &str) {
     let found = leaks(text);
     assert!(found.is_empty(), "{} secrets in {name}:\n{}", found.len(), found.join("\n"));
@@ -60,21 +61,25 @@ fn disguises(secret: &str) -> BTreeSet<String> {
     // three bytes. What neighbours change is left out: its first and last characters.
     for shift in 0..3 {
         let shifted = [&vec![0; shift], secret.as_bytes()].concat();
-        let encoded = BASE64_STANDARD_NO_PAD.encode(&shifted);
         let first = (shift * 8).div_ceil(6);
         let last = shifted.len() * 8 / 6;
-        all.insert(encoded[first..last].to_owned());
+        for encoded in [BASE64_STANDARD_NO_PAD.encode(&shifted), BASE64_URL_SAFE_NO_PAD.encode(&shifted)] {
+            all.insert(encoded[first..last].to_owned());
+        }
     }
-    all.insert(percent_encoded(secret));
+    let percent = percent_encoded(secret, |byte| format!("%{byte:02X}"));
+    all.extend([percent, percent_encoded(secret, |byte| format!("%{byte:02x}"))]);
+    let json = serde_json::Value::from(secret).to_string();
+    all.extend([json[1..json.len() - 1].to_owned(), json[1..json.len() - 1].replace('/', "\\/")]);
     all
 }
 
-fn percent_encoded(text: &str) -> String {
+fn percent_encoded(text: &str, escaped: impl Fn(u8) -> String) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.push_str(&escaped(byte));
         }
         encoded
     })

@@ -36,13 +36,11 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let role = call.role;
-        let secrets = [call.external_id, call.token_code];
         let ask = Ask {
             operation: "AssumeRole",
             subject: &call.role.role_arn,
             endpoint: self.endpoint(spec, Some(&call.role.role_arn)),
             issuer: issuer_of(spec),
-            secrets: &secrets,
             now,
         };
         let date = DateSeen::default();

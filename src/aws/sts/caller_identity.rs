@@ -23,7 +23,6 @@ impl Sts {
             subject: "",
             endpoint: self.endpoint(spec, None),
             issuer: issuer_of(spec),
-            secrets: &[],
             now,
         };
         let config = self.config(spec, None, Some(caller), &DateSeen::default())?;

@@ -35,7 +35,6 @@ impl Sts {
             subject: call.name,
             endpoint: self.endpoint(spec, None),
             issuer: issuer_of(spec),
-            secrets: &[],
             now,
         };
         let date = DateSeen::default();

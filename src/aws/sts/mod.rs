@@ -22,7 +22,8 @@ use super::ask::{DateSeen, Meter, TIMEOUT, timeouts};
 use super::client;
 use super::region::{self, Home};
 use crate::api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
-use crate::issuer::{AccessKey, IssueError, Issuer};
+use crate::aws::sent::Sent;
+use crate::issuer::{AccessKey, IssueError, Issuer, Redactor};
 use crate::rules::patterns::Reach;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig};
@@ -55,6 +56,8 @@ pub struct Sts {
     /// How far the host of `spec.sts.endpoint` may lead.
     reach: Reach,
     clients: Arc<Mutex<HashMap<Peer, SharedHttpClient>>>,
+    /// What the attempt that this STS is called in sent in confidence.
+    redactor: Redactor,
 }
 
 /// What an HTTP client is kept for.
@@ -90,13 +93,19 @@ impl Sts {
             learned_region: Arc::default(),
             reach: Reach::default(),
             clients: Arc::default(),
+            redactor: Redactor::default(),
         }
     }
 
-    /// The same STS, for specifications whose endpoint may lead so far.
+    /// The same STS for one attempt, by a specification whose endpoint may lead so far.
     #[must_use]
     pub fn reaching(&self, reach: Reach) -> Self {
-        Self { reach, ..self.clone() }
+        Self { reach, redactor: Redactor::default(), ..self.clone() }
+    }
+
+    /// What the attempt sent in confidence.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// The same STS for one attempt of a source whose credentials belong to `home`.
@@ -133,7 +142,11 @@ impl Sts {
     ) -> Result<aws_sdk_sts::config::Builder, IssueError> {
         let mut config = aws_sdk_sts::config::Config::builder()
             .region(Region::new(self.region(spec, role_arn)))
-            .interceptor(date.clone());
+            .interceptor(date.clone())
+            .interceptor(Sent(self.redactor.clone()));
+        if let Some(Caller::Key(key)) = caller {
+            self.redactor.protect_key(key);
+        }
         config = match caller {
             Some(Caller::Key(key)) => {
                 config.credentials_provider(credentials(key)).identity_cache(IdentityCache::no_cache())

@@ -30,13 +30,11 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let source = call.source;
-        let secrets = [Some(call.assertion)];
         let ask = Ask {
             operation: "AssumeRoleWithSAML",
             subject: &source.role_arn,
             endpoint: self.endpoint(spec, Some(&source.role_arn)),
             issuer: issuer_of(spec),
-            secrets: &secrets,
             now,
         };
         let date = DateSeen::default();

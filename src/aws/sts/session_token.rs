@@ -30,13 +30,11 @@ impl Sts {
         spec: &StsSpec,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
-        let secrets = [call.token_code];
         let ask = Ask {
             operation: "GetSessionToken",
             subject: "",
             endpoint: self.endpoint(spec, None),
             issuer: issuer_of(spec),
-            secrets: &secrets,
             now,
         };
         let date = DateSeen::default();

@@ -32,13 +32,11 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let source = call.source;
-        let secrets = [Some(call.token)];
         let ask = Ask {
             operation: "AssumeRoleWithWebIdentity",
             subject: &source.role_arn,
             endpoint: self.endpoint(spec, Some(&source.role_arn)),
             issuer: issuer_of(spec),
-            secrets: &secrets,
             now,
         };
         let date = DateSeen::default();

@@ -2,6 +2,7 @@
 
 mod cognito;
 mod custom;
+mod echo;
 pub(super) mod identity_center;
 mod iot;
 mod minio;
