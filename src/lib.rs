@@ -18,8 +18,8 @@
 //! Arrows point one way: `bin` -> [`controller`] -> [`source`] -> [`aws`] -> [`issuer`] -> [`rules`] -> [`api`],
 //! and [`controller`] -> [`render`] -> [`issuer`].
 //!
-//! [`agent`], the sidecar, stands apart: it needs nothing but [`clock`], [`logging`] and `server`, and is built small
-//! without feature `controller`, which everything else belongs to.
+//! [`agent`], the sidecar, stands apart: it needs nothing but [`clock`], [`expiry`], [`logging`] and `server`, and is
+//! built small without feature `controller`, which everything else belongs to.
 
 pub mod agent;
 #[cfg(feature = "controller")]
@@ -31,6 +31,7 @@ pub mod certificate;
 pub mod clock;
 #[cfg(feature = "controller")]
 pub mod controller;
+pub mod expiry;
 #[cfg(feature = "controller")]
 pub mod http;
 #[cfg(feature = "controller")]

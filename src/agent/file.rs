@@ -4,6 +4,7 @@
 //! opened anew for each request, and nothing is kept between two.
 
 use super::refusal::Refusal;
+use crate::expiry;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ struct ProcessJson {
     access_key_id: Option<String>,
     secret_access_key: Option<SecretString>,
     session_token: Option<SecretString>,
-    expiration: Option<String>,
+    expiration: Option<serde_json::Value>,
     account_id: Option<String>,
     role_arn: Option<String>,
 }
@@ -106,9 +107,9 @@ fn answer(path: &Path, text: &[u8], now: Timestamp) -> Result<Served, Refusal> {
     }
     let access_key_id = json.access_key_id.filter(|v| !v.is_empty()).ok_or_else(|| missing("AccessKeyId"))?;
     let secret = json.secret_access_key.as_ref().map(ExposeSecret::expose_secret).filter(|v| !v.is_empty());
-    let expiration = json.expiration.as_deref().ok_or_else(|| missing("Expiration"))?;
-    let expiration: Timestamp =
-        expiration.parse().map_err(|_| malformed("Expiration is no time in RFC 3339 with a zone".to_owned()))?;
+    let expiration = json.expiration.as_ref().ok_or_else(|| missing("Expiration"))?;
+    let expiration = expiry::from_json(expiration)
+        .ok_or_else(|| malformed(format!("Expiration is no time in {}", expiry::FORMS)))?;
     let served = ContainerJson {
         access_key_id: &access_key_id,
         secret_access_key: secret.ok_or_else(|| missing("SecretAccessKey"))?,
@@ -178,7 +179,7 @@ mod tests {
             ("s3cr3t", "", "SecretAccessKey is missing"),
             ("\"Expiration\"", "\"Other\"", "Expiration is missing"),
             ("2026-01-01T01:00:00Z", "tomorrow", "RFC 3339"),
-            ("\"2026-01-01T01:00:00Z\"", "1767229200", "cannot be parsed"),
+            ("\"2026-01-01T01:00:00Z\"", "true", "Expiration is no time"),
             ("\"Version\":1", "\"Version\":2", "Version is not 1"),
             ("}", "", "cannot be parsed"),
             ("\"s3cr3t\"", "[\"s3cr3t\"]", "cannot be parsed"),

@@ -9,6 +9,16 @@ pub fn advice(operation: &str, error: &AwsError) -> &'static str {
     if let Kind::Unavailable | Kind::CallerExpired = kind {
         return "Nothing: it is tried again by itself";
     }
+    // What a metadata service says of EC2 is EC2's, whoever serves it.
+    match error.code.as_str() {
+        "AssumeRoleUnauthorizedAccess" => {
+            return "Let ec2.amazonaws.com assume the role in its trust policy; EC2 tries again at its next refresh";
+        }
+        "InstanceProfileNotFound" => {
+            return "Attach an instance profile that exists to the instance: the one that it had was deleted";
+        }
+        _ => {}
+    }
     match error.issuer {
         Issuer::Aws => of_aws(operation, kind, error),
         Issuer::Store => of_store(operation, kind, error),

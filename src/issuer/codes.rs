@@ -72,7 +72,7 @@ pub(super) enum Kind {
 
 /// Codes that say by themselves what is wrong, each with its section in `docs/troubleshooting.md`. Others are judged by
 /// their HTTP status.
-const KNOWN: [(&str, Kind); 51] = [
+const KNOWN: [(&str, Kind); 54] = [
     ("Throttling", Kind::Throttled),
     ("ThrottlingException", Kind::Throttled),
     ("ThrottledException", Kind::Throttled),
@@ -88,6 +88,8 @@ const KNOWN: [(&str, Kind); 51] = [
     ("NotAuthorized", Kind::Denied),
     ("OptInRequired", Kind::Denied),
     ("NoSuchEntity", Kind::Missing),
+    ("AssumeRoleUnauthorizedAccess", Kind::Denied),
+    ("InstanceProfileNotFound", Kind::Denied),
     ("ExpiredToken", Kind::CallerExpired),
     ("InvalidClientTokenId", Kind::CallerInvalid),
     ("SignatureDoesNotMatch", Kind::CallerInvalid),
@@ -109,6 +111,7 @@ const KNOWN: [(&str, Kind); 51] = [
     ("RequestTimeoutException", Kind::Unavailable),
     ("InternalFailure", Kind::Unavailable),
     ("InternalError", Kind::Unavailable),
+    ("InternalServerError", Kind::Unavailable),
     ("ServiceUnavailable", Kind::Unavailable),
     ("RegionDisabledException", Kind::Specification),
     ("MalformedPolicyDocument", Kind::Specification),
@@ -134,7 +137,10 @@ pub(super) fn kind(operation: &str, error: &AwsError) -> Kind {
         Some((_, kind)) => *kind,
         _ if error.status == 429 => Kind::Throttled,
         _ if error.status >= 500 => Kind::Unavailable,
-        _ if error.status == 401 || error.status == 403 => Kind::Denied,
+        // Vault's standby nodes answer 472 and 473, and 412 while they lag behind.
+        _ if matches!(error.status, 408 | 412 | 425 | 472 | 473) => Kind::Unavailable,
+        // A refusal that came as an answer may end by itself.
+        _ if error.status < 400 || error.status == 401 || error.status == 403 => Kind::Denied,
         _ => Kind::Specification,
     }
 }

@@ -192,7 +192,7 @@ impl IssueError {
                 "Check the controller's way to the endpoint (DNS, proxy, firewall, spec.sts); it is tried again by itself"
             }
             Self::InvalidAnswer { .. } => {
-                "Check that the endpoint is an STS and that no proxy answers in its place; it is tried again by itself"
+                "Check that the endpoint is what the source takes it for and that no proxy answers in its place; it is tried again by itself"
             }
             Self::InputMissing { .. } => "Create it, or correct the reference",
             Self::InputInvalid { .. } => "Correct the Secret; the change is noticed by itself",

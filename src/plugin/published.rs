@@ -5,6 +5,7 @@ use super::error::{Error, Result};
 use super::{age, ini};
 use crate::api::conditions::READY;
 use crate::api::{PrincipalStatus, RefreshableCredential, SecretKeys, names};
+use crate::expiry;
 use crate::issuer::{AccessKey, Issued, Lifetime, Session};
 use crate::render::profile_key;
 use crate::rules::ownership::{self, Record, SecretView};
@@ -178,6 +179,7 @@ struct ProcessJson {
     access_key_id: String,
     secret_access_key: SecretString,
     session_token: SecretString,
+    #[serde(deserialize_with = "expiry::deserialize")]
     expiration: Timestamp,
 }
 
@@ -205,7 +207,7 @@ impl Files<'_> {
             secret: secret(&self.keys.secret_access_key)?,
             token: secret(&self.keys.session_token),
         };
-        let expiration = self.text(&self.keys.expiration).and_then(|t| t.parse().ok());
+        let expiration = self.text(&self.keys.expiration).and_then(expiry::parse);
         Some((key, expiration.unwrap_or(recorded)))
     }
 

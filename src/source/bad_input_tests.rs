@@ -144,8 +144,10 @@ fn certificates() -> Desk {
                 ("garbage", b"tomorrow"),
                 ("long_lived", b"AKIAIOSFODNN7EXAMPLE"),
                 ("later", b"4102444800"),
+                ("naive", b"2026-01-01T01:00:00"),
             ],
         )
+        .with("refused", &[("credentials.json", br#"{"Code": "AccessDenied", "Message": "no"}"#)])
         .with("json", &[("credentials.json", b"{\"Version\": 1, \"AccessKeyId\": \"s3cr3t\"}")])
 }
 
@@ -180,6 +182,11 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
         (iot("no-key"), Reason::InputInvalid, "Secret no-key, key tls.key: there is no private key in PEM"),
         (iot("swapped-tls"), Reason::InputInvalid, "key tls.crt: there is no certificate in it"),
         (iot("good"), Reason::IssuerUnavailable, "cannot be reached"),
+        (
+            json!({"iot": {"endpoint": "c1-ats.iot.eu-west-1.amazonaws.com", "roleAlias": "a", "certificateSecretRef": {"name": "good"}}}),
+            Reason::InvalidSpecification,
+            "`aws iot describe-endpoint --endpoint-type iot:CredentialProvider` prints it",
+        ),
         (anywhere("other-key"), Reason::InputInvalid, "does not belong to the certificate"),
         (anywhere("good"), Reason::IssuerUnavailable, "cannot be reached"),
         (hsm, Reason::InvalidSpecification, "no module tpm is registered with the controller (registered: none)"),
@@ -197,6 +204,12 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
             "Secret rotated, key nowhere does not exist",
         ),
         (rotated(json!({"keys": {"expiration": "garbage"}})), Reason::InputInvalid, "key garbage: this is no time"),
+        (rotated(json!({"keys": {"expiration": "naive"}})), Reason::InputInvalid, "key naive: this is no time"),
+        (
+            json!({"custom": {"secret": {"secretRef": {"name": "refused"}, "preset": "ProcessJson"}}}),
+            Reason::InputInvalid,
+            "there is a refusal in the credentials' place: AccessDenied: no",
+        ),
         (
             rotated(json!({"preset": "VaultSecretsOperator"})),
             Reason::InputMissing,

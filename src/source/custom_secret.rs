@@ -3,6 +3,7 @@
 use super::{Obtained, Request, SecretData, Source};
 use crate::api::{CustomSecretKeys, CustomSecretSource, PrincipalStatus, SecretPreset};
 use crate::aws::region::Home;
+use crate::expiry;
 use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session, json};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -61,6 +62,9 @@ impl CustomSecretSource {
     fn read_json(&self, secret: &SecretData, key: &str, now: Timestamp) -> Result<Issued, IssueError> {
         json::read(OPERATION, secret.bytes(key)?, None, now).map_err(|error| match error {
             IssueError::InvalidAnswer { what, .. } => self.invalid(key, what),
+            IssueError::Refused { error, .. } => {
+                self.invalid(key, format!("there is a refusal in the credentials' place: {error}"))
+            }
             other => other,
         })
     }
@@ -124,14 +128,7 @@ impl CustomSecretSource {
         };
         let text = secret.text(key)?;
         let text = text.expose_secret();
-        let seconds = text.parse::<i64>().ok().and_then(|s| Timestamp::from_second(s).ok());
-        seconds.or_else(|| text.parse().ok()).ok_or_else(|| {
-            self.invalid(
-                key,
-                "this is no time: write it in RFC 3339 with a zone, like 2026-01-01T00:00:00Z, or in seconds since 1970"
-                    .to_owned(),
-            )
-        })
+        expiry::parse(text).ok_or_else(|| self.invalid(key, format!("this is no time: write it in {}", expiry::FORMS)))
     }
 
     fn invalid(&self, key: &str, what: String) -> IssueError {

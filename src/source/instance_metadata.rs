@@ -67,8 +67,19 @@ impl InstanceMetadataSource {
         };
         let answer = client.get(format!("{ROLES}{role}")).await.map_err(|e| failed(&e, &role))?;
         let body = String::from(answer);
-        let issued = json::read(OPERATION, body.as_bytes(), None, request.now)?;
+        let issued =
+            json::read(OPERATION, body.as_bytes(), None, request.now).map_err(|error| of_role(error, &role))?;
         Ok(Obtained::Session(Box::new(issued)))
+    }
+}
+
+/// A refusal names the role that it is about.
+fn of_role(error: IssueError, role: &str) -> IssueError {
+    match error {
+        IssueError::Refused { operation, error, .. } => {
+            IssueError::Refused { operation, subject: role.to_owned(), error }
+        }
+        other => other,
     }
 }
 

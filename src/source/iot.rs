@@ -6,7 +6,7 @@ use crate::aws::region::Home;
 use crate::http::{Call, Way};
 use crate::issuer::json::{self, Wire};
 use crate::issuer::{IssueError, Issued};
-use crate::rules::policy::{Terms, is_aws_iot, region_of_aws_iot};
+use crate::rules::policy::{Terms, is_aws_iot, is_other_iot, region_of_aws_iot};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -47,6 +47,15 @@ impl Source for IotSource {
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
+            if is_other_iot(&self.endpoint) {
+                return Err(IssueError::Specification {
+                    field: "spec.source.iot.endpoint".to_owned(),
+                    what: format!(
+                        "{} is an endpoint of AWS IoT, but not its credential provider, whose host is like c1a2b3.credentials.iot.eu-west-1.amazonaws.com: `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` prints it",
+                        self.endpoint
+                    ),
+                });
+            }
             let identity = device::identity(&self.certificate_secret_ref.name, self.pkcs11.as_ref(), request).await?;
             let identity = device::for_tls(&identity);
             let mut headers = Vec::new();
@@ -84,7 +93,7 @@ pub(super) fn read(
     date: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Issued, IssueError> {
-    json::parse::<Answer>(operation, body)?.credentials.issued(operation, date, now)
+    json::within::<Answer>(operation, body)?.credentials.issued(operation, date, now)
 }
 
 impl IotSource {

@@ -86,7 +86,7 @@ pub(super) fn read(
     request_id: Option<&str>,
     now: Timestamp,
 ) -> Result<Issued, IssueError> {
-    let read: Answer = json::parse(OPERATION, body)?;
+    let read: Answer = json::within(OPERATION, body)?;
     let set = read.credential_set.into_iter().next().ok_or_else(|| IssueError::InvalidAnswer {
         operation: OPERATION,
         what: "credentialSet is empty".to_owned(),
@@ -122,6 +122,7 @@ impl RolesAnywhereSource {
                 endpoint: "the private key".to_owned(),
                 detail,
             })?;
+        headers.iter().for_each(|(_, value)| request.redactor().protect_signature(value));
         let call = Call {
             operation: OPERATION,
             url: &url,

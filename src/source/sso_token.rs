@@ -1,6 +1,7 @@
 //! The token of somebody who signed in to IAM Identity Center, in the JSON of the AWS CLI's token cache
 //! (`~/.aws/sso/cache`).
 
+use crate::expiry;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -61,8 +62,7 @@ impl SsoToken {
         })?;
         let missing = |name: &str| format!("{name} is missing: this is no token of `aws sso login`");
         let time = |name: &str, text: &str| {
-            // Older versions write the zone as UTC.
-            text.replace("UTC", "Z").parse::<Timestamp>().map_err(|_| format!("{name} is no time in RFC 3339"))
+            expiry::parse(text).ok_or_else(|| format!("{name} is no time in {}", expiry::FORMS))
         };
         let expires_at = wire.expires_at.ok_or_else(|| missing("expiresAt"))?;
         let registration = wire.registration_expires_at.map(|t| time("registrationExpiresAt", &t)).transpose()?;

@@ -6,7 +6,7 @@ use crate::harness::standin::StandIn;
 use crate::harness::{background, canary, eventually, http, ports, programs, scratch};
 use refreshable::http::{Call, Way};
 use refreshable::issuer::json;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -59,25 +59,14 @@ async fn a_container_endpoint_gets_the_bare_token_that_stands_in_the_secret_now(
     stage.strike().await;
 }
 
-#[tokio::test]
-async fn instance_metadata_is_asked_by_version_2_and_the_same_again_is_no_error() {
-    let stage = Stage::without_controller().await;
-    let desk = Desk::of(&stage, "instance").await;
-    // Due after some seconds.
-    let session = desk.session_of(40).await;
+/// AWS's mock of the metadata service, with this answer for the role `node-role`, and where it listens.
+async fn metadata_service(answer: Value) -> (Process, String) {
     let folder = scratch::subfolder("imds");
     let config = scratch::write(
         folder.join("config.json"),
         json!({"metadata": {
             "paths": {"iam-security-credentials": "/latest/meta-data/iam/security-credentials/node-role"},
-            "values": {
-                "iam-security-credentials-role": "node-role",
-                "iam-security-credentials": {
-                    "Code": "Success", "LastUpdated": "2026-01-01T00:00:00Z", "Type": "AWS-HMAC",
-                    "AccessKeyId": session.id, "SecretAccessKey": session.secret, "Token": session.token,
-                    "Expiration": session.expiration.to_string(),
-                },
-            },
+            "values": {"iam-security-credentials-role": "node-role", "iam-security-credentials": answer},
         }})
         .to_string(),
     );
@@ -97,6 +86,40 @@ async fn instance_metadata_is_asked_by_version_2_and_the_same_again_is_no_error(
             other => Err(format!("{other:?}")),
         }
     })
+    .await;
+    (mock, url)
+}
+
+#[tokio::test]
+async fn a_refusal_of_instance_metadata_comes_with_status_200_and_is_told_as_one() {
+    let answer = json!({"Code": "AssumeRoleUnauthorizedAccess", "LastUpdated": "2026-01-01T00:00:00Z"});
+    let (_mock, url) = metadata_service(answer).await;
+    let stage = Stage::without_controller()
+        .await
+        .started(|program| program.args(["--no-leader-election"]).env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url))
+        .await;
+    allow(&stage, "node", json!({"sources": ["InstanceMetadata"]})).await;
+    stage.credential("node", json!({"source": {"instanceMetadata": {}}})).await;
+    let refused = stage.until("node", "False", "AccessDenied").await;
+    let failure = refused.status.and_then(|s| s.failures).expect("a failure");
+    assert_eq!(failure.code.as_deref(), Some("AssumeRoleUnauthorizedAccess"));
+    for words in ["node-role", "Let ec2.amazonaws.com assume the role in its trust policy"] {
+        assert!(failure.message.contains(words), "{}", failure.message);
+    }
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn instance_metadata_is_asked_by_version_2_and_the_same_again_is_no_error() {
+    let stage = Stage::without_controller().await;
+    let desk = Desk::of(&stage, "instance").await;
+    // Due after some seconds.
+    let session = desk.session_of(40).await;
+    let (_mock, url) = metadata_service(json!({
+        "Code": "Success", "LastUpdated": "2026-01-01T00:00:00Z", "Type": "AWS-HMAC",
+        "AccessKeyId": session.id, "SecretAccessKey": session.secret, "Token": session.token,
+        "Expiration": session.expiration.to_string(),
+    }))
     .await;
     let stage = stage
         .started(|program| program.args(["--no-leader-election"]).env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url))
