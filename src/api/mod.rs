@@ -30,7 +30,7 @@ pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
 pub use secret::{DeletionPolicy, Format, Propagation, SecretKeys, SecretSpec};
 pub use source::{
     AccessKeySource, AmbientSource, CognitoLogin, CognitoSource, ContainerSource, CustomHttpSource,
-    CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, FederationTokenSource, Header,
+    CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, FederationTokenSource, Header, HttpFormat,
     IdentityCenterSource, InstanceMetadataSource, IotSource, Pkcs11Key, PodIdentityServiceAccount, PodIdentitySource,
     RolesAnywhereSource, SamlSource, SecretPreset, SessionTokenSource, Source, SourceKind, WebIdentitySource,
 };

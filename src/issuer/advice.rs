@@ -1,13 +1,21 @@
 //! What a person can do about an issuer's error. A store does not read AWS's documentation: its codes say less, often
 //! without a message, and AWS's consoles and quotas are not there.
 
-use super::codes::{AwsError, Issuer, Kind, kind};
+use super::codes::{AwsError, Issuer, Kind, VAULT, kind};
 
 /// What a person can do about an error of `operation`.
 pub fn advice(operation: &str, error: &AwsError) -> &'static str {
     let kind = kind(operation, error);
+    if operation == VAULT && kind == Kind::Unavailable && error.code == "HTTP 503" {
+        return "Unseal Vault, or find out why it has no active node; it is tried again by itself";
+    }
     if let Kind::Unavailable | Kind::CallerExpired = kind {
         return "Nothing: it is tried again by itself";
+    }
+    if operation == VAULT
+        && let Some(advice) = of_vault(kind, error)
+    {
+        return advice;
     }
     // What a metadata service says of EC2 is EC2's, whoever serves it.
     match error.code.as_str() {
@@ -23,6 +31,18 @@ pub fn advice(operation: &str, error: &AwsError) -> &'static str {
         Issuer::Aws => of_aws(operation, kind, error),
         Issuer::Store => of_store(operation, kind, error),
         Issuer::Server => of_server(kind),
+    }
+}
+
+fn of_vault(kind: Kind, error: &AwsError) -> Option<&'static str> {
+    match (kind, error.code.as_str()) {
+        (Kind::Denied, _) => {
+            Some("Check that the token in the Secret is valid and that its Vault policy allows to read this path")
+        }
+        (Kind::Specification, "HTTP 404") => {
+            Some("Check the URL: the path at which the AWS engine is mounted, and the name of the role")
+        }
+        _ => None,
     }
 }
 

@@ -188,6 +188,9 @@ pub fn is_of_iam(operation: &str) -> bool {
     )
 }
 
+/// The operation of reading a lease of Vault's AWS engine.
+pub const VAULT: &str = "ReadVaultLease";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,8 +9,9 @@ pub mod json;
 mod redact;
 mod redacted;
 mod session;
+pub mod vault;
 
-pub use codes::{AwsError, Issuer, is_of_iam};
+pub use codes::{AwsError, Issuer, VAULT, is_of_iam};
 pub use error::IssueError;
 pub use redact::{REDACTED, Redactor};
 pub(crate) use session::CLOCKS_AGREE;

@@ -101,7 +101,7 @@ impl Lifetime {
         date: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Self, IssueError> {
-        let issued_at = date.filter(|d| d.duration_since(now).abs() > CLOCKS_AGREE && is_plausible(*d)).unwrap_or(now);
+        let issued_at = Self::begin(date, now);
         if expiration <= issued_at {
             return Err(IssueError::InvalidAnswer {
                 operation,
@@ -110,6 +110,11 @@ impl Lifetime {
             });
         }
         Ok(Self { issued_at, expiration })
+    }
+
+    /// When a session begins that an issuer whose clock says `date` gave at `now`.
+    pub fn begin(date: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        date.filter(|d| d.duration_since(now).abs() > CLOCKS_AGREE && is_plausible(*d)).unwrap_or(now)
     }
 }
 

@@ -1,10 +1,10 @@
-//! Any HTTP(S) endpoint that answers in container or process JSON.
+//! Any HTTP(S) endpoint that answers in container or process JSON, or as Vault's AWS engine does.
 
 use super::{Obtained, Request, Source, endpoint};
-use crate::api::CustomHttpSource;
+use crate::api::{CustomHttpSource, HttpFormat};
 use crate::aws::region::Home;
 use crate::http::{Call, ClientIdentity, Way};
-use crate::issuer::IssueError;
+use crate::issuer::{IssueError, VAULT, vault};
 use futures::future::BoxFuture;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -45,7 +45,7 @@ impl Source for CustomHttpSource {
             }
             let identity = self.identity(request).await?;
             let call = Call {
-                operation: "GetCredentials",
+                operation: self.operation(),
                 url: &self.url,
                 way: Way::Named(request.terms.reach(&self.url)),
                 headers,
@@ -53,12 +53,27 @@ impl Source for CustomHttpSource {
                 identity: identity.as_ref(),
                 timeout_seconds: self.timeout_seconds,
             };
-            endpoint::get(&call, request).await
+            match self.format.unwrap_or_default() {
+                HttpFormat::Aws => endpoint::get(&call, request).await,
+                HttpFormat::Vault => {
+                    endpoint::get_with(&call, request, |operation, body, date| {
+                        vault::read(operation, body, date, request.now)
+                    })
+                    .await
+                }
+            }
         })
     }
 }
 
 impl CustomHttpSource {
+    fn operation(&self) -> &'static str {
+        match self.format.unwrap_or_default() {
+            HttpFormat::Aws => "GetCredentials",
+            HttpFormat::Vault => VAULT,
+        }
+    }
+
     /// The client's certificate chain and private key, one after the other in PEM.
     async fn identity(&self, request: &Request<'_>) -> Result<Option<ClientIdentity>, IssueError> {
         let Some(reference) = &self.client_certificate_secret_ref else { return Ok(None) };

@@ -294,6 +294,16 @@ fn rows() -> Vec<Row> {
             &[JWT, BASIC],
         ),
         row(
+            |url| {
+                json!({"custom": {"http": {"url": format!("{url}/v1/aws/sts/reports"), "format": "Vault", "headers": [
+                    {"name": "X-Vault-Token", "valueSecretRef": reference("token")},
+                ]}}})
+            },
+            none.clone(),
+            Before::Nothing,
+            &[TOKEN],
+        ),
+        row(
             |_| json!({"custom": {"secret": {"secretRef": {"name": "rotated"}}}}),
             none,
             Before::Nothing,

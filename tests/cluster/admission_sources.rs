@@ -42,6 +42,14 @@ fn secret(patch: Value) -> Value {
     json!({"source": {"custom": source("secret", right, patch)["source"]}})
 }
 
+fn http(http: Value) -> Value {
+    json!({"source": {"custom": {"http": http}}})
+}
+
+fn sts(endpoint: &str) -> Value {
+    json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/reports"}], "sts": {"endpoint": endpoint}})
+}
+
 /// Specifications that are refused, with a part of the message that says what to write instead.
 pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let no_certificate = json!({"caBundle": "this is no certificate"});
@@ -108,6 +116,21 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             "no role can follow it",
         ),
         ("a URL for a host", iot(json!({"endpoint": "https://c1.example.com"})), "a host name without scheme and path"),
+        (
+            "a Vault without a role",
+            http(json!({"url": "https://vault.example.com/v1/aws", "format": "Vault"})),
+            "https://vault.example.com/v1/aws/sts/reports",
+        ),
+        (
+            "a Vault's other engine",
+            http(json!({"url": "https://vault.example.com/v1/secret/data/aws", "format": "Vault"})),
+            "url of format Vault must be",
+        ),
+        (
+            "a format that is none",
+            http(json!({"url": "https://vault.example.com/", "format": "vault"})),
+            "Unsupported value",
+        ),
         ("an IoT CA that is none", iot(no_certificate.clone()), "caBundle must hold one or more certificates"),
         ("a role alias with a slash", iot(json!({"roleAlias": "a/b"})), "should match"),
         (
@@ -193,7 +216,19 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
         ),
         ("IoT", iot(json!({"thingName": "sensor", "durationSeconds": 900}))),
         ("IoT with a token", iot(hsm.clone())),
+        ("IoT by a VPC endpoint", iot(json!({"endpoint": "vpce-0a.credentials.iot.eu-west-1.vpce.amazonaws.com"}))),
+        ("IoT elsewhere", iot(json!({"endpoint": "iot.example.com"}))),
         ("Roles Anywhere", anywhere(json!({}))),
+        (
+            "Roles Anywhere by a VPC endpoint",
+            anywhere(json!({"endpoint": "https://vpce-0a.rolesanywhere.eu-west-1.vpce.amazonaws.com"})),
+        ),
+        ("STS by a VPC endpoint", sts("https://vpce-0a.sts.eu-west-1.vpce.amazonaws.com")),
+        ("a store on an instance", sts("https://ec2-192-0-2-1.eu-west-1.compute.amazonaws.com:9000")),
+        ("a store behind a load balancer", sts("https://s3-store-1234.eu-west-1.elb.amazonaws.com")),
+        ("a store of one's own", sts("https://s3.example.com")),
+        ("Vault", http(json!({"url": "https://vault.example.com/v1/team-a/aws/creds/reports", "format": "Vault"}))),
+        ("an endpoint of one's own", http(json!({"url": "https://broker.example.com/", "format": "Aws"}))),
         ("Roles Anywhere with a token", anywhere(hsm)),
         ("Identity Center", center(json!({}))),
         ("Cognito", cognito(json!({}))),

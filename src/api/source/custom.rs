@@ -23,18 +23,22 @@ pub struct CustomSource {
     pub process: Option<CustomProcessSource>,
 }
 
-/// An HTTP(S) endpoint that answers a GET with the JSON of the container or the credential process protocol.
+/// An HTTP(S) endpoint that answers a GET with credentials in JSON.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("isURL(self.url) && (self.url.startsWith('https://') || self.url.startsWith('http://'))").message("url must be an https URL (http only where a CredentialPolicy says so), for example https://vault.example.com/v1/aws"),
     validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"),
+    validation = Rule::new("!has(self.format) || self.format != 'Vault' || self.url.matches('^https?://[^/]+/v1/.+/(creds|sts)/[^/]+$')").message("url of format Vault must be that of a role of an AWS engine, like https://vault.example.com/v1/aws/sts/reports (or creds in place of sts)"),
     validation = Rule::new("!has(self.headers) || self.headers.all(h, !(h.name.lowerAscii() in ['host', 'content-length', 'transfer-encoding', 'connection', 'accept-encoding']))").message("headers may not set Host, Content-Length, Transfer-Encoding, Connection or Accept-Encoding: take it out")
 )]
 pub struct CustomHttpSource {
     /// The URL. Redirects are not followed.
     #[schemars(length(min = 8, max = 2048))]
     pub url: String,
+    /// How the endpoint answers. Defaults to Aws.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<HttpFormat>,
     /// Headers to send, for example Authorization.
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,6 +54,17 @@ pub struct CustomHttpSource {
     #[schemars(range(min = 1, max = 60))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<i32>,
+}
+
+/// How an endpoint answers.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum HttpFormat {
+    /// In the JSON of the container or the credential process protocol.
+    #[default]
+    Aws,
+    /// In that of the AWS engine of Vault and OpenBao, for a role of type `assumed_role`, `federation_token` or
+    /// `session_token`. Send the token in header `X-Vault-Token`.
+    Vault,
 }
 
 /// A header whose value stands in a Secret.

@@ -7,7 +7,8 @@ mod node;
 mod sts;
 
 pub use custom::{
-    CustomHttpSource, CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, Header, SecretPreset,
+    CustomHttpSource, CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, Header, HttpFormat,
+    SecretPreset,
 };
 pub use device::{IotSource, Pkcs11Key, RolesAnywhereSource};
 pub use identity::{CognitoLogin, CognitoSource, IdentityCenterSource, PodIdentityServiceAccount, PodIdentitySource};

@@ -12,6 +12,7 @@ mod openid;
 mod pod_identity;
 mod rgw;
 mod roles_anywhere;
+mod vault;
 
 use super::stage::Stage;
 use crate::harness::python::run as python;
