@@ -49,7 +49,7 @@ impl std::fmt::Display for AwsError {
 }
 
 /// What a code means.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Throttled,
     Unavailable,
