@@ -4,7 +4,7 @@
 //! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html) and the
 //! instance metadata service write them.
 
-use super::{AccessKey, AwsError, IssueError, Issued, Lifetime, Session};
+use super::{AccessKey, AwsError, IssueError, Issued, Issuer, Lifetime, Session, is_of_iam};
 use crate::api::PrincipalStatus;
 use crate::expiry;
 use jiff::Timestamp;
@@ -78,8 +78,14 @@ impl Wire {
         let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
         let code = text(&self.code).filter(|code| !code.is_empty() && !code.eq_ignore_ascii_case("Success"))?;
         let given = self.access_key_id.as_ref().is_some_and(|id| !id.is_empty()) && self.secret_access_key.is_some();
-        let error =
-            AwsError { code, message: text(&self.message).unwrap_or_default(), request_id: None, status: ANSWERED };
+        let issuer = if is_of_iam(operation) { Issuer::Aws } else { Issuer::Server };
+        let error = AwsError {
+            code,
+            message: text(&self.message).unwrap_or_default(),
+            request_id: None,
+            status: ANSWERED,
+            issuer,
+        };
         (!given).then(|| IssueError::Refused { operation, subject: String::new(), error })
     }
 

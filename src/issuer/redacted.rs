@@ -11,8 +11,9 @@ impl IssueError {
         let words = |text: String| redactor.words(&text);
         let id = |id: Option<String>| id.map(|id| redactor.words(&id));
         match self {
-            Self::Refused { operation, subject, error: AwsError { code, message, request_id, status } } => {
-                let error = AwsError { code: words(code), message: words(message), request_id: id(request_id), status };
+            Self::Refused { operation, subject, error: AwsError { code, message, request_id, status, issuer } } => {
+                let error =
+                    AwsError { code: words(code), message: words(message), request_id: id(request_id), status, issuer };
                 Self::Refused { operation, subject: shown_url(&subject).into_owned(), error }
             }
             Self::Unreachable { operation, endpoint, detail } => {
