@@ -1,7 +1,11 @@
-//! MFA codes from a seed (RFC 6238). AWS takes a code once, so each step of 30 s is used once for a device.
+//! MFA codes from a seed (RFC 6238). AWS takes a code once, so each step of 30 s is used once for a seed.
+//!
+//! A seed is known by its namespace and its digest, not by the device's serial number: that is anybody's to name, and a
+//! tenant must not use up another's codes.
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use totp_rs::{Builder, Secret};
@@ -20,35 +24,56 @@ pub enum TotpError {
     Used,
 }
 
-/// Remembers the last step used for each device.
+/// Steps that are remembered after they have passed: a clock may be set back by as much.
+const KEPT_STEPS: u64 = 240;
+
+/// Remembers the last step used of each seed.
 #[derive(Debug, Default)]
 pub struct TotpSteps {
-    used: Mutex<HashMap<String, u64>>,
+    used: Mutex<HashMap<[u8; 32], u64>>,
 }
 
 impl TotpSteps {
-    /// The code of `serial_number` at `now`, which counts as used from then on.
+    /// The code of `seed` in `namespace` at `now`, which counts as used from then on.
     ///
     /// # Errors
     /// [`TotpError::Seed`] for a seed that is none, [`TotpError::Used`] where this step's code was given before.
-    pub fn code(&self, serial_number: &str, seed: &SecretString, now: Timestamp) -> Result<SecretString, TotpError> {
+    pub fn code(&self, namespace: &str, seed: &SecretString, now: Timestamp) -> Result<SecretString, TotpError> {
         let seconds = u64::try_from(now.as_second()).unwrap_or_default();
         let code = code(seed, seconds)?;
         let step = seconds / STEP_SECONDS;
+        let key = key(namespace, seed);
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.get(serial_number).is_some_and(|last| *last >= step) {
+        if used.get(&key).is_some_and(|last| *last >= step) {
             return Err(TotpError::Used);
         }
-        used.insert(serial_number.to_owned(), step);
+        used.retain(|_, last| *last + KEPT_STEPS >= step);
+        used.insert(key, step);
         Ok(code)
     }
 }
 
+/// Digest of a namespace and the seed in it, as people write it or not.
+fn key(namespace: &str, seed: &SecretString) -> [u8; 32] {
+    let seed = compact(seed);
+    let mut hash = Sha256::new();
+    for part in [namespace, seed.expose_secret()] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// A seed without what people write between its letters.
+fn compact(seed: &SecretString) -> SecretString {
+    let letters = seed.expose_secret().chars().filter(|c| !c.is_whitespace() && *c != '-' && *c != '=');
+    letters.collect::<String>().to_ascii_uppercase().into()
+}
+
 /// The six digits of a seed at a Unix time.
 fn code(seed: &SecretString, seconds: u64) -> Result<SecretString, TotpError> {
-    let compact: String =
-        seed.expose_secret().chars().filter(|c| !c.is_whitespace() && *c != '-' && *c != '=').collect();
-    let secret = Secret::try_from_base32(compact.to_ascii_uppercase()).map_err(|_| TotpError::Seed)?;
+    let compact = compact(seed);
+    let secret = Secret::try_from_base32(compact.expose_secret()).map_err(|_| TotpError::Seed)?;
     let totp = Builder::new().with_secret(secret).build().map_err(|_| TotpError::Seed)?;
     Ok(SecretString::from(totp.generate(seconds).to_string()))
 }
@@ -79,14 +104,25 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_given_once_for_a_step_and_device() {
+    fn code_is_given_once_for_a_step_of_a_seed_in_a_namespace() {
         let steps = TotpSteps::default();
         let seed = SEED.into();
-        assert!(steps.code("device", &seed, at(60)).is_ok());
-        assert_eq!(steps.code("device", &seed, at(89)).err(), Some(TotpError::Used));
-        assert!(steps.code("another", &seed, at(89)).is_ok());
-        assert!(steps.code("device", &seed, at(90)).is_ok());
-        assert_eq!(steps.code("device", &seed, at(60)).err(), Some(TotpError::Used), "a clock set back");
+        assert!(steps.code("team-a", &seed, at(60)).is_ok());
+        assert_eq!(steps.code("team-a", &seed, at(89)).err(), Some(TotpError::Used));
+        let written_otherwise = "gezd gnbv gy3t qojq gezd gnbv gy3t qojq".into();
+        assert_eq!(steps.code("team-a", &written_otherwise, at(89)).err(), Some(TotpError::Used));
+        assert!(steps.code("team-a", &"MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U".into(), at(89)).is_ok(), "another device");
+        assert!(steps.code("team-b", &seed, at(89)).is_ok(), "no tenant uses up another's codes");
+        assert!(steps.code("team-a", &seed, at(90)).is_ok());
+        assert_eq!(steps.code("team-a", &seed, at(60)).err(), Some(TotpError::Used), "a clock set back");
+    }
+
+    #[test]
+    fn seeds_that_are_no_longer_used_are_forgotten() {
+        let steps = TotpSteps::default();
+        assert!(steps.code("team-a", &SEED.into(), at(60)).is_ok());
+        assert!(steps.code("team-b", &SEED.into(), at(60 + 30 * 241)).is_ok());
+        assert_eq!(steps.used.lock().expect("no panic").len(), 1);
     }
 
     #[test]

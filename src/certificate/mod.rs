@@ -1,5 +1,6 @@
 //! A device's X.509 certificate and the private key that belongs to it: in PEM, or in a PKCS#11 token.
 
+mod blocking;
 mod key;
 mod module;
 mod tls;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A module that is loaded. Whoever signs holds it: a login holds for the whole process, and nobody
 /// may sign with a key that another's PIN opened.
-pub(super) type Loaded = Arc<Mutex<Pkcs11>>;
+pub(super) type Loaded = Arc<parking_lot::Mutex<Pkcs11>>;
 
 /// The registered modules. Each is loaded at its first use, once for a process.
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl Modules {
         let module = Pkcs11::new(path)
             .and_then(|m| m.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map(|()| m))
             .map_err(|e| specification(format!("module {name} ({}) cannot be loaded: {e}", path.display())))?;
-        let module = Arc::new(Mutex::new(module));
+        let module = Arc::new(parking_lot::Mutex::new(module));
         loaded.insert(name.to_owned(), module.clone());
         Ok(module)
     }

@@ -1,6 +1,7 @@
 //! A private key in a PKCS#11 token, which it never leaves.
 
 use super::KeyKind;
+use super::blocking::off_the_runtime;
 use super::module::{Loaded, Modules};
 use crate::api::Pkcs11Key;
 use crate::issuer::IssueError;
@@ -14,8 +15,10 @@ use cryptoki::types::AuthPin;
 use rustls::SignatureScheme;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256, Sha384};
-use std::sync::PoisonError;
+use std::time::Duration;
 
+/// How long a call waits for those before it at the same module.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Length in bytes of the salt of RSA-PSS with SHA-256.
 const SALT: u64 = 32;
 
@@ -40,7 +43,8 @@ impl TokenKey {
     /// [`IssueError::Specification`] for a module or token that is not there, [`IssueError::InputInvalid`] for a
     /// PIN that does not open it.
     pub fn find(modules: &Modules, key: &Pkcs11Key, pin: SecretString) -> Result<Self, IssueError> {
-        let found = Self { module: modules.load(&key.module)?, key: key.clone(), pin };
+        let module = off_the_runtime(|| modules.load(&key.module))?;
+        let found = Self { module, key: key.clone(), pin };
         found.with_session(|_, _| Ok(())).map_err(|e| found.explain(&e))?;
         Ok(found)
     }
@@ -87,7 +91,14 @@ impl TokenKey {
         &self,
         work: impl FnOnce(&Session, cryptoki::object::ObjectHandle) -> Result<T, Error>,
     ) -> Result<T, TokenError> {
-        let module = self.module.lock().unwrap_or_else(PoisonError::into_inner);
+        off_the_runtime(|| self.in_session(work))
+    }
+
+    fn in_session<T>(
+        &self,
+        work: impl FnOnce(&Session, cryptoki::object::ObjectHandle) -> Result<T, Error>,
+    ) -> Result<T, TokenError> {
+        let module = self.module.try_lock_for(PATIENCE).ok_or(TokenError::Busy)?;
         let session = self.open(&module)?;
         let pin = AuthPin::new(self.pin.expose_secret().into());
         session.login(UserType::User, Some(&pin)).map_err(TokenError::Login)?;
@@ -141,6 +152,11 @@ impl TokenKey {
                     },
                 }
             }
+            TokenError::Busy => IssueError::Unreachable {
+                operation: "Sign",
+                endpoint: format!("token {token_label}"),
+                detail: format!("module {module} has not answered those before within {} s", PATIENCE.as_secs()),
+            },
             TokenError::Other(e) => IssueError::Unreachable {
                 operation: "Sign",
                 endpoint: format!("token {token_label}"),
@@ -157,6 +173,7 @@ enum TokenError {
     NoKey,
     ManyKeys,
     Login(Error),
+    Busy,
     Other(Error),
 }
 

@@ -152,6 +152,7 @@ pub struct Feed<K: Resource<DynamicType = ()> + Clone + 'static> {
     places: BTreeSet<Place>,
     /// Those that have not had their first list: the view is not ready before they have.
     waiting: BTreeSet<Place>,
+    ready: bool,
     touches: Touches<K>,
 }
 
@@ -168,7 +169,7 @@ where
     ) -> Self {
         let store = writer.as_reader();
         let (places, waiting) = (places.clone(), places.clone());
-        Self { writer, store, lists: BTreeMap::new(), places, waiting, touches: Box::new(touches) }
+        Self { writer, store, lists: BTreeMap::new(), places, waiting, ready: false, touches: Box::new(touches) }
     }
 
     /// Where the kind is watched.
@@ -192,18 +193,13 @@ where
             Event::InitDone => {
                 let list = self.lists.remove(place).unwrap_or_default();
                 self.waiting.remove(place);
-                match self.waiting.is_empty() && !self.is_ready() {
+                match self.waiting.is_empty() && !self.ready {
                     true => self.first(list),
                     false => self.swap(place, list),
                 }
             }
         };
         if changes.is_empty() { Touched::new() } else { (self.touches)(&changes) }
-    }
-
-    fn is_ready(&self) -> bool {
-        use futures::FutureExt as _;
-        self.store.wait_until_ready().now_or_never().is_some()
     }
 
     fn put(&mut self, object: K) -> Change<K> {
@@ -228,6 +224,7 @@ where
             self.writer.apply_watcher_event(&Event::InitApply(object));
         }
         self.writer.apply_watcher_event(&Event::InitDone);
+        self.ready = true;
         listed.iter().map(|which| Change { before: None, after: self.store.get(which) }).collect()
     }
 

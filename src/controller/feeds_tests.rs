@@ -99,6 +99,19 @@ fn a_list_changes_what_differs_and_only_at_its_end() {
     }
 }
 
+#[tokio::test]
+async fn who_waits_for_the_first_lists_is_woken_by_the_last_of_them() {
+    let mut bench = Bench::watching(&["a", "b"]);
+    let store = bench.store.clone();
+    let waiter = tokio::spawn(async move { store.wait_until_ready().await.is_ok() });
+    tokio::task::yield_now().await;
+    bench.list(&namespace("a"), &[("x", 1)]);
+    assert!(!waiter.is_finished());
+    bench.list(&namespace("b"), &[]);
+    let woken = tokio::time::timeout(std::time::Duration::from_secs(20), waiter).await;
+    assert!(woken.is_ok_and(|w| w.is_ok_and(|ready| ready)));
+}
+
 #[test]
 fn what_disappeared_is_computed_for_each_namespace() {
     let mut bench = Bench::watching(&["a", "b"]);
@@ -106,9 +119,9 @@ fn what_disappeared_is_computed_for_each_namespace() {
     assert_eq!(bench.list(&a, &[("xa", 1), ("ya", 2)]), ["xa ->1", "ya ->2"]);
     // A watch that is ahead of another's first list loses nothing to it.
     assert_eq!(bench.take(&a, Event::Apply(secret("a", "za", 3))), ["za ->3"]);
-    assert!(!bench.feed.is_ready(), "b has not been listed yet");
+    assert!(!bench.feed.ready, "b has not been listed yet");
     assert_eq!(bench.list(&b, &[("xb", 4)]), ["xb ->4"]);
-    assert!(bench.feed.is_ready());
+    assert!(bench.feed.ready);
     assert_eq!(bench.shown(), ["xa 1", "xb 4", "ya 2", "za 3"]);
 
     assert_eq!(bench.list(&a, &[("xa", 1), ("za", 3)]), ["ya 2>-"]);
@@ -154,9 +167,9 @@ fn a_first_list_that_breaks_off_is_none() {
     let mut bench = Bench::watching(&[]);
     assert!(bench.take(&Place::Everywhere, Event::Init).is_empty());
     bench.listed(&Place::Everywhere, &[("x", 1)]);
-    assert!(!bench.feed.is_ready());
+    assert!(!bench.feed.ready);
     assert_eq!(bench.list(&Place::Everywhere, &[("y", 2)]), ["y ->2"]);
-    assert!(bench.feed.is_ready());
+    assert!(bench.feed.ready);
     assert_eq!(bench.shown(), ["y 2"]);
 }
 

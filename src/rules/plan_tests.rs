@@ -294,10 +294,15 @@ fn what_is_suspended_is_left_alone_but_loses_its_permission() {
 
 #[test]
 fn a_failure_pauses_the_same_attempt_and_no_other() {
-    let object = with_a_role();
-    let published = record(&object);
-    let failed =
-        || Case::of(failed(object.clone(), &unreachable(), Some(&published), minute(40)), Some(published.clone()));
+    let published = record(&with_a_role());
+    let object = reported(with_a_role(), &published);
+    let failed = || {
+        let mut object = failed(object.clone(), &unreachable(), Some(&published), minute(40));
+        // The attempt had read its input before the issuer could not be reached.
+        let read = inputs::to_status(&[("key".to_owned(), at_version("1"))].into());
+        object.status.as_mut().and_then(|s| s.failures.as_mut()).expect("recorded").inputs = Some(read);
+        Case::of(object, Some(published.clone()))
+    };
     let next = failed().object.status.and_then(|s| s.failures).expect("recorded").next_try_time.0;
     assert!(next > minute(40) && next <= minute(41), "{next}");
     assert_eq!(failed().plan(minute(40)), Action::Backoff(next));

@@ -4,6 +4,7 @@
 //! then: the new pair is written back to its Secret before it is used, by one writer, and only over the
 //! state that was read.
 
+use super::sso_write::{self, Outcome};
 use super::{Obtained, Request, Source, sso_token::SsoToken};
 use crate::api::{IdentityCenterSource, PrincipalStatus};
 use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
@@ -44,9 +45,10 @@ impl Source for IdentityCenterSource {
 
     fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
-            let token = self.token(request).await?;
+            let (token, warning) = self.token(request).await?;
             request.sts.learn_region(&token.region);
-            Ok(Obtained::Session(Box::new(self.credentials(&token, request).await?)))
+            let issued = self.credentials(&token, request).await?;
+            Ok(Obtained::Session(Box::new(Issued { warning: issued.warning.or(warning), ..issued })))
         })
     }
 
@@ -63,8 +65,8 @@ impl Source for IdentityCenterSource {
 }
 
 impl IdentityCenterSource {
-    /// A token that is valid for a while yet.
-    async fn token(&self, request: &Request<'_>) -> Result<SsoToken, IssueError> {
+    /// A token that is valid for a while yet, and what the user should know of its renewal.
+    async fn token(&self, request: &Request<'_>) -> Result<(SsoToken, Option<String>), IssueError> {
         let name = &self.token_secret_ref.name;
         let writer = request.means.writers.of(&format!("{}/{name}", request.namespace));
         let _held = writer.lock().await;
@@ -74,28 +76,34 @@ impl IdentityCenterSource {
                 |what: String| IssueError::InputInvalid { name: name.clone(), key: self.token_key.clone(), what };
             let token = SsoToken::parse(secret.bytes(&self.token_key)?).map_err(invalid)?;
             if token.is_fresh(request.now) {
-                return Ok(token);
+                return Ok((token, None));
             }
             // A renewal may use the refresh token up: what comes of it must have a place to go.
             match request.inputs.may_replace(&secret, &self.token_key).await {
                 Ok(true) => {}
                 Ok(false) => continue,
-                Err(_) if token.is_valid(request.now) => return Ok(token),
+                Err(_) if token.is_valid(request.now) => return Ok((token, None)),
                 Err(error) => return Err(error),
             }
             let renewed = match self.renew(&token, request).await {
                 Ok(renewed) => renewed,
                 // What is still valid is used until its end: the next attempt renews.
                 Err(error) if token.is_valid(request.now) && error.class() == crate::rules::retry::Class::Transient => {
-                    return Ok(token);
+                    return Ok((token, None));
                 }
                 Err(error) => return Err(error),
             };
-            let text = renewed.to_json();
-            if request.inputs.replace(&secret, &self.token_key, &text).await? {
-                return Ok(renewed);
+            match sso_write::write(request.inputs, secret, &self.token_key, &token, &renewed).await {
+                Outcome::Written => return Ok((renewed, None)),
+                Outcome::Superseded => {}
+                // It was obtained, so it is used; the next renewal may need a person.
+                Outcome::Failed(error) => {
+                    let warning = format!(
+                        "the renewed token of IAM Identity Center could not be kept ({error}): somebody may have to sign in again"
+                    );
+                    return Ok((renewed, Some(warning)));
+                }
             }
-            // Somebody else wrote it meanwhile: what they wrote counts.
         }
         Err(IssueError::Kubernetes {
             what: format!("Secret {name}"),

@@ -14,7 +14,7 @@ pub(super) async fn code(
 ) -> Result<Option<SecretString>, IssueError> {
     let (Some(serial), Some(reference)) = (serial_number, seed) else { return Ok(None) };
     let seed = request.text(reference).await?;
-    let code = request.totp.code(serial, &seed, request.now).map_err(|error| match error {
+    let code = request.totp.code(request.namespace, &seed, request.now).map_err(|error| match error {
         TotpError::Seed => IssueError::InputInvalid {
             name: reference.name.clone(),
             key: reference.key.clone(),

@@ -27,6 +27,7 @@ mod roles_anywhere;
 mod saml;
 mod session_token;
 mod sso_token;
+mod sso_write;
 mod verify;
 mod web_identity;
 

@@ -129,6 +129,12 @@ impl SsoToken {
         self.expires_at > now
     }
 
+    /// Whether this token is renewed with the same refresh token as `other`.
+    pub(super) fn has_refresh_token_of(&self, other: &Self) -> bool {
+        let text = |token: &Self| token.refresh_token.as_ref().map(|t| t.expose_secret().to_owned());
+        text(self) == text(other)
+    }
+
     /// What a renewal needs, or why there can be none.
     pub(super) fn grant(&self, now: Timestamp) -> Result<Grant<'_>, &'static str> {
         let ended = self.registration_expires_at.is_some_and(|end| end <= now);

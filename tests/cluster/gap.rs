@@ -51,8 +51,8 @@ async fn uid(secrets: &Api<Secret>, name: &str) -> Option<String> {
 
 #[tokio::test]
 async fn what_happened_before_the_watches_are_back_is_made_good_once() {
-    let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start().await));
-    let stage = Stage::on(cluster).await;
+    let stage = Stage::apart().await;
+    let cluster = stage.cluster;
     let other = cluster.namespace("other").create().await.name;
     let control_plane = &cluster.control_plane;
     let upstream = control_plane.url().trim_start_matches("https://").to_owned();
@@ -96,5 +96,5 @@ async fn what_happened_before_the_watches_are_back_is_made_good_once() {
         controller.assert_clean().await;
         assert!(controller.stop().await.success());
     }
-    control_plane.end();
+    stage.strike_cluster();
 }
