@@ -316,7 +316,7 @@ pub(super) async fn written(
             Ok(None)
         }
         Progress::Running(_) => Ok(Some(Next::At(context.now() + WRITING))),
-        Progress::Ended(result, about) => settle(object, sight, result, about, context).await.map(Some),
+        Progress::Ended(result, about) => settle(object, sight, *result, about, context).await.map(Some),
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) enum Progress {
     /// It is still tried.
     Running(Written),
     /// It has ended.
-    Ended(Result<ObjectMeta, PublishError>, Written),
+    Ended(Box<Result<ObjectMeta, PublishError>>, Written),
 }
 
 impl Writes {
@@ -91,7 +91,7 @@ impl Writes {
         let Some(Write { task, about }) = ended else { return Progress::None };
         // A task that ended without a result was ended with the runtime.
         match task.await {
-            Ok(result) => Progress::Ended(result, about),
+            Ok(result) => Progress::Ended(Box::new(result), about),
             Err(_) => Progress::None,
         }
     }

@@ -62,7 +62,7 @@ fn who_panicked_keeps_what_is_valid_and_is_tried_again_at_a_change() {
             object["metadata"]["annotations"]["refreshable.dev/requested-at"] = "now".into();
         });
         world.run(SignedDuration::from_secs(5)).await;
-        users::assert_settled(&world, &[key.clone()]);
+        users::assert_settled(&world, std::slice::from_ref(&key));
         assert_eq!(status(&world, &key).failures, None);
     });
 }

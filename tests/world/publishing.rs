@@ -91,7 +91,7 @@ fn an_outage_of_the_api_server_costs_an_attempt_a_minute_at_most() {
         world.run(MINUTE * 10).await;
         let seen = calls(&world) - 1;
         assert!((2..=10).contains(&seen), "{seen} calls in ten minutes");
-        users::mend(&world, &[key.clone()]);
+        users::mend(&world, std::slice::from_ref(&key));
         world.run(MINUTE * 3).await;
         assert_eq!(handled(&world, &key).as_deref(), Some("1"));
         users::assert_settled(&world, &[key]);
