@@ -284,8 +284,11 @@ async fn what_was_stored_before_is_not_used_and_can_still_be_changed() {
     apply(&cluster, &strict, &[]).await;
     let parameters = PatchParams::default();
     let secret = |name: &str| json!({"spec": {"source": {"accessKey": {"secretRef": {"name": name}}}}});
+    let mut tries = 0;
     eventually(SOON, "the new CRD refuses", async || {
-        match api.patch("a-secret", &parameters, &Patch::Merge(secret("a/b"))).await {
+        // Another name at each try: one that was taken before the CRD is in force stays as it is, and is not judged anew.
+        tries += 1;
+        match api.patch("a-secret", &parameters, &Patch::Merge(secret(&format!("a/{tries}")))).await {
             Err(kube::Error::Api(status)) if status.message.contains(ObjectName::HINT) => Ok(()),
             other => Err(format!("{:?}", other.map(|o| o.spec))),
         }

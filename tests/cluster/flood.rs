@@ -26,12 +26,21 @@ async fn pester(address: String, rubbish: Vec<u8>) {
     });
 }
 
+/// A kubelet takes a Pod for dead, and Prometheus a target, after so many answers that did not come in a row.
+const THRESHOLD: usize = 3;
+
 async fn alive(controller: &Controller, when: &str) {
     for page in ["/healthz", "/readyz", "/metrics"] {
-        let began = Instant::now();
-        let answer = controller.page(page).await;
-        assert!(matches!(answer, Ok((200, _))), "{when}: {page}: {answer:?}");
-        assert!(began.elapsed() < PROBE, "{when}: {page} took {:?}", began.elapsed());
+        let mut seen = Vec::new();
+        while seen.len() < THRESHOLD {
+            let began = Instant::now();
+            let answer = controller.page(page).await;
+            if matches!(answer, Ok((200, _))) && began.elapsed() < PROBE {
+                break;
+            }
+            seen.push(format!("{answer:?} after {:?}", began.elapsed()));
+        }
+        assert!(seen.len() < THRESHOLD, "{when}: {page}: {seen:#?}");
     }
 }
 
