@@ -335,8 +335,10 @@ async fn settle(
         Ok(meta) => meta,
         Err(PublishError::NamespaceGone) => return Ok(Next::Change),
         Err(error) => {
-            // The write may have arrived all the same: the next look reads what is there.
-            context.memory.doubt(&uid, now);
+            if error.may_succeed_later() {
+                // The write may have arrived all the same: the next look reads what is there.
+                context.memory.doubt(&uid, now);
+            }
             let failure = refusal::of(object, &error).after_reading(about.inputs);
             return fail(object, sight, cause, &failure, context).await;
         }

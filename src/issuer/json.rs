@@ -69,6 +69,12 @@ pub fn within<T: DeserializeOwned>(operation: &'static str, body: &[u8]) -> Resu
     parse(operation, body).map_err(|error| refusal().unwrap_or(error))
 }
 
+/// Whether a code beside credentials is none of a refusal: EC2's word for success, or one that other servers use.
+fn says_success(code: &str) -> bool {
+    let number = code.bytes().all(|b| b.is_ascii_digit());
+    number || ["success", "ok"].iter().any(|word| code.eq_ignore_ascii_case(word))
+}
+
 /// Status of a refusal that came as an answer.
 const ANSWERED: u16 = 200;
 
@@ -76,8 +82,7 @@ impl Wire {
     /// The refusal, where one stands in the credentials' place: a code, and mostly a message.
     fn refusal(&self, operation: &'static str) -> Option<IssueError> {
         let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
-        let code = text(&self.code).filter(|code| !code.is_empty() && !code.eq_ignore_ascii_case("Success"))?;
-        let given = self.access_key_id.as_ref().is_some_and(|id| !id.is_empty()) && self.secret_access_key.is_some();
+        let code = text(&self.code).filter(|code| !says_success(code))?;
         let issuer = if is_of_iam(operation) { Issuer::Aws } else { Issuer::Server };
         let error = AwsError {
             code,
@@ -86,7 +91,7 @@ impl Wire {
             status: ANSWERED,
             issuer,
         };
-        (!given).then(|| IssueError::Refused { operation, subject: String::new(), error })
+        Some(IssueError::Refused { operation, subject: String::new(), error })
     }
 
     /// The credentials, which a server with the clock `date` gave at `now`.
@@ -169,6 +174,12 @@ mod tests {
             (r#"{"Code":"ThrottlingException","Message":"slowly"}"#, "ThrottlingException", Class::Throttled),
             (r#"{"code":"InternalServerError","message":"later"}"#, "InternalServerError", Class::Transient),
             (r#"{"Code":"ExpiredToken","Message":"old","AccessKeyId":"ASIAX"}"#, "ExpiredToken", Class::Transient),
+            // With the keys of an earlier session beside it.
+            (
+                r#"{"Code":"AssumeRoleUnauthorizedAccess","AccessKeyId":"ASIAX","SecretAccessKey":"s","Token":"t"}"#,
+                "AssumeRoleUnauthorizedAccess",
+                Class::Denied,
+            ),
         ] {
             let error = read("Test", text.as_bytes(), None, now()).expect_err(text);
             assert_eq!((error.code(), error.class()), (Some(code), class), "{text}: {error}");
