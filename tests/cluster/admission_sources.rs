@@ -129,7 +129,7 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         (
             "a format that is none",
             http(json!({"url": "https://vault.example.com/", "format": "vault"})),
-            "Unsupported value",
+            "supported values",
         ),
         ("an IoT CA that is none", iot(no_certificate.clone()), "caBundle must hold one or more certificates"),
         ("a role alias with a slash", iot(json!({"roleAlias": "a/b"})), "should match"),
