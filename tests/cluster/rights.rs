@@ -88,7 +88,7 @@ async fn everything_of_a_namespace(stage: &Stage) {
     });
     stage.apply(tls).await;
     stage.credential("foreign", web_identity(&role, json!({"adopt": true}))).await;
-    let refused = stage.until("foreign", "False", "KubernetesError").await;
+    let refused = stage.until("foreign", "False", "SecretRefused").await;
     let message = refused.status.and_then(|s| s.failures).expect("a failure").message;
     assert!(message.contains("adopt Secrets alone that are Opaque"), "{message}");
     stage.patch("foreign", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
