@@ -1,7 +1,7 @@
 //! Many accounts in one Secret.
 
-use super::stage::Stage;
-use crate::harness::{python, scratch};
+use super::stage::{SOON, Stage};
+use crate::harness::{eventually, python, scratch};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -50,8 +50,13 @@ async fn a_hundred_accounts_cost_a_hundred_and_one_calls_and_two_writes() {
     stage.credential("many", spec(&hub, &spokes, &folder)).await;
     let ready = stage.until("many", "True", "Issued").await;
     assert_eq!(stage.aws.calls().len(), 101, "the shared role once, and each account's");
-    let audit = stage.cluster.audit().within(&stage.namespace.name).since(began);
-    let writes = audit.clone().writes();
+    // The audit log comes a little later than the answers.
+    let writes = eventually(SOON, "both writes are in the audit log", async || {
+        let writes = stage.cluster.audit().within(&stage.namespace.name).since(began).writes();
+        let status = writes.clone().of("patch", "refreshablecredentials/status").count();
+        if status > 0 { Ok(writes) } else { Err(writes.to_string()) }
+    })
+    .await;
     assert_eq!(writes.clone().of("patch", "secrets").count(), 1, "{writes}");
     assert_eq!(writes.clone().of("patch", "refreshablecredentials/status").count(), 1, "{writes}");
 

@@ -4,9 +4,9 @@
 use super::stage::{SOON, Stage};
 use crate::harness::eventually::{check, eventually, stays};
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Secret};
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use refreshable::api::RefreshableCredential;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -129,13 +129,12 @@ async fn refused_secret_is_rehearsed_before_the_issuer_is_asked_again() {
         json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]});
     let says_no = "!has(object.metadata.labels) || !('team' in object.metadata.labels)";
     let policy = forbid(&stage, "labels", rule, says_no).await;
-    let trial = json!({
-        "apiVersion": "v1", "kind": "Secret",
-        "metadata": {"name": "trial", "namespace": stage.namespace.name, "labels": {"team": "a"}},
-    });
+    let trial: Secret =
+        serde_json::from_value(json!({"metadata": {"name": "trial", "labels": {"team": "a"}}})).expect("a Secret");
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     eventually(SOON, "the admission policy is in force", async || {
-        let (ok, _, error) = stage.try_apply(&trial).await;
-        check(!ok && error.contains("the house says no"), || error)
+        let answer = stage.namespace.api::<Secret>().create(&dry_run, &trial).await;
+        check(answer.is_err_and(|e| e.to_string().contains("the house says no")), || "it would be taken".to_owned())
     })
     .await;
 
@@ -165,7 +164,11 @@ async fn quota_size_and_owner_stall_without_further_calls() {
     // A Secret that another controller owns cannot be taken over: that shows before the issuer is asked.
     let owned = stage.role("owned").await;
     stage.secret("owned", &[("theirs", "kept")]).await;
-    let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "11111111-1111-1111-1111-111111111111", "controller": true});
+    let theirs: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "x"}})).expect("a ConfigMap");
+    let theirs = stage.namespace.api::<ConfigMap>().create(&PostParams::default(), &theirs).await.expect("made");
+    let owner = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": theirs.metadata.uid, "controller": true,
+    });
     patch_secret(&stage, "owned", json!({"metadata": {"ownerReferences": [owner]}})).await;
     stage.credential("owned", json!({"roles": [{"roleArn": owned}], "secret": {"adopt": true}})).await;
     let message = stalled(&stage, "owned", "SecretConflict").await;
@@ -215,7 +218,7 @@ async fn refused_status_writes_leave_the_backoff_as_it_is() {
     let fault = stage.aws.on("AssumeRole").of_role(&role).throttles();
     let credential = json!({
         "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
-        "metadata": {"name": "probe", "namespace": stage.namespace.name}, "spec": {"suspend": true},
+        "metadata": {"name": "probe", "namespace": stage.namespace.name}, "spec": {"suspend": true, "roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]},
     });
     stage.apply(credential).await;
     eventually(SOON, "the admission policy is in force", async || {

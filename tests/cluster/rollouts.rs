@@ -90,7 +90,8 @@ fn dead_node(name: &str) -> Node {
 fn on_dead_node(mut daemons: Value, node: &str) -> Value {
     let spec = &mut daemons["spec"]["template"]["spec"];
     spec["nodeSelector"] = json!({"dead": node});
-    spec["tolerations"] = json!([{"key": "dead", "value": node, "effect": "NoSchedule"}]);
+    // Its own taint, and those that Kubernetes gives to a node that is not ready.
+    spec["tolerations"] = json!([{"operator": "Exists"}]);
     daemons
 }
 

@@ -124,6 +124,8 @@ async fn an_error_of_the_api_server_steers_no_terminal() {
             "metadata": {"name": name},
             "spec": {
                 "matchConstraints": {"resourceRules": kinds},
+                // Objects of the cluster are no business of a namespace selector's.
+                "matchConditions": [{"name": "namespaced", "expression": "has(object.metadata.namespace)"}],
                 "validations": [{"expression": "false", "message": message}],
             },
         }))
