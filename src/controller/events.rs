@@ -29,16 +29,23 @@ pub struct Announcement {
     pub reason: String,
     /// The condition's message.
     pub note: String,
+    /// Another object that it is about: events of one reason are counted as one where this is the same.
+    pub related: Option<ObjectReference>,
 }
 
 impl Announcement {
     pub(super) fn of(object: &RefreshableCredential, ready: &Condition, warning: bool) -> Self {
         let note = shorten(&ready.message, LONGEST_NOTE);
-        Self { about: object.object_ref(&()), warning, reason: ready.reason.clone(), note }
+        Self { about: object.object_ref(&()), warning, reason: ready.reason.clone(), note, related: None }
     }
 
     pub(super) fn warning(object: &RefreshableCredential, reason: Reason, note: String) -> Self {
-        Self { about: object.object_ref(&()), warning: true, reason: reason.as_str().to_owned(), note }
+        Self { about: object.object_ref(&()), warning: true, reason: reason.as_str().to_owned(), note, related: None }
+    }
+
+    /// The same, about this object, too.
+    pub(super) fn on(self, related: ObjectReference) -> Self {
+        Self { related: Some(related), ..self }
     }
 }
 
@@ -75,7 +82,7 @@ pub(super) async fn publish(
             reason: announcement.reason,
             note: Some(announcement.note),
             action: "Refresh".to_owned(),
-            secondary: None,
+            secondary: announcement.related,
         };
         let published = bounded(PUBLISH_TIMEOUT, recorder.publish(&event, &announcement.about));
         if let Err(error) = metrics.kubernetes("publish events", published).await {

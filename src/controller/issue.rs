@@ -335,7 +335,7 @@ async fn settle(
         Ok(meta) => meta,
         Err(PublishError::NamespaceGone) => return Ok(Next::Change),
         Err(error) => {
-            if error.may_succeed_later() {
+            if matches!(error, PublishError::Call(_)) {
                 // The write may have arrived all the same: the next look reads what is there.
                 context.memory.doubt(&uid, now);
             }

@@ -8,6 +8,7 @@ use crate::rules::ownership::Content;
 use crate::rules::restart::{self, Verdict, Workload};
 use crate::rules::timing::down_to_second;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch};
@@ -66,17 +67,24 @@ fn tell(
     context: &Context,
 ) {
     let what = format!("{} {}", target.kind.as_str(), target.name);
+    let workload = ObjectReference {
+        api_version: Some("apps/v1".to_owned()),
+        kind: Some(target.kind.as_str().to_owned()),
+        name: Some(target.name.clone()),
+        namespace: object.namespace(),
+        ..ObjectReference::default()
+    };
     match outcome {
         Outcome::Restarted => context.metrics.restarted(Restart::Settled),
         Outcome::Insisted(why) => {
             context.metrics.restarted(Restart::Forced);
             let about = format!("{what} was {why}: see why its rollouts do not end");
-            context.announcer.announce(Announcement::warning(object, Reason::RestartForced, about));
+            context.announcer.announce(Announcement::warning(object, Reason::RestartForced, about).on(workload));
         }
         Outcome::Hindered(why) if before.message.as_ref() != Some(why) => {
             context.metrics.restarted(Restart::Hindered);
             let about = format!("{what} could not be restarted: {why}");
-            context.announcer.announce(Announcement::warning(object, Reason::RestartFailing, about));
+            context.announcer.announce(Announcement::warning(object, Reason::RestartFailing, about).on(workload));
         }
         Outcome::Done | Outcome::Waits(..) | Outcome::Hindered(_) => {}
     }
