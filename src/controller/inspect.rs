@@ -50,6 +50,7 @@ pub(super) async fn inspect(
     context.memory.secret_written(&uid, secret.metadata.clone(), now);
     match cause {
         None => {
+            publish::prune(context, object).await?;
             status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
             Ok(issue::next_of(object, record, &Finding::Good))
         }
@@ -96,6 +97,7 @@ async fn repair(
                 // Another look plans with the Secret as it is now.
                 return Ok(Next::At(now));
             };
+            publish::prune(context, object).await?;
             status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
             Ok(issue::next_of(object, record, &Finding::Good))
         }

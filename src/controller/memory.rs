@@ -149,6 +149,12 @@ impl Memory {
         now + pause
     }
 
+    /// `status` waits for the lease: it is written as soon as that is renewed.
+    pub(super) fn status_put_off(&self, uid: &str, status: RefreshableCredentialStatus, now: Timestamp) {
+        let unsaved = Unsaved { status, tries: 0, next_try: now };
+        self.lock().entry(uid.to_owned()).or_default().unsaved = Some(Box::new(unsaved));
+    }
+
     /// When a status that could not be written is tried again.
     pub(super) fn status_retry(&self, uid: &str) -> Option<Timestamp> {
         self.lock().get(uid)?.unsaved.as_ref().map(|u| u.next_try)

@@ -61,10 +61,11 @@ pub(super) async fn restarted(
 
 /// Keeps a status that the API server does not take. A lease that is not held ends the attempt as well.
 fn keep(context: &Context, uid: &str, status: RefreshableCredentialStatus, error: CallError) -> Result<(), CallError> {
-    let until = context.memory.status_refused(uid, status, context.now());
     if matches!(error, CallError::NotLeading(_)) {
+        context.memory.status_put_off(uid, status, context.now());
         return Err(error);
     }
+    let until = context.memory.status_refused(uid, status, context.now());
     tracing::warn!(uid, %error, %until, "the status could not be written; it is kept and tried again");
     Ok(())
 }

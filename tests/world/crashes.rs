@@ -138,7 +138,7 @@ fn of_a_withdrawal() {
         world.run(MINUTE).await;
     });
     assert_eq!(usual, [0, 0, 1], "the Secret is deleted");
-    assert_eq!(crashed.len(), 2, "Secret, status");
+    assert_eq!(crashed.len(), 3, "list, Secret, status");
     for (calls, cost, world) in crashed {
         assert_eq!(cost, usual, "a crash after {calls} calls");
         let state = world.shared.lock();
@@ -148,6 +148,21 @@ fn of_a_withdrawal() {
         let ready = conditions.iter().find(|c| c.type_ == "Ready").expect("a condition");
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "NotPermitted"));
     }
+}
+
+#[test]
+fn of_another_name_of_the_secret() {
+    let (usual, crashed) = crashed_after_each_call(published, async |world, key| {
+        world.shared.lock().put_credential(key, |o| o["spec"]["secret"]["name"] = "y".into());
+        world.run(MINUTE).await;
+    });
+    assert_eq!(usual, [1, 1, 1], "a new Secret, and the old one deleted");
+    assert!(crashed.len() >= 4, "{} calls", crashed.len());
+    for (_, _, world) in &crashed {
+        let names: Vec<String> = world.shared.lock().secrets.keys().map(|(_, name)| name.clone()).collect();
+        assert_eq!(names, ["y"]);
+    }
+    assert_lossless("x", usual, crashed);
 }
 
 #[test]

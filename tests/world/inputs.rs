@@ -92,7 +92,6 @@ fn only_other_data_of_an_input_costs_a_call_and_it_costs_one() {
     for watched in [true, false] {
         runtime().block_on(async {
             let mut world = published(watched, Setup::default()).await;
-            world.shared.lock().auditor.exact = true;
             let pause = if watched { SECOND } else { INPUT_POLL };
             for number in 0..5 {
                 let before = reads(&world);

@@ -154,3 +154,21 @@ fn labels_of_the_secret_are_put_right_without_the_issuer() {
         assert_eq!(calls(&world), before);
     });
 }
+
+#[test]
+fn deletion_that_never_was_costs_no_call() {
+    runtime().block_on(async {
+        let mut world = World::new(37, Setup::default());
+        let key = users::make(&world, "team-a", "misled", 3600);
+        world.run(MINUTE).await;
+        let before = calls(&world);
+        let (secret, now) = {
+            let state = world.shared.lock();
+            (state.secrets[&key].clone(), state.now())
+        };
+        world.instances[0].mislead(&secret, now);
+        world.run(MINUTE * 5).await;
+        assert_eq!(calls(&world), before, "the Secret is read before the issuer is asked");
+        assert_eq!(world.shared.lock().secrets[&key].uid, secret.uid);
+    });
+}
