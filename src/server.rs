@@ -17,10 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Largest head of a request, in bytes.
 const LARGEST_HEAD: usize = 16 * 1024;
+/// A connection may bring its request for so long at least, however many others come.
+const LEAST: Duration = Duration::from_millis(250);
 /// Pause where a connection cannot be taken, as when there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -49,7 +51,7 @@ pub(crate) async fn serve(
 ) {
     let answer = Arc::new(answer);
     let connections = GracefulShutdown::new();
-    let mut open = VecDeque::<AbortHandle>::new();
+    let mut open = VecDeque::<Open>::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.patience);
     http.max_buf_size(LARGEST_HEAD).keep_alive(limits.keep_alive);
@@ -68,7 +70,7 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        make_room(&mut open, limits.connections);
+        make_room(&mut open, limits.connections).await;
         let answer = Arc::clone(&answer);
         let service = service_fn(move |asked: http::Request<Incoming>| {
             let answer = answer(&asked.into_parts().0);
@@ -81,7 +83,7 @@ pub(crate) async fn serve(
                 tracing::debug!(%error, "a connection ends");
             }
         });
-        open.push_back(task.abort_handle());
+        open.push_back((Instant::now(), task.abort_handle()));
     }
     drop(listener);
     if timeout(grace, connections.shutdown()).await.is_err() {
@@ -89,14 +91,18 @@ pub(crate) async fn serve(
     }
 }
 
+/// A connection, and since when it is open.
+type Open = (Instant, AbortHandle);
+
 /// Makes room for one more connection.
-fn make_room(open: &mut VecDeque<AbortHandle>, most: usize) {
+async fn make_room(open: &mut VecDeque<Open>, most: usize) {
     if open.len() >= most {
-        open.retain(|connection| !connection.is_finished());
+        open.retain(|(_, connection)| !connection.is_finished());
     }
     while open.len() >= most
-        && let Some(oldest) = open.pop_front()
+        && let Some((since, oldest)) = open.pop_front()
     {
+        tokio::time::sleep_until(since + LEAST).await;
         tracing::debug!("the oldest connection is closed: there are too many");
         oldest.abort();
     }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Whoever reaches the Pod can call: neither a kubelet nor a Prometheus needs more.
-const LIMITS: Limits = Limits { connections: 64, patience: Duration::from_secs(10), keep_alive: false };
+const LIMITS: Limits = Limits { connections: 128, patience: Duration::from_secs(10), keep_alive: false };
 /// Pages of metrics in memory at the same time: with object metrics they are long, and a caller may read slowly.
 const PAGES: usize = 4;
 
