@@ -25,7 +25,11 @@ const CONFLICT_POLL: SignedDuration = SignedDuration::from_mins(2);
 pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) -> Next {
     let uid = object.uid().unwrap_or_default();
     match advance(object, &uid, context).await {
-        Ok(next) => sooner(next, context.memory.status_retry(&uid)),
+        Ok(next) => {
+            // Never at once: not every look comes to the status, and one that does not must not be repeated for it.
+            let again = context.now() + AGAIN;
+            sooner(next, context.memory.status_retry(&uid).map(|retry| retry.max(again)))
+        }
         // What a closed fence refuses is done when it opens.
         Err(CallError::NotLeading(_)) => {
             tracing::debug!(uid, "put off until the lease is renewed");
