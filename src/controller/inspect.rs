@@ -10,6 +10,7 @@ use crate::rules::fingerprint;
 use crate::rules::ownership::{self, Record};
 use crate::rules::plan::{self, Cause};
 use crate::rules::report::Finding;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 
@@ -31,10 +32,8 @@ pub(super) async fn inspect(
     };
     if record.deleting {
         context.memory.secret_written(&uid, secret.metadata.clone(), now);
-        let finding = Finding::Terminating(record.finalizers.clone());
-        status::report(context, object, &sight.permission, Some(record), &finding).await?;
         let ends = record.content.as_ref().map(|c| c.expiration).filter(|e| *e > now);
-        return Ok(ends.map_or(Next::Change, Next::At));
+        return await_deletion(object, sight, Some(record), ends, context).await;
     }
     if secret.immutable == Some(true) {
         let failure = refusal::immutable(object);
@@ -58,6 +57,20 @@ pub(super) async fn inspect(
         Some(Cause::Deleted) => Ok(Next::At(now)),
         Some(cause) => obtain(object, sight, Some(record), cause, context).await,
     }
+}
+
+/// Says that the Secret is being deleted. Its end is seen; until then the resource is looked at when what the Secret
+/// holds `ends`.
+pub(super) async fn await_deletion(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    record: Option<&Record>,
+    ends: Option<Timestamp>,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let finding = Finding::Terminating(record.map(|r| r.finalizers.clone()).unwrap_or_default());
+    status::report(context, object, &sight.permission, record, &finding).await?;
+    Ok(ends.map_or(Next::Change, Next::At))
 }
 
 /// Asks the issuer, unless the last success was a moment ago.

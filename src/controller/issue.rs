@@ -73,7 +73,7 @@ pub(super) async fn issue(
             let files = render::files(&object.spec.secret(), &source::region(&object.spec, &sts.1), &issued);
             let used = inputs.used(&uid);
             let manifest = render::manifest(object, &issued, &BTreeMap::new(), &used, &files, target.existing());
-            let manifest = manifest.annotated(issuer_time::annotation());
+            let manifest = manifest.annotated(issuer_time::annotation(issuer_time::ahead()));
             let place = Place::of(context, object, target.uid.is_some());
             let publication = Publication::whole(place, manifest, &issued.session.key);
             drop((issued, files));

@@ -70,12 +70,10 @@ pub(super) async fn issue(
         content: content.cloned(),
         outcomes,
         inputs: used.clone(),
-        region: source::region(&object.spec, &sts.1),
         sts: sts.1,
         target: target.clone(),
         clock: context.clock.clone(),
         ahead: issuer_time::ahead(),
-        annotation: issuer_time::annotation(),
     };
     let publication = Publication::batch(Place::of(context, object, target.uid.is_some()), batch);
     let about = Written::of(object, cause, used, failed, context.now());
@@ -103,6 +101,7 @@ async fn wanted<'a>(
     let lacking = profiles::lacking(object, content);
     // Of a Secret that was altered or is gone nothing can be kept: all are obtained.
     let old = publish::read_data(context, object).await?;
+    let old = old.filter(|secret| profile_batch::is_as_published(object, secret, content));
     let now = context.now();
     let stays = |p: &ProfileSpec| {
         old.as_ref().is_some_and(|secret| profile_batch::kept(object, content, secret, p, now).is_some())

@@ -57,8 +57,7 @@ impl Context {
     }
 }
 
-/// The annotation that tells the next process how far the issuer's clock is ahead, where that is worth a word.
-pub(super) fn annotation() -> Option<(&'static str, String)> {
-    let ahead = ahead();
+/// The annotation that tells the next process that the issuer's clock is so far `ahead`, where that is worth a word.
+pub(super) fn annotation(ahead: SignedDuration) -> Option<(&'static str, String)> {
     (ahead.abs() > CLOCKS_AGREE).then(|| (names::CLOCK_ANNOTATION, ahead.as_secs().to_string()))
 }

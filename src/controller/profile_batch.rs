@@ -2,6 +2,7 @@
 //! the Secret holds.
 
 use super::issue::Target;
+use super::issuer_time;
 use crate::api::{ProfileSpec, RefreshableCredential};
 use crate::aws::Sts;
 use crate::clock::SharedClock;
@@ -26,13 +27,11 @@ pub(super) struct ProfileBatch {
     /// What came of each profile that was asked for; at least one was had.
     pub(super) outcomes: BTreeMap<String, Result<Issued, Failure>>,
     pub(super) inputs: UsedInputs,
-    pub(super) region: String,
     pub(super) target: Target,
     pub(super) sts: Sts,
     pub(super) clock: SharedClock,
-    /// How far the issuer's clock is ahead, and how the Secret says so.
+    /// How far the issuer's clock is ahead.
     pub(super) ahead: SignedDuration,
-    pub(super) annotation: Option<(&'static str, String)>,
 }
 
 impl ProfileBatch {
@@ -49,6 +48,7 @@ impl ProfileBatch {
     /// The Secret, with what `old` holds for the profiles that could not be had.
     pub(super) fn manifest(&self, old: Option<&Secret>) -> Manifest {
         let now = self.now();
+        let published = self.content.as_ref().zip(old).filter(|(c, secret)| is_as_published(&self.object, secret, c));
         let (mut profiles, mut records) = (Vec::new(), BTreeMap::new());
         for spec in self.specs() {
             let fresh = match self.outcomes.get(&spec.name) {
@@ -60,7 +60,7 @@ impl ProfileBatch {
                 Some(outcome) => outcome.is_err(),
                 None => self.record(spec).is_none_or(|r| r.failed),
             };
-            let stays = || kept(&self.object, self.content.as_ref()?, old?, spec, now);
+            let stays = || published.and_then(|(content, secret)| kept(&self.object, content, secret, spec, now));
             let Some(issued) = fresh.or_else(stays) else { continue };
             records.insert(
                 spec.name.clone(),
@@ -76,9 +76,10 @@ impl ProfileBatch {
             profiles.push(Profile { name: spec.name.clone(), region, issued });
         }
         let lead = self.lead(&profiles, &records);
-        let files = render::profile_files(&self.object.spec.secret(), &self.region, &profiles);
+        let region = source::region(&self.object.spec, &self.sts);
+        let files = render::profile_files(&self.object.spec.secret(), &region, &profiles);
         let manifest = render::manifest(&self.object, &lead, &records, &self.inputs, &files, self.target.existing());
-        manifest.annotated(self.annotation.clone())
+        manifest.annotated(issuer_time::annotation(self.ahead))
     }
 
     /// The time, as the issuer has it.
@@ -109,7 +110,8 @@ impl ProfileBatch {
     }
 }
 
-/// The credentials that `profile` has in `secret`, while they are valid, as published, and what is asked for.
+/// The credentials that `profile` has in `secret`, which [is as published](is_as_published), while they are valid and
+/// what is asked for.
 pub(super) fn kept(
     object: &RefreshableCredential,
     content: &Content,
@@ -119,7 +121,7 @@ pub(super) fn kept(
 ) -> Option<Issued> {
     let record = content.profiles.get(&profile.name)?;
     let asked = record.request == fingerprint::of_profile(&object.spec, profile);
-    if !asked || record.expiration <= now || !is_as_published(object, secret, content) {
+    if !asked || record.expiration <= now {
         return None;
     }
     let text = secret.data.as_ref()?.get(&render::profile_key(&profile.name))?;
@@ -130,7 +132,7 @@ pub(super) fn kept(
 }
 
 /// Whether the Secret holds what was published: what somebody else put there is not passed on.
-fn is_as_published(object: &RefreshableCredential, secret: &Secret, content: &Content) -> bool {
+pub(super) fn is_as_published(object: &RefreshableCredential, secret: &Secret, content: &Content) -> bool {
     let keys = object.spec.data_keys();
     let named = |key: &String| keys.contains(key) || content.profiles.keys().any(|p| render::profile_key(p) == *key);
     let data = secret.data.iter().flatten().filter(|(k, _)| named(k)).map(|(k, v)| (k, v.0.as_slice()));

@@ -5,7 +5,7 @@
 //! conflicting fields (each resource has a field manager of its own), and the API server refuses it.
 //! Where an own Secret is known, the apply names its UID, and the API server refuses any other.
 
-use super::Context;
+use super::{Context, refusal};
 use crate::api::{DeletionPolicy, ObjectName, RefreshableCredential, names};
 use crate::controller::{CallError, Calls};
 use crate::issuer::Redactor;
@@ -49,7 +49,7 @@ impl PublishError {
     pub(super) fn may_succeed_later(&self) -> bool {
         match self {
             Self::Taken | Self::NamespaceGone => false,
-            Self::Call(error) => error.is_transient() || matches!(error, CallError::NotLeading(_)),
+            Self::Call(error) => refusal::may_pass(error),
         }
     }
 }

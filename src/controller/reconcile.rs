@@ -28,7 +28,7 @@ pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) ->
         Ok(next) => {
             // Never at once: not every look comes to the status, and one that does not must not be repeated for it.
             let again = context.now() + AGAIN;
-            sooner(next, context.memory.status_retry(&uid).map(|retry| retry.max(again)))
+            next.by(context.memory.status_retry(&uid).map(|retry| retry.max(again)))
         }
         // What a closed fence refuses is done when it opens.
         Err(CallError::NotLeading(_)) => {
@@ -39,15 +39,6 @@ pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) ->
             tracing::warn!(uid, %error, "the resource could not be brought forward");
             Next::At(context.now() + AGAIN)
         }
-    }
-}
-
-/// A status that could not be written is tried again at `retry`, even if nothing else is to be done.
-fn sooner(next: Next, retry: Option<Timestamp>) -> Next {
-    match (next, retry) {
-        (Next::At(at), Some(retry)) => Next::At(at.min(retry)),
-        (Next::Change, Some(retry)) => Next::At(retry),
-        (next, None) => next,
     }
 }
 
@@ -97,11 +88,7 @@ async fn carry_out(
             Ok(Next::At(again.map_or(until, |a| a.min(until))))
         }
         Action::Inspect(cause) => inspect::inspect(object, sight, cause, context).await,
-        Action::AwaitDeletion(until) => {
-            let finalizers = record.map(|r| r.finalizers.clone()).unwrap_or_default();
-            status::report(context, object, permission, record, &Finding::Terminating(finalizers)).await?;
-            Ok(until.map_or(Next::Change, Next::At))
-        }
+        Action::AwaitDeletion(until) => inspect::await_deletion(object, sight, record, until, context).await,
         Action::Pause(until) => Ok(Next::At(until)),
         Action::Backoff(until) => {
             if let Some(finding) = report::still_failing(object) {
