@@ -9,7 +9,7 @@ use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
 use cryptoki::mechanism::{Mechanism, MechanismType};
-use cryptoki::object::{Attribute, ObjectClass};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use rustls::SignatureScheme;
@@ -45,7 +45,7 @@ impl TokenKey {
     pub fn find(modules: &Modules, key: &Pkcs11Key, pin: SecretString) -> Result<Self, IssueError> {
         let module = off_the_runtime(|| modules.load(&key.module))?;
         let found = Self { module, key: key.clone(), pin };
-        found.with_session(|_, _| Ok(())).map_err(|e| found.explain(&e))?;
+        found.with_session(try_out).map_err(|e| found.explain(&e))?;
         Ok(found)
     }
 
@@ -69,9 +69,15 @@ impl TokenKey {
 
     /// RSA signs the message by `rsa`, an elliptic curve its digest.
     fn sign(&self, kind: KeyKind, message: &[u8], rsa: &Mechanism<'_>, digest: &[u8]) -> Result<Vec<u8>, String> {
-        let signed = self.with_session(|session, key| match kind {
-            KeyKind::Rsa => session.sign(rsa, key, message),
-            KeyKind::P256 | KeyKind::P384 => session.sign(&Mechanism::Ecdsa, key, digest),
+        let hashing = match kind {
+            KeyKind::Rsa => rsa,
+            KeyKind::P256 | KeyKind::P384 if digest.len() == Sha384::output_size() => &Mechanism::EcdsaSha384,
+            KeyKind::P256 | KeyKind::P384 => &Mechanism::EcdsaSha256,
+        };
+        let signed = self.with_session(|session, key, pin| match kind {
+            _ if wants_pin_at_each_use(session, key)? => sign_with_pin(session, key, hashing, pin, message),
+            KeyKind::Rsa => session.sign(rsa, key, message).map_err(TokenError::Other),
+            KeyKind::P256 | KeyKind::P384 => session.sign(&Mechanism::Ecdsa, key, digest).map_err(TokenError::Other),
         });
         let signature = signed.map_err(|e| self.explain(&e).to_string())?;
         let unreadable = |_| "the token's signature cannot be read".to_owned();
@@ -86,17 +92,17 @@ impl TokenKey {
         })
     }
 
-    /// Logs in, does `work` with the private key, and logs out again, with the module held.
+    /// Logs in, does `work` with the private key and the PIN, and logs out again, with the module held.
     fn with_session<T>(
         &self,
-        work: impl FnOnce(&Session, cryptoki::object::ObjectHandle) -> Result<T, Error>,
+        work: impl FnOnce(&Session, ObjectHandle, &AuthPin) -> Result<T, TokenError>,
     ) -> Result<T, TokenError> {
         off_the_runtime(|| self.in_session(work))
     }
 
     fn in_session<T>(
         &self,
-        work: impl FnOnce(&Session, cryptoki::object::ObjectHandle) -> Result<T, Error>,
+        work: impl FnOnce(&Session, ObjectHandle, &AuthPin) -> Result<T, TokenError>,
     ) -> Result<T, TokenError> {
         let module = self.module.try_lock_for(PATIENCE).ok_or(TokenError::Busy)?;
         let session = self.open(&module)?;
@@ -105,7 +111,7 @@ impl TokenKey {
         let template =
             [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(self.key.key_label.as_bytes().to_vec())];
         let result = session.find_objects(&template).map_err(TokenError::Other).and_then(|found| match found[..] {
-            [key] => work(&session, key).map_err(TokenError::Other),
+            [key] => work(&session, key, &pin),
             [] => Err(TokenError::NoKey),
             _ => Err(TokenError::ManyKeys),
         });
@@ -157,6 +163,14 @@ impl TokenKey {
                 endpoint: format!("token {token_label}"),
                 detail: format!("module {module} has not answered those before within {} s", PATIENCE.as_secs()),
             },
+            TokenError::NoHashing(e) => specification(
+                "pkcs11.keyLabel",
+                format!(
+                    "key {key_label} of token {token_label} wants its PIN at each use (CKA_ALWAYS_AUTHENTICATE), and \
+                     the token cannot hash what such a key signs ({}): make a key without that attribute, or an RSA key",
+                    short(e)
+                ),
+            ),
             TokenError::Other(e) => IssueError::Unreachable {
                 operation: "Sign",
                 endpoint: format!("token {token_label}"),
@@ -174,7 +188,51 @@ enum TokenError {
     ManyKeys,
     Login(Error),
     Busy,
+    NoHashing(Error),
     Other(Error),
+}
+
+/// Whether the key is one of those that are logged in to once more for each signature, as PIV's signature slot.
+fn wants_pin_at_each_use(session: &Session, key: ObjectHandle) -> Result<bool, TokenError> {
+    let attributes = session.get_attributes(key, &[AttributeType::AlwaysAuthenticate]).map_err(TokenError::Other)?;
+    // A token that does not know the attribute leaves it out.
+    Ok(attributes.contains(&Attribute::AlwaysAuthenticate(true)))
+}
+
+/// A key that wants its PIN at each use signs something, since not every token can do what that takes. Within TLS it
+/// could not be said why.
+fn try_out(session: &Session, key: ObjectHandle, pin: &AuthPin) -> Result<(), TokenError> {
+    if !wants_pin_at_each_use(session, key)? {
+        return Ok(());
+    }
+    let attributes = session.get_attributes(key, &[AttributeType::KeyType]).map_err(TokenError::Other)?;
+    let hashing = match attributes.contains(&Attribute::KeyType(KeyType::RSA)) {
+        true => Mechanism::Sha256RsaPkcs,
+        false => Mechanism::EcdsaSha256,
+    };
+    sign_with_pin(session, key, &hashing, pin, b"try").map(drop)
+}
+
+/// PKCS#11 wants this login between the beginning and the end of a signature. The library's call for a signature in one
+/// part leaves no room there, so that the message goes in as a part, and the token hashes it.
+fn sign_with_pin(
+    session: &Session,
+    key: ObjectHandle,
+    hashing: &Mechanism<'_>,
+    pin: &AuthPin,
+    message: &[u8],
+) -> Result<Vec<u8>, TokenError> {
+    let unfit = |e| match e {
+        Error::Pkcs11(RvError::MechanismInvalid | RvError::KeyFunctionNotPermitted, _) => TokenError::NoHashing(e),
+        e => TokenError::Other(e),
+    };
+    session.sign_init(hashing, key).map_err(unfit)?;
+    session.login(UserType::ContextSpecific, Some(pin)).map_err(TokenError::Login)?;
+    session.sign_update(message).map_err(|e| match e {
+        Error::Pkcs11(RvError::OperationNotInitialized | RvError::FunctionNotSupported, _) => TokenError::NoHashing(e),
+        e => TokenError::Other(e),
+    })?;
+    session.sign_final().map_err(TokenError::Other)
 }
 
 /// The name of PKCS#11's return value.

@@ -2,11 +2,11 @@
 
 use super::next::Next;
 use super::publish::{self, Place};
+use super::published::published;
 use super::sight::Sight;
 use super::{CallError, Context, issue, refusal, status};
 use crate::api::RefreshableCredential;
 use crate::render;
-use crate::rules::fingerprint;
 use crate::rules::ownership::{self, Record};
 use crate::rules::plan::{self, Cause};
 use crate::rules::report::Finding;
@@ -39,7 +39,7 @@ pub(super) async fn inspect(
         let failure = refusal::immutable(object);
         return issue::fail(object, sight, cause.unwrap_or(Cause::Due), &failure, context).await;
     }
-    if !is_as_published(object, &secret, record) {
+    if published(object, &secret).is_none() {
         let cause = cause.filter(|c| *c != Cause::Deleted).unwrap_or(Cause::Altered);
         return obtain(object, sight, Some(record), cause, context).await;
     }
@@ -120,11 +120,4 @@ async fn repair(
             issue::fail(object, sight, cause.unwrap_or(Cause::Due), &failure, context).await
         }
     }
-}
-
-/// Whether the data is what was published.
-fn is_as_published(object: &RefreshableCredential, secret: &Secret, record: &Record) -> bool {
-    let keys = object.spec.data_keys();
-    let data = secret.data.iter().flatten().filter(|(k, _)| keys.contains(k)).map(|(k, v)| (k, v.0.as_slice()));
-    record.content.as_ref().is_some_and(|c| c.checksum == fingerprint::of_data(data))
 }

@@ -7,6 +7,7 @@ use super::pending::Written;
 use super::profile_batch::{self, ProfileBatch};
 use super::publication::Publication;
 use super::publish::Place;
+use super::published::published;
 use super::sight::Sight;
 use super::{CallError, Context, issuer_time, publish, status};
 use crate::api::{ProfileSpec, RefreshableCredential, StsSpec};
@@ -60,14 +61,15 @@ pub(super) async fn issue(
         .collect();
     let failed: BTreeMap<String, Failure> =
         outcomes.iter().filter_map(|(n, r)| Some((n.clone(), r.as_ref().err()?.clone()))).collect();
-    if outcomes.values().all(Result::is_err) {
+    let Some(first) = outcomes.values().find_map(|o| o.as_ref().ok()).cloned() else {
         return nothing_new(object, sight, cause, &failed, context).await;
-    }
+    };
     let mut used = kept_inputs(object, sight, cause);
     used.extend(inputs.used(&uid));
     let batch = ProfileBatch {
         object: object.clone(),
         content: content.cloned(),
+        first,
         outcomes,
         inputs: used.clone(),
         sts: sts.1,
@@ -101,10 +103,11 @@ async fn wanted<'a>(
     let lacking = profiles::lacking(object, content);
     // Of a Secret that was altered or is gone nothing can be kept: all are obtained.
     let old = publish::read_data(context, object).await?;
-    let old = old.filter(|secret| profile_batch::is_as_published(object, secret, content));
+    let published = old.as_ref().and_then(|secret| Some((published(object, secret)?, secret)));
     let now = context.now();
     let stays = |p: &ProfileSpec| {
-        old.as_ref().is_some_and(|secret| profile_batch::kept(object, content, secret, p, now).is_some())
+        let kept = |(content, secret): &(Content, &_)| profile_batch::kept(object, content, secret, p, now).is_some();
+        published.as_ref().is_some_and(kept)
     };
     Ok(all.filter(|p| lacking.contains(&p.name) || !stays(p)).collect())
 }

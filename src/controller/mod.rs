@@ -25,6 +25,7 @@ mod profile_batch;
 mod propagation;
 mod publication;
 mod publish;
+mod published;
 mod queue;
 mod reconcile;
 mod refusal;

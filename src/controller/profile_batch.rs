@@ -3,6 +3,7 @@
 
 use super::issue::Target;
 use super::issuer_time;
+use super::published::published;
 use crate::api::{ProfileSpec, RefreshableCredential};
 use crate::aws::Sts;
 use crate::clock::SharedClock;
@@ -24,7 +25,9 @@ pub(super) struct ProfileBatch {
     pub(super) object: RefreshableCredential,
     /// What the published Secret holds.
     pub(super) content: Option<Content>,
-    /// What came of each profile that was asked for; at least one was had.
+    /// One of those that were had: without any there is nothing to publish.
+    pub(super) first: Issued,
+    /// What came of each profile that was asked for.
     pub(super) outcomes: BTreeMap<String, Result<Issued, Failure>>,
     pub(super) inputs: UsedInputs,
     pub(super) target: Target,
@@ -48,7 +51,7 @@ impl ProfileBatch {
     /// The Secret, with what `old` holds for the profiles that could not be had.
     pub(super) fn manifest(&self, old: Option<&Secret>) -> Manifest {
         let now = self.now();
-        let published = self.content.as_ref().zip(old).filter(|(c, secret)| is_as_published(&self.object, secret, c));
+        let published = old.and_then(|secret| Some((published(&self.object, secret)?, secret)));
         let (mut profiles, mut records) = (Vec::new(), BTreeMap::new());
         for spec in self.specs() {
             let fresh = match self.outcomes.get(&spec.name) {
@@ -60,7 +63,10 @@ impl ProfileBatch {
                 Some(outcome) => outcome.is_err(),
                 None => self.record(spec).is_none_or(|r| r.failed),
             };
-            let stays = || published.and_then(|(content, secret)| kept(&self.object, content, secret, spec, now));
+            let stays = || {
+                let (content, secret) = published.as_ref()?;
+                kept(&self.object, content, secret, spec, now)
+            };
             let Some(issued) = fresh.or_else(stays) else { continue };
             records.insert(
                 spec.name.clone(),
@@ -92,9 +98,8 @@ impl ProfileBatch {
     /// name. What was kept has its own pace, that of its failure.
     fn lead(&self, profiles: &[Profile], records: &BTreeMap<String, ProfileRecord>) -> Issued {
         let current = profiles.iter().filter(|p| records.get(&p.name).is_some_and(|r| !r.failed)).map(|p| &p.issued);
-        let first = current.min_by_key(|i| i.lifetime.expiration);
-        let sample = || render::sample(self.now());
-        Issued { principal: Default::default(), packed_policy_size: None, ..first.cloned().unwrap_or_else(sample) }
+        let lead = current.min_by_key(|i| i.lifetime.expiration).unwrap_or(&self.first);
+        Issued { principal: Default::default(), packed_policy_size: None, ..lead.clone() }
     }
 
     fn specs(&self) -> impl Iterator<Item = &ProfileSpec> {
@@ -110,8 +115,8 @@ impl ProfileBatch {
     }
 }
 
-/// The credentials that `profile` has in `secret`, which [is as published](is_as_published), while they are valid and
-/// what is asked for.
+/// The credentials that `profile` has in `secret`, which holds what was [published](super::published::published), while they are valid and what is
+/// asked for.
 pub(super) fn kept(
     object: &RefreshableCredential,
     content: &Content,
@@ -129,12 +134,4 @@ pub(super) fn kept(
     issued.lifetime = Lifetime { issued_at: record.issued_at, expiration: record.expiration };
     issued.principal.arn.clone_from(&record.arn);
     Some(issued)
-}
-
-/// Whether the Secret holds what was published: what somebody else put there is not passed on.
-pub(super) fn is_as_published(object: &RefreshableCredential, secret: &Secret, content: &Content) -> bool {
-    let keys = object.spec.data_keys();
-    let named = |key: &String| keys.contains(key) || content.profiles.keys().any(|p| render::profile_key(p) == *key);
-    let data = secret.data.iter().flatten().filter(|(k, _)| named(k)).map(|(k, v)| (k, v.0.as_slice()));
-    fingerprint::of_data(data) == content.checksum
 }

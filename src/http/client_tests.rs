@@ -177,9 +177,14 @@ async fn a_server_is_named_and_shown_the_client_s_certificate() {
         let call = Call { ca_bundle: Some(&authority), identity, ..call(&url) };
         // The guard would refuse a name that leads to loopback.
         let client = builder(&call).expect("a builder").resolve(host, address).build().expect("a client");
-        client.get(&url).send().await.map(|answer| answer.status().as_u16())
+        client.get(&url).send().await.map(|answer| answer.status().as_u16()).map_err(|e| format!("{e:?}"))
     };
-    assert_eq!(get(NAME, Some(&identity)).await.expect("an answer"), 200);
-    assert!(get(NAME, None).await.is_err(), "without a certificate nobody is let in");
-    assert!(get("other.example.com", Some(&identity)).await.is_err(), "under another name there is no server");
+    assert_eq!(get(NAME, Some(&identity)).await, Ok(200));
+    for (name, identity, alert, why) in [
+        (NAME, None, "CertificateRequired", "without a certificate nobody is let in"),
+        ("other.example.com", Some(&identity), "AccessDenied", "under another name there is no server"),
+    ] {
+        let error = get(name, identity).await.expect_err(why);
+        assert!(error.contains(alert), "{why}: {error}");
+    }
 }

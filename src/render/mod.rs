@@ -8,7 +8,7 @@ mod sample;
 mod secret;
 
 pub(crate) use process_json::render as process_json;
-pub(crate) use sample::{sample, sample_manifest};
+pub(crate) use sample::sample_manifest;
 pub use secret::Manifest;
 pub(crate) use secret::{Existing, manifest, restored};
 

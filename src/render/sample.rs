@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const TOKEN: usize = 1200;
 
 /// Credentials that nobody issued, as if issued at `now`.
-pub(crate) fn sample(now: Timestamp) -> Issued {
+fn sample(now: Timestamp) -> Issued {
     let expiration = now + SignedDuration::from_hours(1);
     let key = AccessKey {
         id: "ASIAXXXXXXXXXXXXXXXX".to_owned(),

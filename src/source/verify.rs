@@ -137,7 +137,8 @@ mod tests {
         ] {
             assert_eq!(assumed(&role, "s", &principal(arn), Issuer::Aws).is_ok(), right, "{arn}");
         }
-        assert!(assumed(&role, "s", &PrincipalStatus::default(), Issuer::Aws).is_err());
+        let unnamed = assumed(&role, "s", &PrincipalStatus::default(), Issuer::Aws).expect_err("nobody is named");
+        assert!(matches!(&unnamed, IssueError::WrongPrincipal { found, .. } if found == NOBODY), "{unnamed}");
     }
 
     #[test]
@@ -153,7 +154,8 @@ mod tests {
         let error =
             is_it(account, Some("arn:aws:sts::444455556666:assumed-role/reports/s")).expect_err("another account");
         assert!(error.contains("444455556666") && error.contains(&format!("session s of {account}")), "{error}");
-        assert!(is_it(path, Some("arn:aws:sts:::assumed-role/a/b/Admin/s")).is_err());
+        let error = is_it(path, Some("arn:aws:sts:::assumed-role/a/b/Admin/s")).expect_err("another role");
+        assert!(error.contains("assumed-role/a/b/Admin/s"), "{error}");
     }
 
     #[test]
@@ -164,11 +166,23 @@ mod tests {
             arn: arn.map(str::to_owned),
             verify: None,
         };
-        assert!(matches(&found, None).is_ok());
-        assert!(matches(&found, Some(&want(Some("111122223333"), None))).is_ok());
-        assert!(matches(&found, Some(&want(Some("444455556666"), None))).is_err());
-        assert!(matches(&found, Some(&want(None, Some("arn:aws:sts::*:assumed-role/reports/*")))).is_ok());
-        assert!(matches(&found, Some(&want(None, Some("arn:aws:sts::*:assumed-role/admin/*")))).is_err());
-        assert!(matches(&PrincipalStatus::default(), Some(&want(Some("111122223333"), None))).is_err());
+        let (here, own) = ("111122223333", "arn:aws:sts::*:assumed-role/reports/*");
+        let (elsewhere, other) = ("444455556666", "arn:aws:sts::*:assumed-role/admin/*");
+        for (found, wanted, missed) in [
+            (&found, None, None),
+            (&found, Some(want(Some(here), None)), None),
+            (&found, Some(want(None, Some(own))), None),
+            (&found, Some(want(Some(elsewhere), None)), Some(elsewhere)),
+            (&found, Some(want(None, Some(other))), Some(other)),
+            (&PrincipalStatus::default(), Some(want(Some(here), None)), Some(here)),
+        ] {
+            let expected = match matches(found, wanted.as_ref()) {
+                Ok(()) => None,
+                Err(IssueError::WrongPrincipal { expected, .. }) => Some(expected),
+                Err(other) => panic!("{other}"),
+            };
+            assert_eq!(expected.is_some(), missed.is_some(), "{wanted:?}");
+            assert!(missed.is_none_or(|m| expected.is_some_and(|e| e.contains(m))), "{wanted:?}");
+        }
     }
 }

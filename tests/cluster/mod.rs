@@ -8,6 +8,7 @@ mod documentation;
 mod faults;
 mod fence;
 mod flood;
+mod forbid;
 mod gap;
 mod gitops;
 mod helm;

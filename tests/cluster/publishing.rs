@@ -1,6 +1,7 @@
 //! Secrets that cannot be written: nothing is obtained that could not be published, and what the resource still owns is
 //! found.
 
+use super::forbid::REFUSAL;
 use super::stage::{SOON, Stage};
 use crate::harness::eventually::{check, eventually, stays};
 use jiff::SignedDuration;
@@ -42,37 +43,6 @@ async fn no_more_calls(stage: &Stage, role: &str, calls: usize) {
         check(seen == calls, || format!("{seen} calls instead of {calls}"))
     })
     .await;
-}
-
-/// An admission policy for this namespace that refuses what `expression` says.
-async fn forbid(stage: &Stage, name: &str, resources: Value, expression: &str) -> String {
-    let namespace = &stage.namespace.name;
-    let name = format!("{namespace}-{name}");
-    stage
-        .apply(json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
-            "spec": {
-                "failurePolicy": "Fail",
-                "matchConstraints": {"resourceRules": [resources]},
-                "validations": [{"expression": expression, "message": "the house says no"}],
-            },
-        }))
-        .await;
-    stage
-        .apply(json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": name},
-            "spec": {
-                "policyName": name, "validationActions": ["Deny"],
-                "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}},
-            },
-        }))
-        .await;
-    name
-}
-
-async fn permit(stage: &Stage, name: &str) {
-    stage.cluster.kubectl(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name]).await;
 }
 
 #[tokio::test]
@@ -128,13 +98,13 @@ async fn refused_secret_is_rehearsed_before_the_issuer_is_asked_again() {
     let rule =
         json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]});
     let says_no = "!has(object.metadata.labels) || !('team' in object.metadata.labels)";
-    let policy = forbid(&stage, "labels", rule, says_no).await;
+    let policy = stage.forbid("labels", rule, says_no, REFUSAL).await;
     let trial: Secret =
         serde_json::from_value(json!({"metadata": {"name": "trial", "labels": {"team": "a"}}})).expect("a Secret");
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     eventually(SOON, "the admission policy is in force", async || {
         let answer = stage.namespace.api::<Secret>().create(&dry_run, &trial).await;
-        check(answer.is_err_and(|e| e.to_string().contains("the house says no")), || "it would be taken".to_owned())
+        check(answer.is_err_and(|e| e.to_string().contains(REFUSAL)), || "it would be taken".to_owned())
     })
     .await;
 
@@ -142,7 +112,7 @@ async fn refused_secret_is_rehearsed_before_the_issuer_is_asked_again() {
     let labelled = json!({"roles": [{"roleArn": role}], "secret": {"labels": {"team": "a"}}});
     stage.credential("refused", labelled).await;
     let message = stalled(&stage, "refused", "SecretRefused").await;
-    assert!(message.contains("the house says no") && message.contains("admission policy"), "{message}");
+    assert!(message.contains(REFUSAL) && message.contains("admission policy"), "{message}");
     assert_eq!(stage.aws.calls_for_role(&role).len(), 1, "the first attempt could not know");
     ask(&stage, "refused", "1").await;
     no_more_calls(&stage, &role, 1).await;
@@ -150,7 +120,7 @@ async fn refused_secret_is_rehearsed_before_the_issuer_is_asked_again() {
     stage.until_it("refused", "the write is rehearsed again", |c| failures(c).is_some_and(|f| f.count >= 2)).await;
     assert_eq!(stage.aws.calls_for_role(&role).len(), 1);
 
-    permit(&stage, &policy).await;
+    stage.permit(&policy).await;
     stage.until("refused", "True", "Issued").await;
     assert_eq!(stage.aws.calls_for_role(&role).len(), 2);
     stage.strike().await;
@@ -213,7 +183,7 @@ async fn refused_status_writes_leave_the_backoff_as_it_is() {
         "apiGroups": ["refreshable.dev"], "apiVersions": ["*"], "operations": ["UPDATE"],
         "resources": ["refreshablecredentials/status"],
     });
-    let policy = forbid(&stage, "status", rule, "false").await;
+    let policy = stage.forbid("status", rule, "false", REFUSAL).await;
     let role = stage.role("untold").await;
     let fault = stage.aws.on("AssumeRole").of_role(&role).throttles();
     let credential = json!({
@@ -224,7 +194,7 @@ async fn refused_status_writes_leave_the_backoff_as_it_is() {
     eventually(SOON, "the admission policy is in force", async || {
         let status = Patch::Merge(json!({"status": {"observedGeneration": 7}}));
         let answer = stage.credentials().patch_status("probe", &PatchParams::default(), &status).await;
-        check(answer.is_err_and(|e| e.to_string().contains("the house says no")), || "it is taken".to_owned())
+        check(answer.is_err_and(|e| e.to_string().contains(REFUSAL)), || "it is taken".to_owned())
     })
     .await;
 
@@ -241,7 +211,7 @@ async fn refused_status_writes_leave_the_backoff_as_it_is() {
     })
     .await;
     fault.lift();
-    permit(&stage, &policy).await;
+    stage.permit(&policy).await;
     stage.until("untold", "True", "Issued").await;
     stage.strike().await;
 }

@@ -105,6 +105,7 @@ fn restart(
     }
     let said = object.status.as_ref()?.restarts.as_ref()?.iter().find(|r| r.name == key.1)?;
     let left = said.expiration.as_ref()?.0.duration_since(issued);
-    let waited = now.duration_since(issued) >= left / 2;
+    // Times in statuses and annotations are whole seconds.
+    let waited = now.duration_since(issued) + SignedDuration::from_secs(1) >= left / 2;
     if before.rolls_out(now) && !waited { under_way() } else { None }
 }

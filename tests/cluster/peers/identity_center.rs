@@ -1,8 +1,11 @@
 //! IAM Identity Center, against a stand-in that botocore's SSO provider accepts: refresh tokens are good once.
 
 use super::{Desk, Stage, honoured, python};
+use crate::cluster::forbid::REFUSAL;
+use crate::cluster::stage::SOON;
+use crate::harness::eventually::{check, eventually};
 use crate::harness::standin::StandIn;
-use crate::harness::{background, eventually, programs, scratch};
+use crate::harness::{background, programs, scratch};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -201,7 +204,7 @@ async fn nothing_is_lost_when_the_controller_dies_between_the_renewal_and_its_us
     tokens.2.store(true, Ordering::Relaxed);
     let source = json!({"accountId": stage.account, "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
     stage.credential("reader", json!({"source": {"identityCenter": source}})).await;
-    eventually(super::super::stage::SOON, "the new token is about to be used", async || {
+    eventually(SOON, "the new token is about to be used", async || {
         if center.asked("GET /federation").is_empty() { Err("not yet") } else { Ok(()) }
     })
     .await;
@@ -210,6 +213,44 @@ async fn nothing_is_lost_when_the_controller_dies_between_the_renewal_and_its_us
     stage.restart().await;
     honoured(&stage, "reader").await;
     assert_eq!(center.asked("POST /token").len(), 1, "the refresh token that was good once was used once");
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn renewed_token_survives_a_write_that_is_refused_for_a_while() {
+    let stage = Stage::without_controller().await;
+    let desk = Desk::of(&stage, "AWSReservedSSO_Reader_8899aabbccddeeff").await;
+    let tokens = Tokens::default();
+    let center = center(desk, tokens.clone(), stage.account.clone()).await;
+    let stage = served(stage, &center).await;
+    stage.secret("sso", &[("token.json", &tokens.cached("2026-01-01T00:00:00Z"))]).await;
+    let secrets = stage.namespace.api::<Secret>();
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["secrets"]});
+    let policy = stage.forbid("sso", rule, "object.metadata.name != 'sso'", REFUSAL).await;
+    let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
+    eventually(SOON, "the admission policy is in force", async || {
+        let label = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
+        let answer = secrets.patch("sso", &dry_run, &label).await;
+        check(answer.is_err_and(|e| e.to_string().contains(REFUSAL)), || "it would be taken".to_owned())
+    })
+    .await;
+
+    let source = json!({"accountId": stage.account, "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
+    stage.credential("reader", json!({"source": {"identityCenter": source}})).await;
+    eventually(SOON, "the token is renewed", async || {
+        check(!center.asked("POST /token").is_empty(), || "not yet".to_owned())
+    })
+    .await;
+    // A person edits the Secret as soon as it can be written; the controller's next try finds another version of it.
+    stage.permit(&policy).await;
+    eventually(SOON, "the Secret can be written", async || {
+        let label = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
+        secrets.patch("sso", &PatchParams::default(), &label).await.map(drop).map_err(|e| e.to_string())
+    })
+    .await;
+    honoured(&stage, "reader").await;
+    assert_eq!(center.asked("POST /token").len(), 1, "a refresh token is good once, and its successor is not lost");
+    assert_eq!(kept(&stage).await["refreshToken"], tokens.refresh());
     stage.strike().await;
 }
 
@@ -258,7 +299,7 @@ async fn a_token_is_renewed_and_kept_before_it_is_used_until_a_person_must_sign_
     assert_eq!(stage.key_id("reader").await, key);
 
     change(json!({"stringData": {"token.json": tokens.cached("2099-01-01T00:00:00Z")}})).await;
-    eventually(super::super::stage::SOON, "it goes on by itself", async || {
+    eventually(SOON, "it goes on by itself", async || {
         let now = stage.key_id("reader").await;
         if now == key { Err(now) } else { Ok(()) }
     })

@@ -2,6 +2,7 @@
 //! provider accepts; the key in a Secret and in SoftHSM.
 
 use super::{Desk, Stage, allow, honoured, in_token, python, with_token};
+use crate::harness::softhsm::EACH_USE;
 use crate::harness::standin::StandIn;
 use crate::harness::{certificates::Authority, scratch};
 use serde_json::json;
@@ -41,7 +42,13 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
     let accepted = python("iot.py", &[port, HOST, &files[0], &files[1], &files[2]], &[]).await;
     assert!(accepted["AccessKeyId"].is_string(), "awscrt's X.509 provider accepts the stand-in");
     let rsa = authority.client_rsa("device-rsa", "sensor");
-    let keys = [("device-key".to_owned(), device.key_file.clone()), ("rsa-key".to_owned(), rsa.key_file.clone())];
+    let [ec_each_use, rsa_each_use] = ["ec", "rsa"].map(|kind| format!("{kind}{EACH_USE}"));
+    let keys = [
+        ("device-key".to_owned(), device.key_file.clone()),
+        ("rsa-key".to_owned(), rsa.key_file.clone()),
+        (ec_each_use.clone(), device.key_file.clone()),
+        (rsa_each_use.clone(), rsa.key_file.clone()),
+    ];
     let stage = with_token(stage, keys.into()).await;
     allow(&stage, "iot", json!({"urls": [provider.url()], "pkcs11Modules": ["softhsm"]})).await;
     stage.secret("device-tls", &[("tls.crt", &device.certificate), ("tls.key", &device.key)]).await;
@@ -61,7 +68,11 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
     assert_eq!(asked.header("x-amzn-iot-credential-duration-seconds"), "3600");
     assert!(asked.certificate.is_some());
 
-    for (name, secret, key) in [("ec-token", "device-hsm", "device-key"), ("rsa-token", "rsa-hsm", "rsa-key")] {
+    for (name, secret, key) in [
+        ("ec-token", "device-hsm", "device-key"),
+        ("rsa-token", "rsa-hsm", "rsa-key"),
+        ("pin-at-each-use", "rsa-hsm", &rsa_each_use),
+    ] {
         let token = json!({"certificateSecretRef": {"name": secret}, "pkcs11": in_token(key, "pin")});
         stage.credential(name, source(token)).await;
         assert!(honoured(&stage, name).await.contains(":assumed-role/device/"));
@@ -80,6 +91,19 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
             json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": in_token("nowhere", "pin")}),
             "InvalidSpecification",
             "no private key labelled nowhere",
+        ),
+        (
+            "wrong-pin-at-each-use",
+            json!({"certificateSecretRef": {"name": "rsa-hsm"}, "pkcs11": in_token(&rsa_each_use, "wrong")}),
+            "InputInvalid",
+            "the PIN does not open token bench",
+        ),
+        (
+            // SoftHSM does not hash for elliptic curves.
+            "each-use-without-hashing",
+            json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": in_token(&ec_each_use, "pin")}),
+            "InvalidSpecification",
+            "wants its PIN at each use",
         ),
         ("stranger", json!({"certificateSecretRef": {"name": "self-made"}}), "IssuerUnavailable", "cannot be reached"),
     ] {

@@ -112,36 +112,12 @@ async fn json_and_yaml_keep_what_they_escape() {
 async fn an_error_of_the_api_server_steers_no_terminal() {
     let stage = Stage::without_controller().await;
     resource(&stage).await;
-    let name = format!("{}-evil", stage.namespace.name);
     let kinds =
-        json!([{"apiGroups": ["refreshable.dev"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["*"]}]);
+        json!({"apiGroups": ["refreshable.dev"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["*"]});
     // An admission policy says this; its message may have no line break, nor a carriage return.
     let message = EVIL.split('\r').next().expect("a line");
     let shown = SHOWN.split("^M").next().expect("a line");
-    stage
-        .apply(json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-            "metadata": {"name": name},
-            "spec": {
-                "matchConstraints": {"resourceRules": kinds},
-                // Objects of the cluster are no business of a namespace selector's.
-                "matchConditions": [{"name": "namespaced", "expression": "has(object.metadata.namespace)"}],
-                "validations": [{"expression": "false", "message": message}],
-            },
-        }))
-        .await;
-    stage
-        .apply(json!({
-            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-            "metadata": {"name": name},
-            "spec": {
-                "policyName": name, "validationActions": ["Deny"],
-                "matchResources": {"namespaceSelector": {"matchLabels": {
-                    "kubernetes.io/metadata.name": stage.namespace.name,
-                }}},
-            },
-        }))
-        .await;
+    stage.forbid("evil", kinds, "false", message).await;
     let user = User::administrator(&stage);
     eventually(SOON, "the policy refuses, and its words are shown", async || {
         let run = user.run(&["refresh", "reports"]).await;

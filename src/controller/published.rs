@@ -1,0 +1,20 @@
+//! Whether a Secret still holds what was published.
+
+use crate::api::RefreshableCredential;
+use crate::render;
+use crate::rules::fingerprint;
+use crate::rules::ownership::{self, Content, SecretView};
+use k8s_openapi::api::core::v1::Secret;
+
+/// What `secret` says of its data, if it is the resource's and they are as it says: what somebody else put there is not
+/// passed on. It is the Secret that is asked and no view of it, since a write of ours may have come through unanswered.
+pub(super) fn published(object: &RefreshableCredential, secret: &Secret) -> Option<Content> {
+    let SecretView::Own(record) = ownership::view(&secret.metadata, object.metadata.uid.as_deref()?) else {
+        return None;
+    };
+    let content = record.content?;
+    let keys = object.spec.data_keys();
+    let named = |key: &String| keys.contains(key) || content.profiles.keys().any(|p| render::profile_key(p) == *key);
+    let data = secret.data.iter().flatten().filter(|(k, _)| named(k)).map(|(k, v)| (k, v.0.as_slice()));
+    (fingerprint::of_data(data) == content.checksum).then_some(content)
+}
