@@ -3,7 +3,7 @@
 
 use super::AccessKey;
 use super::disguise::{Form, forms};
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -121,8 +121,13 @@ impl Search {
         let patterns: Vec<(usize, usize)> =
             forms.iter().enumerate().flat_map(|(at, form)| begins(form).map(move |begin| (at, begin))).collect();
         let parts = patterns.iter().map(|(form, begin)| part(&forms[*form], *begin));
-        let automaton =
-            AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(parts).ok();
+        // It searches a few texts at most: a quicker automaton would take longer to build than to use.
+        let automaton = AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .build(parts)
+            .ok();
         Self { forms, patterns, automaton }
     }
 

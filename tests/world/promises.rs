@@ -93,7 +93,7 @@ pub fn storm_over(seed: u64, prepare: impl Fn(&World, &[Key]), settled: impl Fn(
 #[test]
 fn whatever_happens_the_promises_hold_and_the_world_settles() {
     let began = std::time::Instant::now();
-    let seeds = seeds(0..10);
+    let seeds = seeds(0..6);
     for seed in &seeds {
         println!("world {seed}; REFRESHABLE_SEED={seed} runs it again");
         storm(*seed);
@@ -104,9 +104,10 @@ fn whatever_happens_the_promises_hold_and_the_world_settles() {
 #[test]
 fn the_same_seed_is_the_same_world() {
     for seed in seeds(100..101) {
-        assert_eq!(storm(seed), storm(seed), "seed {seed}");
+        let first = storm(seed);
+        assert_eq!(first, storm(seed), "seed {seed}");
+        assert_ne!(first, storm(seed + 1), "seeds {seed} and the next");
     }
-    assert_ne!(storm(100), storm(101));
 }
 
 #[test]
