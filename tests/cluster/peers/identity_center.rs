@@ -6,17 +6,42 @@ use crate::cluster::stage::SOON;
 use crate::harness::eventually::{check, eventually};
 use crate::harness::standin::StandIn;
 use crate::harness::{background, programs, scratch};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 
 const ROLE: &str = "AWSReservedSSO_Reader_0123456789abcdef";
 
 /// The tokens that are good now: each renewal replaces both.
 #[derive(Clone, Default)]
-pub(in crate::cluster) struct Tokens(Arc<Mutex<(u32, u32)>>, Arc<Mutex<u32>>, Arc<AtomicBool>);
+pub(in crate::cluster) struct Tokens(Arc<Mutex<(u32, u32)>>, Arc<Mutex<u32>>, Arc<AtomicBool>, Arc<Gate>);
+
+/// What the answers to renewals wait for.
+struct Gate(watch::Sender<bool>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(watch::Sender::new(true))
+    }
+}
+
+impl Gate {
+    fn close(&self) {
+        self.0.send_replace(false);
+    }
+
+    fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    async fn passed(&self) {
+        self.0.subscribe().wait_for(|open| *open).await.expect("the gate stands");
+    }
+}
 
 impl Tokens {
     pub(in crate::cluster) fn access(&self) -> String {
@@ -92,6 +117,7 @@ pub(in crate::cluster) async fn center(desk: Desk, tokens: Tokens, account: Stri
                 if !tokens.renew(refresh) {
                     return (400, json!({"__type": "InvalidGrantException", "error": "invalid_grant"}));
                 }
+                tokens.3.passed().await;
                 let answer = json!({
                     "accessToken": tokens.access(), "expiresIn": 28800, "refreshToken": tokens.refresh(), "tokenType": "Bearer",
                 });
@@ -224,27 +250,34 @@ async fn renewed_token_survives_a_write_that_is_refused_for_a_while() {
     let center = center(desk, tokens.clone(), stage.account.clone()).await;
     let stage = served(stage, &center).await;
     stage.secret("sso", &[("token.json", &tokens.cached("2026-01-01T00:00:00Z"))]).await;
+    let source = json!({"accountId": stage.account, "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
+    // The Secret could be written when the controller looked. While it renews, that ends.
+    tokens.3.close();
+    stage.credential("reader", json!({"source": {"identityCenter": source}})).await;
+    eventually(SOON, "the token is about to be renewed", async || {
+        check(!center.asked("POST /token").is_empty(), || "not yet".to_owned())
+    })
+    .await;
     let secrets = stage.namespace.api::<Secret>();
+    let label = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
     let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["secrets"]});
     let policy = stage.forbid("sso", rule, "object.metadata.name != 'sso'", REFUSAL).await;
     let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
     eventually(SOON, "the admission policy is in force", async || {
-        let label = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
         let answer = secrets.patch("sso", &dry_run, &label).await;
         check(answer.is_err_and(|e| e.to_string().contains(REFUSAL)), || "it would be taken".to_owned())
     })
     .await;
-
-    let source = json!({"accountId": stage.account, "roleName": "Reader", "tokenSecretRef": {"name": "sso"}});
-    stage.credential("reader", json!({"source": {"identityCenter": source}})).await;
-    eventually(SOON, "the token is renewed", async || {
-        check(!center.asked("POST /token").is_empty(), || "not yet".to_owned())
+    let renewed = Timestamp::now();
+    tokens.3.open();
+    eventually(SOON, "a write of the renewed token is refused", async || {
+        let writes = stage.cluster.audit().within(&stage.namespace.name).named("sso").since(renewed).writes();
+        check(writes.only(|r| r.code >= 400).count() > 0, || "none yet".to_owned())
     })
     .await;
-    // A person edits the Secret as soon as it can be written; the controller's next try finds another version of it.
+    // A person edits the Secret as soon as it can be written: the controller's next try finds another version of it.
     stage.permit(&policy).await;
     eventually(SOON, "the Secret can be written", async || {
-        let label = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
         secrets.patch("sso", &PatchParams::default(), &label).await.map(drop).map_err(|e| e.to_string())
     })
     .await;
