@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
     kind = "RefreshableCredential",
     plural = "refreshablecredentials",
     shortname = "rcred",
-    category = "aws",
+    category = "refreshable",
     namespaced,
     derive = "PartialEq",
     derive = "Default",

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
     version = "v1alpha1",
     kind = "CredentialPolicy",
     plural = "credentialpolicies",
-    shortname = "cpol",
-    category = "aws",
+    shortname = "credpol",
+    category = "refreshable",
     doc = "Permits namespaces to use the controller's own AWS identity and other things of the administrator's. What no policy allows is denied; policies add up.",
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
