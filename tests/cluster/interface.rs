@@ -18,8 +18,11 @@ async fn the_columns_say_what_matters() {
     let arn = format!("arn:aws:sts::{}:assumed-role/seen/{namespace}.seen", stage.account);
     assert_eq!(lines[1][..3], ["seen", "True", "Issued"], "{table}");
     assert_eq!((lines[1][5], lines[1][7]), ("elsewhere", arn.as_str()), "{table}");
-    let by_category = stage.cluster.kubectl(&["get", "aws", "--namespace", namespace, "--output", "name"]).await;
+    let by_category =
+        stage.cluster.kubectl(&["get", "refreshable", "--namespace", namespace, "--output", "name"]).await;
     assert!(by_category.contains("refreshablecredential.refreshable.dev/seen"), "{by_category}");
+    let policies = stage.cluster.kubectl(&["get", "credpol", "--output", "name"]).await;
+    assert!(policies.contains("credentialpolicy.refreshable.dev/"), "{policies}");
     stage.strike().await;
 }
 
