@@ -27,7 +27,7 @@ pub(super) struct ProfileBatch {
     pub(super) content: Option<Content>,
     /// One of those that were had: without any there is nothing to publish.
     pub(super) first: Issued,
-    /// What came of each profile that was asked for.
+    /// The outcome of each profile that was asked for.
     pub(super) outcomes: BTreeMap<String, Result<Issued, Failure>>,
     pub(super) inputs: UsedInputs,
     pub(super) target: Target,

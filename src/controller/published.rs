@@ -6,8 +6,9 @@ use crate::rules::fingerprint;
 use crate::rules::ownership::{self, Content, SecretView};
 use k8s_openapi::api::core::v1::Secret;
 
-/// What `secret` says of its data, if it is the resource's and they are as it says: what somebody else put there is not
-/// passed on. It is the Secret that is asked and no view of it, since a write of ours may have come through unanswered.
+/// The record in the annotations of `secret`, if the Secret is the resource's and its data match the checksum: altered data
+/// are not passed on. The Secret itself is read and not the view of it, because a write whose answer was lost may have
+/// landed.
 pub(super) fn published(object: &RefreshableCredential, secret: &Secret) -> Option<Content> {
     let SecretView::Own(record) = ownership::view(&secret.metadata, object.metadata.uid.as_deref()?) else {
         return None;

@@ -3,7 +3,7 @@
 use super::stage::Stage;
 use serde_json::{Value, json};
 
-/// What such a policy says where a test has no words of its own.
+/// The message of such a policy, unless the test needs another.
 pub const REFUSAL: &str = "the house says no";
 
 impl Stage {
