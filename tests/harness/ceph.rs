@@ -59,12 +59,17 @@ impl Rgw {
         let rgw = programs.daemon("radosgw", &["--name", "client.rgw.a", "-f"]).start();
         let url = format!("http://{address}:{gateway}");
         eventually(READY, "Ceph's gateway answers", async || {
-            for process in [&mon, &osd, &rgw] {
+            // On a loaded machine an OSD may send its first command before it has the monitors' map, thus without the
+            // cluster's identity. The monitor refuses that, and the OSD ends. Ceph's own units start it again.
+            if osd.exit_status().is_some() {
+                osd.start_again();
+            }
+            for process in [&mon, &rgw] {
                 process.assert_running();
             }
             match http::get(&url).await {
                 Ok((200, _)) => Ok(()),
-                other => Err(format!("{other:?}\n{}", rgw.log_tail(20))),
+                other => Err(format!("{other:?}\n{}\n{}", osd.log_tail(20), rgw.log_tail(20))),
             }
         })
         .await;
