@@ -11,7 +11,7 @@ MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
 .PHONY: help demo readme fuzz bench book test test-unit test-image test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
-	clippy generated-check chart-check deny prerequisites controlplane peers tools prometheus python clean
+	clippy crates-check generated-check chart-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
 help: ## This list
@@ -87,13 +87,16 @@ generate: ## Write what is generated: CRDs, API reference, chart README, deploy/
 	charts/refreshable/generate-readme
 	deploy/generate
 
-lint: fmt-check clippy generated-check chart-check deny image-lint book ## Every check that is no test
+lint: fmt-check clippy crates-check generated-check chart-check deny image-lint book ## Every check that is no test
 
 fmt-check: ## Formatting
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 
 clippy: ## Clippy, every warning an error
 	$(CARGO) clippy --all-targets -- -D warnings
+
+crates-check: ## The arrows between the crates, and the API crate as it is published
+	.ci/crates
 
 generated-check: ## What is generated is current
 	$(BUILD) --bin refreshable-generate

@@ -4,7 +4,6 @@
 //! opened anew for each request, and nothing is kept between two.
 
 use super::refusal::Refusal;
-use crate::expiry;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -108,8 +107,10 @@ fn answer(path: &Path, text: &[u8], now: Timestamp) -> Result<Served, Refusal> {
     let access_key_id = json.access_key_id.filter(|v| !v.is_empty()).ok_or_else(|| missing("AccessKeyId"))?;
     let secret = json.secret_access_key.as_ref().map(ExposeSecret::expose_secret).filter(|v| !v.is_empty());
     let expiration = json.expiration.as_ref().ok_or_else(|| missing("Expiration"))?;
-    let expiration = expiry::from_json(expiration)
-        .ok_or_else(|| malformed(format!("Expiration is no time in {}", expiry::FORMS)))?;
+    let expiration: Timestamp = expiration
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(|| malformed("Expiration is no time in RFC 3339, like 2026-01-01T00:00:00Z".to_owned()))?;
     let served = ContainerJson {
         access_key_id: &access_key_id,
         secret_access_key: secret.ok_or_else(|| missing("SecretAccessKey"))?,

@@ -1,6 +1,6 @@
 //! Flags of the sidecar, each also an environment variable.
 
-use crate::logging::LogFormat;
+use crate::{logging::LogFormat, version};
 use clap::{Parser, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Serves mounted AWS credentials to the SDKs of a Pod, over the container credentials protocol.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "refreshable-agent", version = crate::version::long(), about, max_term_width = 100)]
+#[command(name = "refreshable-agent", version = version::long(), about, max_term_width = 100)]
 pub struct Options {
     /// File with the credentials, in the JSON of the credential process protocol. Other profiles are the files
     /// `<profile>.json` beside it.

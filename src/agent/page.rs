@@ -4,12 +4,12 @@ use super::file::{self, Served};
 use super::guard;
 use super::notes::Notes;
 use super::refusal::Refusal;
-use crate::clock::SharedClock;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
+use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -26,8 +26,8 @@ pub(super) struct Pages {
     pub(super) credentials: PathBuf,
     /// File of the token; without one everybody is served.
     pub(super) token: Option<PathBuf>,
-    /// What decides whether credentials have expired.
-    pub(super) clock: SharedClock,
+    /// The clock, which decides whether credentials have expired.
+    pub(super) now: fn() -> Timestamp,
     /// What the log said last.
     pub(super) notes: Notes,
 }
@@ -64,7 +64,7 @@ impl Pages {
 
     fn load(&self, profile: Option<&str>) -> Result<Served, Refusal> {
         let path = file::of_profile(&self.credentials, profile)?;
-        let outcome = file::load(&path, profile.is_some(), self.clock.now());
+        let outcome = file::load(&path, profile.is_some(), (self.now)());
         self.notes.file(&path, outcome.as_ref());
         outcome
     }
@@ -99,19 +99,17 @@ fn response(status: StatusCode, kind: &'static str, body: Bytes) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
     use http::Request;
     use http_body_util::BodyExt as _;
     use serde_json::Value;
     use std::path::Path;
-    use std::sync::Arc;
 
     fn pages(folder: &Path) -> Pages {
         Pages {
             served: "127.0.0.1:9911".parse().expect("an address"),
             credentials: folder.join("credentials.json"),
             token: Some(folder.join("token")),
-            clock: Arc::new(SystemClock),
+            now: Timestamp::now,
             notes: Notes::default(),
         }
     }

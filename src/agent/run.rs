@@ -3,11 +3,9 @@
 use super::notes::Notes;
 use super::page::Pages;
 use super::{Options, serve, token};
-use crate::clock::SystemClock;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -83,7 +81,7 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         served,
         credentials: options.credentials,
         token: options.token_file,
-        clock: Arc::new(SystemClock),
+        now: jiff::Timestamp::now,
         notes: Notes::default(),
     };
     serve::serve(listener, pages, stop, grace).await;

@@ -27,11 +27,11 @@ pub const ISSUED_AT_ANNOTATION: &str = "refreshable.dev/issued-at";
 pub const EXPIRATION_ANNOTATION: &str = "refreshable.dev/expiration";
 /// How many seconds the issuer's clock was ahead of the controller's; absent where they agreed.
 pub const CLOCK_ANNOTATION: &str = "refreshable.dev/issuer-clock-ahead";
-/// Digest of what was asked for, see [`crate::rules::fingerprint`].
+/// Digest of what was asked for, see `rules::fingerprint`.
 pub const REQUEST_ANNOTATION: &str = "refreshable.dev/request";
 /// Versions of the input objects that the credentials were made from.
 pub const INPUTS_ANNOTATION: &str = "refreshable.dev/inputs";
-/// Keyed digests of the data that was used of them, see [`crate::rules::inputs`]. An annotation of its own, so that an
+/// Keyed digests of the data that was used of them, see `rules::inputs`. An annotation of its own, so that an
 /// earlier version of the controller can still read the other one after a rollback.
 pub const INPUT_DIGESTS_ANNOTATION: &str = "refreshable.dev/input-digests";
 /// SHA-256 of the Secret's data, to tell an altered Secret from one that only got a new label.
@@ -42,7 +42,7 @@ pub const PRINCIPAL_ANNOTATION: &str = "refreshable.dev/principal-arn";
 pub const PRINCIPAL_ID_ANNOTATION: &str = "refreshable.dev/principal-id";
 /// `PackedPolicySize` as the issuer answered it, in percent.
 pub const PACKED_POLICY_SIZE_ANNOTATION: &str = "refreshable.dev/packed-policy-size";
-/// What is published under each profile, see [`crate::rules::profiles`].
+/// What is published under each profile, see `rules::profiles`.
 pub const PROFILES_ANNOTATION: &str = "refreshable.dev/profiles";
 /// Access key id in the Secret, which is no secret: tells a session that a source gave before.
 pub const KEY_ID_ANNOTATION: &str = "refreshable.dev/access-key-id";

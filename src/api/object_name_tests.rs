@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::{CredentialPolicy, RefreshableCredential};
+use crate::{CredentialPolicy, RefreshableCredential};
 use kube::CustomResourceExt as _;
 use regex::Regex;
 use serde_json::Value;

@@ -3,8 +3,7 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser as _;
-use refreshable::agent::{Options, probe, run};
-use refreshable::logging;
+use refreshable_agent::{Options, logging, probe, run};
 use std::alloc::System;
 use std::process::ExitCode;
 use zeroizing_alloc::ZeroAlloc;

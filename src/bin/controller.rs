@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser as _;
-use refreshable::controller::{Options, run, start_logging};
+use refreshable_controller::{Options, run, start_logging};
 use std::alloc::System;
 use std::process::ExitCode;
 use zeroizing_alloc::ZeroAlloc;

@@ -16,5 +16,5 @@ async fn main() -> ExitCode {
         eprintln!("error: the TLS provider is set already");
         return ExitCode::FAILURE;
     }
-    refreshable::plugin::run(std::env::args_os()).await
+    refreshable_plugin::run(std::env::args_os()).await
 }

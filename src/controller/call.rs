@@ -1,10 +1,10 @@
 //! Kubernetes API calls: each with a time limit, each write behind the lease's fence, all counted.
 
 use super::{Fence, Metrics, NotLeading};
-use crate::api::names;
-use crate::issuer::Redactor;
 use kube::Client;
 use kube::api::PatchParams;
+use refreshable_api::names;
+use refreshable_rules::issuer::Redactor;
 use std::future::Future;
 use std::time::Duration;
 

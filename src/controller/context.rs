@@ -1,11 +1,11 @@
 //! What a reconcile works with.
 
 use super::{Announcer, Calls, ClockWatch, InputKeys, Memory, Metrics, Panics, View};
-use crate::aws::{Caller, Sts, TotpSteps};
 use crate::clock::SharedClock;
-use crate::rules::budget::Budget;
-use crate::source::Means;
 use jiff::SignedDuration;
+use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
+use refreshable_issuers::source::Means;
+use refreshable_rules::budget::Budget;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 

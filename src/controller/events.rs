@@ -3,13 +3,13 @@
 
 use super::Metrics;
 use super::call::bounded;
-use crate::api::conditions::Reason;
-use crate::api::{RefreshableCredential, names};
-use crate::rules::failure::shorten;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource as _};
+use refreshable_api::conditions::Reason;
+use refreshable_api::{RefreshableCredential, names};
+use refreshable_rules::failure::shorten;
 use std::time::Duration;
 use tokio::sync::mpsc;
 

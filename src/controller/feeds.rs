@@ -5,13 +5,13 @@
 
 use super::triggers::{Touched, Triggers};
 use super::{Context, PodMeta, SecretMeta, View};
-use crate::api::{CredentialPolicy, RefreshableCredential};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt as _};
+use refreshable_api::{CredentialPolicy, RefreshableCredential};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 

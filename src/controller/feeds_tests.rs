@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::names;
+use refreshable_api::names;
 use serde_json::json;
 use std::sync::Mutex;
 

@@ -1,12 +1,12 @@
 //! The key of the digests of inputs: a Secret of the controller's own namespace, made once by whoever leads.
 
 use super::{CallError, Calls};
-use crate::api::names;
-use crate::rules::inputs::InputKey;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta, PostParams};
+use refreshable_api::names;
+use refreshable_rules::inputs::InputKey;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use std::sync::OnceLock;
 use tokio::sync::Mutex;

@@ -2,16 +2,16 @@
 
 use super::secret_meta::{data_written, version_of};
 use super::{CallError, Calls, Context};
-use crate::api::{ObjectName, names};
-use crate::issuer::IssueError;
-use crate::rules::inputs::{UsedInput, UsedInputs};
-use crate::source::{Inputs, SecretData};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::api::{Api, Patch, PatchParams, PostParams};
+use refreshable_api::{ObjectName, names};
+use refreshable_issuers::source::{Inputs, SecretData};
+use refreshable_rules::inputs::{UsedInput, UsedInputs};
+use refreshable_rules::issuer::IssueError;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde_json::json;
 use std::collections::BTreeMap;

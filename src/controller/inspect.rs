@@ -5,14 +5,14 @@ use super::publish::{self, Place};
 use super::published::published;
 use super::sight::Sight;
 use super::{CallError, Context, issue, refusal, status};
-use crate::api::RefreshableCredential;
-use crate::render;
-use crate::rules::ownership::{self, Record};
-use crate::rules::plan::{self, Cause};
-use crate::rules::report::Finding;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
+use refreshable_api::RefreshableCredential;
+use refreshable_rules::ownership::{self, Record};
+use refreshable_rules::plan::{self, Cause};
+use refreshable_rules::render;
+use refreshable_rules::report::Finding;
 
 /// Compares the Secret with what was published. An altered one is issued anew; labels, annotations and owner are put
 /// right without the issuer; one that refuses to be written stalls the resource. Then `cause` goes on, if there is one.

@@ -3,17 +3,17 @@
 
 use super::memory::Entry;
 use super::{CallError, Context, Next, issuer_time, reconcile, status};
-use crate::api::RefreshableCredential;
-use crate::api::conditions::Reason;
-use crate::rules::failure::Failure;
-use crate::rules::ownership::SecretView;
-use crate::rules::plan::{self, Cause};
-use crate::rules::policy::Permission;
-use crate::rules::report::{self, Finding};
-use crate::rules::retry::{self, Class};
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
+use refreshable_api::RefreshableCredential;
+use refreshable_api::conditions::Reason;
+use refreshable_rules::failure::Failure;
+use refreshable_rules::ownership::SecretView;
+use refreshable_rules::plan::{self, Cause};
+use refreshable_rules::policy::Permission;
+use refreshable_rules::report::{self, Finding};
+use refreshable_rules::retry::{self, Class};
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};

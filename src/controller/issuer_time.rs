@@ -6,10 +6,10 @@
 //! time lies to whoever asks it.
 
 use super::Context;
-use crate::api::{RefreshableCredential, names};
-use crate::issuer::CLOCKS_AGREE;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
+use refreshable_api::{RefreshableCredential, names};
+use refreshable_rules::issuer::CLOCKS_AGREE;
 use std::cell::Cell;
 
 tokio::task_local! {

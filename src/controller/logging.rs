@@ -1,7 +1,7 @@
 //! The controller's log lines.
 
 use super::Options;
-use crate::logging;
+use refreshable_agent::logging;
 use tracing::Level;
 
 /// Starts logging. kube's client is not heard below `error`: at `warn` it prints the body of an answer that it cannot

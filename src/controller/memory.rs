@@ -6,9 +6,9 @@
 use super::feeds::Change;
 use super::pending::Writes;
 use super::secret_meta::{SecretMeta, owner_uid};
-use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use refreshable_api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 

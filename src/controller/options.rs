@@ -1,15 +1,15 @@
 //! Flags of the controller, each also an environment variable.
 
-use crate::api::{ObjectName, is_namespace};
-use crate::logging::LogFormat;
 use clap::Parser;
+use refreshable_agent::logging::LogFormat;
+use refreshable_api::{ObjectName, is_namespace};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keeps AWS temporary credentials fresh in Kubernetes Secrets.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "refreshable-controller", version = crate::version::long(), about, max_term_width = 100)]
+#[command(name = "refreshable-controller", version = refreshable_rules::version::long(), about, max_term_width = 100)]
 pub struct Options {
     /// Address that /metrics, /healthz and /readyz are served on.
     #[arg(long, env = "REFRESHABLE_LISTEN", default_value = "0.0.0.0:8080")]

@@ -5,13 +5,13 @@
 
 use super::publication::Publication;
 use super::publish::PublishError;
-use crate::api::RefreshableCredential;
-use crate::rules::failure::Failure;
-use crate::rules::fingerprint;
-use crate::rules::inputs::UsedInputs;
-use crate::rules::plan::Cause;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use refreshable_api::RefreshableCredential;
+use refreshable_rules::failure::Failure;
+use refreshable_rules::fingerprint;
+use refreshable_rules::inputs::UsedInputs;
+use refreshable_rules::plan::Cause;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

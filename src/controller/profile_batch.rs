@@ -4,20 +4,20 @@
 use super::issue::Target;
 use super::issuer_time;
 use super::published::published;
-use crate::api::{ProfileSpec, RefreshableCredential};
-use crate::aws::Sts;
 use crate::clock::SharedClock;
-use crate::issuer::json::{self, Wire};
-use crate::issuer::{AccessKey, Issued, Lifetime};
-use crate::render::{self, Manifest, Profile};
-use crate::rules::failure::Failure;
-use crate::rules::fingerprint;
-use crate::rules::inputs::UsedInputs;
-use crate::rules::ownership::Content;
-use crate::rules::profiles::ProfileRecord;
-use crate::source;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
+use refreshable_api::{ProfileSpec, RefreshableCredential};
+use refreshable_issuers::aws::Sts;
+use refreshable_issuers::source;
+use refreshable_rules::failure::Failure;
+use refreshable_rules::fingerprint;
+use refreshable_rules::inputs::UsedInputs;
+use refreshable_rules::issuer::json::{self, Wire};
+use refreshable_rules::issuer::{AccessKey, Issued, Lifetime};
+use refreshable_rules::ownership::Content;
+use refreshable_rules::profiles::ProfileRecord;
+use refreshable_rules::render::{self, Manifest, Profile};
 use std::collections::BTreeMap;
 
 /// What was obtained for the profiles of one resource, and what the Secret's metadata records of those that stay.

@@ -1,15 +1,15 @@
 //! Annotates the Pods that mount a renewed Secret, so that their kubelets bring the new files at once.
 
 use super::{Announcement, CallError, Context, call};
-use crate::api::RefreshableCredential;
-use crate::api::conditions::Reason;
-use crate::rules::ownership::Content;
-use crate::rules::propagation;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch};
 use kube::core::PartialObjectMeta;
+use refreshable_api::RefreshableCredential;
+use refreshable_api::conditions::Reason;
+use refreshable_rules::ownership::Content;
+use refreshable_rules::propagation;
 use serde_json::Value;
 
 /// A Pod's metadata: the rest of it is not watched.

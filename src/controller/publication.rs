@@ -3,10 +3,10 @@
 use super::CallError;
 use super::profile_batch::ProfileBatch;
 use super::publish::{Place, PublishError};
-use crate::issuer::{AccessKey, Redactor};
-use crate::render::Manifest;
 use backon::{ExponentialBuilder, Retryable as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use refreshable_rules::issuer::{AccessKey, Redactor};
+use refreshable_rules::render::Manifest;
 use std::time::Duration;
 
 /// Pauses between tries of a write.

@@ -6,16 +6,16 @@
 //! Where an own Secret is known, the apply names its UID, and the API server refuses any other.
 
 use super::{Context, refusal};
-use crate::api::{DeletionPolicy, ObjectName, RefreshableCredential, names};
-use crate::controller::{CallError, Calls};
-use crate::issuer::Redactor;
-use crate::render::Manifest;
-use crate::rules::ownership;
-use crate::rules::plan;
+use crate::{CallError, Calls};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use refreshable_api::{DeletionPolicy, ObjectName, RefreshableCredential, names};
+use refreshable_rules::issuer::Redactor;
+use refreshable_rules::ownership;
+use refreshable_rules::plan;
+use refreshable_rules::render::Manifest;
 
 /// Most Secrets in one page of a list.
 const PAGE: u32 = 500;

@@ -1,10 +1,10 @@
 //! Whether a Secret still holds what was published.
 
-use crate::api::RefreshableCredential;
-use crate::render;
-use crate::rules::fingerprint;
-use crate::rules::ownership::{self, Content, SecretView};
 use k8s_openapi::api::core::v1::Secret;
+use refreshable_api::RefreshableCredential;
+use refreshable_rules::fingerprint;
+use refreshable_rules::ownership::{self, Content, SecretView};
+use refreshable_rules::render;
 
 /// The record in the annotations of `secret`, if the Secret is the resource's and its data match the checksum: altered data
 /// are not passed on. The Secret itself is read and not the view of it, because a write whose answer was lost may have

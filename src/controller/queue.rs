@@ -89,7 +89,7 @@ impl Collector for Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::RefreshableCredential;
+    use refreshable_api::RefreshableCredential;
 
     fn named(name: &str) -> ObjectRef<RefreshableCredential> {
         ObjectRef::new(name).within("team-a")

@@ -4,14 +4,14 @@ use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
 use super::next::{Next, first};
 use super::sight::Sight;
 use super::{CallError, Context, inspect, issue, propagation, publish, restart, status};
-use crate::api::RefreshableCredential;
-use crate::api::conditions::Reason;
-use crate::rules::ownership::Record;
-use crate::rules::plan::{self, Action, INPUT_POLL};
-use crate::rules::report::{self, Finding};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::api::Api;
+use refreshable_api::RefreshableCredential;
+use refreshable_api::conditions::Reason;
+use refreshable_rules::ownership::Record;
+use refreshable_rules::plan::{self, Action, INPUT_POLL};
+use refreshable_rules::report::{self, Finding};
 use std::sync::Arc;
 
 /// After a Kubernetes call that failed, or that was not made for want of the lease.

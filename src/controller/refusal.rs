@@ -2,14 +2,14 @@
 
 use super::CallError;
 use super::publish::PublishError;
-use crate::api::RefreshableCredential;
-use crate::api::conditions::Reason;
-use crate::rules::failure::Failure;
-use crate::rules::inputs::UsedInputs;
-use crate::rules::plan;
-use crate::rules::retry::Class;
-use crate::rules::timing::down_to_second;
 use jiff::Timestamp;
+use refreshable_api::RefreshableCredential;
+use refreshable_api::conditions::Reason;
+use refreshable_rules::failure::Failure;
+use refreshable_rules::inputs::UsedInputs;
+use refreshable_rules::plan;
+use refreshable_rules::retry::Class;
+use refreshable_rules::timing::down_to_second;
 
 /// Whether the same call may succeed in a moment.
 pub(super) fn may_pass(error: &CallError) -> bool {

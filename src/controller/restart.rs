@@ -2,16 +2,16 @@
 
 use super::metrics::Restart;
 use super::{Announcement, CallError, Context, call, status};
-use crate::api::conditions::Reason;
-use crate::api::{ObjectName, RefreshableCredential, RestartStatus, RestartTarget, WorkloadKind};
-use crate::rules::ownership::Content;
-use crate::rules::restart::{self, Verdict, Workload};
-use crate::rules::timing::down_to_second;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch};
+use refreshable_api::conditions::Reason;
+use refreshable_api::{ObjectName, RefreshableCredential, RestartStatus, RestartTarget, WorkloadKind};
+use refreshable_rules::ownership::Content;
+use refreshable_rules::restart::{self, Verdict, Workload};
+use refreshable_rules::timing::down_to_second;
 
 /// While a rollout is under way or paused.
 const UNDER_WAY: SignedDuration = SignedDuration::from_secs(15);

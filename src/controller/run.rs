@@ -9,11 +9,7 @@ use super::{
     Announcer, Calls, ClockWatch, Context, Fence, InputKeys, Memory, Metrics, Options, Panics, Turns, View, Writers,
     events, feeds, serve, watches,
 };
-use crate::api::RefreshableCredential;
-use crate::aws::{Caller, Sts, TotpSteps};
 use crate::clock::{SharedClock, SystemClock};
-use crate::registry::{Registry, RegistryError};
-use crate::source::Means;
 use aws_config::BehaviorVersion;
 use futures::StreamExt as _;
 use futures::channel::mpsc::UnboundedSender;
@@ -21,6 +17,10 @@ use futures::future::BoxFuture;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Config};
+use refreshable_api::RefreshableCredential;
+use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
+use refreshable_issuers::registry::{Registry, RegistryError};
+use refreshable_issuers::source::Means;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
     let identity = options.identity();
     let (fence, mut candidate) = candidate(&options, &client, &identity, &metrics)?;
-    tracing::info!(version = crate::version::long(), identity, "started");
+    tracing::info!(version = refreshable_rules::version::long(), identity, "started");
     if let Some(candidate) = &mut candidate {
         tokio::select! {
             () = candidate.acquire(|| health.heard()) => tracing::info!("this replica leads"),

@@ -1,10 +1,10 @@
 //! Secrets as the watches show them: their metadata alone.
 
-use crate::api::names;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
+use refreshable_api::names;
 use serde_json::Value;
 
 /// A Secret's metadata. Its data is never watched.

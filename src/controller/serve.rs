@@ -2,12 +2,12 @@
 
 use super::Metrics;
 use super::health::Health;
-use crate::server::{self, Answer, Limits};
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
+use refreshable_agent::server::{self, Answer, Limits};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;

@@ -4,16 +4,16 @@ use super::inputs::{ReadSecrets, read_secret};
 use super::memory::{Entry, Look, Polled};
 use super::secret_meta::version_of;
 use super::{CallError, Context};
-use crate::api::RefreshableCredential;
-use crate::rules::inputs::{self, InputVersions, KnownInputs, UsedInputs};
-use crate::rules::ownership::SecretView;
-use crate::rules::plan::{INPUT_POLL, Observed};
-use crate::rules::policy::{Judgement, Permission, Terms};
-use crate::source::names_of_inputs;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use kube::api::Api;
+use refreshable_api::RefreshableCredential;
+use refreshable_issuers::source::names_of_inputs;
+use refreshable_rules::inputs::{self, InputVersions, KnownInputs, UsedInputs};
+use refreshable_rules::ownership::SecretView;
+use refreshable_rules::plan::{INPUT_POLL, Observed};
+use refreshable_rules::policy::{Judgement, Permission, Terms};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen of a resource's surroundings.
@@ -155,7 +155,8 @@ impl Sight {
             };
             let digests = self.used().filter_map(|used| used.get(name)?.digest.as_ref());
             let compared = secret.as_ref().map(|secret| {
-                let keys = |d: &crate::api::InputDigest| secret.digest(key, uid, d.keys.iter().map(String::as_str)).mac;
+                let keys =
+                    |d: &refreshable_api::InputDigest| secret.digest(key, uid, d.keys.iter().map(String::as_str)).mac;
                 (secret.version.clone(), digests.map(keys).collect::<BTreeSet<String>>())
             });
             if let Some((version, macs)) = &compared {

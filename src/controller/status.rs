@@ -1,13 +1,13 @@
 //! Writes the status where it says something new, and announces what changed.
 
 use super::{Announcement, CallError, Context, call};
-use crate::api::conditions::{RECONCILING, WITHDRAWN};
-use crate::api::{RefreshableCredential, RefreshableCredentialStatus, RestartStatus};
-use crate::rules::ownership::Record;
-use crate::rules::policy::Permission;
-use crate::rules::report::{self, Finding};
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch};
+use refreshable_api::conditions::{RECONCILING, WITHDRAWN};
+use refreshable_api::{RefreshableCredential, RefreshableCredentialStatus, RestartStatus};
+use refreshable_rules::ownership::Record;
+use refreshable_rules::policy::Permission;
+use refreshable_rules::report::{self, Finding};
 use serde_json::{Value, json};
 
 /// Reports `finding`. Writes nothing where the status says it already. A status that the API server does not take is

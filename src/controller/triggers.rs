@@ -3,13 +3,13 @@
 use super::SecretMeta;
 use super::feeds::Change;
 use super::secret_meta::owner_name;
-use crate::api::{CredentialPolicy, CredentialPolicySpec, RefreshableCredential};
-use crate::rules::policy;
-use crate::source::names_of_inputs;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
+use refreshable_api::{CredentialPolicy, CredentialPolicySpec, RefreshableCredential};
+use refreshable_issuers::source::names_of_inputs;
+use refreshable_rules::policy;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -3,17 +3,17 @@
 use super::PodMeta;
 use super::memory::{Entry, WrittenSecret, older};
 use super::secret_meta::{SecretMeta, version_of};
-use crate::api::{CredentialPolicy, RefreshableCredential, names};
-use crate::rules::inputs::InputVersions;
-use crate::rules::ownership::{self, SecretView};
-use crate::rules::policy::{self, Judgement};
-use crate::source::names_of_inputs;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
+use refreshable_api::{CredentialPolicy, RefreshableCredential, names};
+use refreshable_issuers::source::names_of_inputs;
+use refreshable_rules::inputs::InputVersions;
+use refreshable_rules::ownership::{self, SecretView};
+use refreshable_rules::policy::{self, Judgement};
 use std::collections::BTreeMap;
 
 /// The stores that the watches fill.

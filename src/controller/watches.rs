@@ -3,7 +3,6 @@
 use super::feeds::{Feed, Feeds, Place, Writers};
 use super::isolation::vital;
 use super::{Context, Metrics, View};
-use crate::api::{RefreshableCredential, names};
 use futures::StreamExt as _;
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use futures::stream::{BoxStream, select_all};
@@ -12,6 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Config, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource, ResourceExt as _};
+use refreshable_api::{RefreshableCredential, names};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::Debug;

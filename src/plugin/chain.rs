@@ -1,10 +1,10 @@
 //! The steps of a chain, as a specification has them: a pure function, which shows no value that was given in
 //! confidence.
 
-use crate::api::{RefreshableCredential, Role};
-use crate::rules::session_name::default_session_name;
-use crate::source;
 use kube::ResourceExt as _;
+use refreshable_api::{RefreshableCredential, Role};
+use refreshable_issuers::source;
+use refreshable_rules::session_name::default_session_name;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -93,7 +93,7 @@ fn shown(name: &str, value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::fixtures::credential;
+    use refreshable_rules::fixtures::credential;
     use serde_json::json;
 
     fn lines(spec: Value) -> Vec<String> {

@@ -3,10 +3,10 @@
 use super::error::{Error, Result, chain};
 use super::global::Global;
 use super::plugin_loop;
-use crate::api::{ObjectName, RefreshableCredential, is_namespace};
 use kube::api::{Api, ListParams, ObjectList};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use refreshable_api::{ObjectName, RefreshableCredential, is_namespace};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};

@@ -3,12 +3,12 @@
 use super::cluster::Cluster;
 use super::error::Result;
 use super::{Global, command_line, output};
-use crate::api::RefreshableCredential;
 use clap::{Args, FromArgMatches as _, ValueEnum};
 use clap_complete::Shell;
 use clap_complete::engine::{CompletionCandidate, complete};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
+use refreshable_api::RefreshableCredential;
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Who uses a published Secret: a pure look at Pods and at the workloads that make them.
 
-use crate::api::names::{INJECT_ANNOTATION, MOUNTS_ANNOTATION};
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use refreshable_api::names::{INJECT_ANNOTATION, MOUNTS_ANNOTATION};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

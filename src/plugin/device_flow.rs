@@ -3,7 +3,6 @@
 //! StartDeviceAuthorization, then CreateToken until a person has confirmed the code.
 
 use super::error::{Error, Result, chain};
-use crate::source::SsoToken;
 use aws_config::BehaviorVersion;
 use aws_sdk_ssooidc::Client;
 use aws_sdk_ssooidc::config::Region;
@@ -11,6 +10,7 @@ use aws_sdk_ssooidc::config::retry::RetryConfig;
 use aws_sdk_ssooidc::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssooidc::operation::create_token::CreateTokenOutput;
 use jiff::{SignedDuration, Timestamp};
+use refreshable_issuers::source::SsoToken;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 

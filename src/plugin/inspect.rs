@@ -7,15 +7,17 @@ use super::error::{Error, Result};
 use super::output::{self, Format};
 use super::terminal::Terminal;
 use super::{Global, inspect_text, policies};
-use crate::api::conditions::{READY, Reason};
-use crate::api::{CredentialPolicy, FailureStatus, PrincipalStatus, ProfileStatus, RefreshableCredential, time_of};
-use crate::rules::policy::{self, Permission};
 use clap::Args;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, ResourceExt as _};
+use refreshable_api::conditions::{READY, Reason};
+use refreshable_api::{
+    CredentialPolicy, FailureStatus, PrincipalStatus, ProfileStatus, RefreshableCredential, time_of,
+};
+use refreshable_rules::policy::{self, Permission};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -224,8 +226,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::PermissionStatus;
-    use crate::rules::fixtures::{record, reported, with_a_role};
+    use refreshable_api::PermissionStatus;
+    use refreshable_rules::fixtures::{record, reported, with_a_role};
 
     #[test]
     fn the_status_tells_what_its_reader_may_not_see() {

@@ -5,8 +5,8 @@ use super::consumers::Consumer;
 use super::inspect::{Allowed, Report};
 use super::terminal::{Terminal, Tone};
 use super::timeline::{self, Span};
-use crate::api::{FailureStatus, ProfileStatus, time_of};
 use jiff::Timestamp;
+use refreshable_api::{FailureStatus, ProfileStatus, time_of};
 
 /// Columns before the values.
 const INDENT: usize = 13;
@@ -153,8 +153,8 @@ fn used_by(page: &mut Page<'_>, consumers: &[Consumer], not_visible: &[&str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::issuer::{AwsError, IssueError, Issuer};
-    use crate::rules::fixtures::{credential, failed, minute, record, reported, with_a_role};
+    use refreshable_rules::fixtures::{credential, failed, minute, record, reported, with_a_role};
+    use refreshable_rules::issuer::{AwsError, IssueError, Issuer};
     use serde_json::json;
 
     #[test]
@@ -247,7 +247,7 @@ Used by:
     #[test]
     fn what_stands_in_a_resource_steers_no_terminal() {
         let evil = "x\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1A\r\u{202e}\nReady:       True (Issued)";
-        let mut object = failed(with_a_role(), &crate::rules::fixtures::unreachable(), None, minute(0));
+        let mut object = failed(with_a_role(), &refreshable_rules::fixtures::unreachable(), None, minute(0));
         let status = object.status.as_mut().expect("a status");
         for condition in &mut status.conditions {
             (condition.reason, condition.message) = (evil.into(), evil.into());

@@ -5,8 +5,6 @@ use super::device_flow::SignIn;
 use super::error::{Error, Result};
 use super::terminal::{Terminal, Tone, visible};
 use super::{Global, age, ini, output};
-use crate::api::names::{RENEW, RENEW_LABEL, WATCH, WATCH_LABEL};
-use crate::source::SsoToken;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +12,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
+use refreshable_api::names::{RENEW, RENEW_LABEL, WATCH, WATCH_LABEL};
+use refreshable_issuers::source::SsoToken;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 use std::path::PathBuf;
@@ -235,7 +235,7 @@ mod tests {
         let minutes = SignedDuration::from_mins(10);
         let text = invitation("AB\u{1b}[2J\r", "https://e/\u{9b}2J\u{202e}", minutes, true, &terminal);
         assert!(text.contains("AB^[[2J^M") && text.contains("https://e/<U+009B>2J<U+202E>"), "{text:?}");
-        assert!(text.contains('█') && crate::plugin::terminal::for_people(&text) == text, "{text:?}");
+        assert!(text.contains('█') && crate::terminal::for_people(&text) == text, "{text:?}");
     }
 
     #[test]

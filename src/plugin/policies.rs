@@ -2,10 +2,10 @@
 
 use super::cluster::Cluster;
 use super::error::Result;
-use crate::api::{CredentialPolicy, RefreshableCredential};
-use crate::rules::policy::{self, Judgement};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
+use refreshable_api::{CredentialPolicy, RefreshableCredential};
+use refreshable_rules::policy::{self, Judgement};
 use std::sync::Arc;
 
 /// The judgement of all policies of the cluster.

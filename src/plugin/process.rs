@@ -3,9 +3,9 @@
 use super::cluster::Cluster;
 use super::error::Result;
 use super::{Global, output, published};
-use crate::render;
 use clap::Args;
 use jiff::Timestamp;
+use refreshable_rules::render;
 use secrecy::ExposeSecret as _;
 use std::process::ExitCode;
 

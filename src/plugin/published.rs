@@ -3,16 +3,16 @@
 use super::cluster::{Cluster, bare_name, object_name};
 use super::error::{Error, Result};
 use super::{age, ini};
-use crate::api::conditions::READY;
-use crate::api::{PrincipalStatus, RefreshableCredential, SecretKeys, names};
-use crate::expiry;
-use crate::issuer::{AccessKey, Issued, Lifetime, Session};
-use crate::render::profile_key;
-use crate::rules::ownership::{self, Record, SecretView};
-use crate::rules::profiles::ProfileRecord;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
+use refreshable_api::conditions::READY;
+use refreshable_api::{PrincipalStatus, RefreshableCredential, SecretKeys, names};
+use refreshable_rules::expiry;
+use refreshable_rules::issuer::{AccessKey, Issued, Lifetime, Session};
+use refreshable_rules::ownership::{self, Record, SecretView};
+use refreshable_rules::profiles::ProfileRecord;
+use refreshable_rules::render::profile_key;
 use secrecy::SecretString;
 use serde::Deserialize;
 

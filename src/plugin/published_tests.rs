@@ -1,8 +1,8 @@
 //! Every form in which a Secret may hold the credentials.
 
 use super::*;
-use crate::render;
-use crate::rules::fixtures::{credential, minute};
+use refreshable_rules::fixtures::{credential, minute};
+use refreshable_rules::render;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

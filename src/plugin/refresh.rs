@@ -5,13 +5,13 @@ use super::error::{Error, Result};
 use super::global::duration;
 use super::terminal::visible;
 use super::{Global, output};
-use crate::api::conditions::{READY, STALLED};
-use crate::api::{RefreshableCredential, names, time_of};
 use clap::Args;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
+use refreshable_api::conditions::{READY, STALLED};
+use refreshable_api::{RefreshableCredential, names, time_of};
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -182,9 +182,9 @@ fn verdict(object: &RefreshableCredential, request: &str, settled: bool) -> Verd
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::fixtures::{failed, minute, record, reported, unreachable, with_a_role};
-    use crate::rules::policy::Permission;
-    use crate::rules::report::{self, Finding};
+    use refreshable_rules::fixtures::{failed, minute, record, reported, unreachable, with_a_role};
+    use refreshable_rules::policy::Permission;
+    use refreshable_rules::report::{self, Finding};
 
     fn requested(mut object: RefreshableCredential) -> RefreshableCredential {
         object.annotations_mut().insert(names::REQUESTED_AT_ANNOTATION.to_owned(), "now".to_owned());
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn what_stalls_is_an_answer_once_the_controller_has_looked() {
         let mut object = requested(with_a_role());
-        let finding = Finding::Stalled(crate::api::conditions::Reason::NotPermitted, "no policy".into());
+        let finding = Finding::Stalled(refreshable_api::conditions::Reason::NotPermitted, "no policy".into());
         object.status = Some(report::status(&object, &Permission::NotNeeded, None, &finding, minute(1)));
         assert!(matches!(verdict(&object, "now", false), Verdict::Waiting(_)));
         assert_eq!(verdict(&object, "now", true), Verdict::Failed("NotPermitted: no policy".into()));

@@ -4,11 +4,11 @@ use super::age;
 use super::output::Table;
 use super::terminal::{Tone, visible};
 use super::timeline::Span;
-use crate::api::conditions::{READY, Reason};
-use crate::api::{RefreshableCredential, time_of};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::DynamicObject;
+use refreshable_api::conditions::{READY, Reason};
+use refreshable_api::{RefreshableCredential, time_of};
 use serde_json::Value;
 
 /// A resource, as the API server gave it and as far as this version understands it.
@@ -143,7 +143,7 @@ mod tests {
     use super::super::terminal::Terminal;
     use super::super::timeline;
     use super::*;
-    use crate::rules::fixtures::{failed, minute, record, reported, unreachable, with_a_role};
+    use refreshable_rules::fixtures::{failed, minute, record, reported, unreachable, with_a_role};
     use serde_json::json;
 
     fn item(mut object: RefreshableCredential, name: &str) -> Item {

@@ -87,7 +87,7 @@ impl Status {
     }
 
     fn api(&self, cluster: &Cluster) -> Api<DynamicObject> {
-        let kind = ApiResource::erase::<crate::api::RefreshableCredential>(&());
+        let kind = ApiResource::erase::<refreshable_api::RefreshableCredential>(&());
         match self.all_namespaces {
             true => Api::all_with(cluster.client(), &kind),
             false => Api::namespaced_with(cluster.client(), cluster.namespace(), &kind),

@@ -5,7 +5,7 @@ use super::error::{Error, Result};
 use super::output;
 use super::published::Published;
 use super::terminal::steers;
-use crate::rules::timing::down_to_second;
+use refreshable_rules::timing::down_to_second;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 

@@ -3,9 +3,9 @@
 use super::inputs::{self, UsedInputs};
 use super::retry::{self, Class};
 use super::timing;
-use crate::api::{FailureStatus, conditions::Reason};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use refreshable_api::{FailureStatus, conditions::Reason};
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Digests that tell whether what is published still answers what is asked for.
 
 use super::inputs::InputVersions;
-use crate::api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec, SecretSpec};
+use refreshable_api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec, SecretSpec};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ fn short_digest(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{Propagation, RestartTarget, Role, WorkloadKind};
+    use refreshable_api::{Propagation, RestartTarget, Role, WorkloadKind};
 
     fn spec(arn: &str) -> RefreshableCredentialSpec {
         RefreshableCredentialSpec {

@@ -5,39 +5,40 @@ use super::inputs::{KnownInputs, UsedInput};
 use super::ownership::{Content, Record};
 use super::plan;
 use super::policy::Permission;
-use crate::api::{PrincipalStatus, RefreshableCredential, SecretStatus};
+use crate::failure::Failure;
 use crate::issuer::IssueError;
-use crate::rules::failure::Failure;
-use crate::rules::report::{self, Finding};
+use crate::report::{self, Finding};
 use jiff::{SignedDuration, Timestamp};
+use refreshable_api::{PrincipalStatus, RefreshableCredential, SecretStatus};
 use serde_json::{Value, json};
 
-pub(crate) const UID: &str = "11111111-2222-3333-4444-555555555555";
+/// The UID of the resources.
+pub const UID: &str = "11111111-2222-3333-4444-555555555555";
 
 /// `minutes` after the moment at which every table begins.
-pub(crate) fn minute(minutes: i64) -> Timestamp {
+pub fn minute(minutes: i64) -> Timestamp {
     Timestamp::from_second(1_767_225_600).expect("in range") + SignedDuration::from_mins(minutes)
 }
 
 /// A resource `x` in namespace `team-a`.
-pub(crate) fn credential(spec: Value) -> RefreshableCredential {
+pub fn credential(spec: Value) -> RefreshableCredential {
     let metadata = json!({"name": "x", "namespace": "team-a", "uid": UID, "generation": 3});
     let object = json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential", "metadata": metadata, "spec": spec});
     serde_json::from_value(object).expect("a resource")
 }
 
 /// A resource with one role.
-pub(crate) fn with_a_role() -> RefreshableCredential {
+pub fn with_a_role() -> RefreshableCredential {
     credential(json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/reader"}]}))
 }
 
 /// An input that was used at `version`, without a digest.
-pub(crate) fn at_version(version: &str) -> UsedInput {
+pub fn at_version(version: &str) -> UsedInput {
     UsedInput { version: Some(version.to_owned()), digest: None }
 }
 
 /// The inputs as seen, without a look at their data.
-pub(crate) fn seen(inputs: &[(&str, Option<&str>)]) -> KnownInputs {
+pub fn seen(inputs: &[(&str, Option<&str>)]) -> KnownInputs {
     let mut known = KnownInputs::default();
     for (name, version) in inputs {
         known.see(name, version.map(str::to_owned), Default::default());
@@ -46,7 +47,7 @@ pub(crate) fn seen(inputs: &[(&str, Option<&str>)]) -> KnownInputs {
 }
 
 /// The Secret of `object`, issued at minute 0 for an hour, as published.
-pub(crate) fn record(object: &RefreshableCredential) -> Record {
+pub fn record(object: &RefreshableCredential) -> Record {
     let content = Content {
         issued_at: minute(0),
         expiration: minute(60),
@@ -75,7 +76,7 @@ pub(crate) fn record(object: &RefreshableCredential) -> Record {
 }
 
 /// `object` with the status that reports its `record` as good.
-pub(crate) fn reported(mut object: RefreshableCredential, record: &Record) -> RefreshableCredential {
+pub fn reported(mut object: RefreshableCredential, record: &Record) -> RefreshableCredential {
     let status = report::status(&object, &Permission::NotNeeded, Some(record), &Finding::Good, minute(0));
     assert_eq!(status.secret.as_ref().map(|s: &SecretStatus| s.name.as_str()), Some("x"));
     object.status = Some(status);
@@ -83,7 +84,7 @@ pub(crate) fn reported(mut object: RefreshableCredential, record: &Record) -> Re
 }
 
 /// `object` after an attempt that failed with `error` at `now`.
-pub(crate) fn failed(
+pub fn failed(
     mut object: RefreshableCredential,
     error: &IssueError,
     record: Option<&Record>,
@@ -97,6 +98,6 @@ pub(crate) fn failed(
 }
 
 /// An issuer that cannot be reached.
-pub(crate) fn unreachable() -> IssueError {
+pub fn unreachable() -> IssueError {
     IssueError::Unreachable { operation: "AssumeRole", endpoint: "sts".to_owned(), detail: "timeout".to_owned() }
 }

@@ -4,8 +4,9 @@
 //! digest of the data that it used. Where a version differs, the input is read once and its digest compared. Where there
 //! is no digest, or one under another key, the versions decide.
 
-use crate::api::{InputDigest, InputStatus};
-use aws_lc_rs::hmac;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use refreshable_api::{InputDigest, InputStatus};
+use sha2::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -28,7 +29,7 @@ pub struct UsedInput {
 #[derive(Clone)]
 pub struct InputKey {
     id: String,
-    key: hmac::Key,
+    key: Hmac<Sha256>,
 }
 
 impl fmt::Debug for InputKey {
@@ -46,8 +47,8 @@ impl InputKey {
         if bytes.len() != Self::LENGTH {
             return None;
         }
-        let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
-        let id = hex::encode(&hmac::sign(&key, b"id").as_ref()[..8]);
+        let key = Hmac::new_from_slice(bytes).ok()?;
+        let id = hex::encode(&key.clone().chain_update(b"id").finalize().into_bytes()[..8]);
         Some(Self { id, key })
     }
 
@@ -65,7 +66,7 @@ impl InputKey {
         data: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     ) -> InputDigest {
         let ordered: BTreeMap<_, _> = data.into_iter().collect();
-        let mut context = hmac::Context::with_key(&self.key);
+        let mut context = self.key.clone();
         let mut part = |bytes: &[u8]| {
             context.update(&(bytes.len() as u64).to_be_bytes());
             context.update(bytes);
@@ -77,7 +78,7 @@ impl InputKey {
             part(&[u8::from(value.is_some())]);
             part(value.unwrap_or_default());
         }
-        let mac = hex::encode(context.sign().as_ref());
+        let mac = hex::encode(context.finalize().into_bytes());
         InputDigest { key_id: self.id.clone(), keys: ordered.into_keys().map(str::to_owned).collect(), mac }
     }
 }

@@ -5,9 +5,9 @@
 
 use super::inputs::{InputVersions, UsedInput, UsedInputs};
 use super::profiles::ProfileRecord;
-use crate::api::{DeletionPolicy, InputDigest, PrincipalStatus, RefreshableCredential, names};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use refreshable_api::{DeletionPolicy, InputDigest, PrincipalStatus, RefreshableCredential, names};
 use std::collections::BTreeMap;
 
 /// A Secret of the name that a resource publishes under, as far as its metadata tells.

@@ -6,10 +6,10 @@ use super::ownership::{Content, Record, SecretView};
 use super::policy::Permission;
 use super::profiles;
 use super::timing;
-use crate::api::conditions::Reason;
-use crate::api::{RefreshableCredential, time_of};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
+use refreshable_api::conditions::Reason;
+use refreshable_api::{RefreshableCredential, time_of};
 
 /// Everything the decision rests on.
 #[derive(Debug)]

@@ -2,11 +2,11 @@ use super::super::fixtures::{
     at_version, credential, failed, minute, record, reported, seen, unreachable, with_a_role,
 };
 use super::*;
-use crate::rules::failure::Failure;
-use crate::rules::ownership::Record;
-use crate::rules::policy::Denial;
-use crate::rules::report;
-use crate::rules::retry::Class;
+use crate::failure::Failure;
+use crate::ownership::Record;
+use crate::policy::Denial;
+use crate::report;
+use crate::retry::Class;
 use serde_json::json;
 
 /// What a resource and its surroundings look like; tables change what they are about.
@@ -241,7 +241,7 @@ fn denied_resource_looks_for_everything_that_it_owns_until_it_has_said_so() {
     assert_eq!(renamed().plan(minute(1)), Action::Withdraw("no".to_owned()), "what an earlier name holds goes, too");
     let told = renamed().with(|c| {
         if let Some(status) = &mut c.object.status {
-            status.permission = Some(crate::api::PermissionStatus::default());
+            status.permission = Some(refreshable_api::PermissionStatus::default());
         }
     });
     assert_eq!(told.plan(minute(1)), Action::Stall(Reason::NotPermitted, "no".to_owned()));
@@ -366,7 +366,7 @@ fn profiles_that_failed_wait_for_their_own_pause_and_hold_nobody_back() {
     let object = credential(json!({"profiles": [role("a"), role("b")]}));
     let mut held = record(&object);
     let content = held.content.as_mut().expect("content");
-    let good = crate::rules::profiles::ProfileRecord {
+    let good = crate::profiles::ProfileRecord {
         issued_at: minute(0),
         expiration: minute(60),
         request: "r".into(),

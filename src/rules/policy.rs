@@ -2,14 +2,14 @@
 
 use super::patterns::{Reach, Whose, arn_matches, shown_url, url_matches, wildcard_matches};
 use super::session_tags;
-use crate::api::{
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::ResourceExt as _;
+use kube::core::{Selector, SelectorExt as _};
+use refreshable_api::{
     Allow, AmbientSource, CredentialPolicy, CredentialPolicySpec, IotSource, NodeSource, Pkcs11Key,
     RefreshableCredential, Role, RoleGrant, RolesAnywhereSource, ServiceAccountReference, SessionTag, Source,
     SourceKind, StsSpec, TagGrant,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::ResourceExt as _;
-use kube::core::{Selector, SelectorExt as _};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 

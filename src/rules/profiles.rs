@@ -2,9 +2,9 @@
 
 use super::ownership::Content;
 use super::timing::down_to_second;
-use crate::api::{ProfileStatus, RefreshableCredential};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use refreshable_api::{ProfileStatus, RefreshableCredential};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,7 +76,7 @@ pub fn status(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::fixtures::{credential, minute, record};
+    use crate::fixtures::{credential, minute, record};
     use serde_json::json;
 
     fn many() -> (RefreshableCredential, Content) {
@@ -115,7 +115,7 @@ mod tests {
             list.iter().map(|p| (p.name.as_str(), p.expiration.is_some(), p.message.as_deref())).collect();
         assert_eq!(seen, [("a", true, None), ("b", true, Some("denied")), ("c", false, Some("denied too"))]);
         object.status =
-            Some(crate::api::RefreshableCredentialStatus { profiles: Some(list.clone()), ..Default::default() });
+            Some(refreshable_api::RefreshableCredentialStatus { profiles: Some(list.clone()), ..Default::default() });
         assert_eq!(status(&object, Some(&content), None), Some(list));
         assert_eq!(status(&credential(json!({})), None, None), None);
     }

@@ -5,10 +5,10 @@
 
 use super::ownership::Content;
 use super::timing::down_to_second;
-use crate::api::{Propagation, RefreshableCredential, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
+use refreshable_api::{Propagation, RefreshableCredential, names};
 use serde_json::{Value, json};
 
 /// After this long every kubelet has looked by itself.
@@ -43,7 +43,7 @@ pub fn patch(content: &Content) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::fixtures::{credential, minute, record};
+    use crate::fixtures::{credential, minute, record};
 
     fn pod(value: Value) -> ObjectMeta {
         serde_json::from_value(value).expect("metadata")

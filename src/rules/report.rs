@@ -9,10 +9,12 @@ use super::profiles;
 use super::restart;
 use super::retry::Class;
 use super::timing::{down_to_second, up_to_second};
-use crate::api::conditions::{READY, RECONCILING, Reason, STALLED};
-use crate::api::{FailureStatus, PermissionStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use refreshable_api::conditions::{READY, RECONCILING, Reason, STALLED};
+use refreshable_api::{
+    FailureStatus, PermissionStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus,
+};
 use std::collections::BTreeMap;
 
 /// Sessions up to this long leave no time between boto3's refresh window of 15 minutes and the kubelet's

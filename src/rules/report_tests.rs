@@ -1,7 +1,7 @@
 use super::super::fixtures::{failed, minute, record, reported, unreachable, with_a_role};
 use super::*;
 use crate::issuer::IssueError;
-use crate::rules::policy::Denial;
+use crate::policy::Denial;
 
 /// `Type=Status/Reason` of each condition.
 fn shown(status: &RefreshableCredentialStatus) -> Vec<String> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rules::fixtures::{UID, credential, minute, record, reported};
+use crate::fixtures::{UID, credential, minute, record, reported};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
 

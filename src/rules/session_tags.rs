@@ -4,11 +4,11 @@
 //! on the first role alone, transitive, and nowhere else.
 
 use super::policy::{is_ambient, steps};
-use crate::api::{
+use kube::ResourceExt as _;
+use refreshable_api::{
     CredentialPolicySpec, RefreshableCredential, Role, SessionTag, SessionTagValue, Source, SourceKind, Tag,
     TaggedChains,
 };
-use kube::ResourceExt as _;
 use std::collections::BTreeSet;
 
 /// Most tags that a session may be given.
@@ -16,7 +16,7 @@ const MOST: usize = 50;
 
 /// Tags that [EKS Pod Identity](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html) gives each session,
 /// all of them transitive.
-pub(crate) const OF_POD_IDENTITY: [&str; 6] = [
+pub const OF_POD_IDENTITY: [&str; 6] = [
     "eks-cluster-arn",
     "eks-cluster-name",
     "kubernetes-namespace",

@@ -1,10 +1,10 @@
 //! How a resource fares, read from its status: what alerts are made of.
 
 use super::timing;
-use crate::api::conditions::{READY, RECONCILING, Reason, STALLED};
-use crate::api::{RefreshableCredential, time_of};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use refreshable_api::conditions::{READY, RECONCILING, Reason, STALLED};
+use refreshable_api::{RefreshableCredential, time_of};
 
 /// How a resource fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,8 +67,8 @@ pub fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Vitals
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{credential, failed, minute, record, reported, unreachable};
     use crate::issuer::IssueError;
-    use crate::rules::fixtures::{credential, failed, minute, record, reported, unreachable};
     use serde_json::json;
 
     fn published(spec: serde_json::Value) -> RefreshableCredential {

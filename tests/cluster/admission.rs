@@ -418,8 +418,8 @@ async fn a_policy_is_refused_with_what_to_write_instead() {
 fn every_rule_has_a_case() {
     let mut messages = BTreeSet::new();
     for crd in [
-        <refreshable::api::RefreshableCredential as kube::CustomResourceExt>::crd(),
-        <refreshable::api::CredentialPolicy as kube::CustomResourceExt>::crd(),
+        <refreshable_api::RefreshableCredential as kube::CustomResourceExt>::crd(),
+        <refreshable_api::CredentialPolicy as kube::CustomResourceExt>::crd(),
     ] {
         collect(&serde_json::to_value(crd).expect("JSON"), &mut messages);
     }

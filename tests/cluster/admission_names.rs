@@ -2,7 +2,7 @@
 
 use crate::harness::{Cluster, Controller, eventually, scratch};
 use kube::api::{Api, Patch, PatchParams};
-use refreshable::api::{DataKey, ObjectName, RefreshableCredential};
+use refreshable_api::{DataKey, ObjectName, RefreshableCredential};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use crate::harness::gate::Gate;
 use crate::harness::{Cluster, eventually, scratch};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, ListParams};
-use refreshable::api::RefreshableCredential;
+use refreshable_api::RefreshableCredential;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::PathBuf;

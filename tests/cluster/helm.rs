@@ -7,7 +7,7 @@ use crate::harness::pods::Pods;
 use crate::harness::{Cluster, Issuer, Proxy, canary, eventually, scratch};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PostParams};
-use refreshable::api::RefreshableCredential;
+use refreshable_api::RefreshableCredential;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;

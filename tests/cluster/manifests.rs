@@ -42,7 +42,7 @@ async fn the_examples_are_taken_by_the_api_server() {
 /// Adding a source means a page and an example, too.
 #[test]
 fn every_source_has_a_page_and_an_example() {
-    let crd = serde_json::to_value(<refreshable::api::RefreshableCredential as kube::CustomResourceExt>::crd());
+    let crd = serde_json::to_value(<refreshable_api::RefreshableCredential as kube::CustomResourceExt>::crd());
     let crd = crd.expect("JSON");
     let source = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/source/properties";
     let members = crd.pointer(source).and_then(|m| m.as_object()).expect("a union");

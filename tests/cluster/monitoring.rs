@@ -7,7 +7,7 @@ use crate::harness::{background, canary, eventually, programs, scratch};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::PostParams;
-use refreshable::api::CredentialPolicy;
+use refreshable_api::CredentialPolicy;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Secret};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use refreshable::api::RefreshableCredential;
+use refreshable_api::RefreshableCredential;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -3,12 +3,12 @@
 
 use crate::harness::certificates::Authority;
 use crate::harness::cluster;
-use refreshable::api::{Role, StsSpec};
-use refreshable::aws::sts::RoleCall;
-use refreshable::aws::{Caller, Meter, Sts};
-use refreshable::http::{self, Call};
-use refreshable::issuer::{AccessKey, IssueError};
-use refreshable::rules::patterns::Reach;
+use refreshable_api::{Role, StsSpec};
+use refreshable_issuers::aws::sts::RoleCall;
+use refreshable_issuers::aws::{Caller, Meter, Sts};
+use refreshable_issuers::http::{self, Call};
+use refreshable_rules::issuer::{AccessKey, IssueError};
+use refreshable_rules::patterns::Reach;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
@@ -130,7 +130,7 @@ async fn inside_the_namespace() {
 struct NoMeter;
 
 impl Meter for NoMeter {
-    fn issuer_call(&self, _: &'static str, _: Option<refreshable::rules::retry::Class>, _: Duration) {}
+    fn issuer_call(&self, _: &'static str, _: Option<refreshable_rules::retry::Class>, _: Duration) {}
 }
 
 async fn call(way: Way, url: &str, reach: Reach) -> Result<(), IssueError> {

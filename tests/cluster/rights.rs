@@ -9,7 +9,7 @@ use crate::harness::{Controller, controlplane, eventually, helm};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::DeleteParams;
-use refreshable::api::CredentialPolicy;
+use refreshable_api::CredentialPolicy;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 

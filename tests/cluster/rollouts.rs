@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet, StatefulSet
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use refreshable::api::RestartStatus;
+use refreshable_api::RestartStatus;
 use serde_json::{Value, json};
 use std::time::Duration;
 

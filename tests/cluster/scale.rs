@@ -4,7 +4,7 @@ use super::stage::{Stage, ready};
 use crate::harness::{eventually, proxy};
 use futures::StreamExt as _;
 use kube::api::{Api, ListParams, PostParams};
-use refreshable::api::RefreshableCredential;
+use refreshable_api::RefreshableCredential;
 use serde_json::json;
 use std::time::{Duration, Instant};
 

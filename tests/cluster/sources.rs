@@ -4,7 +4,7 @@ use super::stage::{SOON, Stage};
 use crate::harness::{controlplane, eventually};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
-use refreshable::api::CredentialPolicy;
+use refreshable_api::CredentialPolicy;
 use serde_json::json;
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use crate::harness::{Cluster, Controller, Issuer, Proxy, canary, cluster, contro
 use aws_credential_types::Credentials;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
-use refreshable::api::RefreshableCredential;
+use refreshable_api::RefreshableCredential;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

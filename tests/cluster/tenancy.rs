@@ -5,7 +5,7 @@ use crate::harness::eventually;
 use crate::harness::proxy::Call;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
-use refreshable::api::{CredentialPolicy, PermissionStatus, RefreshableCredential};
+use refreshable_api::{CredentialPolicy, PermissionStatus, RefreshableCredential};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

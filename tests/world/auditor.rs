@@ -11,10 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use refreshable::api::{CredentialPolicy, ProfileSpec, RefreshableCredential, RestartStatus};
-use refreshable::rules::ownership::{self, Content};
-use refreshable::rules::policy::{self, Permission};
-use refreshable::rules::{fingerprint, plan, profiles, timing};
+use refreshable_api::{CredentialPolicy, ProfileSpec, RefreshableCredential, RestartStatus};
+use refreshable_rules::ownership::{self, Content};
+use refreshable_rules::policy::{self, Permission};
+use refreshable_rules::{fingerprint, plan, profiles, timing};
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -170,7 +170,7 @@ pub fn publication(state: &mut State, key: &Key, before: Option<&SimSecret>, aft
 
 /// Where credentials are published, of which role they must be, and whether they are what is asked for now.
 fn published(object: &RefreshableCredential, content: &Content) -> Vec<(String, String, bool)> {
-    let last = |roles: &[refreshable::api::Role]| roles.last().map(|r| r.role_arn.clone()).unwrap_or_default();
+    let last = |roles: &[refreshable_api::Role]| roles.last().map(|r| r.role_arn.clone()).unwrap_or_default();
     let Some(profiles) = &object.spec.profiles else {
         let asked = content.request == fingerprint::of_request(&object.spec);
         return vec![("credentials.json".to_owned(), last(&object.spec.roles), asked)];

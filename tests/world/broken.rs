@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use jiff::SignedDuration;
 use kube::api::{Api, DeleteParams};
-use refreshable::controller::Settings;
+use refreshable_controller::Settings;
 use serde_json::json;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -231,7 +231,7 @@ fn a_profile_that_is_dropped_because_it_failed_is_caught() {
         });
         let client = super::apiserver::client(world.shared.clone(), 0);
         let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(client, "team-a");
-        let manager = refreshable::api::names::secret_field_manager(&uid);
+        let manager = refreshable_api::names::secret_field_manager(&uid);
         let parameters = kube::api::PatchParams::apply(&manager).force();
         secrets.patch("x-1", &parameters, &kube::api::Patch::Apply(body)).await.expect("applied");
     });

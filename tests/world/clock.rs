@@ -1,7 +1,7 @@
 //! Simulated time: tokio's paused clock, counted from a fixed day.
 
 use jiff::{SignedDuration, Timestamp};
-use refreshable::clock::Clock;
+use refreshable_controller::clock::Clock;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;

@@ -3,8 +3,8 @@
 use super::auditor::{Verdict, content_of};
 use super::state::{Key, State};
 use jiff::{SignedDuration, Timestamp};
-use refreshable::api::names::RESTARTED_FOR_PREFIX;
-use refreshable::rules::timing::down_to_second;
+use refreshable_api::names::RESTARTED_FOR_PREFIX;
+use refreshable_rules::timing::down_to_second;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -18,13 +18,13 @@ use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
-use refreshable::aws::{Caller, Sts, TotpSteps};
-use refreshable::controller::{
+use refreshable_controller::{
     Announcement, Announcer, Calls, ClockWatch, Context, Feeds, Fence, InputKeys, Memory, Metrics, Next, Panics, Place,
     SecretMeta, Settings, Touched, Turns, look, view,
 };
-use refreshable::registry::Registry;
-use refreshable::source::Means;
+use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
+use refreshable_issuers::registry::Registry;
+use refreshable_issuers::source::Means;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -8,8 +8,8 @@ use super::state::{Key, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
-use refreshable::api::RefreshableCredential;
-use refreshable::rules::plan::INPUT_POLL;
+use refreshable_api::RefreshableCredential;
+use refreshable_rules::plan::INPUT_POLL;
 use serde_json::json;
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use super::promises::runtime;
 use super::state::Key;
 use super::users;
 use jiff::SignedDuration;
-use refreshable::controller::Settings;
+use refreshable_controller::Settings;
 use std::ops::RangeInclusive;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);

@@ -5,7 +5,7 @@ use super::promises::runtime;
 use super::state::Key;
 use super::users;
 use jiff::SignedDuration;
-use refreshable::api::RefreshableCredentialStatus;
+use refreshable_api::RefreshableCredentialStatus;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);

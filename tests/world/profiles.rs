@@ -8,7 +8,7 @@ use super::promises::runtime;
 use super::state::Key;
 use super::users;
 use jiff::SignedDuration;
-use refreshable::rules::ownership::Content;
+use refreshable_rules::ownership::Content;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);

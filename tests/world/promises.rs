@@ -4,7 +4,7 @@ use super::driver::{Setup, World};
 use super::state::Key;
 use super::users;
 use jiff::SignedDuration;
-use refreshable::controller::Settings;
+use refreshable_controller::Settings;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);

@@ -8,7 +8,7 @@ use super::users;
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, Patch, PatchParams};
-use refreshable::rules::timing::down_to_second;
+use refreshable_rules::timing::down_to_second;
 use serde_json::json;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);

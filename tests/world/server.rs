@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::core::PartialObjectMetaExt as _;
-use refreshable::api::RefreshableCredential;
-use refreshable::api::names::{FIELD_MANAGER, secret_field_manager};
+use refreshable_api::RefreshableCredential;
+use refreshable_api::names::{FIELD_MANAGER, secret_field_manager};
 use serde_json::{Value, json};
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);

@@ -151,6 +151,6 @@ pub fn assert_settled(world: &World, keys: &[Key]) {
         let secret = state.secrets.get(&(key.0.clone(), object.secret_name())).expect("a Secret");
         let content = super::auditor::content_of(object, secret).expect("readable");
         assert!(content.expiration.duration_since(now) > SignedDuration::ZERO, "{key:?}");
-        assert_eq!(content.request, refreshable::rules::fingerprint::of_request(&object.spec), "{key:?}");
+        assert_eq!(content.request, refreshable_rules::fingerprint::of_request(&object.spec), "{key:?}");
     }
 }

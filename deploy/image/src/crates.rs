@@ -4,6 +4,7 @@ use crate::Result;
 use cargo_metadata::{CargoOpt, DependencyKind, Metadata, MetadataCommand, PackageId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// One of them.
 #[derive(Clone, Debug)]
@@ -49,17 +50,41 @@ pub fn of(manifest: &Path, target: &str, program: &str) -> Result<(Crate, BTreeM
     let root = metadata.root_package().ok_or("the manifest is a workspace without a package")?.id.clone();
     let mut found = BTreeMap::new();
     let mut waiting = vec![root.clone()];
+    let built = built(manifest, target, program)?;
     while let Some(id) = waiting.pop() {
         if found.contains_key(&id) {
             continue;
         }
-        let needs = linked(&metadata, &id)?;
+        let mut needs = linked(&metadata, &id)?;
+        needs.retain(|id| built.contains(&(metadata[id].name.to_string(), metadata[id].version.to_string())));
         waiting.extend(needs.iter().cloned());
         let described = describe(&metadata, &id, &needs);
         found.insert(id, described);
     }
     let root = found.remove(&root).ok_or("the package is not among its own crates")?;
     Ok((root, found.into_values().map(|found| (found.reference(), found)).collect()))
+}
+
+/// Name and version of what is built for the program. The metadata tell of the whole workspace at once: there, every
+/// crate has the features that any member asks for.
+fn built(manifest: &Path, target: &str, program: &str) -> Result<BTreeSet<(String, String)>> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["tree", "--quiet", "--locked", "--package", "refreshable", "--manifest-path"]).arg(manifest);
+    command.args(["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}", "--target", target]);
+    if program == "agent" {
+        command.arg("--no-default-features");
+    }
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    let one = |line: &str| {
+        let (name, rest) = line.split_once(" v")?;
+        Some((name.to_owned(), rest.split(' ').next().unwrap_or_default().to_owned()))
+    };
+    Ok(text.lines().filter_map(one).collect())
 }
 
 fn linked(metadata: &Metadata, id: &PackageId) -> Result<Vec<PackageId>> {

@@ -1,6 +1,6 @@
 //! Sources of one's own: an HTTP endpoint, a Secret, a program.
 
-use crate::api::{DataKey, SecretKeyReference, SecretReference};
+use crate::{DataKey, SecretKeyReference, SecretReference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

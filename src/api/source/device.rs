@@ -1,6 +1,6 @@
 //! Sources that prove themselves by an X.509 certificate.
 
-use crate::api::{SecretKeyReference, SecretReference};
+use crate::{SecretKeyReference, SecretReference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

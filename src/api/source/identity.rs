@@ -1,6 +1,6 @@
 //! Sources that exchange an identity for credentials outside STS: EKS Pod Identity, Identity Center, Cognito.
 
-use crate::api::{DataKey, ObjectName, SecretKeyReference, SecretReference};
+use crate::{DataKey, ObjectName, SecretKeyReference, SecretReference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,5 +100,5 @@ pub struct CognitoLogin {
     pub token_secret_ref: Option<SecretKeyReference>,
     /// A ServiceAccount of this namespace, for which a token is requested anew at each refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub service_account_ref: Option<crate::api::ServiceAccountReference>,
+    pub service_account_ref: Option<crate::ServiceAccountReference>,
 }

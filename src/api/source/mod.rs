@@ -1,4 +1,4 @@
-//! The union of credential sources. A source's behaviour lies in the file of the same name in [`crate::source`].
+//! The union of credential sources. A source's behaviour lies in the file of the same name in `issuers::source`.
 
 mod custom;
 mod device;

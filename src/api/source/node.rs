@@ -1,6 +1,6 @@
 //! Sources on the machine or beside the container: the credentials endpoint, EC2's metadata service.
 
-use crate::api::SecretKeyReference;
+use crate::SecretKeyReference;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Sources that are operations of STS, and what they start from.
 
-use crate::api::{DataKey, PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag};
+use crate::{DataKey, PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! The CRDs, as they are applied.
 
 use kube::CustomResourceExt as _;
-use refreshable::api::{CredentialPolicy, RefreshableCredential};
+use refreshable_api::{CredentialPolicy, RefreshableCredential};
 use serde_json::{Map, Value, json};
 
 const HEADER: &str = "# Generated from the Rust types in src/api by `make generate`. Do not edit.\n";

@@ -2,9 +2,7 @@
 
 use super::labels::{ForReason, InCondition};
 use super::put;
-use crate::api::conditions::Reason;
-use crate::controller::Context;
-use crate::rules::vitals::{self, Vitals};
+use crate::Context;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use prometheus_client::collector::Collector;
@@ -12,6 +10,8 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Unit;
+use refreshable_api::conditions::Reason;
+use refreshable_rules::vitals::{self, Vitals};
 use std::sync::Weak;
 
 /// Counts the resources at each scrape.
@@ -28,7 +28,7 @@ impl Inventory {
 }
 
 /// How each resource in view fares.
-pub(super) fn all(context: &Context, mut each: impl FnMut(&crate::api::RefreshableCredential, Vitals)) {
+pub(super) fn all(context: &Context, mut each: impl FnMut(&refreshable_api::RefreshableCredential, Vitals)) {
     let now = context.now();
     for object in context.view.credentials.state() {
         let rests = context.memory.is_resting(&object.uid().unwrap_or_default(), now);

@@ -61,7 +61,7 @@ pub(super) struct InCondition {
     pub(super) condition: &'static str,
 }
 
-/// A reason of [`Reason`](crate::api::conditions::Reason).
+/// A reason of [`Reason`](refreshable_api::conditions::Reason).
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct ForReason {
     pub(super) reason: &'static str,

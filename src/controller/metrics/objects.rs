@@ -3,8 +3,7 @@
 use super::inventory::all;
 use super::labels::{Object, ObjectStatus};
 use super::put;
-use crate::controller::Context;
-use crate::rules::vitals::Vitals;
+use crate::Context;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use prometheus_client::collector::Collector;
@@ -12,6 +11,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Unit;
+use refreshable_rules::vitals::Vitals;
 use std::sync::Weak;
 
 /// Names the resources at each scrape.

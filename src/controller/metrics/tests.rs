@@ -1,7 +1,7 @@
 //! What the page holds, and that the documentation, the alerts and the dashboard speak of what it holds.
 
 use super::*;
-use crate::rules::vitals::Vitals;
+use refreshable_rules::vitals::Vitals;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn page() -> String {
     metrics.watches("secrets");
     let call = metrics.kubernetes("apply secrets", async { Ok::<(), CallError>(()) });
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(call).expect("a call");
-    metrics.collect(crate::controller::queue::Queue::default());
+    metrics.collect(crate::queue::Queue::default());
     metrics.collect(Sample);
     metrics.page().expect("a page")
 }

@@ -87,7 +87,7 @@ fn what_stands_in_a_file_steers_no_terminal_and_adds_no_line() {
         "apiVersion: refreshable.dev/v1alpha1\nkind: RefreshableCredential\nmetadata:\n  name: \"a\\nf.yaml: RefreshableCredential/b: valid\\e]52;c;eA==\\a\"\nspec:\n  \"x\\u202E\": 1\n  roles: []\n",
     );
     assert!(said.contains("^[]52;c;eA==^G") && said.contains("<U+202E>"), "{said:?}");
-    assert!(!said.contains(|c: char| c != '\n' && crate::plugin::terminal::steers(c)), "{said:?}");
+    assert!(!said.contains(|c: char| c != '\n' && crate::terminal::steers(c)), "{said:?}");
     assert!(said.lines().all(|l| l.starts_with("f.yaml:") && l.contains(": error: ")), "{said}");
 }
 

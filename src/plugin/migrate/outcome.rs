@@ -3,7 +3,7 @@
 use super::super::check::{Checker, Severity};
 use super::super::error::{Error, Result};
 use super::super::manifest::{self, path};
-use crate::api::{GROUP, VERSION};
+use refreshable_api::{GROUP, VERSION};
 use serde_json::{Map, Value, json};
 
 /// Manifests and notes.

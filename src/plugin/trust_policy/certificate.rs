@@ -13,7 +13,7 @@ const SUBJECT: [(&str, &str); 3] = [("2.5.4.3", "CN"), ("2.5.4.10", "O"), ("2.5.
 /// # Errors
 /// What is wrong with it.
 pub fn read(pem: &[u8]) -> Result<Certificate, String> {
-    let chain = crate::certificate::Certificate::parse(pem)?.chain;
+    let chain = refreshable_issuers::certificate::Certificate::parse(pem)?.chain;
     let first = chain.first().ok_or("there is no certificate in it")?;
     let (_, certificate) = X509Certificate::from_der(first).map_err(|_| "the certificate cannot be read".to_owned())?;
     let mut tags = subject(certificate.subject());

@@ -1,7 +1,7 @@
 //! What a trust policy needs besides the resource itself.
 
 use super::arn::Identity;
-use crate::api::Tag;
+use refreshable_api::Tag;
 
 /// What is known of the resource's surroundings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -26,13 +26,13 @@ use super::manifest;
 use super::output;
 use super::policies;
 use super::terminal::visible;
-use crate::api::{FailureStatus, RefreshableCredential, RefreshableCredentialSpec, Tag};
-use crate::rules::session_name::default_session_name;
-use crate::rules::session_tags;
 use arn::Identity;
 use clap::{Args, ValueEnum};
 use facts::Facts;
 use kube::ResourceExt;
+use refreshable_api::{FailureStatus, RefreshableCredential, RefreshableCredentialSpec, Tag};
+use refreshable_rules::session_name::default_session_name;
+use refreshable_rules::session_tags;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

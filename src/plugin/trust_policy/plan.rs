@@ -4,8 +4,8 @@ use super::arn::{Identity, Kind};
 use super::facts::{Facts, Missing};
 use super::source;
 use super::statement::{Statement, document};
-use crate::api::{RefreshableCredentialSpec, Role};
-use crate::rules::session_name::default_session_name;
+use refreshable_api::{RefreshableCredentialSpec, Role};
+use refreshable_rules::session_name::default_session_name;
 use serde_json::{Value, json};
 
 /// Everything that has to be set up in AWS for one resource.

@@ -125,7 +125,7 @@ fn cases() -> Vec<(&'static str, Value)> {
 
 /// `REFRESHABLE_GOLDEN=write` writes the files anew; what changes is then read by a person.
 fn golden(name: &str, text: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plugin/trust_policy/golden").join(name);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("trust_policy/golden").join(name);
     if std::env::var_os("REFRESHABLE_GOLDEN").is_some_and(|v| v == "write") {
         std::fs::write(&file, text).expect("written");
     }
@@ -151,7 +151,7 @@ fn the_other_forms_hold_the_same_policies() {
         let yaml = cloudformation::write(&plan, policy).expect("YAML");
         golden(&format!("{name}.yaml"), &yaml);
         // Every policy of the JSON stands in a template, whole.
-        let templates = crate::plugin::manifest::read(&yaml).expect("YAML");
+        let templates = crate::manifest::read(&yaml).expect("YAML");
         let text = templates.iter().map(|t| t.value.to_string()).collect::<String>();
         let value = plan.to_value();
         let trust = value["roles"].as_array().into_iter().flatten().map(|r| &r["trustPolicy"]);
@@ -223,7 +223,7 @@ fn one_account_s_part_can_be_had_alone() {
 fn tags_of_the_administrator_s_are_let_in_through_the_whole_chain() {
     let spec = json!({"roles": [{"roleArn": HUB}, {"roleArn": SPOKE}]});
     let spec: RefreshableCredentialSpec = serde_json::from_value(spec).expect("a specification");
-    let tag = crate::api::Tag { key: "kubernetes-namespace".into(), value: "team-a".into() };
+    let tag = refreshable_api::Tag { key: "kubernetes-namespace".into(), value: "team-a".into() };
     let tagged = plan(&spec, &Facts { session_tags: vec![tag], ..facts() }).expect("a plan").to_value();
     let first = &tagged["roles"][0]["trustPolicy"]["Statement"];
     assert_eq!(first[0]["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-namespace"], "team-a");

@@ -4,13 +4,13 @@ use super::arn::Identity;
 use super::facts::{Facts, Missing};
 use super::plan::{Caller, Plan, Provider, Session};
 use super::statement::Statement;
-use crate::api::{
+use refreshable_api::{
     AccessKeySource, AmbientSource, CognitoSource, FederationTokenSource, IdentityCenterSource, IotSource,
     PodIdentitySource, RefreshableCredentialSpec, RolesAnywhereSource, SamlSource, ServiceAccountReference, SourceKind,
     WebIdentitySource,
 };
-use crate::rules::session_name::default_session_name;
-use crate::rules::session_tags::OF_POD_IDENTITY;
+use refreshable_rules::session_name::default_session_name;
+use refreshable_rules::session_tags::OF_POD_IDENTITY;
 use serde_json::json;
 
 /// Longest name of a federated user.

@@ -4,8 +4,8 @@ use super::{Desk, Stage, allow, honoured, python};
 use crate::harness::process::Process;
 use crate::harness::standin::StandIn;
 use crate::harness::{background, canary, eventually, http, ports, programs, scratch};
-use refreshable::http::{Call, Way};
-use refreshable::issuer::json;
+use refreshable_issuers::http::{Call, Way};
+use refreshable_rules::issuer::json;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -218,7 +218,7 @@ async fn inside_the_namespace() {
         identity: None,
         timeout_seconds: Some(5),
     };
-    let answer = refreshable::http::get(&call).await.expect("an answer");
+    let answer = refreshable_issuers::http::get(&call).await.expect("an answer");
     let body = secrecy::ExposeSecret::expose_secret(&answer.body);
     let issued = json::read("GetContainerCredentials", body, answer.date, jiff::Timestamp::now()).expect("credentials");
     assert_eq!(issued.session.key.id, "ASIALINKLOCAL0000000");

@@ -6,7 +6,7 @@ use super::{Stage, allow, uses_s3};
 use crate::harness::ceph::{Rgw, User};
 use crate::harness::issuer::query;
 use aws_credential_types::Credentials;
-use refreshable::api::FailureStatus;
+use refreshable_api::FailureStatus;
 use serde_json::{Value, json};
 
 /// The audience of tokens that the store trusts.

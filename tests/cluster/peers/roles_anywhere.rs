@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Patch, PatchParams};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use refreshable::certificate::{Certificate, KeyKind};
+use refreshable_issuers::certificate::{Certificate, KeyKind};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 

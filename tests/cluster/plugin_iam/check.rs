@@ -4,7 +4,7 @@ use super::super::plugin::User;
 use super::super::stage::Stage;
 use super::super::{admission, admission_names, admission_sources};
 use crate::harness::{Cluster, scratch};
-use refreshable::plugin::check::{Checker, Severity};
+use refreshable_plugin::check::{Checker, Severity};
 use serde_json::{Value, json};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");

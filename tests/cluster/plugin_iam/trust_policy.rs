@@ -9,7 +9,7 @@ use super::super::stage::{SOON, Stage, ready};
 use crate::harness::issuer::{Account, element};
 use crate::harness::{canary, cluster, eventually, issuer, python, scratch};
 use base64::Engine as _;
-use refreshable::api::RefreshableCredential;
+use refreshable_api::RefreshableCredential;
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -1,0 +1,113 @@
+//! Serves HTTP/1.1 to callers that nobody vouches for: whatever they send or leave out, memory and file descriptors
+//! stay bounded, and another caller is still answered.
+
+use http::Response;
+use http::request::Parts;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout};
+
+/// Largest head of a request, in bytes.
+const LARGEST_HEAD: usize = 16 * 1024;
+/// A connection may bring its request for so long at least, however many others come.
+const LEAST: Duration = Duration::from_millis(250);
+/// Pause where a connection cannot be taken, as when there are no file descriptors left.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An answer, whole.
+pub type Answer = Response<Full<Bytes>>;
+
+/// What callers may take up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at the same time. A further one ends the oldest, so that who holds many keeps out nobody.
+    pub connections: usize,
+    /// A connection is closed when its next request has not come in this time.
+    pub patience: Duration,
+    /// Whether a connection may bring more than one request. Where not, its one answer has to be taken within
+    /// `patience`, too.
+    pub keep_alive: bool,
+}
+
+/// Serves what `answer` gives until `stop`, and then what is under way, for `grace` at most.
+pub async fn serve(
+    listener: TcpListener,
+    limits: Limits,
+    answer: impl Fn(&Parts) -> Answer + Send + Sync + 'static,
+    stop: impl Future<Output = ()>,
+    grace: Duration,
+) {
+    let answer = Arc::new(answer);
+    let connections = GracefulShutdown::new();
+    let mut open = VecDeque::<Open>::new();
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(limits.patience);
+    http.max_buf_size(LARGEST_HEAD).keep_alive(limits.keep_alive);
+    let longest = if limits.keep_alive { Duration::MAX } else { limits.patience };
+    let mut stop = pin!(stop);
+    loop {
+        let stream = tokio::select! {
+            stream = listener.accept() => stream,
+            () = &mut stop => break,
+        };
+        let stream = match stream {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection cannot be taken");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        make_room(&mut open, limits.connections).await;
+        let answer = Arc::clone(&answer);
+        let service = service_fn(move |asked: http::Request<Incoming>| {
+            let answer = answer(&asked.into_parts().0);
+            async move { Ok::<_, Infallible>(answer) }
+        });
+        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
+        let task = tokio::spawn(async move {
+            // Whoever called may be gone or speak something else: nobody is left to be told.
+            if let Ok(Err(error)) = timeout(longest, connection).await {
+                tracing::debug!(%error, "a connection ends");
+            }
+        });
+        open.push_back((Instant::now(), task.abort_handle()));
+    }
+    drop(listener);
+    if timeout(grace, connections.shutdown()).await.is_err() {
+        tracing::warn!("requests under way have not ended in time");
+    }
+}
+
+/// A connection, and since when it is open.
+type Open = (Instant, AbortHandle);
+
+/// Makes room for one more connection.
+async fn make_room(open: &mut VecDeque<Open>, most: usize) {
+    if open.len() >= most {
+        open.retain(|(_, connection)| !connection.is_finished());
+    }
+    while open.len() >= most
+        && let Some((since, oldest)) = open.pop_front()
+    {
+        tokio::time::sleep_until(since + LEAST).await;
+        tracing::debug!("the oldest connection is closed: there are too many");
+        oldest.abort();
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,0 +1,69 @@
+//! The controller: a thin hand between the rules, which decide, and the network, which carries it out.
+//!
+//! ```text
+//! watches       RefreshableCredentials, metadata of Secrets, CredentialPolicies, Namespaces
+//!   -> queue, reconcile    one look at a resource: sight (what is observed), plan (refreshable_rules)
+//!   -> issue      Action::Issue: inputs, source (refreshable_issuers), verify
+//!   -> publication, publish   one server-side apply, guarded by ownership and by the lease (call, lease)
+//!   -> status     what the status says of it
+//!   -> next       when to look again
+//! ```
+
+mod call;
+pub mod clock;
+mod clock_watch;
+mod context;
+mod events;
+mod feeds;
+mod health;
+mod input_key;
+mod inputs;
+mod inspect;
+mod isolation;
+mod issue;
+mod issue_profiles;
+mod issuer_time;
+mod lease;
+mod logging;
+mod memory;
+mod metrics;
+mod next;
+mod options;
+mod pending;
+mod profile_batch;
+mod propagation;
+mod publication;
+mod publish;
+mod published;
+mod queue;
+mod reconcile;
+mod refusal;
+mod restart;
+mod run;
+mod secret_meta;
+mod serve;
+mod sight;
+mod status;
+mod triggers;
+mod view;
+mod watches;
+
+pub use call::{CallError, Calls};
+pub use clock_watch::{ClockWatch, Jump};
+pub use context::{Context, Settings, Turns};
+pub use events::{Announcement, Announcer};
+pub use feeds::{Change, Feed, Feeds, Place, Writers, view};
+pub use input_key::InputKeys;
+pub use isolation::{Panics, look};
+pub use lease::{Fence, NotLeading};
+pub use logging::start as start_logging;
+pub use memory::Memory;
+pub use metrics::Metrics;
+pub use next::Next;
+pub use options::Options;
+pub use propagation::PodMeta;
+pub use reconcile::reconcile;
+pub use run::{Error, run};
+pub use secret_meta::SecretMeta;
+pub use triggers::Touched;
+pub use view::View;

@@ -1,0 +1,35 @@
+//! GetCallerIdentity.
+
+use super::answer::principal;
+use super::{Caller, Sts, issuer_of};
+use crate::aws::ask::{Ask, DateSeen};
+use jiff::Timestamp;
+use refreshable_api::{PrincipalStatus, StsSpec};
+use refreshable_rules::issuer::IssueError;
+
+impl Sts {
+    /// [GetCallerIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html): whose credentials are these?
+    ///
+    /// # Errors
+    /// What the issuer refused, or why it could not be asked.
+    pub async fn get_caller_identity(
+        &self,
+        caller: &Caller,
+        spec: &StsSpec,
+        now: Timestamp,
+    ) -> Result<PrincipalStatus, IssueError> {
+        let ask = Ask {
+            operation: "GetCallerIdentity",
+            subject: "",
+            endpoint: self.endpoint(spec, None),
+            issuer: issuer_of(spec),
+            now,
+        };
+        let config = self.config(spec, None, Some(caller), &DateSeen::default())?;
+        let asked = self.client.get_caller_identity().customize().config_override(config).send();
+        let answer = ask.of(self.meter(), asked).await?;
+        let mut found = principal(answer.arn(), answer.user_id());
+        found.account_id = answer.account().map(str::to_owned).or(found.account_id);
+        Ok(found)
+    }
+}

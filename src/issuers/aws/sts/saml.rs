@@ -1,0 +1,66 @@
+//! AssumeRoleWithSAML.
+
+use super::answer::{Given, issued};
+use super::{Sts, issuer_of, policy_arns};
+use crate::aws::ask::{Ask, DateSeen};
+use aws_sdk_sts::operation::RequestId as _;
+use jiff::Timestamp;
+use refreshable_api::{SamlSource, StsSpec};
+use refreshable_rules::issuer::{IssueError, Issued};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// AssumeRoleWithSAML, with what does not stand in the specification itself.
+#[derive(Clone, Copy)]
+pub struct SamlCall<'a> {
+    /// The source.
+    pub source: &'a SamlSource,
+    /// `SAMLAssertion`, in base64.
+    pub assertion: &'a SecretString,
+}
+
+impl Sts {
+    /// [AssumeRoleWithSAML](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithSAML.html), unsigned.
+    ///
+    /// # Errors
+    /// What the issuer refused, or why it could not be asked.
+    pub async fn assume_role_with_saml(
+        &self,
+        call: SamlCall<'_>,
+        spec: &StsSpec,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        let source = call.source;
+        let ask = Ask {
+            operation: "AssumeRoleWithSAML",
+            subject: &source.role_arn,
+            endpoint: self.endpoint(spec, Some(&source.role_arn)),
+            issuer: issuer_of(spec),
+            now,
+        };
+        let date = DateSeen::default();
+        let config = self.config(spec, Some(&source.role_arn), None, &date)?;
+        let asked = self
+            .client
+            .assume_role_with_saml()
+            .role_arn(&source.role_arn)
+            .principal_arn(&source.principal_arn)
+            .saml_assertion(call.assertion.expose_secret())
+            .set_duration_seconds(source.duration_seconds)
+            .set_policy(source.policy.clone())
+            .set_policy_arns(policy_arns(source.policy_arns.as_deref()))
+            .customize()
+            .config_override(config)
+            .send();
+        let answer = ask.of(self.meter(), asked).await?;
+        let user = answer.assumed_role_user();
+        let given = Given {
+            credentials: answer.credentials(),
+            arn: user.map(|u| u.arn()),
+            user_id: user.map(|u| u.assumed_role_id()),
+            #[allow(deprecated)]
+            packed_policy_size: answer.packed_policy_size(),
+            request_id: answer.request_id(),
+        };
+        issued(&ask, &given, &date)
+    }
+}

@@ -1,0 +1,62 @@
+//! GetSessionToken: a session of an IAM user, with MFA where a policy asks for it.
+
+use super::answer::{Given, issued};
+use super::{Caller, Sts, exposed, issuer_of};
+use crate::aws::ask::{Ask, DateSeen};
+use aws_sdk_sts::operation::RequestId as _;
+use jiff::Timestamp;
+use refreshable_api::{SessionTokenSource, StsSpec};
+use refreshable_rules::issuer::{IssueError, Issued};
+use secrecy::SecretString;
+
+/// GetSessionToken, with what does not stand in the specification itself.
+#[derive(Clone, Copy)]
+pub struct SessionCall<'a> {
+    /// The source.
+    pub source: &'a SessionTokenSource,
+    /// `TokenCode`.
+    pub token_code: Option<&'a SecretString>,
+}
+
+impl Sts {
+    /// [GetSessionToken](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html).
+    ///
+    /// # Errors
+    /// What the issuer refused, or why it could not be asked.
+    pub async fn get_session_token(
+        &self,
+        call: SessionCall<'_>,
+        caller: &Caller,
+        spec: &StsSpec,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        let ask = Ask {
+            operation: "GetSessionToken",
+            subject: "",
+            endpoint: self.endpoint(spec, None),
+            issuer: issuer_of(spec),
+            now,
+        };
+        let date = DateSeen::default();
+        let config = self.config(spec, None, Some(caller), &date)?;
+        let asked = self
+            .client
+            .get_session_token()
+            .set_duration_seconds(call.source.duration_seconds)
+            .set_serial_number(call.source.serial_number.clone())
+            .set_token_code(exposed(call.token_code))
+            .customize()
+            .config_override(config)
+            .send();
+        let answer = ask.of(self.meter(), asked).await?;
+        // The answer does not say whose session it is.
+        let given = Given {
+            credentials: answer.credentials(),
+            arn: None,
+            user_id: None,
+            packed_policy_size: None,
+            request_id: answer.request_id(),
+        };
+        issued(&ask, &given, &date)
+    }
+}

@@ -1,0 +1,69 @@
+//! AssumeRoleWithWebIdentity.
+
+use super::answer::{Given, issued};
+use super::{Sts, issuer_of, policy_arns};
+use crate::aws::ask::{Ask, DateSeen};
+use aws_sdk_sts::operation::RequestId as _;
+use jiff::Timestamp;
+use refreshable_api::{StsSpec, WebIdentitySource};
+use refreshable_rules::issuer::{IssueError, Issued};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// AssumeRoleWithWebIdentity, with what does not stand in the specification itself.
+#[derive(Clone, Copy)]
+pub struct WebIdentityCall<'a> {
+    /// The source.
+    pub source: &'a WebIdentitySource,
+    /// `WebIdentityToken`.
+    pub token: &'a SecretString,
+    /// `RoleSessionName` where the source names none.
+    pub session_name: &'a str,
+}
+
+impl Sts {
+    /// [AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html), unsigned.
+    ///
+    /// # Errors
+    /// What the issuer refused, or why it could not be asked.
+    pub async fn assume_role_with_web_identity(
+        &self,
+        call: WebIdentityCall<'_>,
+        spec: &StsSpec,
+        now: Timestamp,
+    ) -> Result<Issued, IssueError> {
+        let source = call.source;
+        let ask = Ask {
+            operation: "AssumeRoleWithWebIdentity",
+            subject: &source.role_arn,
+            endpoint: self.endpoint(spec, Some(&source.role_arn)),
+            issuer: issuer_of(spec),
+            now,
+        };
+        let date = DateSeen::default();
+        let config = self.config(spec, Some(&source.role_arn), None, &date)?;
+        let asked = self
+            .client
+            .assume_role_with_web_identity()
+            .role_arn(&source.role_arn)
+            .role_session_name(source.role_session_name.as_deref().unwrap_or(call.session_name))
+            .web_identity_token(call.token.expose_secret())
+            .set_duration_seconds(source.duration_seconds)
+            .set_policy(source.policy.clone())
+            .set_policy_arns(policy_arns(source.policy_arns.as_deref()))
+            .set_provider_id(source.provider_id.clone())
+            .customize()
+            .config_override(config)
+            .send();
+        let answer = ask.of(self.meter(), asked).await?;
+        let user = answer.assumed_role_user();
+        let given = Given {
+            credentials: answer.credentials(),
+            arn: user.map(|u| u.arn()),
+            user_id: user.map(|u| u.assumed_role_id()),
+            #[allow(deprecated)]
+            packed_policy_size: answer.packed_policy_size(),
+            request_id: answer.request_id(),
+        };
+        issued(&ask, &given, &date)
+    }
+}

@@ -1,0 +1,222 @@
+//! Which addresses may be connected to.
+
+use refreshable_rules::patterns::Reach;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// A name led only to addresses that may not be called.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// No name may lead there.
+    #[error(
+        "{0} leads only to addresses that may not be called (loopback, link-local, metadata, multicast or reserved)"
+    )]
+    Never(String),
+    /// A name that a policy writes out might.
+    #[error(
+        "{0} leads only to private addresses, and only a pattern with a wildcard allows the name: an administrator can write the host out in a CredentialPolicy, or set privateAddresses there"
+    )]
+    Private(String),
+}
+
+/// Resolves a name, once, and gives only those addresses that may be called within `reach`. Who connects to exactly
+/// these has nothing to fear from a name that leads elsewhere a moment later.
+///
+/// # Errors
+/// [`Forbidden`], or what the resolver said.
+pub async fn resolve(name: &str, reach: Reach) -> Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    let found = tokio::net::lookup_host((name, 0)).await?;
+    Ok(permitted(name, found.map(|a| a.ip()).collect(), reach)?)
+}
+
+/// Those of the addresses that `name` leads to that may be called.
+fn permitted(name: &str, found: Vec<IpAddr>, reach: Reach) -> Result<Vec<IpAddr>, Forbidden> {
+    let widest = if reach == Reach::Private { Kind::Private } else { Kind::Public };
+    let (allowed, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| kind(*a) <= widest);
+    match allowed.is_empty() {
+        false => Ok(allowed),
+        true if others.iter().any(|a| kind(*a) == Kind::Private) => Err(Forbidden::Private(name.to_owned())),
+        true => Err(Forbidden::Never(name.to_owned())),
+    }
+}
+
+/// [`resolve`], as reqwest asks for it. Addresses that stand in the URL itself do not come by here; a policy that
+/// allows them names them literally.
+#[derive(Debug)]
+pub(super) struct GuardedResolver(pub(super) Reach);
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let reach = self.0;
+        Box::pin(async move {
+            let addresses = resolve(name.as_str(), reach).await?;
+            Ok(Box::new(addresses.into_iter().map(|a| SocketAddr::new(a, 0))) as Addrs)
+        })
+    }
+}
+
+/// What an address is to the controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Anybody's.
+    Public,
+    /// Of an enterprise's or a cluster's own network.
+    Private,
+    /// The machine's own, its link's, a cloud's metadata service, or nobody's.
+    Never,
+}
+
+fn kind(address: IpAddr) -> Kind {
+    match address {
+        IpAddr::V4(v4) => kind_v4(v4),
+        IpAddr::V6(v6) => kind_v6(v6),
+    }
+}
+
+/// Metadata services outside of the link-local range: Alibaba's, Azure's wire server, Oracle's.
+const METADATA: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+
+fn kind_v4(a: Ipv4Addr) -> Kind {
+    let [first, second, third, _] = a.octets();
+    let never = a.is_loopback()
+        || a.is_link_local()
+        || METADATA.contains(&a)
+        // "This network", multicast, reserved and broadcast, IETF's own.
+        || first == 0
+        || first >= 224
+        || (first, second, third) == (192, 0, 0);
+    let shared = first == 100 && (64..128).contains(&second);
+    let benchmark = first == 198 && (18..20).contains(&second);
+    match (never, a.is_private() || shared || benchmark) {
+        (true, _) => Kind::Never,
+        (false, true) => Kind::Private,
+        (false, false) => Kind::Public,
+    }
+}
+
+fn kind_v6(a: Ipv6Addr) -> Kind {
+    if a.is_unspecified() || a.is_loopback() || a.is_multicast() || a.is_unicast_link_local() {
+        return Kind::Never;
+    }
+    if let Some(v4) = embedded(a) {
+        return kind_v4(v4);
+    }
+    match a.segments() {
+        // EC2's and Google's metadata services, and tunnels to wherever (Teredo).
+        [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, ..] | [0x2001, 0, ..] => Kind::Never,
+        // Unique local, and site-local as it was before.
+        [first, ..] if first & 0xfe00 == 0xfc00 || first & 0xffc0 == 0xfec0 => Kind::Private,
+        _ => Kind::Public,
+    }
+}
+
+/// The IPv4 address that an IPv6 address leads to: mapped (RFC 4291), compatible, translated (RFC 2765), through
+/// NAT64 (RFC 6052, RFC 8215), through 6to4 (RFC 3056).
+fn embedded(a: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [_, high, low, ..] = a.segments();
+    let [.., c, d] = a.segments();
+    let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    match a.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => Some(v4(c, d)),
+        [0x0064, 0xff9b, 0 | 1, ..] => Some(v4(c, d)),
+        [0x2002, ..] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_machine_its_link_and_its_cloud_are_out_of_reach() {
+        for (address, expected) in [
+            ("192.0.2.1", Kind::Public),
+            ("8.8.8.8", Kind::Public),
+            ("172.15.0.1", Kind::Public),
+            ("172.32.0.1", Kind::Public),
+            ("100.63.0.1", Kind::Public),
+            ("100.128.0.1", Kind::Public),
+            ("10.1.2.3", Kind::Private),
+            ("172.16.0.1", Kind::Private),
+            ("172.31.255.255", Kind::Private),
+            ("192.168.0.1", Kind::Private),
+            ("100.64.0.1", Kind::Private),
+            ("198.18.0.1", Kind::Private),
+            ("127.0.0.1", Kind::Never),
+            ("127.8.8.8", Kind::Never),
+            ("0.0.0.0", Kind::Never),
+            ("0.1.2.3", Kind::Never),
+            ("169.254.169.254", Kind::Never),
+            ("169.254.170.2", Kind::Never),
+            ("100.100.100.200", Kind::Never),
+            ("168.63.129.16", Kind::Never),
+            ("192.0.0.192", Kind::Never),
+            ("224.0.0.1", Kind::Never),
+            ("240.0.0.1", Kind::Never),
+            ("255.255.255.255", Kind::Never),
+            ("2001:db8::1", Kind::Public),
+            ("2600:1f13::1", Kind::Public),
+            ("fd12::1", Kind::Private),
+            ("fc00::1", Kind::Private),
+            ("fec0::1", Kind::Private),
+            ("::1", Kind::Never),
+            ("::", Kind::Never),
+            ("fe80::1", Kind::Never),
+            ("ff02::1", Kind::Never),
+            ("fd00:ec2::254", Kind::Never),
+            ("fd00:ec2::23", Kind::Never),
+            ("fd20:ce::254", Kind::Never),
+            ("2001::1", Kind::Never),
+            ("::ffff:192.0.2.1", Kind::Public),
+            ("::ffff:10.0.0.1", Kind::Private),
+            ("::ffff:127.0.0.1", Kind::Never),
+            ("::ffff:169.254.169.254", Kind::Never),
+            ("::127.0.0.1", Kind::Never),
+            ("::ffff:0:127.0.0.1", Kind::Never),
+            ("64:ff9b::192.0.2.1", Kind::Public),
+            ("64:ff9b::10.0.0.1", Kind::Private),
+            ("64:ff9b::127.0.0.1", Kind::Never),
+            ("64:ff9b::169.254.169.254", Kind::Never),
+            ("64:ff9b:1::169.254.169.254", Kind::Never),
+            ("2002:c000:201::1", Kind::Public),
+            ("2002:7f00:1::1", Kind::Never),
+            ("2002:a9fe:a9fe::1", Kind::Never),
+            ("2002:a00:1::1", Kind::Private),
+        ] {
+            assert_eq!(kind(address.parse().expect("an address")), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn of_many_addresses_only_those_within_reach_are_given() {
+        let (public, private, own) = ("192.0.2.1", "10.0.0.1", "127.0.0.1");
+        let given = |addresses: &[&str], reach| {
+            let found = addresses.iter().map(|a| a.parse().expect("an address")).collect();
+            permitted("x.example.com", found, reach).map(|list| list.iter().map(IpAddr::to_string).collect::<Vec<_>>())
+        };
+        let name = || "x.example.com".to_owned();
+        for (found, reach, expected) in [
+            (&[public, private, own][..], Reach::Public, Ok(vec![public])),
+            (&[public, private, own], Reach::Private, Ok(vec![public, private])),
+            (&[private, own], Reach::Public, Err(Forbidden::Private(name()))),
+            (&[private, own], Reach::Private, Ok(vec![private])),
+            (&[own], Reach::Private, Err(Forbidden::Never(name()))),
+            (&[own], Reach::Public, Err(Forbidden::Never(name()))),
+            (&[], Reach::Private, Err(Forbidden::Never(name()))),
+        ] {
+            let expected = expected.map(|list| list.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            assert_eq!(given(found, reach), expected, "{found:?} {reach:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_home_is_refused() {
+        for reach in [Reach::Public, Reach::Private] {
+            let name: Name = "localhost".parse().expect("a name");
+            let result = GuardedResolver(reach).resolve(name).await;
+            assert!(result.is_err_and(|e| e.downcast_ref() == Some(&Forbidden::Never("localhost".to_owned()))));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Any HTTP(S) endpoint that answers in container or process JSON, or as Vault's AWS engine does.
+
+use super::{Obtained, Request, Source, endpoint};
+use crate::aws::region::Home;
+use crate::http::{Call, ClientIdentity, Way};
+use futures::future::BoxFuture;
+use refreshable_api::{CustomHttpSource, HttpFormat};
+use refreshable_rules::issuer::{IssueError, VAULT, vault};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Keys of a Secret of type `kubernetes.io/tls`.
+const CERTIFICATE: &str = "tls.crt";
+const PRIVATE_KEY: &str = "tls.key";
+
+impl Source for CustomHttpSource {
+    fn name(&self) -> &'static str {
+        "custom.http"
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        let headers = self.headers.iter().flatten().map(|h| h.value_secret_ref.name.as_str());
+        let certificate = self.client_certificate_secret_ref.iter().map(|r| r.name.as_str());
+        headers.chain(certificate).collect()
+    }
+
+    fn payer(&self, _namespace: &str) -> String {
+        format!("url/{}", self.url)
+    }
+
+    fn calls(&self) -> u32 {
+        1
+    }
+
+    fn home(&self) -> Home<'_> {
+        Home::Unknown
+    }
+
+    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+        Box::pin(async {
+            let mut headers = Vec::new();
+            for header in self.headers.iter().flatten() {
+                let value = request.text(&header.value_secret_ref).await?;
+                request.redactor().protect_header(value.expose_secret());
+                headers.push((header.name.clone(), value));
+            }
+            let identity = identity(self, request).await?;
+            let call = Call {
+                operation: operation(self),
+                url: &self.url,
+                way: Way::Named(request.terms.reach(&self.url)),
+                headers,
+                ca_bundle: self.ca_bundle.as_deref(),
+                identity: identity.as_ref(),
+                timeout_seconds: self.timeout_seconds,
+            };
+            match self.format.unwrap_or_default() {
+                HttpFormat::Aws => endpoint::get(&call, request).await,
+                HttpFormat::Vault => {
+                    endpoint::get_with(&call, request, |operation, body, date| {
+                        vault::read(operation, body, date, request.now)
+                    })
+                    .await
+                }
+            }
+        })
+    }
+}
+
+fn operation(source: &CustomHttpSource) -> &'static str {
+    match source.format.unwrap_or_default() {
+        HttpFormat::Aws => "GetCredentials",
+        HttpFormat::Vault => VAULT,
+    }
+}
+
+/// The client's certificate chain and private key, one after the other in PEM.
+async fn identity(source: &CustomHttpSource, request: &Request<'_>) -> Result<Option<ClientIdentity>, IssueError> {
+    let Some(reference) = &source.client_certificate_secret_ref else { return Ok(None) };
+    let secret = request.inputs.secret(&reference.name).await?;
+    let (certificate, key) = (secret.pem(CERTIFICATE)?, secret.pem(PRIVATE_KEY)?);
+    request.protect(&key);
+    let both = SecretString::from(format!("{}\n{}", certificate.expose_secret(), key.expose_secret()));
+    Ok(Some(ClientIdentity::Pem(both)))
+}

@@ -1,0 +1,35 @@
+//! What the sources have in common that ask an HTTP endpoint for credentials in JSON.
+
+use super::{Obtained, Request};
+use crate::aws::ask::counted;
+use crate::http::{self, Answer, Call};
+use jiff::Timestamp;
+use refreshable_rules::issuer::{IssueError, Issued, json};
+use secrecy::ExposeSecret as _;
+
+/// Makes the call, counts it, and reads the credentials.
+pub(super) async fn get(call: &Call<'_>, request: &Request<'_>) -> Result<Obtained, IssueError> {
+    get_with(call, request, |operation, body, date| json::read(operation, body, date, request.now)).await
+}
+
+/// The same, with credentials in another form, which `read` reads from the body and the server's clock.
+pub(super) async fn get_with(
+    call: &Call<'_>,
+    request: &Request<'_>,
+    read: impl FnOnce(&'static str, &[u8], Option<Timestamp>) -> Result<Issued, IssueError>,
+) -> Result<Obtained, IssueError> {
+    counted(call.operation, request.sts.meter(), async {
+        let answer = successful(call, http::get(call).await?)?;
+        let issued = read(call.operation, answer.body.expose_secret(), answer.date)?;
+        Ok(Obtained::Session(Box::new(issued)))
+    })
+    .await
+}
+
+/// The answer, if it is none of an error.
+pub(super) fn successful(call: &Call<'_>, answer: Answer) -> Result<Answer, IssueError> {
+    if (200..300).contains(&answer.status) {
+        return Ok(answer);
+    }
+    Err(http::complaint(call.operation, call.url, &answer))
+}

@@ -1,0 +1,55 @@
+//! Many profiles: the source and the shared chain once, then each profile's own roles.
+
+use super::chain::{assume_all, begin, end};
+use super::{Request, SourceSpec};
+use futures::StreamExt as _;
+use refreshable_api::{PrincipalSpec, ProfileSpec};
+use refreshable_rules::issuer::{IssueError, Issued};
+
+/// Most profiles that are asked for at the same time.
+const AT_ONCE: usize = 10;
+
+/// What came of one profile.
+pub type Outcome = (String, Result<Issued, IssueError>);
+
+/// Obtains credentials for each of `profiles`, starting from `source`. One that fails does not hold the others back.
+///
+/// # Errors
+/// Where the source or the shared chain fails, so that no profile can be had. What was sent in confidence stands in no
+/// error, that of a profile neither.
+pub async fn issue_profiles(
+    source: &SourceSpec,
+    principal: Option<&PrincipalSpec>,
+    profiles: &[&ProfileSpec],
+    request: &Request<'_>,
+) -> Result<Vec<Outcome>, IssueError> {
+    let redacted = |error: IssueError| error.redacted(request.redactor());
+    // All are done before the first is searched: the search is made once, for what was sent in any of them.
+    let outcomes = obtain(source, principal, profiles, request).await.map_err(redacted)?;
+    Ok(outcomes.into_iter().map(|(name, result)| (name, result.map_err(redacted))).collect())
+}
+
+async fn obtain(
+    source: &SourceSpec,
+    principal: Option<&PrincipalSpec>,
+    profiles: &[&ProfileSpec],
+    request: &Request<'_>,
+) -> Result<Vec<Outcome>, IssueError> {
+    let (source, base) = begin(source, request).await?;
+    let base = assume_all(request.roles, &request.session_tags, base, request).await?;
+    // What the shared chain was given is inherited.
+    let tags = if request.roles.is_empty() { request.session_tags.as_slice() } else { &[] };
+    let one = |profile: &ProfileSpec| {
+        let (name, roles, base) = (profile.name.clone(), profile.roles.clone(), base.clone());
+        async move {
+            let issued = async {
+                let obtained = assume_all(&roles, tags, base, request).await?;
+                let direct = request.roles.is_empty() && roles.is_empty();
+                end(source, obtained, direct, principal, request).await
+            };
+            (name, issued.await)
+        }
+    };
+    let work: Vec<_> = profiles.iter().map(|p| one(p)).collect();
+    Ok(futures::stream::iter(work).buffer_unordered(AT_ONCE).collect().await)
+}

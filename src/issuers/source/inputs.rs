@@ -1,0 +1,200 @@
+//! What sources and roles read from the cluster: Secrets and ServiceAccount tokens of the
+//! resource's own namespace.
+
+use super::of;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use refreshable_api::{InputDigest, ObjectName, RefreshableCredentialSpec};
+use refreshable_rules::inputs::{InputKey, UsedInput};
+use refreshable_rules::issuer::IssueError;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Reads inputs. Each Secret is read once for an attempt, and its version is remembered.
+pub trait Inputs: Send + Sync {
+    /// The Secret of that name.
+    fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>>;
+
+    /// The Secret of that name as the place where something is kept, read anew: its changes are no changed input.
+    fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>>;
+
+    /// Tries, without changing anything, whether a write over the state that was read would be let through; false where
+    /// somebody else wrote since.
+    fn may_replace<'a>(&'a self, over: &'a SecretData, key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>>;
+
+    /// Writes `value` under `key` over the state that was read; false where somebody else wrote since.
+    fn replace<'a>(
+        &'a self,
+        over: &'a SecretData,
+        key: &'a str,
+        value: &'a SecretString,
+    ) -> BoxFuture<'a, Result<bool, IssueError>>;
+
+    /// A token of the ServiceAccount of that name, for `audience`.
+    fn token<'a>(&'a self, account: &'a str, audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>>;
+}
+
+/// A Secret's data.
+pub struct SecretData {
+    /// Its name.
+    pub name: String,
+    /// `<uid>/<resourceVersion>`.
+    pub version: String,
+    /// When its data was last written, where its metadata says so.
+    pub written: Option<Timestamp>,
+    data: BTreeMap<String, SecretSlice<u8>>,
+    /// Keys that were asked for, also those that are missing.
+    asked: Mutex<BTreeSet<String>>,
+}
+
+impl std::fmt::Debug for SecretData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretData").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl SecretData {
+    /// A Secret of this name and version that holds `data`.
+    pub fn new(
+        name: &str,
+        version: String,
+        written: Option<Timestamp>,
+        data: BTreeMap<String, SecretSlice<u8>>,
+    ) -> Self {
+        Self { name: name.to_owned(), version, written, data, asked: Mutex::default() }
+    }
+
+    /// The same Secret after `value` was written to `key`, which made `version` of it.
+    #[must_use]
+    pub fn after_write(&self, key: &str, value: &[u8], version: String) -> Self {
+        let mut data = self.data.clone();
+        data.insert(key.to_owned(), SecretSlice::from(value.to_vec()));
+        let asked = Mutex::new(self.asked().clone());
+        Self { name: self.name.clone(), version, written: self.written, data, asked }
+    }
+
+    /// What was used of it: the keys that were asked for, with `key`'s digest of them for the resource `owner`.
+    pub fn used(&self, key: Option<&InputKey>, owner: &str) -> UsedInput {
+        let asked = self.asked();
+        let digest = key.map(|k| self.digest(k, owner, asked.iter().map(String::as_str)));
+        UsedInput { version: Some(self.version.clone()), digest }
+    }
+
+    /// `key`'s digest of what stands under `keys`, for the resource `owner`. This is no use of them.
+    pub fn digest<'a>(&self, key: &InputKey, owner: &str, keys: impl IntoIterator<Item = &'a str>) -> InputDigest {
+        let value = |k: &str| self.data.get(k).map(ExposeSecret::expose_secret);
+        key.digest(owner, &self.name, keys.into_iter().map(|k| (k, value(k))))
+    }
+
+    fn asked(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The value of `key`.
+    ///
+    /// # Errors
+    /// [`IssueError::InputMissing`] where the Secret has no such key.
+    pub fn bytes(&self, key: &str) -> Result<&[u8], IssueError> {
+        self.asked().insert(key.to_owned());
+        self.data.get(key).map(ExposeSecret::expose_secret).ok_or_else(|| IssueError::InputMissing {
+            kind: "Secret",
+            name: self.name.clone(),
+            key: Some(key.to_owned()),
+        })
+    }
+
+    /// The value of `key` as PEM.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes), and [`IssueError::InputInvalid`] for what is no PEM.
+    pub fn pem(&self, key: &str) -> Result<SecretString, IssueError> {
+        match std::str::from_utf8(self.bytes(key)?) {
+            Ok(text) if text.contains("-----BEGIN ") => Ok(SecretString::from(text)),
+            _ => Err(IssueError::InputInvalid {
+                name: self.name.clone(),
+                key: key.to_owned(),
+                what: "this is no PEM: it must begin with -----BEGIN".to_owned(),
+            }),
+        }
+    }
+
+    /// The value of `key` as text, without white space around it.
+    ///
+    /// # Errors
+    /// As [`bytes`](Self::bytes), and [`IssueError::InputInvalid`] for what is empty or no text.
+    pub fn text(&self, key: &str) -> Result<SecretString, IssueError> {
+        let invalid = |what: &str| IssueError::InputInvalid {
+            name: self.name.clone(),
+            key: key.to_owned(),
+            what: what.to_owned(),
+        };
+        let text = std::str::from_utf8(self.bytes(key)?).map_err(|_| invalid("the value is not text in UTF-8"))?.trim();
+        if text.is_empty() {
+            return Err(invalid("the value is empty"));
+        }
+        if text.contains(char::is_control) {
+            return Err(invalid("the value has control characters or line breaks inside: write the bare value"));
+        }
+        Ok(SecretString::from(text))
+    }
+}
+
+/// Names of all Secrets that a specification reads. One that is no name is left out: it is said when it is to be read.
+pub fn names_of_inputs(spec: &RefreshableCredentialSpec) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> =
+        of(&spec.source()).map(|s| s.secrets().into_iter().map(str::to_owned).collect()).unwrap_or_default();
+    for role in spec.roles.iter().chain(spec.profiles.iter().flatten().flat_map(|p| &p.roles)) {
+        names.extend(
+            [&role.external_id_secret_ref, &role.totp_secret_ref].into_iter().flatten().map(|r| r.name.clone()),
+        );
+    }
+    names.retain(|name| ObjectName::fits(name));
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use refreshable_rules::fixtures::credential;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_no_name_is_no_input() {
+        let role = json!({"roleArn": "r", "externalIdSecretRef": {"name": "../pods", "key": "k"}});
+        for (name, found) in [("key", vec!["key"]), ("?", vec![]), ("?watch=1", vec![]), ("a/b", vec![]), ("", vec![])]
+        {
+            let spec = json!({"source": {"accessKey": {"secretRef": {"name": name}}}, "roles": [role]});
+            let names = names_of_inputs(&credential(spec).spec);
+            assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), found, "{name:?}");
+        }
+    }
+
+    fn secret(version: &str, data: &[(&str, &str)]) -> SecretData {
+        let data = data.iter().map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.as_bytes().to_vec()))).collect();
+        SecretData::new("s", version.to_owned(), None, data)
+    }
+
+    #[test]
+    fn only_what_was_asked_for_was_used() {
+        let key = InputKey::new(&[1; InputKey::LENGTH]).expect("a key");
+        let used = |secret: &SecretData| {
+            secret.bytes("a").expect("there");
+            // Asked for, whether it is there or not.
+            let _ = secret.text("missing");
+            secret.used(Some(&key), "uid").digest.expect("a digest")
+        };
+        let first = used(&secret("u/1", &[("a", "1"), ("b", "2")]));
+        assert_eq!(first.keys, ["a", "missing"]);
+        assert_eq!(first, used(&secret("u/2", &[("a", "1"), ("b", "other"), ("c", "3")])), "other keys");
+        assert_ne!(first, used(&secret("u/2", &[("a", "other"), ("b", "2")])), "a used key");
+        assert_ne!(first, used(&secret("u/2", &[("a", "1"), ("missing", "2")])), "a missing key that was made");
+        assert_eq!(secret("u/1", &[]).used(None, "uid"), UsedInput { version: Some("u/1".into()), digest: None });
+
+        let token = secret("u/1", &[("a", "1")]);
+        used(&token);
+        let written = token.after_write("a", b"9", "u/2".to_owned()).used(Some(&key), "uid");
+        assert_eq!(written.version.as_deref(), Some("u/2"));
+        assert_eq!(written.digest.expect("a digest"), used(&secret("u/2", &[("a", "9")])), "what was written is known");
+    }
+}

@@ -1,0 +1,170 @@
+//! The kubectl plugin `kubectl-refreshable`: one file for each command.
+//!
+//! | part | what it holds |
+//! | --- | --- |
+//! | [`global`] | the flags that every kubectl command has |
+//! | [`cluster`] | the way to the API server, and what is asked of it |
+//! | [`error`] | why a command failed, as kubectl says it, and its exit code |
+//! | [`terminal`] | colours, width and characters of the terminal |
+//! | [`output`] | `-o json`, `yaml` and `name`; tables |
+//! | [`age`] | how long from now, or how long ago |
+//! | [`manifest`] | files as kubectl reads them, with the place of each value |
+//!
+//! To add a command: its file with its arguments and `async fn run(self, global: &Global) -> Result<ExitCode>`, its
+//! variant in [`Command`] and its line in [`Command::run`], its page part in `docs/plugin.md`.
+//!
+//! What a command prints goes to standard output, everything else to standard error. Secret material goes to standard
+//! output alone, and only where it is what the command is for (`process`, `env`).
+//!
+//! [`output`] alone writes: text from outside reaches a terminal through it, so that nothing in it steers the terminal.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod age;
+mod chain;
+pub mod check;
+pub mod cluster;
+mod completion;
+mod consumers;
+mod device_flow;
+mod env;
+pub mod error;
+mod exec;
+pub mod global;
+mod ini;
+mod inspect;
+mod inspect_text;
+mod login;
+mod manifest;
+mod migrate;
+pub mod output;
+mod plugin_loop;
+mod policies;
+mod process;
+mod published;
+mod refresh;
+mod rows;
+mod status;
+pub mod terminal;
+mod timeline;
+pub mod trust_policy;
+mod variables;
+mod version;
+
+pub use error::{Error, Result};
+pub use global::Global;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// AWS temporary credentials in Kubernetes: look at them, renew them, use them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-refreshable",
+    bin_name = "kubectl refreshable",
+    version = refreshable_rules::version::long(),
+    about,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// The commands. What each is for stands at its type, where its help is taken from.
+#[derive(Debug, Subcommand)]
+#[expect(missing_docs, reason = "it would take the place of the help")]
+pub enum Command {
+    Status(status::Status),
+    Refresh(refresh::Refresh),
+    Inspect(inspect::Inspect),
+    Process(process::Process),
+    Env(env::Env),
+    Exec(exec::Exec),
+    Login(login::Login),
+    Check(check::Check),
+    TrustPolicy(Box<trust_policy::TrustPolicy>),
+    Migrate(migrate::Migrate),
+    Completion(completion::Completion),
+    Version(version::Version),
+    #[command(name = "__complete", hide = true)]
+    Complete(completion::Complete),
+}
+
+impl Command {
+    async fn run(self, global: &Global) -> Result<ExitCode> {
+        match self {
+            Self::Status(command) => command.run(global).await,
+            Self::Refresh(command) => command.run(global).await,
+            Self::Inspect(command) => command.run(global).await,
+            Self::Process(command) => command.run(global).await,
+            Self::Env(command) => command.run(global).await,
+            Self::Exec(command) => command.run(global).await,
+            Self::Login(command) => command.run(global).await,
+            Self::Check(command) => command.run(global).await,
+            Self::TrustPolicy(command) => command.run(global).await,
+            Self::Migrate(command) => command.run(global).await,
+            Self::Completion(command) => command.run(global).await,
+            Self::Version(command) => command.run(global).await,
+            Self::Complete(command) => command.run(global).await,
+        }
+    }
+}
+
+/// Runs the command that these arguments (with the program's name first) name, and says what went wrong.
+pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // Nobody listens where this cannot be printed.
+            let _ = usage.print();
+            return if usage.use_stderr() { ExitCode::from(error::FAILURE) } else { ExitCode::SUCCESS };
+        }
+    };
+    match arguments.command.run(&arguments.global).await {
+        Ok(code) => code,
+        Err(Error::Closed) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::say(&error.to_string());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// The command line, for completion and documentation.
+pub fn command_line() -> clap::Command {
+    Arguments::command()
+}
+
+#[cfg(test)]
+mod tests {
+    /// What the page shows can be typed, and it speaks of every command.
+    #[test]
+    fn the_page_is_current() {
+        let page = include_str!("../../docs/plugin.md");
+        let others = ["check", "trust-policy", "migrate"];
+        for command in super::command_line().get_subcommands().filter(|c| !c.is_hide_set()) {
+            let name = command.get_name();
+            assert!(others.contains(&name) || page.contains(&format!("\n## {name}\n")), "{name} has no part");
+        }
+        let mut typed = 0;
+        for line in page.split("kubectl refreshable ").skip(1) {
+            let words = line.split(['\n', '|', '\\', '>', ')', '`']).next().unwrap_or_default();
+            let words = ["kubectl-refreshable"].into_iter().chain(words.split_whitespace());
+            if let Err(error) = super::command_line().try_get_matches_from(words) {
+                panic!("{error}");
+            }
+            typed += 1;
+        }
+        assert!(typed >= 12, "{typed} command lines");
+    }
+
+    #[test]
+    fn the_flags_are_consistent() {
+        super::command_line().debug_assert();
+    }
+}

@@ -1,0 +1,18 @@
+//! What an issuer answers: a session, or an error with the class that decides the retry and the
+//! advice that a person reads.
+
+mod advice;
+mod codes;
+mod disguise;
+mod error;
+pub mod json;
+mod redact;
+mod redacted;
+mod session;
+pub mod vault;
+
+pub use codes::{AwsError, Issuer, VAULT, is_of_iam};
+pub use error::IssueError;
+pub use redact::{REDACTED, Redactor};
+pub use session::CLOCKS_AGREE;
+pub use session::{AccessKey, Issued, Lifetime, Session};

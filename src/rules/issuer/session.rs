@@ -1,0 +1,188 @@
+//! Credentials on their way from the issuer to the Secret.
+
+use super::IssueError;
+use jiff::{SignedDuration, Timestamp};
+use refreshable_api::PrincipalStatus;
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// What AWS's [ids of long-lived keys](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids)
+/// begin with, and those of sessions never do.
+const LONG_LIVED: &str = "AKIA";
+
+/// A long-lived key or a session, to sign with. `Debug` shows the id alone.
+#[derive(Clone)]
+pub struct AccessKey {
+    /// `AccessKeyId`, which is no secret.
+    pub id: String,
+    /// `SecretAccessKey`.
+    pub secret: SecretString,
+    /// `SessionToken`, of a session.
+    pub token: Option<SecretString>,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A session as issued.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The three keys.
+    pub key: AccessKey,
+    /// `Expiration`, as the issuer gave it.
+    pub expiration: Timestamp,
+}
+
+impl Session {
+    /// A session of `key`, whose parts must be there and fit into a file and a header.
+    ///
+    /// # Errors
+    /// What is wrong, by AWS's name of the part and never with its value.
+    pub fn checked(key: AccessKey, expiration: Timestamp) -> Result<Self, String> {
+        let token = key.token.as_ref().ok_or("SessionToken is missing: long-lived keys are never published")?;
+        // A token beside it that nobody checks would carry the key into a Secret all the same.
+        if key.id.starts_with(LONG_LIVED) {
+            return Err(format!(
+                "AccessKeyId begins with {LONG_LIVED}, as those of IAM users do: long-lived keys are never published"
+            ));
+        }
+        for (name, value) in [
+            ("AccessKeyId", key.id.as_str()),
+            ("SecretAccessKey", key.secret.expose_secret()),
+            ("SessionToken", token.expose_secret()),
+        ] {
+            if value.is_empty() || value.contains(|c: char| c.is_control() || c.is_whitespace()) {
+                return Err(format!("{name} is empty, or has white space or control characters in it"));
+            }
+        }
+        Ok(Self { key, expiration })
+    }
+}
+
+/// A session, with what is known about it.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The session.
+    pub session: Session,
+    /// Its lifetime on the issuer's clock.
+    pub lifetime: Lifetime,
+    /// Whose it is, as far as the issuer said.
+    pub principal: PrincipalStatus,
+    /// `PackedPolicySize`, in percent.
+    pub packed_policy_size: Option<i32>,
+    /// What the user should know although it worked.
+    pub warning: Option<String>,
+}
+
+/// From when to when a session lives, on the issuer's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it ends.
+    pub expiration: Timestamp,
+}
+
+/// Clocks that differ by less are taken to agree: `Date` headers have a resolution of a second and
+/// answers take their time.
+pub const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(30);
+
+impl Lifetime {
+    /// Judges an `Expiration`. Where the issuer's `Date` shows that its clock and ours differ, the
+    /// lifetime begins then, by the issuer's own clock; else `now`.
+    ///
+    /// # Errors
+    /// [`IssueError::InvalidAnswer`] for a session that ends before it begins.
+    pub fn judge(
+        operation: &'static str,
+        expiration: Timestamp,
+        date: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Self, IssueError> {
+        let issued_at = Self::begin(date, now);
+        if expiration <= issued_at {
+            return Err(IssueError::InvalidAnswer {
+                operation,
+                what: format!("the credentials' Expiration {expiration} is already past"),
+                request_id: None,
+            });
+        }
+        Ok(Self { issued_at, expiration })
+    }
+
+    /// When a session begins that an issuer whose clock says `date` gave at `now`.
+    pub fn begin(date: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        date.filter(|d| d.duration_since(now).abs() > CLOCKS_AGREE && is_plausible(*d)).unwrap_or(now)
+    }
+}
+
+/// Whether a clock that says so can be reckoned with: times around it can be written down.
+fn is_plausible(date: Timestamp) -> bool {
+    const FIRST: i64 = 0;
+    /// The year 2500.
+    const LAST: i64 = 16_725_225_600;
+    (FIRST..LAST).contains(&date.as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("time")
+    }
+
+    #[test]
+    fn the_expiration_counts_as_it_stands_while_clocks_agree() {
+        let now = at("2026-01-01T00:00:00Z");
+        let end = at("2026-01-01T01:00:00Z");
+        for date in [None, Some(now), Some(at("2026-01-01T00:00:20Z"))] {
+            let lifetime = Lifetime::judge("AssumeRole", end, date, now).expect("valid");
+            assert_eq!(lifetime, Lifetime { issued_at: now, expiration: end });
+        }
+    }
+
+    #[test]
+    fn an_issuer_whose_clock_differs_is_judged_by_its_own() {
+        let now = at("2026-01-01T00:00:00Z");
+        for (date, expiration) in [
+            ("2026-01-01T00:10:00Z", "2026-01-01T01:10:00Z"),
+            ("2025-12-31T22:55:00Z", "2025-12-31T23:55:00Z"),
+            ("2069-01-01T00:00:00Z", "2069-01-01T01:00:00Z"),
+        ] {
+            let lifetime = Lifetime::judge("AssumeRole", at(expiration), Some(at(date)), now).expect("valid");
+            assert_eq!(lifetime, Lifetime { issued_at: at(date), expiration: at(expiration) }, "as it was said");
+        }
+    }
+
+    #[test]
+    fn a_date_that_cannot_be_is_none() {
+        let (now, end) = (at("2026-01-01T00:00:00Z"), at("2026-01-01T01:00:00Z"));
+        for date in ["1969-12-31T00:00:00Z", "9999-12-30T00:00:00Z"] {
+            let lifetime = Lifetime::judge("AssumeRole", end, Some(at(date)), now).expect("valid");
+            assert_eq!(lifetime, Lifetime { issued_at: now, expiration: end }, "{date}");
+        }
+    }
+
+    #[test]
+    fn what_has_ended_is_refused() {
+        let now = at("2026-01-01T00:00:00Z");
+        for (end, date) in [
+            ("2026-01-01T00:00:00Z", None),
+            ("2020-01-01T00:00:00Z", None),
+            ("2026-01-01T00:09:00Z", Some("2026-01-01T00:10:00Z")),
+        ] {
+            let error = Lifetime::judge("AssumeRole", at(end), date.map(at), now).expect_err(end).to_string();
+            assert!(error.contains(&format!("the credentials' Expiration {end} is already past")), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let key = AccessKey { id: "AKIAEXAMPLE".into(), secret: "s3cr3t".into(), token: Some("t0k3n".into()) };
+        let shown = format!("{key:?}");
+        assert!(shown.contains("AKIAEXAMPLE") && !shown.contains("s3cr3t") && !shown.contains("t0k3n"), "{shown}");
+    }
+}

@@ -1,0 +1,150 @@
+//! The Secret as it is applied: metadata that records what it holds, and the data.
+
+use super::Files;
+use crate::fingerprint;
+use crate::inputs::UsedInputs;
+use crate::issuer::Issued;
+use crate::profiles::ProfileRecord;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Resource as _, ResourceExt as _};
+use refreshable_api::{DeletionPolicy, RefreshableCredential, names};
+use secrecy::ExposeSecret as _;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The body of a server-side apply. It holds secret material and therefore has no `Debug`.
+pub struct Manifest(Value);
+
+impl Manifest {
+    /// The body, to be sent.
+    pub fn expose(&self) -> &Value {
+        &self.0
+    }
+
+    /// With one more annotation, if there is one.
+    pub fn annotated(&self, annotation: Option<(&str, String)>) -> Self {
+        let mut body = self.0.clone();
+        if let Some((key, value)) = annotation {
+            body["metadata"]["annotations"][key] = value.into();
+        }
+        Self(body)
+    }
+}
+
+/// How an existing Secret is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Existing<'a> {
+    /// UID of the Secret that is written over: the API server refuses the write to any other.
+    pub uid: Option<&'a str>,
+    /// The Secret was somebody else's and is taken over, with its type as it is.
+    pub adopted: bool,
+}
+
+/// The Secret of `object`, holding `files` made from `issued`.
+pub fn manifest(
+    object: &RefreshableCredential,
+    issued: &Issued,
+    profiles: &BTreeMap<String, ProfileRecord>,
+    inputs: &UsedInputs,
+    files: &Files,
+    existing: Existing<'_>,
+) -> Manifest {
+    let wanted = object.spec.secret().annotations;
+    let annotations = annotations(object, wanted.as_ref(), issued, profiles, inputs, files, existing.adopted);
+    let data: Map<String, Value> =
+        files.iter().map(|(key, content)| (key.clone(), STANDARD.encode(content.expose_secret()).into())).collect();
+    assemble(object, json!(annotations), data, existing)
+}
+
+fn assemble(
+    object: &RefreshableCredential,
+    annotations: Value,
+    data: Map<String, Value>,
+    existing: Existing<'_>,
+) -> Manifest {
+    let spec = object.spec.secret();
+    let mut metadata = json!({
+        "name": object.secret_name(),
+        "namespace": object.namespace().unwrap_or_default(),
+        "labels": labels(spec.labels.as_ref()),
+        "annotations": annotations,
+    });
+    if let Some(uid) = existing.uid {
+        metadata["uid"] = uid.into();
+    }
+    if spec.deletion_policy() == DeletionPolicy::Delete {
+        let owner = object.controller_owner_ref(&());
+        metadata["ownerReferences"] = json!(owner.as_slice());
+    }
+    let mut body = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata,
+        "data": data,
+    });
+    if !existing.adopted {
+        body["type"] = names::SECRET_TYPE.into();
+    }
+    Manifest(body)
+}
+
+/// The Secret of `object` as it was published, with labels, annotations and owner put right and the data as it is.
+pub fn restored(object: &RefreshableCredential, secret: &Secret, adopted: bool) -> Manifest {
+    let (spec, meta) = (object.spec.secret(), &secret.metadata);
+    let own = |key: &String| key.starts_with(names::ANNOTATION_PREFIX);
+    let mut annotations: BTreeMap<String, String> =
+        meta.annotations.iter().flatten().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    annotations.extend(spec.annotations.clone().unwrap_or_default());
+    let keys = object.spec.data_keys();
+    let data = secret.data.iter().flatten().filter(|(k, _)| keys.contains(k));
+    let data: Map<String, Value> = data.map(|(k, v)| (k.clone(), STANDARD.encode(&v.0).into())).collect();
+    let existing = Existing { uid: meta.uid.as_deref(), adopted };
+    assemble(object, json!(annotations), data, existing)
+}
+
+fn labels(wanted: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
+    let mut labels = wanted.cloned().unwrap_or_default();
+    labels.insert(names::MANAGED_BY_LABEL.to_owned(), names::MANAGED_BY.to_owned());
+    labels
+}
+
+fn annotations(
+    object: &RefreshableCredential,
+    wanted: Option<&BTreeMap<String, String>>,
+    issued: &Issued,
+    profiles: &BTreeMap<String, ProfileRecord>,
+    inputs: &UsedInputs,
+    files: &Files,
+    adopted: bool,
+) -> BTreeMap<String, String> {
+    let checksum = fingerprint::of_data(files.iter().map(|(k, v)| (k, v.expose_secret().as_bytes())));
+    let by_name = |text: BTreeMap<&String, Value>| (!text.is_empty()).then(|| json!(text).to_string());
+    let versions = by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.version.as_ref()?)))).collect());
+    let digests = by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.digest.as_ref()?)))).collect());
+    let own = [
+        (names::OWNER_NAME_ANNOTATION, Some(object.name_any())),
+        (names::OWNER_UID_ANNOTATION, object.uid()),
+        (names::ISSUED_AT_ANNOTATION, Some(issued.lifetime.issued_at.to_string())),
+        (names::EXPIRATION_ANNOTATION, Some(issued.lifetime.expiration.to_string())),
+        (names::REQUEST_ANNOTATION, Some(fingerprint::of_request(&object.spec))),
+        (names::INPUTS_ANNOTATION, versions),
+        (names::INPUT_DIGESTS_ANNOTATION, digests),
+        (names::CHECKSUM_ANNOTATION, Some(checksum)),
+        (names::PRINCIPAL_ANNOTATION, issued.principal.arn.clone()),
+        (names::PRINCIPAL_ID_ANNOTATION, issued.principal.user_id.clone()),
+        (names::PACKED_POLICY_SIZE_ANNOTATION, issued.packed_policy_size.map(|p| p.to_string())),
+        (
+            names::PROFILES_ANNOTATION,
+            (!profiles.is_empty()).then(|| serde_json::to_string(profiles).unwrap_or_default()),
+        ),
+        (names::KEY_ID_ANNOTATION, Some(issued.session.key.id.clone())),
+        (names::WARNING_ANNOTATION, issued.warning.clone()),
+        (names::HANDLED_REFRESH_ANNOTATION, object.requested_at().map(str::to_owned)),
+        (names::ADOPTED_ANNOTATION, adopted.then(|| "true".to_owned())),
+    ];
+    let mut annotations = wanted.cloned().unwrap_or_default();
+    annotations.extend(own.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))));
+    annotations
+}
