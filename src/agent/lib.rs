@@ -17,6 +17,7 @@
 
 mod file;
 mod guard;
+pub mod health;
 pub mod logging;
 mod notes;
 mod options;

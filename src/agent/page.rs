@@ -2,6 +2,7 @@
 
 use super::file::{self, Served};
 use super::guard;
+use super::health::{HEALTHZ, READYZ};
 use super::notes::Notes;
 use super::refusal::Refusal;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -36,8 +37,8 @@ impl Pages {
     /// Answers a request.
     pub(super) fn answer(&self, asked: &Parts) -> Answer {
         let answer = guard::admit(asked, self.served).and_then(|()| match asked.uri.path() {
-            "/healthz" => Ok(text(StatusCode::OK, "ok".to_owned())),
-            "/readyz" => Ok(match self.load(None) {
+            HEALTHZ => Ok(text(StatusCode::OK, "ok".to_owned())),
+            READYZ => Ok(match self.load(None) {
                 Ok(_) => text(StatusCode::OK, "ok".to_owned()),
                 Err(refusal) => text(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string()),
             }),

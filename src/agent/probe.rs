@@ -1,6 +1,7 @@
 //! Asks the sidecar that runs at an address how it is, for probes: an image without a shell has nothing else to ask with.
 
 use super::Probe;
+use super::health::{HEALTHZ, READYZ};
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -28,8 +29,8 @@ pub enum NotReady {
 pub fn probe(listen: SocketAddr, which: Probe) -> Result<(), NotReady> {
     let address = SocketAddr::new(reachable(listen.ip()), listen.port());
     let path = match which {
-        Probe::Healthz => "/healthz",
-        Probe::Readyz => "/readyz",
+        Probe::Healthz => HEALTHZ,
+        Probe::Readyz => READYZ,
     };
     let answer = ask(address, path).map_err(|error| NotReady::Silent(address, error))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));

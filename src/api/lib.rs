@@ -3,8 +3,10 @@
 //! Nothing in here talks to a network or knows how credentials are obtained. The CRDs, the chart's
 //! copy of them and the API reference are generated from these types by `refreshable-generate`.
 
+mod arn;
 pub mod conditions;
 mod credential;
+mod data_keys;
 pub mod names;
 mod object_name;
 mod policy;
@@ -17,7 +19,9 @@ mod source;
 mod status;
 mod sts;
 
+pub use arn::Arn;
 pub use credential::{PrincipalSpec, RefreshSpec, RefreshableCredential, RefreshableCredentialSpec, VerifyPrincipal};
+pub use data_keys::SecretKeys;
 pub use object_name::{DataKey, ObjectName, is_namespace, is_path_segment};
 pub use policy::{
     Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant, SessionTag, SessionTagValue, SessionTags,
@@ -27,7 +31,7 @@ pub use profile::{ProfileSpec, ProfileStatus};
 pub use references::{SecretKeyReference, SecretReference, ServiceAccountReference};
 pub use restart::{RestartStatus, RestartTarget, WorkloadKind};
 pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
-pub use secret::{DeletionPolicy, Format, Propagation, SecretKeys, SecretSpec};
+pub use secret::{DeletionPolicy, Format, Propagation, SecretSpec};
 pub use source::{
     AccessKeySource, AmbientSource, CognitoLogin, CognitoSource, ContainerSource, CustomHttpSource,
     CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, FederationTokenSource, Header, HttpFormat,

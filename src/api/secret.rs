@@ -1,6 +1,6 @@
 //! The shape of the published Secret.
 
-use super::{DataKey, ObjectName};
+use super::{ObjectName, SecretKeys};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,122 +92,6 @@ pub enum DeletionPolicy {
     Delete,
     /// The Secret stays, with what it holds.
     Retain,
-}
-
-/// Names of the Secret's data keys, where others than the usual ones are wanted.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("[self.credentials, self.config, self.processJson, self.accessKeyId, self.secretAccessKey, self.sessionToken, self.region, self.defaultRegion, self.expiration].all(k, [self.credentials, self.config, self.processJson, self.accessKeyId, self.secretAccessKey, self.sessionToken, self.region, self.defaultRegion, self.expiration].exists_one(o, o == k))").message("every data key needs a name of its own: two of spec.secret.keys are equal")
-)]
-pub struct SecretKeys {
-    /// The shared credentials file.
-    #[schemars(with = "DataKey")]
-    #[serde(default = "credentials_key")]
-    pub credentials: String,
-    /// The shared config file.
-    #[schemars(with = "DataKey")]
-    #[serde(default = "config_key")]
-    pub config: String,
-    /// The process JSON.
-    #[schemars(with = "DataKey")]
-    #[serde(default = "process_json_key")]
-    pub process_json: String,
-    /// The access key id, of format Environment.
-    #[schemars(with = "DataKey")]
-    #[serde(default = "access_key_id_key")]
-    pub access_key_id: String,
-    /// The secret access key, of format Environment.
-    #[schemars(with = "DataKey")]
-    #[serde(default = "secret_access_key_key")]
-    pub secret_access_key: String,
-    /// The session token, of format Environment.
-    #[schemars(with = "DataKey")]
-    #[serde(default = "session_token_key")]
-    pub session_token: String,
-    /// The Region, of format Environment.
-    #[schemars(with = "DataKey")]
-    #[serde(default = "region_key")]
-    pub region: String,
-    /// The Region under the name that boto3 and the AWS CLI 1 read, of format Environment.
-    #[schemars(with = "DataKey")]
-    #[serde(default = "default_region_key")]
-    pub default_region: String,
-    /// The expiration (RFC 3339), of format Environment.
-    #[schemars(with = "DataKey")]
-    #[serde(default = "expiration_key")]
-    pub expiration: String,
-}
-
-fn credentials_key() -> String {
-    "credentials".to_owned()
-}
-
-fn config_key() -> String {
-    "config".to_owned()
-}
-
-fn process_json_key() -> String {
-    "credentials.json".to_owned()
-}
-
-fn access_key_id_key() -> String {
-    "AWS_ACCESS_KEY_ID".to_owned()
-}
-
-fn secret_access_key_key() -> String {
-    "AWS_SECRET_ACCESS_KEY".to_owned()
-}
-
-fn session_token_key() -> String {
-    "AWS_SESSION_TOKEN".to_owned()
-}
-
-fn region_key() -> String {
-    "AWS_REGION".to_owned()
-}
-
-fn default_region_key() -> String {
-    "AWS_DEFAULT_REGION".to_owned()
-}
-
-fn expiration_key() -> String {
-    "AWS_CREDENTIAL_EXPIRATION".to_owned()
-}
-
-impl Default for SecretKeys {
-    fn default() -> Self {
-        Self {
-            credentials: credentials_key(),
-            config: config_key(),
-            process_json: process_json_key(),
-            access_key_id: access_key_id_key(),
-            secret_access_key: secret_access_key_key(),
-            session_token: session_token_key(),
-            region: region_key(),
-            default_region: default_region_key(),
-            expiration: expiration_key(),
-        }
-    }
-}
-
-impl SecretKeys {
-    /// The data keys that `format` writes.
-    pub fn of(&self, format: Format) -> Vec<&str> {
-        match format {
-            Format::Credentials => vec![&self.credentials],
-            Format::Config => vec![&self.config],
-            Format::ProcessJson => vec![&self.process_json],
-            Format::Environment => vec![
-                &self.access_key_id,
-                &self.secret_access_key,
-                &self.session_token,
-                &self.region,
-                &self.default_region,
-                &self.expiration,
-            ],
-        }
-    }
 }
 
 impl SecretSpec {

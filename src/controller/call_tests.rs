@@ -1,3 +1,4 @@
+use super::super::LeaseTimings;
 use super::*;
 use crate::clock::{Clock, SystemClock};
 use jiff::Timestamp;
@@ -71,7 +72,7 @@ async fn a_call_that_never_ends_is_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_behind_a_closed_fence_is_not_begun() {
-    let fence = Fence::closed(Arc::new(SystemClock));
+    let fence = Fence::closed(Arc::new(SystemClock), LeaseTimings::default());
     let calls = calls(fence);
     let begun = std::cell::Cell::new(0);
     let call = || async {
@@ -88,7 +89,7 @@ async fn a_write_behind_a_closed_fence_is_not_begun() {
 #[tokio::test(start_paused = true)]
 async fn a_write_ends_before_others_may_lead() {
     let clock = Arc::new(Paused(Instant::now()));
-    let fence = Fence::closed(clock.clone());
+    let fence = Fence::closed(clock.clone(), LeaseTimings::default());
     fence.renewed(clock.boot());
     let calls = Calls { limit: SECOND * 60, ..calls(fence) };
     tokio::time::advance(SECOND * 9).await;

@@ -4,7 +4,7 @@ use super::next::Next;
 use super::publish::{self, Place};
 use super::published::published;
 use super::sight::Sight;
-use super::{CallError, Context, issue, refusal, status};
+use super::{CallError, Context, issue, outcome, refusal, status};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
@@ -37,7 +37,7 @@ pub(super) async fn inspect(
     }
     if secret.immutable == Some(true) {
         let failure = refusal::immutable(object);
-        return issue::fail(object, sight, cause.unwrap_or(Cause::Due), &failure, context).await;
+        return outcome::fail(object, sight, cause.unwrap_or(Cause::Due), &failure, context).await;
     }
     if published(object, &secret).is_none() {
         let cause = cause.filter(|c| *c != Cause::Deleted).unwrap_or(Cause::Altered);
@@ -51,7 +51,7 @@ pub(super) async fn inspect(
         None => {
             publish::prune(context, object).await?;
             status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
-            Ok(issue::next_of(object, record, &Finding::Good))
+            Ok(outcome::next_of(object, record, &Finding::Good))
         }
         // It is there: another look plans with it.
         Some(Cause::Deleted) => Ok(Next::At(now)),
@@ -112,12 +112,12 @@ async fn repair(
             };
             publish::prune(context, object).await?;
             status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
-            Ok(issue::next_of(object, record, &Finding::Good))
+            Ok(outcome::next_of(object, record, &Finding::Good))
         }
         Err(publish::PublishError::Call(error)) if refusal::may_pass(&error) => Err(error),
         Err(error) => {
             let failure = refusal::of(object, &error);
-            issue::fail(object, sight, cause.unwrap_or(Cause::Due), &failure, context).await
+            outcome::fail(object, sight, cause.unwrap_or(Cause::Due), &failure, context).await
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Obtains the credentials of many profiles and publishes them together. A profile that fails keeps what it had.
 
+use super::attempt::{self, in_time, request, sts_of};
 use super::inputs::ClusterInputs;
-use super::issue::{self, Target, fail, in_time, request, sts_of};
 use super::next::Next;
+use super::outcome::{self, fail, finding, first_failure};
 use super::pending::Written;
 use super::profile_batch::{self, ProfileBatch};
 use super::publication::Publication;
 use super::publish::Place;
 use super::published::published;
 use super::sight::Sight;
+use super::target::Target;
 use super::{CallError, Context, issuer_time, publish, status};
 use kube::ResourceExt as _;
 use refreshable_api::{ProfileSpec, RefreshableCredential, StsSpec};
@@ -17,11 +19,10 @@ use refreshable_issuers::source;
 use refreshable_rules::failure::Failure;
 use refreshable_rules::inputs::UsedInputs;
 use refreshable_rules::issuer::{IssueError, Issued};
-use refreshable_rules::ownership::{Content, Record};
-use refreshable_rules::plan::{self, Cause};
+use refreshable_rules::ownership::Content;
+use refreshable_rules::plan::Cause;
 use refreshable_rules::policy::Terms;
 use refreshable_rules::profiles;
-use refreshable_rules::report::Finding;
 use std::collections::BTreeMap;
 
 /// All profiles together may take so many times as long as one chain.
@@ -40,7 +41,7 @@ pub(super) async fn issue(
     let inputs = ClusterInputs::new(context, &namespace, &sight.at_hand);
     let content = sight.secret.own().and_then(|r| r.content.as_ref());
     let wanted = wanted(object, content, cause, context).await?;
-    issue::attempt_begins(object, sight, cause, context);
+    attempt::begins(object, sight, cause, context);
     let sts = sts_of(object, &sight.terms, context);
     let outcomes = obtain(object, &namespace, &sts, (&inputs, &sight.terms), &wanted, context).await;
     let first_error = match &outcomes {
@@ -79,7 +80,7 @@ pub(super) async fn issue(
     };
     let publication = Publication::batch(Place::of(context, object, target.uid.is_some()), batch);
     let about = Written::of(object, cause, used, failed, context.now());
-    issue::publish(object, sight, publication, about, context).await
+    outcome::publish(object, sight, publication, about, context).await
 }
 
 /// Inputs of the profiles that stay as they are: other data in one of them is a change still.
@@ -143,38 +144,13 @@ async fn nothing_new(
     let Some(record) = sight.secret.own().filter(|r| cause == Cause::Incomplete && r.content.is_some()) else {
         return fail(object, sight, cause, &failure, context).await;
     };
-    issue::warn(object, &failure);
+    outcome::warn(object, &failure);
     let finding = finding(object, record, failed, context);
     context.memory.attempt_ended(&object.uid().unwrap_or_default());
     status::report(context, object, &sight.permission, Some(record), &finding).await?;
-    Ok(issue::next_of(object, record, &finding))
+    Ok(outcome::next_of(object, record, &finding))
 }
 
 fn nothing() -> IssueError {
     IssueError::Specification { field: "spec.profiles".to_owned(), what: "there is none".to_owned() }
-}
-
-/// One failure that speaks for all.
-pub(super) fn first_failure(object: &RefreshableCredential, failed: &BTreeMap<String, Failure>) -> Option<Failure> {
-    let (name, first) = failed.first_key_value()?;
-    let all = object.spec.profiles.iter().flatten().count();
-    let message = format!("{} of {all} profiles failed; {name}: {}", failed.len(), first.message);
-    Some(Failure { message, ..first.clone() })
-}
-
-/// What is to be said of a Secret of which the profiles `failed` could not be had.
-pub(super) fn finding(
-    object: &RefreshableCredential,
-    record: &Record,
-    failed: &BTreeMap<String, Failure>,
-    context: &Context,
-) -> Finding {
-    let Some(failure) = first_failure(object, failed) else { return Finding::Good };
-    let before = object.status.as_ref().and_then(|s| s.failures.as_ref());
-    let attempted = plan::attempt(object, Cause::Incomplete);
-    let now = context.now();
-    let expiration = record.content.as_ref().and_then(|c| profiles::first_end(c, now));
-    let uid = object.uid().unwrap_or_default();
-    let status = failure.record(before, attempted, &uid, now, expiration);
-    Finding::Partial(status, failed.iter().map(|(name, f)| (name.clone(), f.message.clone())).collect())
 }

@@ -9,6 +9,7 @@
 
 use super::Metrics;
 use super::call::{CallError, bounded};
+use super::lease_timings::LeaseTimings;
 use crate::clock::{SharedClock, SystemClock};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -18,14 +19,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a lease that nobody renews is respected by others.
-const DURATION: Duration = Duration::from_secs(15);
-/// How long its holder relies on it after a renewal was sent.
-const RELIED_ON: Duration = Duration::from_secs(10);
-/// Pause between renewals, and between attempts to get it.
-const PAUSE: Duration = Duration::from_secs(2);
-/// Time limit for one call: with [`RELIED_ON`] it stays within [`DURATION`].
-const CALL: Duration = Duration::from_secs(4);
 /// How often the lease is read and written in one attempt, where others write it in between.
 const TRIES: u32 = 3;
 
@@ -39,6 +32,7 @@ const UPDATE: &str = "update leases";
 pub struct Fence {
     proof: Arc<Mutex<Proof>>,
     clock: SharedClock,
+    timings: LeaseTimings,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,12 +51,16 @@ pub struct NotLeading;
 impl Fence {
     /// A fence that is always open, for a controller without leader election.
     pub fn open() -> Self {
-        Self { proof: Arc::new(Mutex::new(Proof::Always)), clock: Arc::new(SystemClock) }
+        Self {
+            proof: Arc::new(Mutex::new(Proof::Always)),
+            clock: Arc::new(SystemClock),
+            timings: LeaseTimings::default(),
+        }
     }
 
-    /// A fence that is closed until a lease is held. It is relied on as long as `clock` says.
-    pub fn closed(clock: SharedClock) -> Self {
-        Self { proof: Arc::new(Mutex::new(Proof::Never)), clock }
+    /// A fence that is closed until a lease is held. By `clock`, it is relied on as long as `timings` say.
+    pub fn closed(clock: SharedClock, timings: LeaseTimings) -> Self {
+        Self { proof: Arc::new(Mutex::new(Proof::Never)), clock, timings }
     }
 
     /// How long writes may still take.
@@ -75,7 +73,7 @@ impl Fence {
             Proof::Never => Err(NotLeading),
             Proof::Until(end) => {
                 let relied = end.saturating_sub(self.clock.boot());
-                if relied.is_zero() { Err(NotLeading) } else { Ok(relied + (DURATION - RELIED_ON)) }
+                if relied.is_zero() { Err(NotLeading) } else { Ok(relied + self.timings.margin()) }
             }
         }
     }
@@ -83,7 +81,7 @@ impl Fence {
     /// Opens the fence for as long as a renewal may be relied on that was sent at `sent`, by the clock's
     /// [`boot`](crate::clock::Clock::boot).
     pub fn renewed(&self, sent: Duration) {
-        *self.lock() = Proof::Until(sent + RELIED_ON);
+        *self.lock() = Proof::Until(sent + self.timings.renew_deadline());
     }
 
     /// Closes the fence.
@@ -135,6 +133,10 @@ impl Candidate {
         }
     }
 
+    fn timings(&self) -> LeaseTimings {
+        self.fence.timings
+    }
+
     /// Waits until the lease is held. `heard` is called after every answer of the API server.
     pub(super) async fn acquire(&mut self, heard: impl Fn()) {
         loop {
@@ -143,7 +145,7 @@ impl Candidate {
                 Ok(false) => heard(),
                 Err(error) => tracing::warn!(%error, lease = self.name, "the lease cannot be read or written"),
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(self.timings().retry_period()).await;
         }
     }
 
@@ -151,7 +153,7 @@ impl Candidate {
     /// learned of the lease it is not lost: the fence closes by itself, and opens with the next renewal.
     pub(super) async fn hold(&mut self, heard: impl Fn()) {
         loop {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(self.timings().retry_period()).await;
             match self.attempt().await {
                 Ok(true) => heard(),
                 Ok(false) => break,
@@ -229,7 +231,7 @@ impl Candidate {
         what: &'static str,
         call: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, CallError> {
-        self.metrics.kubernetes(what, bounded(CALL, call)).await
+        self.metrics.kubernetes(what, bounded(self.timings().call(), call)).await
     }
 
     fn may_take(&mut self, lease: &Lease) -> bool {
@@ -243,8 +245,9 @@ impl Candidate {
             return true;
         }
         let version = lease.metadata.resource_version.clone().unwrap_or_default();
+        let ours = self.timings().duration();
         let seconds = lease.spec.as_ref().and_then(|s| s.lease_duration_seconds).and_then(|s| u64::try_from(s).ok());
-        let respected = seconds.map_or(DURATION, Duration::from_secs).max(DURATION);
+        let respected = seconds.map_or(ours, Duration::from_secs).max(ours);
         match &self.seen {
             Some((seen, since)) if *seen == version => since.elapsed() > respected,
             _ => {
@@ -259,7 +262,7 @@ impl Candidate {
         let now = MicroTime(Timestamp::now());
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            lease_duration_seconds: i32::try_from(self.timings().duration().as_secs()).ok(),
             acquire_time: before.filter(|_| mine).and_then(|b| b.acquire_time.clone()).or_else(|| Some(now.clone())),
             renew_time: Some(now),
             lease_transitions: Some(before.and_then(|b| b.lease_transitions).unwrap_or_default() + i32::from(!mine)),

@@ -6,6 +6,8 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);
+const DURATION: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Clocks that follow tokio's paused one, and a machine that may have been suspended.
 #[derive(Clone, Debug)]
@@ -117,7 +119,7 @@ impl Stage {
                 Ok::<_, tower::BoxError>(Response::builder().status(code).body(answer).expect("a response"))
             }
         });
-        let fence = Fence::closed(Arc::new(self.clocks.clone()));
+        let fence = Fence::closed(Arc::new(self.clocks.clone()), LeaseTimings::default());
         Candidate::new(kube::Client::new(service, "default"), "ns", "leader", identity, fence, Metrics::new())
     }
 
@@ -320,7 +322,7 @@ async fn a_lease_is_given_back_by_its_holder_alone() {
 #[tokio::test(start_paused = true)]
 async fn what_remains_of_a_fence_ends_before_others_may_lead() {
     let clocks = Clocks::new();
-    let fence = Fence::closed(Arc::new(clocks.clone()));
+    let fence = Fence::closed(Arc::new(clocks.clone()), LeaseTimings::default());
     fence.renewed(clocks.boot());
     assert_eq!(fence.check(), Ok(DURATION));
     tokio::time::advance(SECOND * 9).await;

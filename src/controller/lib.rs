@@ -9,6 +9,7 @@
 //!   -> next       when to look again
 //! ```
 
+mod attempt;
 mod call;
 pub mod clock;
 mod clock_watch;
@@ -24,11 +25,13 @@ mod issue;
 mod issue_profiles;
 mod issuer_time;
 mod lease;
+mod lease_timings;
 mod logging;
 mod memory;
 mod metrics;
 mod next;
 mod options;
+mod outcome;
 mod pending;
 mod profile_batch;
 mod propagation;
@@ -44,6 +47,7 @@ mod secret_meta;
 mod serve;
 mod sight;
 mod status;
+mod target;
 mod triggers;
 mod view;
 mod watches;
@@ -56,6 +60,7 @@ pub use feeds::{Change, Feed, Feeds, Place, Writers, view};
 pub use input_key::InputKeys;
 pub use isolation::{Panics, look};
 pub use lease::{Fence, NotLeading};
+pub use lease_timings::LeaseTimings;
 pub use logging::start as start_logging;
 pub use memory::Memory;
 pub use metrics::Metrics;

@@ -1,8 +1,10 @@
 //! Flags of the controller, each also an environment variable.
 
+use super::LeaseTimings;
 use clap::Parser;
 use refreshable_agent::logging::LogFormat;
 use refreshable_api::{ObjectName, is_namespace};
+use refreshable_rules::duration;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,6 +54,18 @@ pub struct Options {
     /// Name of that Lease.
     #[arg(long, env = "REFRESHABLE_LEASE_NAME", default_value = "refreshable-controller", value_parser = object_name)]
     pub lease_name: String,
+
+    /// How long other replicas respect a Lease that nobody renews. The same for all replicas.
+    #[arg(long, env = "REFRESHABLE_LEASE_DURATION", default_value = "15s", value_parser = duration::parse)]
+    pub lease_duration: Duration,
+
+    /// How long the leader relies on the Lease after it sent a renewal.
+    #[arg(long, env = "REFRESHABLE_LEASE_RENEW_DEADLINE", default_value = "10s", value_parser = duration::parse)]
+    pub lease_renew_deadline: Duration,
+
+    /// Pause between renewals of the Lease, and between attempts to get it.
+    #[arg(long, env = "REFRESHABLE_LEASE_RETRY_PERIOD", default_value = "2s", value_parser = duration::parse)]
+    pub lease_retry_period: Duration,
 
     /// This replica's name in the Lease. No two processes that run at the same time may share one.
     #[arg(long, env = "POD_NAME")]
@@ -119,6 +133,14 @@ impl Options {
         }
     }
 
+    /// Timings of the Lease.
+    ///
+    /// # Errors
+    /// What to write instead, where they do not go together.
+    pub fn lease_timings(&self) -> Result<LeaseTimings, String> {
+        LeaseTimings::new(self.lease_duration, self.lease_renew_deadline, self.lease_retry_period)
+    }
+
     /// The controller's own namespace: of its Lease, and of the key of its digests.
     pub fn home(&self) -> Option<String> {
         self.lease_namespace.clone().or_else(|| std::env::var("POD_NAMESPACE").ok()).filter(|n| !n.is_empty())
@@ -142,6 +164,9 @@ mod tests {
     #[test]
     fn the_flags_are_consistent() {
         Options::command().debug_assert();
+        assert_eq!(Options::parse_from(["c"]).lease_timings(), Ok(LeaseTimings::default()));
+        let wrong = Options::parse_from(["c", "--lease-duration", "10s"]).lease_timings();
+        assert!(wrong.is_err_and(|why| why.contains("--lease-renew-deadline")));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Puts the fresh credentials of many profiles together with those that stay: no call, only what was obtained and what
 //! the Secret holds.
 
-use super::issue::Target;
 use super::issuer_time;
 use super::published::published;
+use super::target::Target;
 use crate::clock::SharedClock;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
@@ -16,7 +16,7 @@ use refreshable_rules::inputs::UsedInputs;
 use refreshable_rules::issuer::json::{self, Wire};
 use refreshable_rules::issuer::{AccessKey, Issued, Lifetime};
 use refreshable_rules::ownership::Content;
-use refreshable_rules::profiles::ProfileRecord;
+use refreshable_rules::ownership::ProfileRecord;
 use refreshable_rules::render::{self, Manifest, Profile};
 use std::collections::BTreeMap;
 

@@ -3,7 +3,7 @@
 use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
 use super::next::{Next, first};
 use super::sight::Sight;
-use super::{CallError, Context, inspect, issue, propagation, publish, restart, status};
+use super::{CallError, Context, inspect, issue, outcome, propagation, publish, restart, status};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::api::Api;
@@ -73,7 +73,7 @@ async fn carry_out(
     let (record, permission) = (sight.secret.own(), &sight.permission);
     if ends_writing(&action) {
         context.memory.writes.drop_of(uid);
-    } else if let Some(next) = issue::written(object, sight, context).await? {
+    } else if let Some(next) = outcome::written(object, sight, context).await? {
         return Ok(next);
     }
     match action {

@@ -53,6 +53,9 @@ pub enum Error {
     /// A lease needs a namespace.
     #[error("--lease-namespace is needed (or --no-leader-election, where nothing ever runs a second replica)")]
     NoLeaseNamespace,
+    /// The timings of the lease do not go together.
+    #[error("{0}")]
+    LeaseTimings(String),
     /// The lease was lost; another replica may lead.
     #[error("the lease was lost")]
     LeaseLost,
@@ -261,7 +264,7 @@ fn candidate(
         return Ok((Fence::open(), None));
     }
     let namespace = options.home().ok_or(Error::NoLeaseNamespace)?;
-    let fence = Fence::closed(Arc::new(SystemClock));
+    let fence = Fence::closed(Arc::new(SystemClock), options.lease_timings().map_err(Error::LeaseTimings)?);
     let (client, metrics) = (client.clone(), metrics.clone());
     let candidate = Candidate::new(client, &namespace, &options.lease_name, identity, fence.clone(), metrics);
     Ok((fence, Some(candidate)))

@@ -7,12 +7,15 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
+use refreshable_agent::health::{HEALTHZ, READYZ};
 use refreshable_agent::server::{self, Answer, Limits};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// What Prometheus scrapes.
+const METRICS: &str = "/metrics";
 /// Whoever reaches the Pod can call: neither a kubelet nor a Prometheus needs more.
 const LIMITS: Limits = Limits { connections: 128, patience: Duration::from_secs(10), keep_alive: false };
 /// Pages of metrics in memory at the same time: with object metrics they are long, and a caller may read slowly.
@@ -53,10 +56,10 @@ impl Pages {
             return refusal;
         }
         match asked.uri.path() {
-            "/metrics" => self.metrics(),
-            "/healthz" => verdict(self.health.ailment()),
-            "/readyz" => verdict(self.health.unready()),
-            _ => text(StatusCode::NOT_FOUND, "/metrics, /healthz and /readyz are served\n"),
+            METRICS => self.metrics(),
+            HEALTHZ => verdict(self.health.ailment()),
+            READYZ => verdict(self.health.unready()),
+            _ => text(StatusCode::NOT_FOUND, format!("{METRICS}, {HEALTHZ} and {READYZ} are served\n")),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The flags that every kubectl command has, under kubectl's names.
 
 use clap::Args;
+use refreshable_rules::duration;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,51 +64,6 @@ pub struct Global {
     pub act_as_uid: Option<String>,
 
     /// Longest time for one request, like 5s or 2m; 0 for no limit.
-    #[arg(long, global = true, default_value = "0", value_name = "DURATION", value_parser = duration)]
+    #[arg(long, global = true, default_value = "0", value_name = "DURATION", value_parser = duration::parse)]
     pub request_timeout: Duration,
-}
-
-/// Reads a duration as Go writes it: `5s`, `1m30s`, `250ms`; a number alone is seconds.
-///
-/// # Errors
-/// What to write instead.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration: write it like 5s, 2m or 1h30m");
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let mut whole = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0).ok_or_else(wrong)?;
-        let unit = rest[number..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| number + at);
-        let amount: u64 = rest[..number].parse().map_err(|_| wrong())?;
-        let milliseconds: u64 = match &rest[number..unit] {
-            "ms" => 1,
-            "s" => 1000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(wrong()),
-        };
-        let part = Duration::from_millis(amount.checked_mul(milliseconds).ok_or_else(wrong)?);
-        whole = whole.checked_add(part).ok_or_else(wrong)?;
-        rest = &rest[unit..];
-    }
-    if text.is_empty() { Err(wrong()) } else { Ok(whole) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-    use std::time::Duration;
-
-    #[test]
-    fn durations_are_written_as_kubectl_takes_them() {
-        for (text, seconds) in [("0", 0.0), ("5", 5.0), ("5s", 5.0), ("1m30s", 90.0), ("1h", 3600.0), ("250ms", 0.25)] {
-            assert_eq!(duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
-        }
-        for text in ["", "s", "5x", "1m30", "-1s", "1.5h", "99999999999999999999s", "9999999999999999h"] {
-            assert_eq!(duration(text), Err(format!("{text:?} is no duration: write it like 5s, 2m or 1h30m")));
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::age;
 use super::consumers::Consumer;
-use super::inspect::{Allowed, Report};
+use super::inspect_report::{Allowed, Report};
 use super::terminal::{Terminal, Tone};
 use super::timeline::{self, Span};
 use jiff::Timestamp;

@@ -33,6 +33,7 @@ mod exec;
 pub mod global;
 mod ini;
 mod inspect;
+mod inspect_report;
 mod inspect_text;
 mod login;
 mod manifest;

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use refreshable_api::conditions::READY;
-use refreshable_api::{PrincipalStatus, RefreshableCredential, SecretKeys, names};
+use refreshable_api::{Arn, PrincipalStatus, RefreshableCredential, SecretKeys, names};
 use refreshable_rules::expiry;
 use refreshable_rules::issuer::{AccessKey, Issued, Lifetime, Session};
+use refreshable_rules::ownership::ProfileRecord;
 use refreshable_rules::ownership::{self, Record, SecretView};
-use refreshable_rules::profiles::ProfileRecord;
 use refreshable_rules::render::profile_key;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -118,7 +118,7 @@ fn of(
         return Err(expired(credential, session.expiration.min(recorded), now));
     }
     let arn = many.map_or_else(|| content.principal.arn.clone(), |(_, r)| r.arn.clone());
-    let account_id = arn.as_deref().and_then(|a| a.split(':').nth(4)).filter(|a| !a.is_empty()).map(str::to_owned);
+    let account_id = arn.as_deref().and_then(Arn::account_of);
     let region = files.region(&section).or_else(|| spec.region.clone()).or_else(|| {
         let spec = &credential?.spec;
         let own = many.and_then(|(name, _)| spec.profiles.iter().flatten().find(|p| p.name == name)?.region.clone());

@@ -2,7 +2,6 @@
 
 use super::cluster::{Cluster, bare_name, object_name};
 use super::error::{Error, Result};
-use super::global::duration;
 use super::terminal::visible;
 use super::{Global, output};
 use clap::Args;
@@ -12,6 +11,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, Patch, PatchParams};
 use refreshable_api::conditions::{READY, STALLED};
 use refreshable_api::{RefreshableCredential, names, time_of};
+use refreshable_rules::duration;
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub struct Refresh {
     #[arg(long)]
     wait: bool,
     /// With --wait: how long at most.
-    #[arg(long, default_value = "2m", value_parser = duration)]
+    #[arg(long, default_value = "2m", value_parser = duration::parse)]
     timeout: Duration,
 }
 

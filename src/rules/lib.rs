@@ -14,6 +14,8 @@
 //! ```
 
 pub mod budget;
+mod chain;
+pub mod duration;
 pub mod expiry;
 pub mod failure;
 pub mod fingerprint;

@@ -4,10 +4,10 @@
 //! itself is never watched and a restart asks the issuer nothing.
 
 use super::inputs::{InputVersions, UsedInput, UsedInputs};
-use super::profiles::ProfileRecord;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use refreshable_api::{DeletionPolicy, InputDigest, PrincipalStatus, RefreshableCredential, names};
+use refreshable_api::{Arn, DeletionPolicy, InputDigest, PrincipalStatus, RefreshableCredential, names};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A Secret of the name that a resource publishes under, as far as its metadata tells.
@@ -77,6 +77,24 @@ pub struct Content {
     pub handled_refresh: Option<String>,
 }
 
+/// What a Secret's metadata records of one profile.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ProfileRecord {
+    /// When its credentials were issued.
+    pub issued_at: Timestamp,
+    /// When they expire.
+    pub expiration: Timestamp,
+    /// Digest of what was asked for, see [`super::fingerprint::of_profile`].
+    pub request: String,
+    /// Whose they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
+    /// The last attempt failed: these are the credentials of an earlier one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+}
+
 /// Judges a Secret's metadata from the side of the resource with UID `owner_uid`.
 pub fn view(meta: &ObjectMeta, owner_uid: &str) -> SecretView {
     let annotation = |key: &str| meta.annotations.as_ref().and_then(|a| a.get(key));
@@ -123,7 +141,7 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
         },
         checksum: annotation(names::CHECKSUM_ANNOTATION)?.clone(),
         principal: PrincipalStatus {
-            account_id: arn.as_deref().and_then(account_of),
+            account_id: arn.as_deref().and_then(Arn::account_of),
             arn,
             user_id: annotation(names::PRINCIPAL_ID_ANNOTATION).cloned(),
         },
@@ -167,11 +185,6 @@ pub fn metadata_intact(meta: &ObjectMeta, object: &RefreshableCredential) -> boo
     let owned = meta.owner_references.iter().flatten().any(|o| Some(o.uid.as_str()) == uid);
     let wants_owner = spec.deletion_policy() == DeletionPolicy::Delete;
     labels && annotations && owned == wants_owner && has(&meta.labels, names::MANAGED_BY_LABEL, names::MANAGED_BY)
-}
-
-/// The account that an ARN names.
-pub fn account_of(arn: &str) -> Option<String> {
-    arn.split(':').nth(4).filter(|a| !a.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub enum Reach {
 /// stretched over the account. The last part (the resource) may hold colons of its own.
 pub fn arn_matches(pattern: &str, arn: &str) -> bool {
     const PARTS: usize = 6;
+    // Not by `Arn`: any part of a pattern may be a wildcard, the first one too.
     let pattern: Vec<_> = pattern.splitn(PARTS, ':').collect();
     let arn: Vec<_> = arn.splitn(PARTS, ':').collect();
     pattern.len() == PARTS

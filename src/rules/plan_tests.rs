@@ -366,7 +366,7 @@ fn profiles_that_failed_wait_for_their_own_pause_and_hold_nobody_back() {
     let object = credential(json!({"profiles": [role("a"), role("b")]}));
     let mut held = record(&object);
     let content = held.content.as_mut().expect("content");
-    let good = crate::profiles::ProfileRecord {
+    let good = crate::ownership::ProfileRecord {
         issued_at: minute(0),
         expiration: minute(60),
         request: "r".into(),

@@ -1,5 +1,6 @@
 //! What the administrator's policies allow a resource, and on what terms. Denied unless allowed; policies add up.
 
+use super::chain::{is_ambient, steps};
 use super::patterns::{Reach, Whose, arn_matches, shown_url, url_matches, wildcard_matches};
 use super::session_tags;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -196,19 +197,6 @@ enum Need<'a> {
 
 /// What AWS grants where `durationSeconds` is left out.
 const DEFAULT_DURATION_SECONDS: i32 = 3600;
-
-/// Every role that is assumed for `object`, those of its profiles behind the shared ones.
-pub(super) fn steps(object: &RefreshableCredential) -> impl Iterator<Item = &Role> {
-    object.spec.roles.iter().chain(object.spec.profiles.iter().flatten().flat_map(|p| &p.roles))
-}
-
-/// Whether the chain of `object` starts from the controller's own identity.
-pub(super) fn is_ambient(object: &RefreshableCredential) -> bool {
-    match &object.spec.source {
-        None => true,
-        Some(source) => matches!(source.kind(), Some(SourceKind::Ambient(_))),
-    }
-}
 
 /// What a resource draws on of the administrator's. Every type is taken apart without `..`: what is added to one later
 /// does not compile before it is said here whose it is.

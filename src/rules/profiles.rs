@@ -5,26 +5,7 @@ use super::timing::down_to_second;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use refreshable_api::{ProfileStatus, RefreshableCredential};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// What a Secret's metadata records of one profile.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ProfileRecord {
-    /// When its credentials were issued.
-    pub issued_at: Timestamp,
-    /// When they expire.
-    pub expiration: Timestamp,
-    /// Digest of what was asked for, see [`super::fingerprint::of_profile`].
-    pub request: String,
-    /// Whose they are.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub arn: Option<String>,
-    /// The last attempt failed: these are the credentials of an earlier one.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub failed: bool,
-}
 
 /// The profiles that have no credentials of the last attempt.
 pub fn lacking(object: &RefreshableCredential, content: &Content) -> BTreeSet<String> {
@@ -77,6 +58,7 @@ pub fn status(
 mod tests {
     use super::*;
     use crate::fixtures::{credential, minute, record};
+    use crate::ownership::ProfileRecord;
     use serde_json::json;
 
     fn many() -> (RefreshableCredential, Content) {

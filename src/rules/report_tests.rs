@@ -198,7 +198,7 @@ fn failing_message_names_the_earliest_of_the_profiles_ends() {
     let mut held = record(&object);
     let content = held.content.as_mut().expect("content");
     for (name, end) in [("a", 60), ("b", 15)] {
-        let record = super::profiles::ProfileRecord {
+        let record = crate::ownership::ProfileRecord {
             issued_at: minute(0),
             expiration: minute(end),
             request: "r".to_owned(),

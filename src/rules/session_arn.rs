@@ -1,10 +1,12 @@
 //! The ARN of a role's session: what AWS makes of the role's own, and what other stores make of it.
 
+use refreshable_api::Arn;
+
 /// The ARN that AWS gives to a session of a role: without the role's path. `None` where `role_arn` is not the ARN of a
 /// role at AWS.
 pub fn at_aws(role_arn: &str, session_name: &str) -> Option<String> {
-    let role = Parts::of(role_arn).filter(|p| p.session.is_none() && p.is_aws())?;
-    let Parts { partition, account, .. } = role;
+    let role = Parts::of(role_arn).filter(|p| p.session.is_none() && p.arn.is_aws())?;
+    let Arn { partition, account_id: account, .. } = role.arn;
     Some(format!("arn:{partition}:sts::{account}:assumed-role/{}/{session_name}", role.name()))
 }
 
@@ -18,13 +20,13 @@ pub fn is_same_at_store(role_arn: &str, session_name: Option<&str>, found: &str)
         let name = role_arn.rsplit(['/', ':']).next().unwrap_or_default();
         return !name.is_empty() && found.split(['/', ':']).any(|part| part == name);
     };
-    let partitions = asked.partition == found.partition || !(asked.is_aws() && found.is_aws());
+    let partitions = asked.arn.partition == found.arn.partition || !(asked.arn.is_aws() && found.arn.is_aws());
     let roles = found.role == asked.role || found.role == asked.name();
     let sessions = match (session_name, found.session) {
         (Some(wanted), Some(session)) => wanted == session,
         _ => true,
     };
-    partitions && roles && sessions && are_same_account(asked.account, found.account)
+    partitions && roles && sessions && are_same_account(asked.arn.account_id, found.arn.account_id)
 }
 
 /// A tenant's name is a part of the role's identity, so that it stands in both or in neither; an account's number may
@@ -37,8 +39,7 @@ fn are_same_account(asked: &str, found: &str) -> bool {
 
 /// The ARN of a role (`role/a/b/name`), or of a session of one (`assumed-role/a/b/name/session`).
 struct Parts<'a> {
-    partition: &'a str,
-    account: &'a str,
+    arn: Arn<'a>,
     /// The role's path and name.
     role: &'a str,
     session: Option<&'a str>,
@@ -46,25 +47,17 @@ struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     fn of(arn: &'a str) -> Option<Self> {
-        let mut parts = arn.splitn(6, ':');
-        if parts.next()? != "arn" {
-            return None;
-        }
-        let (partition, _service, _region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let (role, session) = match parts.next()?.split_once('/')? {
+        let arn = Arn::parse(arn)?;
+        let (role, session) = match arn.resource.split_once('/')? {
             ("role", role) => (role, None),
             ("assumed-role", rest) => rest.rsplit_once('/').map(|(role, session)| (role, Some(session)))?,
             _ => return None,
         };
-        Some(Self { partition, account, role, session })
+        Some(Self { arn, role, session })
     }
 
     fn name(&self) -> &'a str {
         self.role.rsplit('/').next().unwrap_or_default()
-    }
-
-    fn is_aws(&self) -> bool {
-        self.partition.starts_with("aws")
     }
 }
 

@@ -3,7 +3,7 @@
 //! AWS compares keys without regard to case, and refuses a key that the chain has inherited already; so the tags stand
 //! on the first role alone, transitive, and nowhere else.
 
-use super::policy::{is_ambient, steps};
+use super::chain::{is_ambient, steps};
 use kube::ResourceExt as _;
 use refreshable_api::{
     CredentialPolicySpec, RefreshableCredential, Role, SessionTag, SessionTagValue, Source, SourceKind, Tag,

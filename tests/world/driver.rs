@@ -19,8 +19,8 @@ use jiff::{SignedDuration, Timestamp};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use refreshable_controller::{
-    Announcement, Announcer, Calls, ClockWatch, Context, Feeds, Fence, InputKeys, Memory, Metrics, Next, Panics, Place,
-    SecretMeta, Settings, Touched, Turns, look, view,
+    Announcement, Announcer, Calls, ClockWatch, Context, Feeds, Fence, InputKeys, LeaseTimings, Memory, Metrics, Next,
+    Panics, Place, SecretMeta, Settings, Touched, Turns, look, view,
 };
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::registry::Registry;
@@ -151,7 +151,7 @@ impl Instance {
     pub fn start(world: &Shared, number: usize, setup: Setup) -> Self {
         let clock = world.lock().clock.off_by(setup.clock_off);
         let metrics = Metrics::new();
-        let fence = Fence::closed(Arc::new(clock.clone()));
+        let fence = Fence::closed(Arc::new(clock.clone()), LeaseTimings::default());
         let calls_fence = if setup.forced { Fence::open() } else { fence.clone() };
         let keys = Credentials::new("AKIACONTROLLER00000", "own", None, None, "world");
         let provider = SharedCredentialsProvider::new(keys);

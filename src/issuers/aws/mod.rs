@@ -1,6 +1,7 @@
 //! AWS's clients: STS and its endpoints, what a call by SDK has in common, MFA codes.
 
 pub(crate) mod ask;
+pub(crate) mod call;
 mod client;
 mod failure;
 mod foreign;
@@ -10,6 +11,6 @@ pub mod sts;
 pub mod totp;
 pub mod x509_signature;
 
-pub use ask::Meter;
+pub use call::Meter;
 pub use sts::{Caller, Sts};
 pub use totp::TotpSteps;

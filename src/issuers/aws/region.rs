@@ -1,5 +1,7 @@
 //! Which Region's STS is called where the specification names none.
 
+use refreshable_api::Arn;
+
 /// Where a source's credentials belong, as far as the source says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home<'a> {
@@ -20,12 +22,6 @@ impl Home<'_> {
             Self::PartitionOf(arn) => Some(choose(None, own, Some(arn))),
         }
     }
-}
-
-/// The partition that an ARN lies in (`aws`, `aws-cn`, `aws-us-gov`, ...).
-fn partition_of_arn(arn: &str) -> Option<&str> {
-    let mut parts = arn.split(':');
-    (parts.next() == Some("arn")).then(|| parts.next()).flatten()
 }
 
 /// The partition of a Region, by its prefix.
@@ -64,7 +60,7 @@ pub fn choose(asked: Option<&str>, own: Option<&str>, role_arn: Option<&str>) ->
     if let Some(region) = asked {
         return region.to_owned();
     }
-    let partition = role_arn.and_then(partition_of_arn).filter(|p| p.starts_with("aws"));
+    let partition = role_arn.and_then(Arn::parse).filter(Arn::is_aws).map(|arn| arn.partition);
     match (own, partition) {
         (Some(own), Some(partition)) if partition_of_region(own) == partition => own.to_owned(),
         (Some(own), None) => own.to_owned(),

@@ -1,7 +1,8 @@
 //! A Cognito identity pool: GetId, then GetCredentialsForIdentity, both unsigned.
 
 use super::{Obtained, Request, Source};
-use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
+use crate::aws::ask::Ask;
+use crate::aws::call::{DateSeen, TIMEOUT, send, timeouts};
 use crate::aws::region::Home;
 use aws_sdk_cognitoidentity::Client;
 use aws_sdk_cognitoidentity::config::{BehaviorVersion, Region, retry::RetryConfig};
@@ -99,7 +100,7 @@ async fn credentials(
                 .set_account_id(source.account_id.clone())
                 .set_logins(exposed.clone())
                 .send();
-            let answer = ask("GetId").of(request.sts.meter(), asked).await?;
+            let answer = send(&ask("GetId"), request.sts.meter(), asked).await?;
             answer.identity_id.ok_or_else(|| invalid("GetId", "IdentityId is missing"))?
         }
     };
@@ -109,7 +110,7 @@ async fn credentials(
         .set_logins(exposed)
         .set_custom_role_arn(source.custom_role_arn.clone())
         .send();
-    let answer = ask(GET_CREDENTIALS).of(request.sts.meter(), asked).await?;
+    let answer = send(&ask(GET_CREDENTIALS), request.sts.meter(), asked).await?;
     let invalid = |what: &str| invalid(GET_CREDENTIALS, what);
     let given = answer.credentials().ok_or_else(|| invalid("there are no credentials in it"))?;
     let key = AccessKey {

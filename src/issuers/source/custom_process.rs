@@ -4,7 +4,7 @@
 //! what is registered. What it writes to stderr is dropped: it may hold secrets.
 
 use super::{Obtained, Request, Source};
-use crate::aws::ask::counted;
+use crate::aws::call::counted;
 use crate::aws::region::Home;
 use crate::registry::Process;
 use futures::future::BoxFuture;

@@ -1,7 +1,7 @@
 //! What the sources have in common that ask an HTTP endpoint for credentials in JSON.
 
 use super::{Obtained, Request};
-use crate::aws::ask::counted;
+use crate::aws::call::counted;
 use crate::http::{self, Answer, Call};
 use jiff::Timestamp;
 use refreshable_rules::issuer::{IssueError, Issued, json};

@@ -6,7 +6,8 @@
 
 use super::sso_write::{self, Outcome};
 use super::{Obtained, Request, Source, sso_token::SsoToken};
-use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
+use crate::aws::ask::Ask;
+use crate::aws::call::{DateSeen, TIMEOUT, send, timeouts};
 use crate::aws::region::Home;
 use aws_sdk_sso::config::{BehaviorVersion, Region, retry::RetryConfig};
 use futures::future::BoxFuture;
@@ -136,7 +137,7 @@ async fn renew(source: &IdentityCenterSource, token: &SsoToken, request: &Reques
         .grant_type("refresh_token")
         .refresh_token(grant.refresh_token.expose_secret())
         .send();
-    let answer = match ask.of(request.sts.meter(), asked).await {
+    let answer = match send(&ask, request.sts.meter(), asked).await {
         Err(IssueError::Refused { error, .. })
             if matches!(
                 error.code.as_str(),
@@ -190,7 +191,7 @@ async fn credentials(
         .role_name(&source.role_name)
         .access_token(token.access_token.expose_secret())
         .send();
-    let answer = match ask.of(request.sts.meter(), asked).await {
+    let answer = match send(&ask, request.sts.meter(), asked).await {
         Err(IssueError::Refused { error, .. }) if error.code == "UnauthorizedException" => {
             return Err(sign_in(source, "the access token is no longer accepted (UnauthorizedException)"));
         }

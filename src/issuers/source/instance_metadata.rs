@@ -4,7 +4,7 @@
 //! the life of what has expired and answers an error with stale credentials.
 
 use super::{Obtained, Request, Source};
-use crate::aws::ask::counted;
+use crate::aws::call::counted;
 use crate::aws::region::Home;
 use aws_config::imds::Client;
 use aws_config::imds::client::error::ImdsError;

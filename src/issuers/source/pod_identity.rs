@@ -1,14 +1,14 @@
 //! EKS Pod Identity: a ServiceAccount's token for the credentials of the role that EKS associates with it.
 
 use super::{Obtained, Request, Source};
-use crate::aws::ask::{Ask, DateSeen, TIMEOUT, timeouts};
+use crate::aws::ask::Ask;
+use crate::aws::call::{DateSeen, TIMEOUT, send, timeouts};
 use crate::aws::region::Home;
 use aws_sdk_eksauth::config::{BehaviorVersion, Region, retry::RetryConfig};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use refreshable_api::{PodIdentitySource, PrincipalStatus};
+use refreshable_api::{Arn, PodIdentitySource, PrincipalStatus};
 use refreshable_rules::issuer::{AccessKey, IssueError, Issued, Issuer, Lifetime, Session};
-use refreshable_rules::ownership::account_of;
 use secrecy::{ExposeSecret as _, SecretString};
 
 const OPERATION: &str = "AssumeRoleForPodIdentity";
@@ -64,7 +64,7 @@ async fn assume(source: &PodIdentitySource, request: &Request<'_>) -> Result<Iss
         .cluster_name(&source.cluster_name)
         .token(token.expose_secret())
         .send();
-    let answer = ask.of(request.sts.meter(), asked).await?;
+    let answer = send(&ask, request.sts.meter(), asked).await?;
     let invalid = |what: String| IssueError::InvalidAnswer { operation: OPERATION, what, request_id: None };
     let given = answer.credentials().ok_or_else(|| invalid("there are no credentials in it".to_owned()))?;
     let key = AccessKey {
@@ -81,7 +81,7 @@ async fn assume(source: &PodIdentitySource, request: &Request<'_>) -> Result<Iss
         lifetime: Lifetime::judge(OPERATION, expiration, date.get(), request.now)?,
         session,
         principal: PrincipalStatus {
-            account_id: arn.as_deref().and_then(account_of),
+            account_id: arn.as_deref().and_then(Arn::account_of),
             arn,
             user_id: user.map(|u| u.assume_role_id().to_owned()),
         },

@@ -1,16 +1,15 @@
 //! IAM Roles Anywhere's CreateSession, signed with a certificate's private key.
 
 use super::{Obtained, Request, Source, device, endpoint, verify};
-use crate::aws::ask::counted;
+use crate::aws::call::counted;
 use crate::aws::region::Home;
 use crate::aws::x509_signature::{self, Signed};
 use crate::http::{self, Call, Way};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use refreshable_api::{PrincipalStatus, RolesAnywhereSource};
+use refreshable_api::{Arn, PrincipalStatus, RolesAnywhereSource};
 use refreshable_rules::issuer::json::{self, Wire};
 use refreshable_rules::issuer::{IssueError, Issued, Issuer};
-use refreshable_rules::ownership::account_of;
 use refreshable_rules::policy::Terms;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -52,7 +51,7 @@ impl Source for RolesAnywhereSource {
     }
 
     fn payer(&self, _namespace: &str) -> String {
-        let account = self.trust_anchor_arn.split(':').nth(4).unwrap_or_default();
+        let account = Arn::account_of(&self.trust_anchor_arn).unwrap_or_default();
         format!("rolesanywhere/{account}/{}", region(self))
     }
 
@@ -95,7 +94,7 @@ pub(super) fn read(
     let user = set.assumed_role_user;
     let arn = user.as_ref().and_then(|u| u.arn.clone());
     let principal = PrincipalStatus {
-        account_id: arn.as_deref().and_then(account_of),
+        account_id: arn.as_deref().and_then(Arn::account_of),
         arn,
         user_id: user.and_then(|u| u.assumed_role_id),
     };
@@ -152,7 +151,7 @@ fn body(source: &RolesAnywhereSource) -> String {
 }
 
 fn region(source: &RolesAnywhereSource) -> &str {
-    source.trust_anchor_arn.split(':').nth(3).unwrap_or_default()
+    Arn::parse(&source.trust_anchor_arn).map_or("", |arn| arn.region)
 }
 
 /// Scheme and host of the endpoint.
@@ -161,8 +160,8 @@ fn base(source: &RolesAnywhereSource, fips: bool) -> String {
         return endpoint.trim_end_matches('/').to_owned();
     }
     let service = if fips { "rolesanywhere-fips" } else { "rolesanywhere" };
-    let domain = match source.trust_anchor_arn.split(':').nth(1) {
-        Some("aws-cn") => "amazonaws.com.cn",
+    let domain = match Arn::parse(&source.trust_anchor_arn) {
+        Some(Arn { partition: "aws-cn", .. }) => "amazonaws.com.cn",
         _ => "amazonaws.com",
     };
     format!("https://{service}.{}.{domain}", region(source))

@@ -6,7 +6,7 @@ use crate::aws::sts::{SamlCall, issuer_of};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
-use refreshable_api::SamlSource;
+use refreshable_api::{Arn, SamlSource};
 use refreshable_rules::issuer::IssueError;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -23,7 +23,7 @@ impl Source for SamlSource {
     }
 
     fn payer(&self, _namespace: &str) -> String {
-        format!("account/{}", self.role_arn.split(':').nth(4).unwrap_or_default())
+        format!("account/{}", Arn::account_of(&self.role_arn).unwrap_or_default())
     }
 
     fn calls(&self) -> u32 {

@@ -109,13 +109,10 @@ fn wrong(expected: String, found: &PrincipalStatus) -> IssueError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use refreshable_api::Arn;
 
     fn principal(arn: &str) -> PrincipalStatus {
-        PrincipalStatus {
-            account_id: refreshable_rules::ownership::account_of(arn),
-            arn: Some(arn.to_owned()),
-            user_id: None,
-        }
+        PrincipalStatus { account_id: Arn::account_of(arn), arn: Some(arn.to_owned()), user_id: None }
     }
 
     fn role(arn: &str) -> Role {

@@ -4,7 +4,7 @@ use super::{Obtained, Request, Source, verify};
 use crate::aws::region::Home;
 use crate::aws::sts::{WebIdentityCall, issuer_of};
 use futures::future::BoxFuture;
-use refreshable_api::WebIdentitySource;
+use refreshable_api::{Arn, WebIdentitySource};
 use refreshable_rules::issuer::IssueError;
 use secrecy::ExposeSecret as _;
 
@@ -21,7 +21,7 @@ impl Source for WebIdentitySource {
     }
 
     fn payer(&self, _namespace: &str) -> String {
-        format!("account/{}", self.role_arn.split(':').nth(4).unwrap_or_default())
+        format!("account/{}", Arn::account_of(&self.role_arn).unwrap_or_default())
     }
 
     fn calls(&self) -> u32 {

@@ -1,5 +1,6 @@
 //! Names of AWS's identities.
 
+use refreshable_api::Arn;
 use std::fmt;
 use std::str::FromStr;
 
@@ -54,10 +55,10 @@ impl FromStr for Identity {
                 "{text:?} is no identity of IAM: write the ARN of a role or user, like arn:aws:iam::111122223333:role/team-a/reports"
             )
         };
-        let parts: Vec<&str> = text.splitn(6, ':').collect();
-        let [arn, partition, service, region, account, resource] = parts[..] else { return Err(wrong()) };
+        let arn = Arn::parse(text).ok_or_else(wrong)?;
+        let Arn { partition, service, region, account_id: account, resource } = arn;
         let digits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
-        if arn != "arn" || !partition.starts_with("aws") || !region.is_empty() || !digits {
+        if !arn.is_aws() || !region.is_empty() || !digits {
             return Err(wrong());
         }
         let (kind, rest) = resource.split_once('/').ok_or_else(wrong)?;

@@ -2,7 +2,8 @@
 //!
 //! | part | what it holds |
 //! | --- | --- |
-//! | [`plan`] | the chain of roles, pure |
+//! | [`chain`] | the chain of roles, pure |
+//! | [`plan`] | what has to be set up in AWS |
 //! | [`source`] | what each source begins with, pure |
 //! | [`facts`] | what is needed besides the resource |
 //! | [`arn`], [`statement`] | names and policies of IAM |
@@ -11,6 +12,7 @@
 
 pub mod arn;
 mod certificate;
+mod chain;
 mod cloudformation;
 pub mod facts;
 mod hcl;
@@ -118,7 +120,7 @@ impl TrustPolicy {
             Some(cluster) if facts.session_tags.is_empty() => self.policies_tags(cluster, &object, &mut facts).await?,
             _ => None,
         };
-        let mut plan = plan::plan(&object.spec, &facts).map_err(|missing| Error::failed(missing.to_string()))?;
+        let mut plan = chain::plan(&object.spec, &facts).map_err(|missing| Error::failed(missing.to_string()))?;
         plan.notes.extend(note);
         if let Some(account) = &self.account {
             plan = plan.only(account);

@@ -4,7 +4,7 @@ use super::{Existing, Manifest, Profile, files, manifest, profile_files};
 use crate::fingerprint;
 use crate::inputs::UsedInputs;
 use crate::issuer::{AccessKey, Issued, Lifetime, Session};
-use crate::profiles::ProfileRecord;
+use crate::ownership::ProfileRecord;
 use jiff::{SignedDuration, Timestamp};
 use refreshable_api::{PrincipalStatus, RefreshableCredential};
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@ use super::Files;
 use crate::fingerprint;
 use crate::inputs::UsedInputs;
 use crate::issuer::Issued;
-use crate::profiles::ProfileRecord;
+use crate::ownership::ProfileRecord;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;

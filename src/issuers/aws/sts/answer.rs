@@ -1,10 +1,10 @@
 //! What STS's answers have in common: credentials, whose they are, and the issuer's clock.
 
-use crate::aws::ask::{Ask, DateSeen};
+use crate::aws::ask::Ask;
+use crate::aws::call::DateSeen;
 use jiff::Timestamp;
-use refreshable_api::PrincipalStatus;
+use refreshable_api::{Arn, PrincipalStatus};
 use refreshable_rules::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
-use refreshable_rules::ownership::account_of;
 use secrecy::SecretString;
 
 /// The parts of an answer.
@@ -57,7 +57,7 @@ fn expiration(given: &aws_sdk_sts::types::Credentials) -> Option<Timestamp> {
 pub(super) fn principal(arn: Option<&str>, user_id: Option<&str>) -> PrincipalStatus {
     let arn = arn.filter(|a| !a.is_empty());
     PrincipalStatus {
-        account_id: arn.and_then(account_of),
+        account_id: arn.and_then(Arn::account_of),
         arn: arn.map(str::to_owned),
         user_id: user_id.filter(|u| !u.is_empty()).map(str::to_owned),
     }

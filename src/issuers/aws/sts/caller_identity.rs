@@ -2,7 +2,8 @@
 
 use super::answer::principal;
 use super::{Caller, Sts, issuer_of};
-use crate::aws::ask::{Ask, DateSeen};
+use crate::aws::ask::Ask;
+use crate::aws::call::{DateSeen, send};
 use jiff::Timestamp;
 use refreshable_api::{PrincipalStatus, StsSpec};
 use refreshable_rules::issuer::IssueError;
@@ -27,7 +28,7 @@ impl Sts {
         };
         let config = self.config(spec, None, Some(caller), &DateSeen::default())?;
         let asked = self.client.get_caller_identity().customize().config_override(config).send();
-        let answer = ask.of(self.meter(), asked).await?;
+        let answer = send(&ask, self.meter(), asked).await?;
         let mut found = principal(answer.arn(), answer.user_id());
         found.account_id = answer.account().map(str::to_owned).or(found.account_id);
         Ok(found)

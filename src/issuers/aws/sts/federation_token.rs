@@ -2,7 +2,8 @@
 
 use super::answer::{Given, issued};
 use super::{Caller, Sts, issuer_of, policy_arns, tags};
-use crate::aws::ask::{Ask, DateSeen};
+use crate::aws::ask::Ask;
+use crate::aws::call::{DateSeen, send};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
 use refreshable_api::{FederationTokenSource, StsSpec};
@@ -50,7 +51,7 @@ impl Sts {
             .customize()
             .config_override(config)
             .send();
-        let answer = ask.of(self.meter(), asked).await?;
+        let answer = send(&ask, self.meter(), asked).await?;
         let user = answer.federated_user();
         let given = Given {
             credentials: answer.credentials(),

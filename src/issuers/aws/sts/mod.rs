@@ -18,7 +18,7 @@ pub use saml::SamlCall;
 pub use session_token::SessionCall;
 pub use web_identity::WebIdentityCall;
 
-use super::ask::{DateSeen, Meter, TIMEOUT, timeouts};
+use super::call::{DateSeen, Meter, TIMEOUT, timeouts};
 use super::client;
 use super::region::{self, Home};
 use crate::aws::sent::Sent;

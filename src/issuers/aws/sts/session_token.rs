@@ -2,7 +2,8 @@
 
 use super::answer::{Given, issued};
 use super::{Caller, Sts, exposed, issuer_of};
-use crate::aws::ask::{Ask, DateSeen};
+use crate::aws::ask::Ask;
+use crate::aws::call::{DateSeen, send};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
 use refreshable_api::{SessionTokenSource, StsSpec};
@@ -48,7 +49,7 @@ impl Sts {
             .customize()
             .config_override(config)
             .send();
-        let answer = ask.of(self.meter(), asked).await?;
+        let answer = send(&ask, self.meter(), asked).await?;
         // The answer does not say whose session it is.
         let given = Given {
             credentials: answer.credentials(),

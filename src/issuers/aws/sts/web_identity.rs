@@ -2,7 +2,8 @@
 
 use super::answer::{Given, issued};
 use super::{Sts, issuer_of, policy_arns};
-use crate::aws::ask::{Ask, DateSeen};
+use crate::aws::ask::Ask;
+use crate::aws::call::{DateSeen, send};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
 use refreshable_api::{StsSpec, WebIdentitySource};
@@ -54,7 +55,7 @@ impl Sts {
             .customize()
             .config_override(config)
             .send();
-        let answer = ask.of(self.meter(), asked).await?;
+        let answer = send(&ask, self.meter(), asked).await?;
         let user = answer.assumed_role_user();
         let given = Given {
             credentials: answer.credentials(),

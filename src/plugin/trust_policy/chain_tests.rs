@@ -1,6 +1,7 @@
 use super::super::facts::Certificate;
 use super::super::{cloudformation, terraform};
 use super::*;
+use serde_json::{Value, json};
 use std::path::Path;
 
 const HUB: &str = "arn:aws:iam::111122223333:role/hub";

@@ -1,0 +1,85 @@
+//! What every attempt at an issuer has in common, of one session or of many profiles.
+
+use super::Context;
+use super::inputs::ClusterInputs;
+use super::sight::Sight;
+use kube::ResourceExt as _;
+use refreshable_api::conditions::Reason;
+use refreshable_api::{RefreshableCredential, StsSpec};
+use refreshable_issuers::aws::Sts;
+use refreshable_issuers::source::{self, Request};
+use refreshable_rules::failure::Failure;
+use refreshable_rules::inputs::UsedInputs;
+use refreshable_rules::issuer::IssueError;
+use refreshable_rules::plan::{self, Cause};
+use refreshable_rules::policy::Terms;
+use refreshable_rules::report::{self, Finding};
+use refreshable_rules::retry::Class;
+use refreshable_rules::session_name::default_session_name;
+use refreshable_rules::session_tags;
+use std::time::Duration;
+
+/// Remembers that the issuer is about to be asked: an attempt that never comes to its end has failed.
+pub(super) fn begins(object: &RefreshableCredential, sight: &Sight, cause: Cause, context: &Context) {
+    let failure = Failure {
+        class: Class::Transient,
+        reason: Reason::IssuerUnavailable,
+        code: None,
+        request_id: None,
+        message: "the last attempt did not come to its end; it is repeated".to_owned(),
+        inputs: UsedInputs::new(),
+    };
+    let attempted = plan::attempt(object, cause);
+    let found = report::failing(object, &failure, attempted, sight.secret.own(), context.now());
+    if let Finding::Failing(recorded) = found {
+        context.memory.attempt_began(&object.uid().unwrap_or_default(), recorded);
+    }
+}
+
+/// How `object` reaches STS, and STS as far as `terms` let it, in the Region of its source.
+pub(super) fn sts_of(object: &RefreshableCredential, terms: &Terms, context: &Context) -> (StsSpec, Sts) {
+    let spec = object.spec.sts.clone().unwrap_or_default();
+    let reach = spec.endpoint.as_ref().map(|url| terms.reach(url)).unwrap_or_default();
+    (spec, source::at_source(&object.spec, &context.sts).reaching(reach))
+}
+
+/// What is asked of the sources for `object`.
+pub(super) fn request<'a>(
+    object: &'a RefreshableCredential,
+    namespace: &'a str,
+    (sts_spec, sts): (&'a StsSpec, &'a Sts),
+    inputs: &'a ClusterInputs<'_>,
+    terms: &'a Terms,
+    context: &'a Context,
+) -> Result<Request<'a>, IssueError> {
+    let session_tags = session_tags::resolve(&terms.session_tags, object, context.means.cluster_name.as_deref())
+        .map_err(|what| IssueError::Specification { field: "sessionTags".to_owned(), what: what.to_owned() })?;
+    Ok(Request {
+        namespace,
+        session_name: default_session_name(namespace, &object.name_any()),
+        roles: &object.spec.roles,
+        session_tags,
+        terms,
+        sts_spec,
+        sts,
+        inputs,
+        totp: &context.totp,
+        now: context.now(),
+        ambient: context.ambient.clone(),
+        means: &context.means,
+    })
+}
+
+/// Ends work that does not end by itself.
+pub(super) async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, IssueError>>,
+) -> Result<T, IssueError> {
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        Err(IssueError::Unreachable {
+            operation: "the whole chain",
+            endpoint: "the issuer".to_owned(),
+            detail: format!("no end within {limit:?}"),
+        })
+    })
+}
