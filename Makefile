@@ -29,7 +29,8 @@ test: prerequisites test-unit test-alerts test-image test-sim test-cluster test-
 
 test-unit: ## Rules, rendering, parsing: pure functions, in seconds
 	tests/tiers/check
-	$(TIER) unit $(CARGO) test --lib --bins
+	$(TIER) unit $(CARGO) test --lib --bin refreshable-generate
+	$(TIER) doc $(CARGO) test --doc --package refreshable-api
 
 test-image: ## The program that packs images
 	$(TIER) image $(CARGO) test --locked --manifest-path deploy/image/Cargo.toml --target-dir target/image
@@ -89,8 +90,9 @@ generate: ## Write what is generated: CRDs, API reference, chart README, deploy/
 
 lint: fmt-check clippy crates-check generated-check chart-check deny image-lint book ## Every check that is no test
 
-fmt-check: ## Formatting
+fmt-check: ## Formatting, and habits of wording: their number may only fall
 	$(CARGO) fmt --all --check
+	.ci/style
 
 clippy: ## Clippy, every warning an error
 	$(CARGO) clippy --all-targets -- -D warnings

@@ -2,9 +2,9 @@
 
 use super::file::Served;
 use super::refusal::Refusal;
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// What was last said of each file.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ impl Notes {
             Ok(served) => format!("{} {}", served.access_key_id, served.expiration),
             Err(refusal) => refusal.to_string(),
         };
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.0.lock();
         if said.get(path) == Some(&now) {
             return;
         }

@@ -4,6 +4,17 @@
 //! `Ready` says whether the Secret holds valid credentials of what the specification asks for,
 //! `Reconciling` that the controller is still working towards that, `Stalled` that it needs somebody
 //! to change something. `Reconciling` and `Stalled` are only ever `True` or absent.
+//!
+//! ```
+//! use refreshable_api::RefreshableCredentialStatus;
+//! use refreshable_api::conditions::{READY, Reason};
+//!
+//! fn is_issued(status: &RefreshableCredentialStatus) -> bool {
+//!     let ready = status.conditions.iter().find(|c| c.type_ == READY);
+//!     ready.is_some_and(|c| c.status == "True" && c.reason == Reason::Issued.as_str())
+//! }
+//! assert!(!is_issued(&RefreshableCredentialStatus::default()));
+//! ```
 
 /// The Secret holds valid credentials of what the specification asks for.
 pub const READY: &str = "Ready";

@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.source) || has(self.source.ambient) || has(self.source.accessKey) || has(self.source.sessionToken) || !has(self.roles) || size(self.roles) == 0 || !has(self.roles[0].durationSeconds) || self.roles[0].durationSeconds <= 3600").message("a role assumed with the session of a source is chained and lives at most 3600 seconds: set roles[0].durationSeconds to 3600 or less, or leave it out")
 )]
 pub struct RefreshableCredentialSpec {
-    /// Where the first credentials come from. Left out: `{ambient: {}}`.
+    /// Where the first credentials come from. Defaults to `{ambient: {}}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// Roles to assume in order, each with the credentials of the one before. The last one's credentials are published.
@@ -83,7 +83,7 @@ pub struct RefreshableCredentialSpec {
     validation = Rule::new("!has(self.before) || self.before.matches('^([0-9]+(h|m|s))+$') && duration(self.before) >= duration('1m') && duration(self.before) <= duration('36h')").message("before must be a duration between 1m and 36h, for example 25m or 1h30m")
 )]
 pub struct RefreshSpec {
-    /// Renew when this much of the lifetime is left, at most half of it. Left out: a third of the
+    /// Renew when this much of the lifetime is left, at most half of it. Defaults to a third of the
     /// lifetime, at least 20 minutes, at most half.
     #[schemars(with = "Option<String>", length(max = 32))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +105,7 @@ pub struct PrincipalSpec {
     #[schemars(length(min = 1, max = 2048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    /// Whether the principal is checked. Left out: Auto.
+    /// Whether the principal is checked. Defaults to `Auto`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifyPrincipal>,
 }
@@ -121,7 +121,7 @@ pub enum VerifyPrincipal {
 }
 
 impl RefreshableCredential {
-    /// Name of the Secret that this resource publishes.
+    /// Name of the Secret that this resource publishes: `spec.secret.name`, else the resource's own.
     pub fn secret_name(&self) -> String {
         self.spec.secret.as_ref().and_then(|s| s.name.clone()).unwrap_or_else(|| self.name_any())
     }
@@ -143,7 +143,18 @@ impl RefreshableCredentialSpec {
         self.secret.clone().unwrap_or_default()
     }
 
-    /// The names of the data keys that are written.
+    /// The names of the data keys that are written: with profiles, one process JSON for each.
+    ///
+    /// ```
+    /// use refreshable_api::{ProfileSpec, RefreshableCredentialSpec};
+    ///
+    /// let profile = |name: &str| ProfileSpec { name: name.to_owned(), ..ProfileSpec::default() };
+    /// let spec = RefreshableCredentialSpec {
+    ///     profiles: Some(vec![profile("dev"), profile("prod")]),
+    ///     ..RefreshableCredentialSpec::default()
+    /// };
+    /// assert_eq!(spec.data_keys(), ["credentials", "config", "dev.json", "prod.json"]);
+    /// ```
     pub fn data_keys(&self) -> Vec<String> {
         let secret = self.secret();
         let Some(profiles) = &self.profiles else { return secret.data_keys() };

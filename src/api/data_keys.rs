@@ -31,6 +31,14 @@ macro_rules! data_keys {
 
         impl SecretKeys {
             /// The data keys that `format` writes.
+            ///
+            /// ```
+            /// use refreshable_api::{Format, SecretKeys};
+            ///
+            /// let keys = SecretKeys { config: "aws.conf".to_owned(), ..SecretKeys::default() };
+            /// assert_eq!(keys.of(Format::Config), ["aws.conf"]);
+            /// assert_eq!(keys.of(Format::Environment).len(), 6);
+            /// ```
             pub fn of(&self, format: Format) -> Vec<&str> {
                 let all = [$((Format::$format, self.$field.as_str()),)+];
                 all.into_iter().filter(|(written_by, _)| *written_by == format).map(|(_, key)| key).collect()

@@ -1,7 +1,41 @@
-//! What users write and read: the two custom resources, their validation, their conditions.
+//! The custom resources of `refreshable.dev/v1alpha1`: [`RefreshableCredential`] asks for AWS temporary credentials and
+//! for the Secret that they are published in, [`CredentialPolicy`] tells what a namespace may use of the administrator's.
 //!
-//! Nothing in here talks to a network or knows how credentials are obtained. The CRDs, the chart's
-//! copy of them and the API reference are generated from these types by `refreshable-generate`.
+//! A user writes the `spec`. The API server checks it by the schema and the CEL rules, which are generated from the types
+//! in this crate (as are the chart's CRDs and the API reference). The controller answers in the `status`: conditions in
+//! [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus)'s sense, times, the principal, failures.
+//! Nothing in here talks to a network or knows how credentials are obtained.
+//!
+//! ```
+//! use refreshable_api::{Format, RefreshableCredential};
+//! use serde_json::json;
+//!
+//! # fn main() -> Result<(), serde_json::Error> {
+//! let object: RefreshableCredential = serde_json::from_value(json!({
+//!     "apiVersion": "refreshable.dev/v1alpha1",
+//!     "kind": "RefreshableCredential",
+//!     "metadata": {"namespace": "team-a", "name": "reports"},
+//!     "spec": {
+//!         "roles": [{"roleArn": "arn:aws:iam::111122223333:role/team-a/reports", "durationSeconds": 3600}],
+//!         "secret": {"formats": ["Credentials", "Environment"]},
+//!     },
+//! }))?;
+//! assert_eq!(object.secret_name(), "reports");
+//! assert!(object.spec.source().ambient.is_some(), "the source that is left out");
+//! assert!(object.spec.secret().writes(Format::Environment));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Defaults are filled in by methods and not by the API server, so that an object keeps what its author wrote:
+//!
+//! ```
+//! use refreshable_api::SecretSpec;
+//!
+//! let secret = SecretSpec::default();
+//! assert_eq!((secret.profile(), secret.mount_path()), ("default", "/var/run/secrets/refreshable.dev/aws"));
+//! assert_eq!(secret.data_keys(), ["credentials", "config", "credentials.json"]);
+//! ```
 
 mod arn;
 pub mod conditions;
@@ -39,8 +73,8 @@ pub use source::{
     RolesAnywhereSource, SamlSource, SecretPreset, SessionTokenSource, Source, SourceKind, WebIdentitySource,
 };
 pub use status::{
-    FailureStatus, InputDigest, InputStatus, PermissionStatus, PrincipalStatus, RefreshableCredentialStatus,
-    SecretStatus, time_of,
+    AttemptStatus, ControllerStatus, FailureStatus, InputDigest, InputStatus, PermissionStatus, PrincipalStatus,
+    RefreshableCredentialStatus, SecretStatus, time_of,
 };
 pub use sts::StsSpec;
 

@@ -39,6 +39,13 @@ impl ObjectName {
     ///
     /// # Errors
     /// What is wrong with it and what to write instead.
+    ///
+    /// ```
+    /// use refreshable_api::ObjectName;
+    ///
+    /// assert_eq!(ObjectName::check("reports-aws"), Ok("reports-aws"));
+    /// assert!(ObjectName::check("../reports").is_err_and(|why| why.contains("lower-case letters")));
+    /// ```
     pub fn check(name: &str) -> Result<&str, String> {
         if Self::fits(name) { Ok(name) } else { Err(format!("{name:?} is no name of an object: {}", Self::HINT)) }
     }

@@ -103,11 +103,11 @@ pub struct RoleGrant {
         inner(length(min = 5, max = 2048), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
     )]
     pub arns: Vec<String>,
-    /// Longest `durationSeconds` that may be asked for. Left out: AWS's own limits.
+    /// Longest `durationSeconds` that may be asked for. Defaults to AWS's own limits.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_duration_seconds: Option<i32>,
-    /// Patterns of the `roleSessionName` that may be chosen. Left out: `{namespace}.*`, so that no namespace can take
+    /// Patterns of the `roleSessionName` that may be chosen. Defaults to `{namespace}.*`, so that no namespace can take
     /// another's name. The name that is given where none is chosen is always allowed.
     #[schemars(
         length(max = 64),
@@ -115,14 +115,14 @@ pub struct RoleGrant {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_names: Option<Vec<String>>,
-    /// Patterns of the `sourceIdentity` that may be set. Left out: `{namespace}.*`.
+    /// Patterns of the `sourceIdentity` that may be set. Defaults to `{namespace}.*`.
     #[schemars(
         length(max = 64),
         inner(length(min = 1, max = 256), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_identities: Option<Vec<String>>,
-    /// Patterns of the `externalId` that may be sent. Left out: any. Where it is set, `externalIdSecretRef` is denied,
+    /// Patterns of the `externalId` that may be sent. Defaults to any. Where it is set, `externalIdSecretRef` is denied,
     /// because what a Secret holds cannot be compared beforehand.
     #[schemars(
         length(max = 64),
@@ -130,7 +130,7 @@ pub struct RoleGrant {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_ids: Option<Vec<String>>,
-    /// Session tags that may be set. Left out: none.
+    /// Session tags that may be set. Defaults to none.
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<TagGrant>,
@@ -146,7 +146,7 @@ pub struct TagGrant {
     /// Its key, or a pattern of keys.
     #[schemars(length(min = 1, max = 128))]
     pub key: String,
-    /// Patterns of its value. Left out: any value.
+    /// Patterns of its value. Defaults to any value.
     #[schemars(length(max = 64), inner(length(max = 512), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$")))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
@@ -160,7 +160,7 @@ pub struct TagGrant {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionTags {
-    /// Which chains get them. Left out: Ambient.
+    /// Which chains get them. Defaults to `Ambient`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chains: Option<TaggedChains>,
     /// The tags. Where two policies name one key, the policy that comes first by name decides.

@@ -23,12 +23,12 @@ pub struct Role {
     #[schemars(length(min = 20, max = 2048))]
     pub role_arn: String,
     /// Name of the session, visible in CloudTrail and in the assumed role's ARN.
-    /// Left out: `<namespace>.<name>` of the resource, shortened to 64 characters.
+    /// Defaults to `<namespace>.<name>` of the resource, shortened to 64 characters.
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session_name: Option<String>,
     /// Lifetime of the session in seconds: 900 to 43200, at most the role's own maximum.
-    /// Left out: 3600. A role assumed with the credentials of another role: at most 3600.
+    /// Defaults to `3600`. A role assumed with the credentials of another role: at most 3600.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,

@@ -16,24 +16,24 @@ use std::collections::BTreeMap;
     validation = Rule::new("!has(self.mountPath) || self.mountPath.startsWith('/')").message("mountPath must be an absolute path, for example /var/run/secrets/refreshable.dev/aws")
 )]
 pub struct SecretSpec {
-    /// Name of the Secret. Left out: the resource's name.
+    /// Name of the Secret. Defaults to the resource's name.
     #[schemars(with = "Option<ObjectName>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Name of the profile in the credentials and config files. Left out: `default`.
+    /// Name of the profile in the credentials and config files. Defaults to `default`.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9_./@:+-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
-    /// Region that the config file and the environment name. Left out: the Region of `spec.sts`.
+    /// Region that the config file and the environment name. Defaults to the Region of `spec.sts`.
     #[schemars(length(min = 4, max = 64), regex(pattern = r"^[a-z0-9-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// Where Pods mount the Secret; the config file refers to this path.
-    /// Left out: `/var/run/secrets/refreshable.dev/aws`.
+    /// Defaults to `/var/run/secrets/refreshable.dev/aws`.
     #[schemars(length(min = 2, max = 1024), regex(pattern = r"^/[A-Za-z0-9_./@+-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mount_path: Option<String>,
-    /// What is written. Left out: Credentials, Config and ProcessJson.
+    /// What is written. Defaults to Credentials, Config and ProcessJson.
     #[schemars(length(min = 1, max = 4), extend("x-kubernetes-list-type" = "set"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub formats: Option<Vec<Format>>,
@@ -48,13 +48,13 @@ pub struct SecretSpec {
     #[schemars(extend("maxProperties" = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// What becomes of the Secret when the resource is deleted. Left out: Delete.
+    /// What becomes of the Secret when the resource is deleted. Defaults to `Delete`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// Take over a Secret of this name that something else made. Its other keys stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adopt: Option<bool>,
-    /// How a new Secret reaches the Pods that mount it. Left out: Kubelet.
+    /// How a new Secret reaches the Pods that mount it. Defaults to `Kubelet`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propagation: Option<Propagation>,
 }

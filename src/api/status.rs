@@ -2,8 +2,9 @@
 
 use super::{ProfileStatus, RestartStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Status. Every member is written at each status write, absent ones as null, so that one merge
 /// patch replaces the whole.
@@ -39,6 +40,9 @@ pub struct RefreshableCredentialStatus {
     pub packed_policy_size: Option<i32>,
     /// The last value of the annotation `refreshable.dev/requested-at` that was acted on.
     pub last_handled_refresh_at: Option<String>,
+    /// What the controller keeps for itself, so that a restart costs no call. Its form may change with any version:
+    /// read nothing from it.
+    pub controller: Option<ControllerStatus>,
 }
 
 /// Who the published credentials are.
@@ -61,8 +65,10 @@ pub struct PermissionStatus {
     pub allowed: bool,
     /// The policies that allow it, or a part of it.
     pub policies: Vec<String>,
-    /// What the `spec.allow` of a policy must say to allow what is not allowed yet, in YAML.
-    pub rule: Option<String>,
+    /// What the `spec.allow` of a policy must hold besides to allow what is not allowed yet: an object in the form of
+    /// `spec.allow`, with one member, for each kind of thing. Empty where no policy can allow it.
+    #[schemars(schema_with = "grants")]
+    pub missing: Vec<Value>,
     /// When the published Secret was deleted because the permission was taken back.
     pub withdrawn_time: Option<Time>,
 }
@@ -75,8 +81,6 @@ pub struct SecretStatus {
     pub name: String,
     /// Its data keys.
     pub keys: Vec<String>,
-    /// Its resource version as published: another one means that somebody touched it.
-    pub resource_version: Option<String>,
 }
 
 /// Failed attempts since the last success.
@@ -87,7 +91,8 @@ pub struct FailureStatus {
     pub count: i32,
     /// Reason of the last failure, as in the conditions.
     pub reason: String,
-    /// Class of the failure, which decides the pauses: throttled, transient, denied, specification, input, person or secret.
+    /// Class of the failure, which decides the pauses: `Throttled`, `Transient`, `Denied`, `Specification`, `Input`,
+    /// `Person` or `Secret`.
     pub class: String,
     /// AWS's error code, where it gave one.
     #[serde(default)]
@@ -99,11 +104,27 @@ pub struct FailureStatus {
     pub message: String,
     /// When the next attempt is due.
     pub next_try_time: Time,
-    /// Digest of the request that failed: another one is tried at once.
-    pub attempted: String,
-    /// What the attempt read of each input Secret: other data is tried at once.
-    #[serde(default)]
-    pub inputs: Option<Vec<InputStatus>>,
+}
+
+/// What a new process or a new leader plans by, besides what users read.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ControllerStatus {
+    /// Resource version of the Secret when it was last known to be as published: another one means that somebody
+    /// touched it.
+    pub secret_resource_version: Option<String>,
+    /// The attempt that failed last, where nothing succeeded since.
+    pub failed_attempt: Option<AttemptStatus>,
+}
+
+/// What an attempt asked for and read: one that asks or reads something else does not wait for its pause.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AttemptStatus {
+    /// Digest of the request.
+    pub request: String,
+    /// What was read of each input Secret.
+    pub inputs: Vec<InputStatus>,
 }
 
 /// What an attempt read of one input Secret.
@@ -130,7 +151,26 @@ pub struct InputDigest {
     pub mac: String,
 }
 
+/// Objects that the API server takes as they are: it checked the specification that they were made from.
+fn grants(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+    })
+}
+
 /// The moment that a Kubernetes time names.
+///
+/// ```
+/// use refreshable_api::{RefreshableCredentialStatus, time_of};
+///
+/// # fn main() -> Result<(), serde_json::Error> {
+/// let status: RefreshableCredentialStatus =
+///     serde_json::from_value(serde_json::json!({"expiration": "2026-01-01T01:00:00Z"}))?;
+/// assert_eq!(time_of(&status.expiration).map(|t| t.as_second()), Some(1_767_229_200));
+/// # Ok(())
+/// # }
+/// ```
 pub fn time_of(time: &Option<Time>) -> Option<jiff::Timestamp> {
     time.as_ref().map(|t| t.0)
 }

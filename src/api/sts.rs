@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----")
 )]
 pub struct StsSpec {
-    /// Region whose STS is called and which the profile names. Left out: the source's own Region, else the
+    /// Region whose STS is called and which the profile names. Defaults to the source's own Region, else the
     /// controller's own where it lies in the role's partition, else the partition's first Region.
     #[schemars(length(min = 4, max = 64), regex(pattern = r"^[a-z0-9-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -31,7 +31,7 @@ pub struct StsSpec {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
-    /// Time limit for one call in seconds, 1 to 60. Left out: 15.
+    /// Time limit for one call in seconds, 1 to 60. Defaults to `15`.
     #[schemars(range(min = 1, max = 60))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<i32>,

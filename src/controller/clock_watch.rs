@@ -3,7 +3,7 @@
 
 use crate::clock::Clock;
 use jiff::{SignedDuration, Timestamp};
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -91,8 +91,8 @@ impl ClockWatch {
         self.look(clock).stepped
     }
 
-    fn look(&self, clock: &dyn Clock) -> std::sync::MutexGuard<'_, Watched> {
-        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn look(&self, clock: &dyn Clock) -> parking_lot::MutexGuard<'_, Watched> {
+        let mut watched = self.0.lock();
         let sample = Sample::take(clock);
         let jump = Jump::between(&watched.last, &sample);
         watched.last = sample;
@@ -124,17 +124,17 @@ mod tests {
         }
 
         fn set(&self, by: SignedDuration) {
-            *self.set.lock().expect("a time") += by;
+            *self.set.lock() += by;
         }
     }
 
     impl Clock for Clocks {
         fn now(&self) -> Timestamp {
-            Timestamp::UNIX_EPOCH + self.boot() + *self.set.lock().expect("a time")
+            Timestamp::UNIX_EPOCH + self.boot() + *self.set.lock()
         }
 
         fn boot(&self) -> Duration {
-            self.origin.elapsed() + *self.suspended.lock().expect("a time")
+            self.origin.elapsed() + *self.suspended.lock()
         }
     }
 
@@ -171,7 +171,7 @@ mod tests {
     async fn a_suspended_machine_s_clock_was_not_set() {
         let clocks = Clocks::new();
         let watch = ClockWatch::new(&clocks);
-        *clocks.suspended.lock().expect("a time") = Duration::from_secs(600);
+        *clocks.suspended.lock() = Duration::from_secs(600);
         let asleep = Jump { set: SignedDuration::ZERO, suspended: SignedDuration::from_secs(600) };
         assert_eq!((watch.stepped(&clocks), watch.jump(&clocks)), (SignedDuration::ZERO, Some(asleep)));
     }

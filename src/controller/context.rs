@@ -3,10 +3,10 @@
 use super::{Announcer, Calls, ClockWatch, InputKeys, Memory, Metrics, Panics, View};
 use crate::clock::SharedClock;
 use jiff::SignedDuration;
+use parking_lot::Mutex;
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::source::Means;
 use refreshable_rules::budget::Budget;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Limits that an administrator may set.
@@ -98,7 +98,7 @@ impl Turns {
         self.lock().forget_before(boot.saturating_sub(KEPT));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Budget> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Budget> {
+        self.0.lock()
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
+use parking_lot::Mutex;
 use refreshable_api::names;
 use serde_json::json;
-use std::sync::Mutex;
 
 fn secret(namespace: &str, name: &str, version: u32) -> SecretMeta {
     unlike(namespace, name, version, "u")
@@ -37,7 +37,7 @@ impl Bench {
                 let seen = shown.get(&ObjectRef::from_obj(one)).map(|s| version(&s));
                 assert_eq!(seen, after, "the view shows a change before anything is touched");
                 let say = |v: Option<String>| v.unwrap_or("-".to_owned());
-                notes.lock().expect("notes").push(format!("{} {}>{}", one.name_any(), say(before), say(after)));
+                notes.lock().push(format!("{} {}>{}", one.name_any(), say(before), say(after)));
             }
             changes.iter().filter_map(|c| c.sides().next()).map(|s| ObjectRef::new(&s.name_any())).collect()
         });
@@ -46,7 +46,7 @@ impl Bench {
 
     fn take(&mut self, place: &Place, event: Event<SecretMeta>) -> Vec<String> {
         let touched = self.feed.take(place, event);
-        let mut noted = std::mem::take(&mut *self.noted.lock().expect("notes"));
+        let mut noted = std::mem::take(&mut *self.noted.lock());
         noted.sort();
         assert_eq!(touched.len(), noted.len());
         noted

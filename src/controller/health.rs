@@ -1,7 +1,8 @@
 //! Whether this process is alive and ready, from signs that can be missing.
 
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -38,12 +39,12 @@ impl Health {
 
     /// The API server answered.
     pub(super) fn heard(&self) {
-        *self.0.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.0.heard.lock() = Some(Instant::now());
     }
 
     /// The controller's runtime still turns.
     pub(super) fn beat(&self) {
-        *self.0.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.beat.lock() = Instant::now();
     }
 
     /// This replica leads, and its watches must be synced from now on.
@@ -68,7 +69,7 @@ impl Health {
 
     /// What keeps the process from being alive.
     pub(super) fn ailment(&self) -> Option<String> {
-        let beat = self.0.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        let beat = self.0.beat.lock().elapsed();
         if beat > BEAT_WITHIN {
             return Some(format!("the controller has stood still for {} s", beat.as_secs()));
         }
@@ -83,7 +84,7 @@ impl Health {
         if let Some(ailment) = self.ailment() {
             return Some(ailment);
         }
-        let heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner).map(|h| h.elapsed());
+        let heard = self.0.heard.lock().map(|h| h.elapsed());
         match heard {
             None => return Some("the API server has not answered yet".to_owned()),
             Some(ago) if ago > HEARD_WITHIN => {

@@ -8,6 +8,7 @@ use futures::future::BoxFuture;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::api::{Api, Patch, PatchParams, PostParams};
+use parking_lot::{Mutex, MutexGuard};
 use refreshable_api::{ObjectName, names};
 use refreshable_issuers::source::{Inputs, SecretData};
 use refreshable_rules::inputs::{UsedInput, UsedInputs};
@@ -15,7 +16,7 @@ use refreshable_rules::issuer::IssueError;
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Lifetime asked for ServiceAccount tokens, in seconds: the shortest that Kubernetes grants.
 const TOKEN_SECONDS: i64 = 600;
@@ -189,7 +190,7 @@ fn checked(kind: &str, name: &str) -> Result<(), IssueError> {
 }
 
 fn lock(secrets: &Mutex<ReadSecrets>) -> MutexGuard<'_, ReadSecrets> {
-    secrets.lock().unwrap_or_else(PoisonError::into_inner)
+    secrets.lock()
 }
 
 fn of_secret(name: &str, detail: String) -> IssueError {

@@ -6,6 +6,7 @@ use super::{CallError, Context, Next, issuer_time, reconcile, status};
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
+use parking_lot::Mutex;
 use refreshable_api::RefreshableCredential;
 use refreshable_api::conditions::Reason;
 use refreshable_rules::failure::Failure;
@@ -16,7 +17,7 @@ use refreshable_rules::report::{self, Finding};
 use refreshable_rules::retry::{self, Class};
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -68,8 +69,8 @@ impl Panics {
         self.lock().retain(|_, panic| panic.until + KEPT > now);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Panic>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Panic>> {
+        self.0.lock()
     }
 }
 

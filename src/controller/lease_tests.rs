@@ -23,7 +23,7 @@ impl Clocks {
 
     /// Timers stand still in suspend.
     fn suspend(&self, time: Duration) {
-        *self.suspended.lock().expect("a time") += time;
+        *self.suspended.lock() += time;
     }
 }
 
@@ -33,7 +33,7 @@ impl Clock for Clocks {
     }
 
     fn boot(&self) -> Duration {
-        self.origin.elapsed() + *self.suspended.lock().expect("a time")
+        self.origin.elapsed() + *self.suspended.lock()
     }
 }
 
@@ -111,10 +111,10 @@ impl Stage {
                 let (parts, body) = request.into_parts();
                 let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
                 let body = serde_json::from_slice(&body).unwrap_or_default();
-                if server.lock().expect("a server").hangs {
+                if server.lock().hangs {
                     std::future::pending::<()>().await;
                 }
-                let (code, answer) = server.lock().expect("a server").answer(&parts.method, &body);
+                let (code, answer) = server.lock().answer(&parts.method, &body);
                 let answer = Body::from(answer.to_string().into_bytes());
                 Ok::<_, tower::BoxError>(Response::builder().status(code).body(answer).expect("a response"))
             }
@@ -130,8 +130,8 @@ impl Stage {
         candidate
     }
 
-    fn server(&self) -> std::sync::MutexGuard<'_, Server> {
-        self.server.lock().expect("a server")
+    fn server(&self) -> parking_lot::MutexGuard<'_, Server> {
+        self.server.lock()
     }
 
     /// Between the next read and its write, after those that were asked for before, somebody else writes.

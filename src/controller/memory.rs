@@ -8,9 +8,11 @@ use super::pending::Writes;
 use super::secret_meta::{SecretMeta, owner_uid};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use refreshable_api::{FailureStatus, RefreshableCredential, RefreshableCredentialStatus};
+use parking_lot::Mutex;
+use refreshable_api::{RefreshableCredential, RefreshableCredentialStatus};
+use refreshable_rules::failure::RecordedFailure;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A view that has not caught up after this long is no longer waited for: the object is read instead.
 pub(super) const CATCH_UP: SignedDuration = SignedDuration::from_secs(30);
@@ -51,7 +53,7 @@ pub(super) struct Entry {
     /// A status that the API server does not take.
     unsaved: Option<Box<Unsaved>>,
     /// What is known of the attempt under way, should it never come to its end.
-    attempting: Option<Box<FailureStatus>>,
+    attempting: Option<Box<RecordedFailure>>,
     /// When the Secret's labels, annotations and owner were last repaired.
     repaired: Option<Timestamp>,
 }
@@ -76,7 +78,7 @@ impl Entry {
             object.status = Some(unsaved.status.clone());
         }
         if let Some(failure) = &self.attempting {
-            object.status.get_or_insert_default().failures = Some(failure.as_ref().clone());
+            failure.as_ref().clone().put_into(object.status.get_or_insert_default());
         }
         Arc::new(object)
     }
@@ -161,7 +163,7 @@ impl Memory {
     }
 
     /// An attempt begins: should it never come to its end, it counts as `failure`.
-    pub(super) fn attempt_began(&self, uid: &str, failure: FailureStatus) {
+    pub(super) fn attempt_began(&self, uid: &str, failure: RecordedFailure) {
         self.lock().entry(uid.to_owned()).or_default().attempting = Some(Box::new(failure));
     }
 
@@ -312,8 +314,8 @@ impl Memory {
         change(entry);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock()
     }
 }
 

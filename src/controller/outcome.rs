@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use refreshable_api::RefreshableCredential;
-use refreshable_rules::failure::Failure;
+use refreshable_rules::failure::{Failure, RecordedFailure};
 use refreshable_rules::fingerprint;
 use refreshable_rules::ownership::{self, Record};
 use refreshable_rules::plan::{self, Cause};
@@ -118,7 +118,7 @@ async fn record_write(
 pub(super) fn next_of(object: &RefreshableCredential, record: &Record, finding: &Finding) -> Next {
     let due = record.content.as_ref().map(|c| plan::refresh_at(object, c));
     let again = match finding {
-        Finding::Partial(failure, _) => Some(failure.next_try_time.0),
+        Finding::Partial(failure, _) => Some(failure.next_try()),
         _ => None,
     };
     due.into_iter().chain(again).min().map_or(Next::Change, Next::At)
@@ -144,7 +144,7 @@ pub(super) async fn fail(
     let finding = report::failing(object, failure, attempted, sight.secret.own(), now);
     status::report(context, object, &sight.permission, sight.secret.own(), &finding).await?;
     let Finding::Failing(recorded) = &finding else { return Ok(Next::Change) };
-    Ok(Next::At(first(recorded.next_try_time.0, sight.expiration(), now)))
+    Ok(Next::At(first(recorded.next_try(), sight.expiration(), now)))
 }
 
 /// Logs a failure.
@@ -177,11 +177,11 @@ pub(super) fn finding(
     context: &Context,
 ) -> Finding {
     let Some(failure) = first_failure(object, failed) else { return Finding::Good };
-    let before = object.status.as_ref().and_then(|s| s.failures.as_ref());
+    let before = object.status.as_ref().and_then(RecordedFailure::from_status);
     let attempted = plan::attempt(object, Cause::Incomplete);
     let now = context.now();
     let expiration = record.content.as_ref().and_then(|c| profiles::first_end(c, now));
     let uid = object.uid().unwrap_or_default();
-    let status = failure.record(before, attempted, &uid, now, expiration);
+    let status = failure.record(before.as_ref(), attempted, &uid, now, expiration);
     Finding::Partial(status, failed.iter().map(|(name, f)| (name.clone(), f.message.clone())).collect())
 }

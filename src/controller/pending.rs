@@ -7,13 +7,13 @@ use super::publication::Publication;
 use super::publish::PublishError;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use parking_lot::Mutex;
 use refreshable_api::RefreshableCredential;
 use refreshable_rules::failure::Failure;
 use refreshable_rules::fingerprint;
 use refreshable_rules::inputs::UsedInputs;
 use refreshable_rules::plan::Cause;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -101,7 +101,7 @@ impl Writes {
         self.lock().remove(uid);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Write>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Write>> {
+        self.0.lock()
     }
 }

@@ -3,13 +3,14 @@
 use super::Metrics;
 use super::metrics::put;
 use kube::runtime::reflector::{Lookup, ObjectRef};
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -63,8 +64,8 @@ impl Queue {
         waits.fold((0, Duration::ZERO), |(count, longest), wait| (count + 1, longest.max(wait)))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Entries> {
+        self.0.lock()
     }
 }
 

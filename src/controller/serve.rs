@@ -7,9 +7,10 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
+use parking_lot::Mutex;
 use refreshable_agent::health::{HEALTHZ, READYZ};
 use refreshable_agent::server::{self, Answer, Limits};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -73,7 +74,7 @@ impl Pages {
 
     /// A page made now, or the latest one while as many as may be are still being read.
     fn page(&self) -> Result<Bytes, std::fmt::Error> {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut latest = self.latest.lock();
         if let Ok(place) = Arc::clone(&self.room).try_acquire_owned() {
             *latest = Bytes::from_owner(Page { text: self.metrics.page()?, _place: place });
         }

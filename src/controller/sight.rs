@@ -10,6 +10,7 @@ use kube::ResourceExt as _;
 use kube::api::Api;
 use refreshable_api::RefreshableCredential;
 use refreshable_issuers::source::names_of_inputs;
+use refreshable_rules::failure::RecordedFailure;
 use refreshable_rules::inputs::{self, InputVersions, KnownInputs, UsedInputs};
 use refreshable_rules::ownership::SecretView;
 use refreshable_rules::plan::{INPUT_POLL, Observed};
@@ -45,8 +46,8 @@ impl Sight {
     ) -> Result<Option<Self>, CallError> {
         let Some(judgement) = context.view.judgement(object) else { return Ok(None) };
         let Judgement { permission, terms } = judgement;
-        let failures = object.status.as_ref().and_then(|s| s.failures.as_ref());
-        let attempted = failures.and_then(|f| f.inputs.as_deref()).map(inputs::from_status).unwrap_or_default();
+        let failed = object.status.as_ref().and_then(RecordedFailure::from_status).and_then(|f| f.attempt);
+        let attempted = failed.map(|attempt| inputs::from_status(&attempt.inputs)).unwrap_or_default();
         let mut sight = Self {
             secret: context.view.secret(object, written.as_ref()),
             permission,
@@ -79,7 +80,6 @@ impl Sight {
             secret: &self.secret,
             permission: &self.permission,
             inputs: &self.known,
-            watched: &self.watched,
             poll_at: self.poll_at,
             rests_until: self.rests_until,
         }

@@ -58,7 +58,7 @@ pub(super) async fn find(
 /// Whether the last attempt failed at the Secret.
 fn was_refused(object: &RefreshableCredential) -> bool {
     let failures = object.status.as_ref().and_then(|s| s.failures.as_ref());
-    failures.is_some_and(|f| Class::from_label(&f.class) == Class::Secret)
+    failures.is_some_and(|f| Class::from_status(&f.class) == Class::Secret)
 }
 
 /// After a write that the API server refused, asks it whether it would take another, before the issuer is asked.

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 pub struct Env {
     /// Name of the RefreshableCredential.
     name: String,
-    /// The profile, of a resource that has many. Left out: `default`.
+    /// The profile, of a resource that has many. Defaults to `default`.
     #[arg(long)]
     profile: Option<String>,
     /// Language of the output.

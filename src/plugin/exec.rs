@@ -28,7 +28,7 @@ const NOT_FOUND: u8 = 127;
 pub struct Exec {
     /// Name of the RefreshableCredential.
     name: String,
-    /// The profile, of a resource that has many. Left out: `default`.
+    /// The profile, of a resource that has many. Defaults to `default`.
     #[arg(long)]
     profile: Option<String>,
     /// The command and its arguments.

@@ -11,7 +11,7 @@ const HEADING: &str = "Flags of every kubectl command";
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = HEADING)]
 pub struct Global {
-    /// Path to the kubeconfig file. Left out: $KUBECONFIG, else ~/.kube/config.
+    /// Path to the kubeconfig file. Defaults to $KUBECONFIG, else ~/.kube/config.
     #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 
@@ -27,7 +27,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "NAME")]
     pub user: Option<String>,
 
-    /// Namespace. Left out: that of the context.
+    /// Namespace. Defaults to that of the context.
     #[arg(short, long, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
 

@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub struct Inspect {
     /// Name of the RefreshableCredential.
     name: String,
-    /// Form of the output. Left out: text.
+    /// Form of the output. Defaults to text.
     #[arg(short, long, value_enum)]
     output: Option<Format>,
 }

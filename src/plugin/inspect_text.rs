@@ -221,7 +221,7 @@ Used by:
             "Issued:      -\n",
             "Secret:      x (not published)\n",
             "\nLast error:\n  AssumeRole of arn:aws:iam::111122223333:role/reader: AccessDenied: no (request 4f2a). ",
-            "  reason AccessDenied, class denied, 1 attempt\n",
+            "  reason AccessDenied, class Denied, 1 attempt\n",
             "  AWS's error code AccessDenied\n  AWS's request id 4f2a\n  next try in ",
             error.advice(),
             "nothing in this namespace",

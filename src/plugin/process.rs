@@ -20,7 +20,7 @@ use std::process::ExitCode;
 pub struct Process {
     /// Name of the RefreshableCredential.
     name: String,
-    /// The profile, of a resource that has many. Left out: `default`.
+    /// The profile, of a resource that has many. Defaults to `default`.
     #[arg(long)]
     profile: Option<String>,
 }

@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_secs(1);
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Status {
-    /// Names of the RefreshableCredentials. Left out: all of the namespace.
+    /// Names of the RefreshableCredentials. Defaults to all of the namespace.
     #[arg(conflicts_with = "all_namespaces")]
     names: Vec<String>,
     /// Of all namespaces.
@@ -38,7 +38,7 @@ pub struct Status {
     /// Go on and show changes.
     #[arg(short, long)]
     watch: bool,
-    /// Form of the output. Left out: table and timeline.
+    /// Form of the output. Defaults to table and timeline.
     #[arg(short, long, value_enum)]
     output: Option<Form>,
     /// The table alone.

@@ -5,7 +5,7 @@ use super::retry::{self, Class};
 use super::timing;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use refreshable_api::{FailureStatus, conditions::Reason};
+use refreshable_api::{AttemptStatus, FailureStatus, RefreshableCredentialStatus, conditions::Reason};
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,23 +34,23 @@ impl Failure {
         Self { inputs, ..self }
     }
 
-    /// The failure as recorded in the status. `attempted` is the digest of the attempt that failed:
-    /// the count goes on if the failures before were of the same one from the same data, else it starts anew.
+    /// The failure as recorded in the status. `request` is the digest of what was asked for: the count goes on if the
+    /// failures before were of the same request from the same data, else it starts anew.
     pub fn record(
         &self,
-        before: Option<&FailureStatus>,
-        attempted: String,
+        before: Option<&RecordedFailure>,
+        request: String,
         uid: &str,
         now: Timestamp,
         expiration: Option<Timestamp>,
-    ) -> FailureStatus {
-        let same_data = |b: &FailureStatus| {
-            b.inputs.as_ref().is_none_or(|i| inputs::same_data(&inputs::from_status(i), &self.inputs))
+    ) -> RecordedFailure {
+        let repeats = |attempt: &AttemptStatus| {
+            attempt.request == request && inputs::same_data(&inputs::from_status(&attempt.inputs), &self.inputs)
         };
-        let same = before.filter(|b| b.attempted == attempted && same_data(b));
-        let count = same.map_or(0, |b| b.count).saturating_add(1);
+        let same = before.filter(|b| b.attempt.as_ref().is_some_and(repeats));
+        let count = same.map_or(0, |b| b.shown.count).saturating_add(1);
         let next = retry::next_try(self.class, count, uid, now, expiration);
-        FailureStatus {
+        let shown = FailureStatus {
             count,
             class: self.class.as_str().to_owned(),
             reason: self.reason.as_str().to_owned(),
@@ -58,9 +58,36 @@ impl Failure {
             request_id: self.request_id.clone(),
             message: shorten(&self.message, LONGEST_MESSAGE),
             next_try_time: Time(timing::up_to_second(next)),
-            attempted,
-            inputs: Some(inputs::to_status(&self.inputs)),
-        }
+        };
+        RecordedFailure { shown, attempt: Some(AttemptStatus { request, inputs: inputs::to_status(&self.inputs) }) }
+    }
+}
+
+/// A failure as it stands in a status.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordedFailure {
+    /// What users read.
+    pub shown: FailureStatus,
+    /// What was asked for and read. A status of an earlier version does not tell.
+    pub attempt: Option<AttemptStatus>,
+}
+
+impl RecordedFailure {
+    /// The failure that `status` tells of, if it does.
+    pub fn from_status(status: &RefreshableCredentialStatus) -> Option<Self> {
+        let attempt = status.controller.as_ref().and_then(|c| c.failed_attempt.clone());
+        Some(Self { shown: status.failures.clone()?, attempt })
+    }
+
+    /// Puts the failure into `status`.
+    pub fn put_into(self, status: &mut RefreshableCredentialStatus) {
+        status.failures = Some(self.shown);
+        status.controller.get_or_insert_default().failed_attempt = self.attempt;
+    }
+
+    /// When the next attempt is due.
+    pub fn next_try(&self) -> Timestamp {
+        self.shown.next_try_time.0
     }
 }
 
@@ -96,21 +123,21 @@ mod tests {
         let first = denied().record(None, "a".into(), "uid", now, None);
         let second = denied().record(Some(&first), "a".into(), "uid", now, None);
         let other = denied().record(Some(&second), "b".into(), "uid", now, None);
-        assert_eq!((first.count, second.count, other.count), (1, 2, 1));
+        assert_eq!((first.shown.count, second.shown.count, other.shown.count), (1, 2, 1));
     }
 
     #[test]
     fn other_data_of_an_input_starts_anew_and_a_label_counts_on() {
         let key = inputs::InputKey::new(&[1; inputs::InputKey::LENGTH]).expect("a key");
-        let failed = |version: &str, value: &str, before: Option<&FailureStatus>| {
+        let failed = |version: &str, value: &str, before: Option<&RecordedFailure>| {
             let digest = Some(key.digest("uid", "s", [("k", Some(value.as_bytes()))]));
             let used = inputs::UsedInput { version: Some(version.to_owned()), digest };
             let failure = denied().after_reading([("s".to_owned(), used)].into());
             failure.record(before, "a".into(), "uid", Timestamp::UNIX_EPOCH, None)
         };
         let first = failed("u/1", "v", None);
-        assert_eq!(failed("u/2", "v", Some(&first)).count, 2, "a label");
-        assert_eq!(failed("u/2", "w", Some(&first)).count, 1, "other data");
+        assert_eq!(failed("u/2", "v", Some(&first)).shown.count, 2, "a label");
+        assert_eq!(failed("u/2", "w", Some(&first)).shown.count, 1, "other data");
     }
 
     #[test]

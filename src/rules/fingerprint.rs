@@ -1,6 +1,5 @@
 //! Digests that tell whether what is published still answers what is asked for.
 
-use super::inputs::InputVersions;
 use refreshable_api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec, SecretSpec};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -30,10 +29,9 @@ pub fn of_profile(spec: &RefreshableCredentialSpec, profile: &ProfileSpec) -> St
 }
 
 /// Digest of one attempt: what was asked, at whose request. A failure is only waited out for the attempt that failed;
-/// another one is made at once. `inputs` are empty but for statuses of earlier versions, which told inputs by their
-/// versions here; now [`super::inputs`] tells them by their data.
-pub fn of_attempt(request: &str, inputs: &InputVersions, requested_at: Option<&str>) -> String {
-    let text = serde_json::to_vec(&(request, inputs, requested_at)).unwrap_or_default();
+/// another one is made at once. [`super::inputs`] tells what was read by its data.
+pub fn of_attempt(request: &str, requested_at: Option<&str>) -> String {
+    let text = serde_json::to_vec(&(request, requested_at)).unwrap_or_default();
     short_digest(&text)
 }
 
@@ -98,15 +96,8 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_is_told_by_request_inputs_and_wish() {
-        let none = InputVersions::new();
-        let some = InputVersions::from([("s".to_owned(), "u/1".to_owned())]);
-        let all = [
-            of_attempt("r", &none, None),
-            of_attempt("r", &some, None),
-            of_attempt("r", &none, Some("x")),
-            of_attempt("q", &none, None),
-        ];
+    fn an_attempt_is_told_by_request_and_wish() {
+        let all = [of_attempt("r", None), of_attempt("r", Some("x")), of_attempt("q", None)];
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
     }

@@ -1,7 +1,8 @@
 //! What to do about one resource: a pure decision over what was observed.
 
+use super::failure::RecordedFailure;
 use super::fingerprint;
-use super::inputs::{self, InputVersions, KnownInputs};
+use super::inputs::{self, KnownInputs};
 use super::ownership::{Content, Record, SecretView};
 use super::policy::Permission;
 use super::profiles;
@@ -22,8 +23,6 @@ pub struct Observed<'a> {
     pub permission: &'a Permission,
     /// Its input Secrets, as far as they are known.
     pub inputs: &'a KnownInputs,
-    /// Versions of those of them that are watched: what statuses of earlier versions told inputs by.
-    pub watched: &'a InputVersions,
     /// The source had nothing newer than what is published, and is asked again at that time.
     pub rests_until: Option<Timestamp>,
     /// When inputs that are not watched are looked at again, if there are some that matter.
@@ -231,20 +230,28 @@ fn sooner(at: Timestamp, poll_at: Option<Timestamp>) -> Timestamp {
 
 /// Whether the Secret was written to by somebody since its resource version was last reported.
 fn touched(object: &RefreshableCredential, record: &Record) -> bool {
-    let reported = object.status.as_ref().and_then(|s| s.secret.as_ref());
-    reported.is_none_or(|s| s.name != record.name || s.resource_version.as_deref() != Some(&record.resource_version))
+    let status = object.status.as_ref();
+    let name = status.and_then(|s| s.secret.as_ref()).map(|s| s.name.as_str());
+    let version = status.and_then(|s| s.controller.as_ref()).and_then(|c| c.secret_resource_version.as_deref());
+    (name, version) != (Some(&record.name), Some(&record.resource_version))
 }
 
 /// The pause that the last failure asks for, if the same attempt would be made again.
 fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> {
-    let failures = seen.object.status.as_ref()?.failures.as_ref()?;
-    let next = time_of(&Some(failures.next_try_time.clone()))?;
-    let is_of =
-        |attempt: &str| failures.attempted == attempt || failures.attempted == at_secret(attempt, seen.secret.own());
-    let same = match &failures.inputs {
-        Some(read) => is_of(&attempt(seen.object, cause)) && !seen.inputs.attempt_changed(&inputs::from_status(read)),
+    let status = seen.object.status.as_ref()?;
+    let failed = RecordedFailure::from_status(status)?;
+    let next = failed.next_try();
+    let same = match &failed.attempt {
+        Some(failed) => {
+            let attempt = attempt(seen.object, cause);
+            let asks_the_same = failed.request == attempt || failed.request == at_secret(&attempt, seen.secret.own());
+            asks_the_same && !seen.inputs.attempt_changed(&inputs::from_status(&failed.inputs))
+        }
         // Written by an earlier version: an upgrade must not end its pause.
-        None => is_of(&attempt_on(seen.object, seen.watched, cause)),
+        None => {
+            status.observed_generation == seen.object.metadata.generation
+                && status.last_handled_refresh_at.as_deref() == seen.object.requested_at()
+        }
     };
     if !same || now >= next {
         return None;
@@ -258,11 +265,8 @@ fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> 
 
 /// Digest of the attempt that would be made now. One at the profiles that were lacking is another than one at all.
 pub fn attempt(object: &RefreshableCredential, cause: Cause) -> String {
-    attempt_on(object, &InputVersions::new(), cause)
-}
-
-fn attempt_on(object: &RefreshableCredential, inputs: &InputVersions, cause: Cause) -> String {
-    let whole = fingerprint::of_attempt(&fingerprint::of_request(&object.spec), inputs, object.requested_at());
+    let request = fingerprint::of_request(&object.spec);
+    let whole = fingerprint::of_attempt(&request, object.requested_at());
     if cause == Cause::Incomplete { format!("{whole}/incomplete") } else { whole }
 }
 

@@ -17,8 +17,6 @@ struct Case {
     inputs: KnownInputs,
     rests_until: Option<Timestamp>,
     poll_at: Option<Timestamp>,
-    /// Versions of watched inputs, for statuses of earlier versions.
-    watched: InputVersions,
 }
 
 impl Case {
@@ -32,15 +30,7 @@ impl Case {
     fn of(object: RefreshableCredential, record: Option<Record>) -> Self {
         let secret = record.map_or(SecretView::Absent, |r| SecretView::Own(Box::new(r)));
         let permission = Permission::Allowed(vec!["all".to_owned()]);
-        Self {
-            object,
-            secret,
-            permission,
-            inputs: KnownInputs::default(),
-            rests_until: None,
-            poll_at: None,
-            watched: InputVersions::new(),
-        }
+        Self { object, secret, permission, inputs: KnownInputs::default(), rests_until: None, poll_at: None }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -61,7 +51,6 @@ impl Case {
             secret: &self.secret,
             permission: &self.permission,
             inputs: &self.inputs,
-            watched: &self.watched,
             rests_until: self.rests_until,
             poll_at: self.poll_at,
         };
@@ -70,7 +59,7 @@ impl Case {
 }
 
 fn refusal() -> Permission {
-    Permission::Denied(Denial { why: "no".to_owned(), rule: None })
+    Permission::Denied(Denial { why: "no".to_owned(), missing: Vec::new() })
 }
 
 fn due() -> Timestamp {
@@ -300,7 +289,8 @@ fn a_failure_pauses_the_same_attempt_and_no_other() {
         let mut object = failed(object.clone(), &unreachable(), Some(&published), minute(40));
         // The attempt had read its input before the issuer could not be reached.
         let read = inputs::to_status(&[("key".to_owned(), at_version("1"))].into());
-        object.status.as_mut().and_then(|s| s.failures.as_mut()).expect("recorded").inputs = Some(read);
+        let kept = object.status.as_mut().and_then(|s| s.controller.as_mut()).expect("kept");
+        kept.failed_attempt.as_mut().expect("recorded").inputs = read;
         Case::of(object, Some(published.clone()))
     };
     let next = failed().object.status.and_then(|s| s.failures).expect("recorded").next_try_time.0;
@@ -322,8 +312,8 @@ fn a_failure_waits_until_the_data_that_it_read_is_other_data() {
         let read = inputs.map(|i| i.iter().map(|(n, v)| ((*n).to_owned(), v.map(at_version).unwrap_or_default())));
         let failure = unreachable().failure().after_reading(read.into_iter().flatten().collect());
         let recorded = failure.record(None, attempt(&object, Cause::First), "uid", minute(40), None);
-        let next = recorded.next_try_time.0;
-        object.status.get_or_insert_default().failures = Some(recorded);
+        let next = recorded.next_try();
+        recorded.put_into(object.status.get_or_insert_default());
         (Case::of(object, None), next)
     };
     let key: &[(&str, Option<&str>)] = &[("key", Some("1"))];
@@ -347,17 +337,24 @@ fn a_failure_waits_until_the_data_that_it_read_is_other_data() {
 
 #[test]
 fn an_upgrade_ends_no_pause() {
-    let mut object = with_a_role();
-    let watched: InputVersions = [("key".to_owned(), "u/1".to_owned())].into();
-    let mut recorded = unreachable().failure().record(None, String::new(), "uid", minute(40), None);
-    recorded.inputs = None;
-    recorded.attempted = fingerprint::of_attempt(&fingerprint::of_request(&object.spec), &watched, None);
-    let next = recorded.next_try_time.0;
-    object.status.get_or_insert_default().failures = Some(recorded);
-    let before = Case::of(object, None).with(|c| c.watched = watched);
-    assert_eq!(before.plan(minute(40)), Action::Backoff(next));
-    let changed = before.with(|c| c.watched = [("key".to_owned(), "u/2".to_owned())].into());
-    assert_eq!(changed.plan(minute(40)), Action::Issue(Cause::First));
+    let object = failed(with_a_role(), &unreachable(), None, minute(40));
+    let Some(Action::Backoff(next)) = Some(Case::of(object.clone(), None).plan(minute(40))) else { panic!("no pause") };
+    let earlier = |change: fn(&mut RefreshableCredential)| {
+        let mut object = object.clone();
+        // An earlier version said it elsewhere.
+        object.status.as_mut().expect("a status").controller = None;
+        change(&mut object);
+        Case::of(object, None).plan(minute(40))
+    };
+    assert_eq!(earlier(|_| ()), Action::Backoff(next));
+    let changed = |object: &mut RefreshableCredential| {
+        object.metadata.generation = object.metadata.generation.map(|g| g + 1);
+    };
+    assert_eq!(earlier(changed), Action::Issue(Cause::First));
+    let asked = |object: &mut RefreshableCredential| {
+        object.metadata.annotations.get_or_insert_default().insert("refreshable.dev/requested-at".into(), "now".into());
+    };
+    assert_eq!(earlier(asked), Action::Issue(Cause::First));
 }
 
 #[test]
@@ -381,8 +378,8 @@ fn profiles_that_failed_wait_for_their_own_pause_and_hold_nobody_back() {
 
     let attempted = attempt(&object, Cause::Incomplete);
     let failure = unreachable().failure().record(None, attempted, "uid", minute(1), None);
-    let next = failure.next_try_time.0;
-    object.status.as_mut().expect("a status").failures = Some(failure);
+    let next = failure.next_try();
+    failure.put_into(object.status.as_mut().expect("a status"));
     let failing = Case::of(object, Some(held));
     assert_eq!(failing.plan(minute(1)), Action::Backoff(next));
     assert_eq!(failing.plan(next), Action::Issue(Cause::Incomplete));

@@ -11,6 +11,7 @@ use refreshable_api::{
     RefreshableCredential, Role, RoleGrant, RolesAnywhereSource, ServiceAccountReference, SessionTag, Source,
     SourceKind, StsSpec, TagGrant,
 };
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,8 +40,9 @@ pub enum Permission {
 pub struct Denial {
     /// What a user reads.
     pub why: String,
-    /// What a policy's `spec.allow` must say to allow it, in YAML; absent where no rule of a policy can.
-    pub rule: Option<String>,
+    /// What a policy's `spec.allow` must hold besides to allow it: an object with one member for each kind of thing.
+    /// Empty where no policy can.
+    pub missing: Vec<Value>,
 }
 
 /// What the administrator lays down for how credentials are obtained.
@@ -133,7 +135,7 @@ pub fn judge(
         }
     }
     let permission = if let Some(clash) = session_tags::clash(object, &tags) {
-        Permission::Denied(Denial { why: clash, rule: None })
+        Permission::Denied(Denial { why: clash, missing: Vec::new() })
     } else if needs.is_empty() {
         Permission::NotNeeded
     } else if let Some((need, nearly)) = unmet.first() {
@@ -500,16 +502,23 @@ fn denial<'a>(
     need.allow_in(&mut first, whose);
     unmet.for_each(|need| need.allow_in(&mut whole, whose));
     let but = nearly.map(|(policy, but)| format!(" (CredentialPolicy {policy} does, but {but})")).unwrap_or_default();
-    // What stands in a policy always serializes.
-    let first = serde_json::to_value(&first).unwrap_or_default();
-    let rule = first.as_object().and_then(|members| members.iter().next());
+    let rule = members(&first).into_iter().next();
     let rule = rule.map(|(member, value)| format!("spec.allow.{member}: {value}")).unwrap_or_default();
     Denial {
         why: format!(
             "no CredentialPolicy allows namespace {namespace} {}{but}. An administrator can allow it by a CredentialPolicy with {rule}",
             need.words()
         ),
-        rule: serde_saphyr::to_string(&whole).ok(),
+        missing: members(&whole).into_iter().map(|(member, value)| json!({ member: value })).collect(),
+    }
+}
+
+/// The members that are set.
+fn members(allow: &Allow) -> Map<String, Value> {
+    // What stands in a policy always serializes.
+    match serde_json::to_value(allow) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
     }
 }
 

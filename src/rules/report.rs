@@ -1,6 +1,6 @@
 //! What the status says of a resource: a pure function of what was found.
 
-use super::failure::Failure;
+use super::failure::{Failure, RecordedFailure};
 use super::fingerprint;
 use super::ownership::{Content, Record};
 use super::plan;
@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use refreshable_api::conditions::{READY, RECONCILING, Reason, STALLED};
 use refreshable_api::{
-    FailureStatus, PermissionStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus,
+    ControllerStatus, PermissionStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus,
 };
 use std::collections::BTreeMap;
 
@@ -29,9 +29,9 @@ pub enum Finding {
     /// What is published is what is asked for.
     Good,
     /// The last attempt failed.
-    Failing(FailureStatus),
+    Failing(RecordedFailure),
     /// Some of the profiles could not be had, each for the reason that is told; the others were published.
-    Partial(FailureStatus, BTreeMap<String, String>),
+    Partial(RecordedFailure, BTreeMap<String, String>),
     /// Renewal is suspended.
     Suspended,
     /// Nothing can be done until somebody changes something.
@@ -55,6 +55,16 @@ pub fn status(
     let generation = object.metadata.generation;
     let permission = permission_status(permission, &before, record, finding, now);
     let withdrawn = permission.as_ref().and_then(|p| p.withdrawn_time.as_ref());
+    let failure = match finding {
+        Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.clone()),
+        Finding::Terminating(_) => RecordedFailure::from_status(&before),
+        _ => None,
+    };
+    let (failures, failed_attempt) = failure.map_or((None, None), |f| (Some(f.shown), f.attempt));
+    let controller = ControllerStatus {
+        secret_resource_version: record.and_then(|r| secret_version(r, finding, &before)),
+        failed_attempt,
+    };
     let mut conditions = Conditions { before: &before.conditions, generation, now, list: Vec::new() };
     judge(object, content, finding, withdrawn, now, &mut conditions);
     RefreshableCredentialStatus {
@@ -75,16 +85,13 @@ pub fn status(
         ),
         restarts: restart::status(object, content),
         permission,
-        failures: match finding {
-            Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.clone()),
-            Finding::Terminating(_) => before.failures,
-            _ => None,
-        },
+        failures,
         packed_policy_size: content.and_then(|c| c.packed_policy_size),
         last_handled_refresh_at: match finding {
             Finding::Failing(_) => object.requested_at().map(str::to_owned),
             _ => content.and_then(|c| c.handled_refresh.clone()).or(before.last_handled_refresh_at),
         },
+        controller: Some(controller).filter(|c| *c != ControllerStatus::default()),
     }
 }
 
@@ -105,7 +112,7 @@ fn permission_status(
             let earlier = before.permission.as_ref().and_then(|p| p.withdrawn_time.clone());
             let gone = matches!(finding, Finding::Withdrawn(_)) || before.secret.is_some() && record.is_none();
             Some(PermissionStatus {
-                rule: denial.rule.clone(),
+                missing: denial.missing.clone(),
                 withdrawn_time: gone.then(|| Time(down_to_second(now))).or(earlier),
                 ..PermissionStatus::default()
             })
@@ -113,32 +120,35 @@ fn permission_status(
     }
 }
 
-/// The resource version is only reported of a Secret that is known to be as published: while attempts
-/// fail, an altered one must still be told from an intact one.
+/// The data keys are told of a Secret that is known to be as published.
 fn secret_status(
     object: &RefreshableCredential,
     record: &Record,
     finding: &Finding,
     before: Option<&SecretStatus>,
 ) -> SecretStatus {
-    let before = before.filter(|b| b.name == record.name);
+    let keys = match finding {
+        Finding::Good | Finding::Partial(..) => object.spec.data_keys(),
+        _ => before.filter(|b| b.name == record.name).map(|b| b.keys.clone()).unwrap_or_default(),
+    };
+    SecretStatus { name: record.name.clone(), keys }
+}
+
+/// The resource version is only kept of a Secret that is known to be as published: while attempts
+/// fail, an altered one must still be told from an intact one.
+fn secret_version(record: &Record, finding: &Finding, before: &RefreshableCredentialStatus) -> Option<String> {
     match finding {
-        Finding::Good | Finding::Partial(..) => SecretStatus {
-            name: record.name.clone(),
-            keys: object.spec.data_keys(),
-            resource_version: Some(record.resource_version.clone()),
-        },
-        _ => SecretStatus {
-            name: record.name.clone(),
-            keys: before.map(|b| b.keys.clone()).unwrap_or_default(),
-            resource_version: before.and_then(|b| b.resource_version.clone()),
-        },
+        Finding::Good | Finding::Partial(..) => Some(record.resource_version.clone()),
+        _ => {
+            before.secret.as_ref().filter(|s| s.name == record.name)?;
+            before.controller.as_ref()?.secret_resource_version.clone()
+        }
     }
 }
 
 fn next_refresh(object: &RefreshableCredential, content: Option<&Content>, finding: &Finding) -> Option<Time> {
     match finding {
-        Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.next_try_time.clone()),
+        Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.shown.next_try_time.clone()),
         Finding::Good => content.map(|c| Time(up_to_second(plan::refresh_at(object, c)))),
         Finding::Suspended | Finding::Stalled(..) | Finding::Withdrawn(_) | Finding::Terminating(_) => None,
     }
@@ -165,14 +175,14 @@ fn judge(
             conditions.set(READY, false, Reason::Expired, "the published credentials have expired".into());
         }
         Finding::Failing(failure) | Finding::Partial(failure, _) => {
-            let message = format!("{}{}", failure.message, outlook(content, answers, now));
-            let reason = reason_of(&failure.reason);
+            let message = format!("{}{}", failure.shown.message, outlook(content, answers, now));
+            let reason = reason_of(&failure.shown.reason);
             if valid {
                 conditions.set(READY, true, Reason::RefreshFailing, message.clone());
             } else {
                 conditions.set(READY, false, reason, message.clone());
             }
-            let kind = if Class::from_label(&failure.class).stalls() { STALLED } else { RECONCILING };
+            let kind = if Class::from_status(&failure.shown.class).stalls() { STALLED } else { RECONCILING };
             conditions.set(kind, true, reason, message);
         }
         Finding::Suspended => {
@@ -248,21 +258,21 @@ fn reason_of(text: &str) -> Reason {
 
 /// The finding that an earlier failure still stands for.
 pub fn still_failing(object: &RefreshableCredential) -> Option<Finding> {
-    object.status.as_ref()?.failures.clone().map(Finding::Failing)
+    RecordedFailure::from_status(object.status.as_ref()?).map(Finding::Failing)
 }
 
 /// The finding of a new failure.
 pub fn failing(
     object: &RefreshableCredential,
     failure: &Failure,
-    attempted: String,
+    request: String,
     record: Option<&Record>,
     now: Timestamp,
 ) -> Finding {
-    let before = object.status.as_ref().and_then(|s| s.failures.as_ref());
+    let before = object.status.as_ref().and_then(RecordedFailure::from_status);
     let expiration = record.and_then(|r| r.content.as_ref()).map(profiles::earliest_end);
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    Finding::Failing(failure.record(before, attempted, uid, now, expiration))
+    Finding::Failing(failure.record(before.as_ref(), request, uid, now, expiration))
 }
 
 /// A change of the Ready condition, for an event: its status or reason is another one.

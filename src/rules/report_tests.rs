@@ -2,6 +2,7 @@ use super::super::fixtures::{failed, minute, record, reported, unreachable, with
 use super::*;
 use crate::issuer::IssueError;
 use crate::policy::Denial;
+use serde_json::json;
 
 /// `Type=Status/Reason` of each condition.
 fn shown(status: &RefreshableCredentialStatus) -> Vec<String> {
@@ -142,8 +143,8 @@ fn only_a_secret_known_to_be_as_published_has_its_version_reported() {
     let object = reported(object, &own);
     own.resource_version = "99".to_owned();
     let object = failed(object, &unreachable(), Some(&own), minute(40));
-    let secret = object.status.expect("a status").secret.expect("a Secret");
-    assert_eq!(secret.resource_version.as_deref(), Some("10"));
+    let kept = object.status.expect("a status").controller.expect("what the controller keeps");
+    assert_eq!(kept.secret_resource_version.as_deref(), Some("10"));
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn the_status_answers_who_allows_it_or_what_would() {
     let object = with_a_role();
     let own = record(&object);
     let allowed = Permission::Allowed(vec!["team-a".to_owned()]);
-    let denied = Permission::Denied(Denial { why: "ask".to_owned(), rule: Some("roles: []".to_owned()) });
+    let denied = Permission::Denied(Denial { why: "ask".to_owned(), missing: vec![json!({"roles": []})] });
     let told = |object: &RefreshableCredential, permission: &Permission, record, finding: &Finding, at| {
         status(object, permission, record, finding, minute(at))
     };
@@ -168,12 +169,12 @@ fn the_status_answers_who_allows_it_or_what_would() {
     assert_eq!(told(&object, &Permission::NotNeeded, Some(&own), &Finding::Good, 0).permission, None);
 
     let never = told(&object, &denied, None, &stalled, 1).permission.expect("an answer");
-    assert_eq!((never.allowed, never.rule.as_deref(), never.withdrawn_time), (false, Some("roles: []"), None));
+    assert_eq!((never.allowed, never.missing, never.withdrawn_time), (false, vec![json!({"roles": []})], None));
 
     let mut object = object;
     let good = told(&object, &allowed, Some(&own), &Finding::Good, 0);
     let answer = good.permission.clone().expect("an answer");
-    assert_eq!((answer.allowed, answer.policies, answer.rule), (true, vec!["team-a".to_owned()], None));
+    assert_eq!((answer.allowed, answer.policies, answer.missing), (true, vec!["team-a".to_owned()], vec![]));
 
     // The Secret was there and is withdrawn: that is told, once, and stays told.
     object.status = Some(good);
@@ -218,7 +219,7 @@ fn failing_message_names_the_earliest_of_the_profiles_ends() {
 #[test]
 fn withdrawal_of_an_earlier_name_is_told_as_one() {
     let object = with_a_role();
-    let denied = Permission::Denied(Denial { why: "ask".to_owned(), rule: None });
+    let denied = Permission::Denied(Denial { why: "ask".to_owned(), missing: Vec::new() });
     let mut told = reported(object.clone(), &record(&object));
     told.status.as_mut().expect("a status").secret = None;
     let time = |finding: &Finding| {

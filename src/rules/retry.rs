@@ -28,8 +28,21 @@ impl Class {
     pub const ALL: [Self; 7] =
         [Self::Throttled, Self::Transient, Self::Denied, Self::Specification, Self::Input, Self::Person, Self::Secret];
 
-    /// The class as a metric label.
+    /// The class as the status names it.
     pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttled => "Throttled",
+            Self::Transient => "Transient",
+            Self::Denied => "Denied",
+            Self::Specification => "Specification",
+            Self::Input => "Input",
+            Self::Person => "Person",
+            Self::Secret => "Secret",
+        }
+    }
+
+    /// The class as a metric label.
+    pub const fn label(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
             Self::Transient => "transient",
@@ -41,9 +54,9 @@ impl Class {
         }
     }
 
-    /// The class of that label. A label of another version counts as transient.
-    pub fn from_label(label: &str) -> Self {
-        Self::ALL.into_iter().find(|c| c.as_str() == label).unwrap_or(Self::Transient)
+    /// The class that a status names, in the spelling of whatever version wrote it. An unknown one counts as transient.
+    pub fn from_status(class: &str) -> Self {
+        Self::ALL.into_iter().find(|c| c.as_str().eq_ignore_ascii_case(class)).unwrap_or(Self::Transient)
     }
 
     /// Whether somebody has to change something before an attempt can succeed (kstatus' `Stalled`).

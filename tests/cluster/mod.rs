@@ -42,3 +42,4 @@ pub mod stage;
 mod tenancy;
 mod threat_model;
 pub mod typist;
+mod upgrade;

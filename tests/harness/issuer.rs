@@ -222,7 +222,7 @@ impl RoleBuilder<'_> {
         self
     }
 
-    /// What its sessions may do. Left out: only what STS offers, so that it can be a link
+    /// What its sessions may do. Defaults to only what STS offers, so that it can be a link
     /// of a chain.
     pub fn allowing(mut self, actions: &[&str]) -> Self {
         self.policy = Some(allow(actions));

@@ -50,7 +50,7 @@ pub struct CustomHttpSource {
     /// A Secret of type kubernetes.io/tls with a client's certificate and key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate_secret_ref: Option<SecretReference>,
-    /// Time limit for the call in seconds, 1 to 60. Left out: 15.
+    /// Time limit for the call in seconds, 1 to 60. Defaults to `15`.
     #[schemars(range(min = 1, max = 60))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<i32>,
@@ -88,7 +88,7 @@ pub struct Header {
 pub struct CustomSecretSource {
     /// The Secret.
     pub secret_ref: SecretReference,
-    /// Whose names the data keys have. Left out: Environment.
+    /// Whose names the data keys have. Defaults to `Environment`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<SecretPreset>,
     /// Names of single data keys, where they differ from the preset's.

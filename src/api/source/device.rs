@@ -24,7 +24,7 @@ pub struct IotSource {
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z0-9:_-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_name: Option<String>,
-    /// Lifetime of the session in seconds: 900 to 43200, at most the role alias's own. Left out: the role alias's.
+    /// Lifetime of the session in seconds: 900 to 43200, at most the role alias's own. Defaults to the role alias's.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
@@ -38,7 +38,7 @@ pub struct IotSource {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
-    /// Time limit for the call in seconds, 1 to 60. Left out: 15.
+    /// Time limit for the call in seconds, 1 to 60. Defaults to `15`.
     #[schemars(range(min = 1, max = 60))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<i32>,
@@ -71,11 +71,11 @@ pub struct RolesAnywhereSource {
     /// ARN of the role.
     #[schemars(length(min = 20, max = 2048))]
     pub role_arn: String,
-    /// Name of the session, where the profile lets it be chosen. Left out: the certificate's serial number.
+    /// Name of the session, where the profile lets it be chosen. Defaults to the certificate's serial number.
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session_name: Option<String>,
-    /// Lifetime of the session in seconds: 900 to 43200, at most the profile's own. Left out: the profile's.
+    /// Lifetime of the session in seconds: 900 to 43200, at most the profile's own. Defaults to the profile's.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
@@ -93,7 +93,7 @@ pub struct RolesAnywhereSource {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
-    /// Time limit for the call in seconds, 1 to 60. Left out: 15.
+    /// Time limit for the call in seconds, 1 to 60. Defaults to `15`.
     #[schemars(range(min = 1, max = 60))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<i32>,

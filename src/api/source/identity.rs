@@ -15,7 +15,7 @@ pub struct PodIdentitySource {
     pub cluster_name: String,
     /// The ServiceAccount of this namespace whose association is used.
     pub service_account_ref: PodIdentityServiceAccount,
-    /// Region of the cluster. Left out: that of `spec.sts`.
+    /// Region of the cluster. Defaults to that of `spec.sts`.
     #[schemars(length(min = 4, max = 64), regex(pattern = r"^[a-z0-9-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
@@ -70,7 +70,7 @@ pub struct CognitoSource {
     /// The identity pool, whose Region is called.
     #[schemars(length(min = 1, max = 128))]
     pub identity_pool_id: String,
-    /// The identity. Left out: the one that GetId gives for the logins.
+    /// The identity. Defaults to the one that GetId gives for the logins.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[\w-]+:[0-9a-f-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity_id: Option<String>,

@@ -18,7 +18,7 @@ pub struct ContainerSource {
     /// The authorization token, sent as it stands in the Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_token_secret_ref: Option<SecretKeyReference>,
-    /// Time limit for the call in seconds, 1 to 60. Left out: 15.
+    /// Time limit for the call in seconds, 1 to 60. Defaults to `15`.
     #[schemars(range(min = 1, max = 60))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<i32>,
@@ -28,7 +28,7 @@ pub struct ContainerSource {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceMetadataSource {
-    /// Name of the instance's role. Left out: the one that it has.
+    /// Name of the instance's role. Defaults to the one that it has.
     // The role's name is a segment of the URL: `.` and `..` would lead to another one.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[\w+=,.@-]*[\w+=,@-][\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -45,11 +45,11 @@ pub struct WebIdentitySource {
     /// ARN of the role to assume.
     #[schemars(length(min = 20, max = 2048))]
     pub role_arn: String,
-    /// Name of the session. Left out: `<namespace>.<name>` of the resource, shortened to 64 characters.
+    /// Name of the session. Defaults to `<namespace>.<name>` of the resource, shortened to 64 characters.
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session_name: Option<String>,
-    /// Lifetime of the session in seconds: 900 to 43200. Left out: 3600.
+    /// Lifetime of the session in seconds: 900 to 43200. Defaults to `3600`.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
@@ -90,7 +90,7 @@ pub struct SamlSource {
     pub principal_arn: String,
     /// The SAML response of the identity provider, as XML or in base64, that something else keeps fresh.
     pub assertion_secret_ref: SecretKeyReference,
-    /// Lifetime of the session in seconds: 900 to 43200, at most until the assertion's SessionNotOnOrAfter. Left out: 3600.
+    /// Lifetime of the session in seconds: 900 to 43200, at most until the assertion's SessionNotOnOrAfter. Defaults to `3600`.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
@@ -115,7 +115,7 @@ pub struct SamlSource {
 pub struct SessionTokenSource {
     /// The long-lived key of the IAM user.
     pub access_key: AccessKeySource,
-    /// Lifetime of the session in seconds: 900 to 129600. Left out: 43200.
+    /// Lifetime of the session in seconds: 900 to 129600. Defaults to `43200`.
     #[schemars(range(min = 900, max = 129_600))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
@@ -139,11 +139,11 @@ pub struct SessionTokenSource {
 pub struct FederationTokenSource {
     /// The long-lived key of the IAM user.
     pub access_key: AccessKeySource,
-    /// Name of the federated user. Left out: the first 32 characters of `<namespace>.<name>`.
+    /// Name of the federated user. Defaults to the first 32 characters of `<namespace>.<name>`.
     #[schemars(length(min = 2, max = 32), regex(pattern = r"^[\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Lifetime of the session in seconds: 900 to 129600. Left out: 43200.
+    /// Lifetime of the session in seconds: 900 to 129600. Defaults to `43200`.
     #[schemars(range(min = 900, max = 129_600))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,

@@ -14,6 +14,7 @@ use self::labels::{Attempt, Because, Call, IssuerCall, KubernetesCall, Operation
 use self::objects::Objects;
 use super::{CallError, Context};
 use jiff::SignedDuration;
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -28,7 +29,7 @@ use refreshable_rules::issuer::IssueError;
 use refreshable_rules::plan::Cause;
 use refreshable_rules::retry::Class;
 use refreshable_rules::version::{REVISION, VERSION};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -264,8 +265,8 @@ impl Metrics {
         Ok(page)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Registry> {
+        self.registry.lock()
     }
 }
 
@@ -286,7 +287,7 @@ fn attempt(cause: Cause, failed: Option<Class>) -> Attempt {
 }
 
 fn outcome(failed: Option<Class>) -> (&'static str, &'static str) {
-    failed.map_or((SUCCESS, ""), |class| (FAILURE, class.as_str()))
+    failed.map_or((SUCCESS, ""), |class| (FAILURE, class.label()))
 }
 
 impl Meter for Metrics {

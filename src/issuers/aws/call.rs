@@ -11,9 +11,10 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use refreshable_rules::issuer::IssueError;
 use refreshable_rules::retry::Class;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -68,7 +69,7 @@ pub(crate) struct DateSeen(Arc<Mutex<Option<Timestamp>>>);
 impl DateSeen {
     /// The date, once an answer has come that has one.
     pub(crate) fn get(&self) -> Option<Timestamp> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 
@@ -85,7 +86,7 @@ impl Intercept for DateSeen {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date").and_then(|d| jiff::fmt::rfc2822::parse(d).ok());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date.map(|z| z.timestamp());
+        *self.0.lock() = date.map(|z| z.timestamp());
         Ok(())
     }
 }

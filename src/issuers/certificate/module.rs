@@ -1,14 +1,15 @@
 //! PKCS#11 modules, which the administrator registered by name.
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use parking_lot::Mutex;
 use refreshable_rules::issuer::IssueError;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A module that is loaded. Whoever signs holds it: a login holds for the whole process, and nobody
 /// may sign with a key that another's PIN opened.
-pub(super) type Loaded = Arc<parking_lot::Mutex<Pkcs11>>;
+pub(super) type Loaded = Arc<Mutex<Pkcs11>>;
 
 /// The registered modules. Each is loaded at its first use, once for a process.
 #[derive(Default)]
@@ -39,14 +40,14 @@ impl Modules {
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             ))
         })?;
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded.lock();
         if let Some(module) = loaded.get(name) {
             return Ok(module.clone());
         }
         let module = Pkcs11::new(path)
             .and_then(|m| m.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map(|()| m))
             .map_err(|e| specification(format!("module {name} ({}) cannot be loaded: {e}", path.display())))?;
-        let module = Arc::new(parking_lot::Mutex::new(module));
+        let module = Arc::new(Mutex::new(module));
         loaded.insert(name.to_owned(), module.clone());
         Ok(module)
     }

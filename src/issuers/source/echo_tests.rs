@@ -3,9 +3,10 @@
 use super::fixtures::{Desk, OWN_TOKEN, issue_at};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use parking_lot::Mutex;
 use refreshable_rules::issuer::REDACTED;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -61,7 +62,7 @@ async fn repeating(said: String, status: u16, before: Before, seen: Arc<Mutex<St
                 _ => (status, json!({"code": "AccessDenied", "message": said}).to_string()),
             };
             calls += 1;
-            seen.lock().expect("a text").push_str(&request);
+            seen.lock().push_str(&request);
             let head = format!(
                 "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nx-amzn-errortype: AccessDenied\r\nConnection: close\r\n\r\n",
                 body.len()
@@ -331,7 +332,7 @@ async fn what_an_issuer_repeats_of_what_it_was_sent_does_not_come_through() {
                     let source = (row.source)(&url);
                     let shown = format!("{source} {status} {how} {secret}");
                     let error = issue_at(&url, source, row.roles.clone(), &desk).await.expect_err(&shown);
-                    assert!(!seen.lock().expect("a text").is_empty(), "{shown}: nobody was asked");
+                    assert!(!seen.lock().is_empty(), "{shown}: nobody was asked");
                     let text = format!("{} {error:?}", error.failure().message);
                     let found = text.to_lowercase().contains(&repeated.to_lowercase());
                     assert!(!found, "{shown}: {text}");
@@ -371,7 +372,7 @@ async fn a_device_s_signature_does_not_come_back() {
     };
     let desk = desk();
     issue_at(&url, anywhere(&url), json!([]), &desk).await.expect_err("refused");
-    let request = seen.lock().expect("a text").clone();
+    let request = seen.lock().clone();
     assert!(request.contains("Signature="), "{request}");
     // An ECDSA signature is another each time: the server has to repeat that of the same request.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -13,13 +13,14 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use refreshable_api::{RefreshableCredentialSpec, StsSpec};
 use refreshable_rules::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
 use refreshable_rules::policy::Terms;
 use refreshable_rules::retry::Class;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// AWS, as far as these sources call it by an SDK: it answers any host, and remembers which.
@@ -28,7 +29,7 @@ struct AnyHost(Arc<Mutex<Vec<String>>>);
 
 impl AnyHost {
     fn called(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().expect("a list"))
+        std::mem::take(&mut self.0.lock())
     }
 }
 
@@ -54,7 +55,7 @@ impl HttpConnector for AnyHost {
         } else {
             WHO.to_owned()
         };
-        self.0.lock().expect("a list").push(host);
+        self.0.lock().push(host);
         HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().expect("a status"), SdkBody::from(body))))
     }
 }

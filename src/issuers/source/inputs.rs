@@ -4,12 +4,13 @@
 use super::of;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use refreshable_api::{InputDigest, ObjectName, RefreshableCredentialSpec};
 use refreshable_rules::inputs::{InputKey, UsedInput};
 use refreshable_rules::issuer::IssueError;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Reads inputs. Each Secret is read once for an attempt, and its version is remembered.
 pub trait Inputs: Send + Sync {
@@ -87,8 +88,8 @@ impl SecretData {
         key.digest(owner, &self.name, keys.into_iter().map(|k| (k, value(k))))
     }
 
-    fn asked(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn asked(&self) -> parking_lot::MutexGuard<'_, BTreeSet<String>> {
+        self.asked.lock()
     }
 
     /// The value of `key`.

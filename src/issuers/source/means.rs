@@ -2,8 +2,9 @@
 
 use crate::certificate::Modules;
 use crate::registry::Registry;
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use tokio::sync::Mutex as AsyncMutex;
 
 /// What belongs to the controller and sources draw on, besides STS.
@@ -42,7 +43,7 @@ pub struct Writers(Mutex<HashMap<String, Weak<AsyncMutex<()>>>>);
 impl Writers {
     /// The lock of that name.
     pub fn of(&self, name: &str) -> Arc<AsyncMutex<()>> {
-        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.0.lock();
         locks.retain(|_, lock| lock.strong_count() > 0);
         if let Some(lock) = locks.get(name).and_then(Weak::upgrade) {
             return lock;

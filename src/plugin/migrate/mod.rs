@@ -57,7 +57,7 @@ enum From {
     AccessKey {
         #[command(flatten)]
         what: What,
-        /// ARN of the role to assume with it. Left out: a suggestion.
+        /// ARN of the role to assume with it. Defaults to a suggestion.
         #[arg(long, value_name = "ARN")]
         role_arn: Option<String>,
     },

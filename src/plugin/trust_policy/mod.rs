@@ -56,13 +56,13 @@ pub struct TrustPolicy {
     #[arg(short, long, value_enum, default_value_t = Form::Json)]
     output: Form,
     /// ARN of who makes the first call: the role or user that the controller runs under, or the user of the access key.
-    /// Left out: the caller that a denial in the resource's status names.
+    /// Defaults to the caller that a denial in the resource's status names.
     #[arg(long, value_name = "ARN", value_parser = str::parse::<Identity>)]
     base_identity: Option<Identity>,
     /// ARN of the role that the source gives where the resource does not name it (podIdentity, iot, cognito, ...).
     #[arg(long, value_name = "ARN", value_parser = str::parse::<Identity>)]
     source_role: Option<Identity>,
-    /// Issuer of the token. Left out: the cluster's, from its discovery document.
+    /// Issuer of the token. Defaults to the cluster's, from its discovery document.
     #[arg(long, value_name = "URL", value_parser = issuer)]
     oidc_issuer: Option<String>,
     /// Subject of a token or assertion that stands in a Secret.
@@ -74,10 +74,10 @@ pub struct TrustPolicy {
     /// External id that stands in a Secret.
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
-    /// PEM file with the certificate of source rolesAnywhere. Left out: tls.crt of its Secret.
+    /// PEM file with the certificate of source rolesAnywhere. Defaults to tls.crt of its Secret.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Session tag that a CredentialPolicy puts on the chain; may be repeated. Left out: those of the cluster's policies,
+    /// Session tag that a CredentialPolicy puts on the chain; may be repeated. Defaults to those of the cluster's policies,
     /// where you may read them.
     #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
     session_tag: Vec<Tag>,

@@ -131,7 +131,7 @@ async fn tokens_that_the_store_verifies_are_exchanged_for_a_role_with_a_path() {
     uses_s3(&stage, &rgw.url, "web").await;
     for name in ["audience", "missing"] {
         let failure = failure(&stage, name).await;
-        assert_eq!((failure.reason.as_str(), failure.class.as_str()), ("AccessDenied", "denied"), "{failure:?}");
+        assert_eq!((failure.reason.as_str(), failure.class.as_str()), ("AccessDenied", "Denied"), "{failure:?}");
         assert!(failure.message.contains("that the store trusts the token's issuer"), "{failure:?}");
         assert!(!failure.message.contains("trust-policy"), "{failure:?}");
     }
@@ -164,10 +164,10 @@ async fn errors_without_a_message_have_a_class_and_advice_that_fit_a_store() {
     stage.credential("account", spec(rgw, session_token, account)).await;
 
     for (name, code, class, reason, words) in [
-        ("late", "NoSuchEntity", "denied", "AccessDenied", "Create the role in the store"),
-        ("key", "AccessDenied", "denied", "AccessDenied", "Check the key that signed the call"),
-        ("long", "InvalidArgument", "specification", "InvalidSpecification", "compare durationSeconds"),
-        ("account", "MethodNotAllowed", "specification", "InvalidSpecification", "take accountId and arn out"),
+        ("late", "NoSuchEntity", "Denied", "AccessDenied", "Create the role in the store"),
+        ("key", "AccessDenied", "Denied", "AccessDenied", "Check the key that signed the call"),
+        ("long", "InvalidArgument", "Specification", "InvalidSpecification", "compare durationSeconds"),
+        ("account", "MethodNotAllowed", "Specification", "InvalidSpecification", "take accountId and arn out"),
     ] {
         let failure = failure(&stage, name).await;
         assert_eq!(failure.code.as_deref(), Some(code), "{name}: {failure:?}");

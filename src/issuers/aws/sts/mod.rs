@@ -26,13 +26,14 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use parking_lot::Mutex;
 use refreshable_api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
 use refreshable_rules::issuer::{AccessKey, IssueError, Issuer, Redactor};
 use refreshable_rules::patterns::Reach;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What signs a call.
@@ -176,7 +177,7 @@ impl Sts {
     /// the endpoint; kept, because a client holds its connections.
     fn client_for(&self, spec: &StsSpec) -> Result<SharedHttpClient, IssueError> {
         let peer = Peer { ca_bundle: spec.ca_bundle.clone(), named: spec.endpoint.as_ref().map(|_| self.reach) };
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut clients = self.clients.lock();
         if let Some(client) = clients.get(&peer) {
             return Ok(client.clone());
         }

@@ -38,7 +38,7 @@ impl HttpClient for Wire {
 impl HttpConnector for Wire {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let body = request.body().bytes().unwrap_or_default().to_vec();
-        self.seen.lock().expect("a list").push(Seen {
+        self.seen.lock().push(Seen {
             url: request.uri().to_owned(),
             authorization: request.headers().get("authorization").unwrap_or_default().to_owned(),
             body: String::from_utf8(body).expect("a form"),
@@ -114,7 +114,7 @@ async fn each_partition_and_kind_of_endpoint_is_reached_under_aws_s_own_name() {
     ] {
         let (sts, wire) = sts(200, session(), Some("ap-south-1"), None);
         ask(&sts, arn, &spec(region, fips, dual)).await.unwrap_or_else(|e| panic!("{region:?} {arn}: {e}"));
-        let seen = wire.seen.lock().expect("a list").pop().expect("a call");
+        let seen = wire.seen.lock().pop().expect("a call");
         assert_eq!(seen.url.trim_end_matches('/'), format!("https://{host}"), "{region:?} {fips} {dual}");
         assert!(seen.authorization.contains(&format!("/{signed}/sts/aws4_request")), "{}", seen.authorization);
     }
@@ -124,12 +124,12 @@ async fn each_partition_and_kind_of_endpoint_is_reached_under_aws_s_own_name() {
 async fn an_endpoint_of_the_process_or_of_the_specification_comes_first() {
     let (by_process, wire) = sts(200, session(), Some("eu-west-1"), Some("http://127.0.0.1:4566"));
     ask(&by_process, ROLE, &spec(Some("eu-west-1"), false, false)).await.expect("an answer");
-    assert_eq!(wire.seen.lock().expect("a list")[0].url.trim_end_matches('/'), "http://127.0.0.1:4566");
+    assert_eq!(wire.seen.lock()[0].url.trim_end_matches('/'), "http://127.0.0.1:4566");
     let (store, came) = server(session()).await;
     let own = StsSpec { endpoint: Some(store), ..StsSpec::default() };
     ask(&by_process, ROLE, &own).await.expect("an answer");
     assert_eq!(came.load(Ordering::Relaxed), 1);
-    assert_eq!(wire.seen.lock().expect("a list").len(), 1, "a client of its own, which is guarded, calls it");
+    assert_eq!(wire.seen.lock().len(), 1, "a client of its own, which is guarded, calls it");
 }
 
 /// A server on loopback that answers `body` to everybody: where, and how many came.
@@ -177,7 +177,7 @@ async fn an_answer_is_read_whole() {
     assert_eq!(issued.packed_policy_size, Some(42));
     assert_eq!(issued.principal.account_id.as_deref(), Some("111122223333"));
     assert_eq!(issued.principal.user_id.as_deref(), Some("A:x"));
-    let body = wire.seen.lock().expect("a list")[0].body.clone();
+    let body = wire.seen.lock()[0].body.clone();
     assert!(body.starts_with("Action=AssumeRole&Version=2011-06-15"), "{body}");
 }
 
@@ -202,7 +202,7 @@ async fn an_error_keeps_its_code_and_request_id_and_is_asked_once() {
         let error = ask(&sts, ROLE, &StsSpec::default()).await.expect_err(body);
         assert_eq!((error.class(), error.code()), (class, code), "{status} {body}: {error}");
         assert_eq!(error.request_id(), Some("req-7"), "{body}");
-        assert_eq!(wire.seen.lock().expect("a list").len(), 1, "retries are the controller's");
+        assert_eq!(wire.seen.lock().len(), 1, "retries are the controller's");
     }
 }
 
