@@ -11,7 +11,7 @@ MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
 .PHONY: help demo readme fuzz bench book test test-unit test-image test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
-	clippy crates-check generated-check chart-check deny prerequisites controlplane peers tools prometheus python clean
+	clippy crates-check generated-check chart-check workflows-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
 help: ## This list
@@ -88,7 +88,7 @@ generate: ## Write what is generated: CRDs, API reference, chart README, deploy/
 	charts/refreshable/generate-readme
 	deploy/generate
 
-lint: fmt-check clippy crates-check generated-check chart-check deny image-lint book ## Every check that is no test
+lint: fmt-check clippy crates-check generated-check chart-check deny image-lint workflows-check book ## Every check that is no test
 
 fmt-check: ## Formatting, and habits of wording: their number may only fall
 	$(CARGO) fmt --all --check
@@ -106,6 +106,9 @@ generated-check: ## What is generated is current
 
 chart-check: ## The chart, over a matrix of values
 	tests/chart/check
+
+workflows-check: ## The workflows, by actionlint, and the shell scripts, by shellcheck
+	.ci/workflows
 
 deny: ## Licences, duplicate TLS stacks and sources of the dependencies; advisories where their database can be had
 	.ci/deny $(DENY_VERSION)
