@@ -107,8 +107,9 @@ generated-check: ## What is generated is current
 chart-check: ## The chart, over a matrix of values
 	tests/chart/check
 
-workflows-check: ## The workflows, by actionlint, and the shell scripts, by shellcheck
+workflows-check: ## The workflows, by actionlint; the shell scripts, by shellcheck; what a release runs, on small images
 	.ci/workflows
+	.ci/release/check
 
 deny: ## Licences, duplicate TLS stacks and sources of the dependencies; advisories where their database can be had
 	.ci/deny $(DENY_VERSION)
