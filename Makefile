@@ -114,7 +114,8 @@ workflows-check: ## The workflows, by actionlint; the shell scripts, by shellche
 deny: ## Licences, duplicate TLS stacks and sources of the dependencies; advisories where their database can be had
 	.ci/deny $(DENY_VERSION)
 
-book: ## The documentation as a book, in target/book; a page that is not there fails it
+book: ## The documentation as a book, in target/book; a page that is not there fails it, and a version that no test takes
+	.ci/support
 	"$$(.ci/tool mdbook $(MDBOOK_VERSION) --no-default-features --features search)" build docs
 
 prerequisites: ## What must be on the machine
