@@ -50,7 +50,7 @@ impl Pages {
         });
         answer.unwrap_or_else(|refusal| {
             tracing::debug!(code = refusal.code(), "{refusal}");
-            complaint(&refusal)
+            error_page(&refusal)
         })
     }
 
@@ -71,7 +71,7 @@ impl Pages {
     }
 }
 
-fn complaint(refusal: &Refusal) -> Answer {
+fn error_page(refusal: &Refusal) -> Answer {
     let body = serde_json::json!({"code": refusal.code(), "message": refusal.to_string()}).to_string();
     let mut answer = json(refusal.status(), Zeroizing::new(body.into_bytes()));
     if *refusal == Refusal::Method {

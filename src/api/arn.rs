@@ -47,7 +47,7 @@ impl<'a> Arn<'a> {
         self.partition.starts_with("aws")
     }
 
-    /// What stands before the first slash of the resource: `role`, `user`, `assumed-role`, ...
+    /// Type of the resource, before the first slash: `role`, `user`, `assumed-role`, ...
     pub fn resource_type(&self) -> Option<&'a str> {
         self.resource.split_once('/').map(|(kind, _)| kind)
     }

@@ -15,7 +15,7 @@ pub const RENEW_LABEL: &str = "refreshable.dev/renew";
 /// Value of [`RENEW_LABEL`].
 pub const RENEW: &str = "true";
 
-/// What the names of the controller's annotations on a published Secret begin with.
+/// Prefix of the controller's annotations on a published Secret.
 pub const ANNOTATION_PREFIX: &str = "refreshable.dev/";
 /// Name of the resource that owns a published Secret.
 pub const OWNER_NAME_ANNOTATION: &str = "refreshable.dev/owner-name";
@@ -42,11 +42,11 @@ pub const PRINCIPAL_ANNOTATION: &str = "refreshable.dev/principal-arn";
 pub const PRINCIPAL_ID_ANNOTATION: &str = "refreshable.dev/principal-id";
 /// `PackedPolicySize` as the issuer answered it, in percent.
 pub const PACKED_POLICY_SIZE_ANNOTATION: &str = "refreshable.dev/packed-policy-size";
-/// What is published under each profile, see `rules::profiles`.
+/// Annotation with the published credentials of each profile, see `rules::profiles`.
 pub const PROFILES_ANNOTATION: &str = "refreshable.dev/profiles";
 /// Access key id in the Secret, which is no secret: tells a session that a source gave before.
 pub const KEY_ID_ANNOTATION: &str = "refreshable.dev/access-key-id";
-/// What the user should know although it worked.
+/// Annotation with a warning for the user of credentials that were issued.
 pub const WARNING_ANNOTATION: &str = "refreshable.dev/warning";
 /// The value of [`REQUESTED_AT_ANNOTATION`] that the Secret's credentials answered.
 pub const HANDLED_REFRESH_ANNOTATION: &str = "refreshable.dev/last-handled-refresh-at";

@@ -27,7 +27,7 @@ pub enum ObjectName {}
 pub enum DataKey {}
 
 impl ObjectName {
-    /// What to write instead of a name that is none.
+    /// Advice for a name that Kubernetes would refuse.
     pub const HINT: &str = "write the name as Kubernetes has it: lower-case letters, digits, hyphens and dots, with a letter or digit at each end and beside each dot, at most 253 characters";
 
     /// Whether an object can have this name.
@@ -38,7 +38,7 @@ impl ObjectName {
     /// `name`, if an object can have it.
     ///
     /// # Errors
-    /// What is wrong with it and what to write instead.
+    /// The fault, and what to write instead.
     ///
     /// ```
     /// use refreshable_api::ObjectName;
@@ -52,7 +52,7 @@ impl ObjectName {
 }
 
 impl DataKey {
-    /// What to write instead of a key that is none.
+    /// Advice for a key that Kubernetes would refuse.
     pub const HINT: &str = "write the key as the Secret has it: letters, digits and '-', '_', '.', neither '.' itself nor beginning with '..', at most 253 characters";
 }
 

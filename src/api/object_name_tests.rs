@@ -35,7 +35,7 @@ fn a_segment_of_a_path_stands_for_itself() {
     }
 }
 
-/// What the CRD takes and what the controller takes before it uses it are the same.
+/// The CRD and the controller, before it uses a name, take the same names.
 #[test]
 fn the_schema_s_form_is_the_controller_s() {
     let names = Regex::new(SUBDOMAIN).expect("a pattern");

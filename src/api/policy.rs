@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub struct CredentialPolicySpec {
     /// The namespaces that this policy speaks of, by their labels. `{}` selects every namespace.
     pub namespace_selector: LabelSelector,
-    /// What those namespaces may use. In every pattern `{namespace}` stands for the name of the resource's
+    /// Grants to those namespaces. In every pattern `{namespace}` stands for the name of the resource's
     /// namespace and `{name}` for the resource's own.
     pub allow: Allow,
     /// Session tags that tell these namespaces' sessions apart in AWS. A tenant can neither set nor change them.
@@ -30,7 +30,7 @@ pub struct CredentialPolicySpec {
     pub session_tags: Option<SessionTags>,
 }
 
-/// What a policy permits.
+/// Grants of a policy.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Allow {
@@ -189,11 +189,11 @@ pub struct SessionTag {
     /// Its key, for example `kubernetes-namespace`.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]+$"))]
     pub key: String,
-    /// What its value is.
+    /// Where its value comes from.
     pub from: SessionTagValue,
 }
 
-/// What the value of a session tag is.
+/// Where the value of a session tag comes from.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 pub enum SessionTagValue {
     /// The cluster's name, as the controller was told by `--cluster-name`.

@@ -22,7 +22,7 @@ pub struct ProfileSpec {
     pub region: Option<String>,
 }
 
-/// What is published under one profile.
+/// Published credentials of one profile.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProfileStatus {

@@ -64,7 +64,7 @@ pub struct RestartStatus {
     /// When it was last restarted.
     #[serde(default)]
     pub last_restart_time: Option<Time>,
-    /// What the next restart waits for, or why the last one did not wait any longer.
+    /// The reason why the next restart waits, or why the last one did not wait any longer.
     #[serde(default)]
     pub message: Option<String>,
 }

@@ -33,7 +33,7 @@ pub struct SecretSpec {
     #[schemars(length(min = 2, max = 1024), regex(pattern = r"^/[A-Za-z0-9_./@+-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mount_path: Option<String>,
-    /// What is written. Defaults to Credentials, Config and ProcessJson.
+    /// Formats that are written. Defaults to Credentials, Config and ProcessJson.
     #[schemars(length(min = 1, max = 4), extend("x-kubernetes-list-type" = "set"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub formats: Option<Vec<Format>>,
@@ -48,7 +48,7 @@ pub struct SecretSpec {
     #[schemars(extend("maxProperties" = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
-    /// What becomes of the Secret when the resource is deleted. Defaults to `Delete`.
+    /// Whether the Secret is deleted with the resource. Defaults to `Delete`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
     /// Take over a Secret of this name that something else made. Its other keys stay.
@@ -84,7 +84,7 @@ pub enum Format {
     Environment,
 }
 
-/// What becomes of the Secret when the resource is deleted.
+/// Whether the Secret is deleted with the resource.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum DeletionPolicy {
     /// The Secret is deleted with the resource.
@@ -129,7 +129,7 @@ impl SecretSpec {
         written
     }
 
-    /// What becomes of the Secret when the resource is deleted.
+    /// Whether the Secret is deleted with the resource.
     pub fn deletion_policy(&self) -> DeletionPolicy {
         self.deletion_policy.unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What the controller reports of a RefreshableCredential.
+//! The status of a RefreshableCredential, which the controller writes.
 
 use super::{ProfileStatus, RestartStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -26,7 +26,7 @@ pub struct RefreshableCredentialStatus {
     pub principal: Option<PrincipalStatus>,
     /// The Secret that they are published in.
     pub secret: Option<SecretStatus>,
-    /// What is published under each profile, where the specification names profiles.
+    /// Published credentials of each profile, where the specification names profiles.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub profiles: Option<Vec<ProfileStatus>>,
     /// How far the workloads that `spec.restart` names have followed the rotations.
@@ -34,13 +34,13 @@ pub struct RefreshableCredentialStatus {
     pub restarts: Option<Vec<RestartStatus>>,
     /// Whether CredentialPolicies allow what is asked for; absent where nothing of the administrator's is asked for.
     pub permission: Option<PermissionStatus>,
-    /// What went wrong since the last success; absent when nothing did.
+    /// Failed attempts since the last success; absent when there was none.
     pub failures: Option<FailureStatus>,
     /// How full the session's policies and tags are, in percent of AWS's limit.
     pub packed_policy_size: Option<i32>,
     /// The last value of the annotation `refreshable.dev/requested-at` that was acted on.
     pub last_handled_refresh_at: Option<String>,
-    /// What the controller keeps for itself, so that a restart costs no call. Its form may change with any version:
+    /// Notes of the controller for itself, so that a restart costs no call. Its form may change with any version:
     /// read nothing from it.
     pub controller: Option<ControllerStatus>,
 }
@@ -57,7 +57,7 @@ pub struct PrincipalStatus {
     pub user_id: Option<String>,
 }
 
-/// What CredentialPolicies say of a resource, in the way of `kubectl auth can-i`.
+/// Answer of the CredentialPolicies for a resource, in the way of `kubectl auth can-i`.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PermissionStatus {
@@ -65,7 +65,7 @@ pub struct PermissionStatus {
     pub allowed: bool,
     /// The policies that allow it, or a part of it.
     pub policies: Vec<String>,
-    /// What the `spec.allow` of a policy must hold besides to allow what is not allowed yet: an object in the form of
+    /// Grants that the `spec.allow` of a policy must hold besides to allow what is not allowed yet: an object in the form of
     /// `spec.allow`, with one member, for each kind of thing. Empty where no policy can allow it.
     #[schemars(schema_with = "grants")]
     pub missing: Vec<Value>,
@@ -100,13 +100,13 @@ pub struct FailureStatus {
     /// AWS's request id, where it gave one.
     #[serde(default)]
     pub request_id: Option<String>,
-    /// What happened and what to do about it.
+    /// The error, and what to do about it.
     pub message: String,
     /// When the next attempt is due.
     pub next_try_time: Time,
 }
 
-/// What a new process or a new leader plans by, besides what users read.
+/// Notes that a new process or a new leader plans by, besides what users read.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ControllerStatus {
@@ -117,17 +117,17 @@ pub struct ControllerStatus {
     pub failed_attempt: Option<AttemptStatus>,
 }
 
-/// What an attempt asked for and read: one that asks or reads something else does not wait for its pause.
+/// An attempt, by what it asked for and read: one that asks or reads something else does not wait for its pause.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AttemptStatus {
     /// Digest of the request.
     pub request: String,
-    /// What was read of each input Secret.
+    /// Data that was read of each input Secret.
     pub inputs: Vec<InputStatus>,
 }
 
-/// What an attempt read of one input Secret.
+/// Data that an attempt read of one input Secret.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InputStatus {

@@ -12,7 +12,7 @@ use refreshable_rules::failure::Failure;
 use refreshable_rules::inputs::UsedInputs;
 use refreshable_rules::issuer::IssueError;
 use refreshable_rules::plan::{self, Cause};
-use refreshable_rules::policy::Terms;
+use refreshable_rules::policy::Grants;
 use refreshable_rules::report::{self, Finding};
 use refreshable_rules::retry::Class;
 use refreshable_rules::session_name::default_session_name;
@@ -37,9 +37,9 @@ pub(super) fn begins(object: &RefreshableCredential, sight: &Sight, cause: Cause
 }
 
 /// How `object` reaches STS, and STS as far as `terms` let it, in the Region of its source.
-pub(super) fn sts_of(object: &RefreshableCredential, terms: &Terms, context: &Context) -> (StsSpec, Sts) {
+pub(super) fn sts_of(object: &RefreshableCredential, grants: &Grants, context: &Context) -> (StsSpec, Sts) {
     let spec = object.spec.sts.clone().unwrap_or_default();
-    let reach = spec.endpoint.as_ref().map(|url| terms.reach(url)).unwrap_or_default();
+    let reach = spec.endpoint.as_ref().map(|url| grants.reach(url)).unwrap_or_default();
     (spec, source::at_source(&object.spec, &context.sts).reaching(reach))
 }
 
@@ -49,24 +49,25 @@ pub(super) fn request<'a>(
     namespace: &'a str,
     (sts_spec, sts): (&'a StsSpec, &'a Sts),
     inputs: &'a ClusterInputs<'_>,
-    terms: &'a Terms,
+    grants: &'a Grants,
     context: &'a Context,
 ) -> Result<Request<'a>, IssueError> {
-    let session_tags = session_tags::resolve(&terms.session_tags, object, context.means.cluster_name.as_deref())
-        .map_err(|what| IssueError::Specification { field: "sessionTags".to_owned(), what: what.to_owned() })?;
+    let session_tags =
+        session_tags::resolve(&grants.session_tags, object, context.source_context.cluster_name.as_deref())
+            .map_err(|what| IssueError::Specification { field: "sessionTags".to_owned(), what: what.to_owned() })?;
     Ok(Request {
         namespace,
         session_name: default_session_name(namespace, &object.name_any()),
         roles: &object.spec.roles,
         session_tags,
-        terms,
+        grants,
         sts_spec,
         sts,
         inputs,
         totp: &context.totp,
         now: context.now(),
         ambient: context.ambient.clone(),
-        means: &context.means,
+        source_context: &context.source_context,
     })
 }
 

@@ -1,11 +1,11 @@
 //! What a reconcile works with.
 
-use super::{Announcer, Calls, ClockWatch, InputKeys, Memory, Metrics, Panics, View};
+use super::{Calls, ClockWatch, EventPublisher, InputKeys, Memory, Metrics, Panics, View};
 use crate::clock::SharedClock;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
-use refreshable_issuers::source::Means;
+use refreshable_issuers::source::SourceContext;
 use refreshable_rules::budget::Budget;
 use std::time::Duration;
 
@@ -53,9 +53,9 @@ pub struct Context {
     /// Which MFA codes were used.
     pub totp: TotpSteps,
     /// What else belongs to the controller and sources draw on.
-    pub means: Means,
+    pub source_context: SourceContext,
     /// Turns at the issuers.
-    pub turns: Turns,
+    pub rate_limiter: RateLimiter,
     /// The time.
     pub clock: SharedClock,
     /// Notices when that is set.
@@ -63,16 +63,16 @@ pub struct Context {
     /// Numbers for Prometheus.
     pub metrics: Metrics,
     /// Where events go.
-    pub announcer: Announcer,
+    pub event_publisher: EventPublisher,
     /// Limits.
     pub settings: Settings,
 }
 
 /// Turns at the issuers, handed out by the [`Budget`].
 #[derive(Debug)]
-pub struct Turns(Mutex<Budget>);
+pub struct RateLimiter(Mutex<Budget>);
 
-impl Turns {
+impl RateLimiter {
     /// Turns at the rate that `settings` name.
     pub fn new(settings: &Settings) -> Self {
         Self(Mutex::new(Budget::new(settings.calls_per_second, settings.burst)))

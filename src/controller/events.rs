@@ -51,9 +51,9 @@ impl Announcement {
 
 /// Takes announcements.
 #[derive(Clone, Debug)]
-pub struct Announcer(mpsc::Sender<Announcement>);
+pub struct EventPublisher(mpsc::Sender<Announcement>);
 
-impl Announcer {
+impl EventPublisher {
     /// An announcer, and the end at which announcements come out.
     pub fn new() -> (Self, mpsc::Receiver<Announcement>) {
         let (sender, receiver) = mpsc::channel(QUEUE);

@@ -18,7 +18,7 @@ use refreshable_rules::fingerprint;
 use refreshable_rules::issuer::{IssueError, Issued};
 use refreshable_rules::ownership::Content;
 use refreshable_rules::plan::{self, Cause};
-use refreshable_rules::policy::Terms;
+use refreshable_rules::policy::Grants;
 use refreshable_rules::render;
 use refreshable_rules::report::Finding;
 use std::collections::BTreeMap;
@@ -49,8 +49,8 @@ pub(super) async fn issue(
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(context, &namespace, &sight.at_hand);
     attempt::begins(object, sight, cause, context);
-    let sts = sts_of(object, &sight.terms, context);
-    let result = obtain(object, &namespace, &sts, (&inputs, &sight.terms), context).await;
+    let sts = sts_of(object, &sight.grants, context);
+    let result = obtain(object, &namespace, &sts, (&inputs, &sight.grants), context).await;
     context.metrics.attempted(cause, result.as_ref().err());
     match result {
         Ok(mut issued) => {
@@ -113,22 +113,22 @@ fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<
         .region(&sts, object.spec.roles.first().map(|r| r.role_arn.as_str()));
     let lane = format!(
         "{}/{}",
-        source.payer(&object.namespace().unwrap_or_default()),
+        source.rate_limit_key(&object.namespace().unwrap_or_default()),
         sts.endpoint.as_deref().unwrap_or(&region)
     );
-    let weight = budget::weight(context.settings.calls_per_second, source.granted());
+    let weight = budget::weight(context.settings.calls_per_second, source.issuer_rate_limit());
     let calls = source.calls().saturating_mul(weight).saturating_add(roles);
-    context.turns.take(&lane, uid, calls, context.clock.boot()).map_err(|wait| context.now() + wait)
+    context.rate_limiter.take(&lane, uid, calls, context.clock.boot()).map_err(|wait| context.now() + wait)
 }
 
 async fn obtain(
     object: &RefreshableCredential,
     namespace: &str,
     (sts_spec, sts): &(StsSpec, Sts),
-    (inputs, terms): (&ClusterInputs<'_>, &Terms),
+    (inputs, grants): (&ClusterInputs<'_>, &Grants),
     context: &Context,
 ) -> Result<Issued, IssueError> {
-    let request = request(object, namespace, (sts_spec, sts), inputs, terms, context)?;
+    let request = request(object, namespace, (sts_spec, sts), inputs, grants, context)?;
     let source = object.spec.source();
     let work = source::issue(&source, object.spec.principal.as_ref(), &request);
     let issued = in_time(context.settings.issue_timeout, work).await?;

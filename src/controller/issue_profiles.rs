@@ -21,7 +21,7 @@ use refreshable_rules::inputs::UsedInputs;
 use refreshable_rules::issuer::{IssueError, Issued};
 use refreshable_rules::ownership::Content;
 use refreshable_rules::plan::Cause;
-use refreshable_rules::policy::Terms;
+use refreshable_rules::policy::Grants;
 use refreshable_rules::profiles;
 use std::collections::BTreeMap;
 
@@ -42,8 +42,8 @@ pub(super) async fn issue(
     let content = sight.secret.own().and_then(|r| r.content.as_ref());
     let wanted = wanted(object, content, cause, context).await?;
     attempt::begins(object, sight, cause, context);
-    let sts = sts_of(object, &sight.terms, context);
-    let outcomes = obtain(object, &namespace, &sts, (&inputs, &sight.terms), &wanted, context).await;
+    let sts = sts_of(object, &sight.grants, context);
+    let outcomes = obtain(object, &namespace, &sts, (&inputs, &sight.grants), &wanted, context).await;
     let first_error = match &outcomes {
         Err(error) => Some(error),
         Ok(list) => list.iter().find_map(|(_, result)| result.as_ref().err()),
@@ -117,11 +117,11 @@ async fn obtain(
     object: &RefreshableCredential,
     namespace: &str,
     (sts_spec, sts): &(StsSpec, Sts),
-    (inputs, terms): (&ClusterInputs<'_>, &Terms),
+    (inputs, grants): (&ClusterInputs<'_>, &Grants),
     wanted: &[&ProfileSpec],
     context: &Context,
 ) -> Result<Vec<source::Outcome>, IssueError> {
-    let request = request(object, namespace, (sts_spec, sts), inputs, terms, context)?;
+    let request = request(object, namespace, (sts_spec, sts), inputs, grants, context)?;
     let source = object.spec.source();
     let work = source::issue_profiles(&source, object.spec.principal.as_ref(), wanted, &request);
     let outcomes = in_time(context.settings.issue_timeout * TIMES, work).await?;

@@ -54,8 +54,8 @@ mod watches;
 
 pub use call::{CallError, Calls};
 pub use clock_watch::{ClockWatch, Jump};
-pub use context::{Context, Settings, Turns};
-pub use events::{Announcement, Announcer};
+pub use context::{Context, RateLimiter, Settings};
+pub use events::{Announcement, EventPublisher};
 pub use feeds::{Change, Feed, Feeds, Place, Writers, view};
 pub use input_key::InputKeys;
 pub use isolation::{Panics, look};

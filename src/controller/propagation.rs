@@ -31,7 +31,7 @@ pub(super) async fn hasten(
     if !context.view.reads_pods {
         let why = "secret.propagation: Prompt waits for the kubelet like Kubelet does: the controller runs without \
                    --prompt-propagation (promptPropagation of its chart)";
-        context.announcer.announce(Announcement::warning(object, Reason::PropagationOff, why.to_owned()));
+        context.event_publisher.announce(Announcement::warning(object, Reason::PropagationOff, why.to_owned()));
         return Ok(());
     }
     let namespace = object.namespace().unwrap_or_default();

@@ -79,11 +79,11 @@ impl Collector for Queue {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (depth, oldest) = self.waiting(Instant::now());
         let (depth, running) = (ConstGauge::new(depth), ConstGauge::new(self.lock().running));
-        put(&mut encoder, "queue_depth", "Resources that are due and wait for the reconciler", None, &depth)?;
+        put(&mut encoder, "workqueue_depth", "Resources that are due and wait for the reconciler", None, &depth)?;
         let help = "How long the resource that waits longest has waited so far";
         let oldest = ConstGauge::new(oldest.as_secs_f64());
-        put(&mut encoder, "queue_oldest_wait", help, Some(&Unit::Seconds), &oldest)?;
-        put(&mut encoder, "reconciles_running", "Reconciles under way", None, &running)
+        put(&mut encoder, "workqueue_longest_wait", help, Some(&Unit::Seconds), &oldest)?;
+        put(&mut encoder, "active_workers", "Reconciles under way", None, &running)
     }
 }
 

@@ -79,12 +79,12 @@ fn tell(
         Outcome::Insisted(why) => {
             context.metrics.restarted(Restart::Forced);
             let about = format!("{what} was {why}: see why its rollouts do not end");
-            context.announcer.announce(Announcement::warning(object, Reason::RestartForced, about).on(workload));
+            context.event_publisher.announce(Announcement::warning(object, Reason::RestartForced, about).on(workload));
         }
         Outcome::Hindered(why) if before.message.as_ref() != Some(why) => {
             context.metrics.restarted(Restart::Hindered);
             let about = format!("{what} could not be restarted: {why}");
-            context.announcer.announce(Announcement::warning(object, Reason::RestartFailing, about).on(workload));
+            context.event_publisher.announce(Announcement::warning(object, Reason::RestartFailing, about).on(workload));
         }
         Outcome::Done | Outcome::Waits(..) | Outcome::Hindered(_) => {}
     }

@@ -6,8 +6,8 @@ use super::isolation::{look, vital};
 use super::lease::Candidate;
 use super::queue::Queue;
 use super::{
-    Announcer, Calls, ClockWatch, Context, Fence, InputKeys, Memory, Metrics, Options, Panics, Turns, View, Writers,
-    events, feeds, serve, watches,
+    Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options, Panics, RateLimiter, View,
+    Writers, events, feeds, serve, watches,
 };
 use crate::clock::{SharedClock, SystemClock};
 use aws_config::BehaviorVersion;
@@ -20,7 +20,7 @@ use kube::{Client, Config};
 use refreshable_api::RefreshableCredential;
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::registry::{Registry, RegistryError};
-use refreshable_issuers::source::Means;
+use refreshable_issuers::source::SourceContext;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,10 +95,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     }
     health.leads();
     metrics.leads(true);
-    let (announcer, announcements) = Announcer::new();
+    let (event_publisher, announcements) = EventPublisher::new();
     tokio::spawn(vital("events", events::publish(client.clone(), identity, announcements, metrics.clone())));
     let (view, writers) = feeds::view(!options.no_policies, options.prompt_propagation);
-    let context = Arc::new(context(&options, registry, client, fence, view, metrics.clone(), announcer).await);
+    let context = Arc::new(context(&options, registry, client, fence, view, metrics.clone(), event_publisher).await);
     metrics.observe(&context, options.object_metrics);
     let result = lead(&options, writers, &context, candidate.as_mut(), &health, &stop).await;
     metrics.leads(false);
@@ -226,7 +226,7 @@ async fn tidy(context: Arc<Context>) {
     loop {
         tokio::time::sleep(TIDY).await;
         let boot = context.clock.boot();
-        context.turns.tidy(boot);
+        context.rate_limiter.tidy(boot);
         context.panics.tidy(boot);
     }
 }
@@ -277,7 +277,7 @@ async fn context(
     fence: Fence,
     view: View,
     metrics: Metrics,
-    announcer: Announcer,
+    event_publisher: EventPublisher,
 ) -> Context {
     let settings = options.settings();
     let aws = aws_config::load_defaults(BehaviorVersion::v2026_01_12()).await;
@@ -292,12 +292,12 @@ async fn context(
         sts: Sts::new(&aws, metrics.clone()),
         ambient: aws.credentials_provider().map(Caller::Ambient),
         totp: TotpSteps::default(),
-        means: Means::new(aws, registry).in_cluster(options.cluster_name.clone()),
-        turns: Turns::new(&settings),
+        source_context: SourceContext::new(aws, registry).in_cluster(options.cluster_name.clone()),
+        rate_limiter: RateLimiter::new(&settings),
         clock,
         clocks,
         metrics,
-        announcer,
+        event_publisher,
         settings,
     }
 }

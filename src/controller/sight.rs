@@ -14,14 +14,14 @@ use refreshable_rules::failure::RecordedFailure;
 use refreshable_rules::inputs::{self, InputVersions, KnownInputs, UsedInputs};
 use refreshable_rules::ownership::SecretView;
 use refreshable_rules::plan::{INPUT_POLL, Observed};
-use refreshable_rules::policy::{Judgement, Permission, Terms};
+use refreshable_rules::policy::{Grants, Judgement, Permission};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen of a resource's surroundings.
 pub(super) struct Sight {
     pub(super) secret: SecretView,
     pub(super) permission: Permission,
-    pub(super) terms: Terms,
+    pub(super) grants: Grants,
     /// Versions of inputs that are watched.
     watched: InputVersions,
     /// These, those that were looked at, and what was compared of them.
@@ -45,13 +45,13 @@ impl Sight {
         context: &Context,
     ) -> Result<Option<Self>, CallError> {
         let Some(judgement) = context.view.judgement(object) else { return Ok(None) };
-        let Judgement { permission, terms } = judgement;
+        let Judgement { permission, grants } = judgement;
         let failed = object.status.as_ref().and_then(RecordedFailure::from_status).and_then(|f| f.attempt);
         let attempted = failed.map(|attempt| inputs::from_status(&attempt.inputs)).unwrap_or_default();
         let mut sight = Self {
             secret: context.view.secret(object, written.as_ref()),
             permission,
-            terms,
+            grants,
             watched: context.view.watched_inputs(object),
             known: KnownInputs::default(),
             attempted,

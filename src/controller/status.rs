@@ -38,7 +38,7 @@ pub(super) async fn report(
         if report::withdrawn(object.status.as_ref(), &status) {
             WITHDRAWN.clone_into(&mut announcement.reason);
         }
-        context.announcer.announce(announcement);
+        context.event_publisher.announce(announcement);
     }
     Ok(())
 }

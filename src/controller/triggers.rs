@@ -71,10 +71,10 @@ impl Triggers {
         let key = ObjectRef::new(&object.namespace().unwrap_or_default());
         // Of a namespace that is not in view nothing is known: the resource has to look.
         let Some(namespace) = self.namespaces.get(&key) else { return true };
-        let bearing = |spec: &Option<CredentialPolicySpec>| {
-            spec.as_ref().map(|s| policy::bearing(object, namespace.labels(), s)).unwrap_or_default()
+        let effect = |spec: &Option<CredentialPolicySpec>| {
+            spec.as_ref().map(|s| policy::effect(object, namespace.labels(), s)).unwrap_or_default()
         };
-        changes.iter().any(|(before, after)| bearing(before) != bearing(after))
+        changes.iter().any(|(before, after)| effect(before) != effect(after))
     }
 
     /// Namespaces: where labels changed, every resource in them that policies bear on.

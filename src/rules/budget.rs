@@ -92,10 +92,10 @@ mod tests {
             assert_eq!(weight(per_second, granted), counts, "{per_second} {granted:?}");
         }
         let mut budget = Budget::new(400, 400);
-        let turns: Vec<_> =
+        let rate_limiter: Vec<_> =
             (0..30).map(|n| budget.take("rolesanywhere", &n.to_string(), weight(400, Some(10)), at(0))).collect();
-        assert_eq!(turns.iter().filter(|t| t.is_ok()).count(), 10);
-        assert_eq!(turns[29], Err(at(2000)), "ten a second");
+        assert_eq!(rate_limiter.iter().filter(|t| t.is_ok()).count(), 10);
+        assert_eq!(rate_limiter[29], Err(at(2000)), "ten a second");
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod failure;
 pub mod fingerprint;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+pub mod health;
 pub mod inputs;
 pub mod issuer;
 pub mod ownership;
@@ -38,4 +39,3 @@ pub mod session_name;
 pub mod session_tags;
 pub mod timing;
 pub mod version;
-pub mod vitals;

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 /// Whose resource a pattern is held against: its placeholders stand for this.
 #[derive(Clone, Copy, Debug)]
-pub struct Whose<'a> {
+pub struct PatternContext<'a> {
     /// The namespace, for `{namespace}`.
     pub namespace: &'a str,
     /// The resource's name, for `{name}`.
     pub name: &'a str,
 }
 
-impl Whose<'_> {
+impl PatternContext<'_> {
     /// The pattern with its placeholders filled in. Kubernetes names hold nothing that a pattern takes for a wildcard.
     pub fn fill<'p>(&self, pattern: &'p str) -> Cow<'p, str> {
         if pattern.contains('{') {
@@ -24,7 +24,7 @@ impl Whose<'_> {
 
 /// How far a host's name may lead. An address that stands in the URL itself is called as it stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reach {
+pub enum NetworkScope {
     /// To public addresses.
     #[default]
     Public,
@@ -49,7 +49,7 @@ pub fn arn_matches(pattern: &str, arn: &str) -> bool {
 /// (user names, queries, escapes, other scripts) matches nothing: two parsers could read it in two ways.
 ///
 /// Gives how far the host may lead: one that is written out is known to who wrote the pattern.
-pub fn url_matches(pattern: &str, url: &str) -> Option<Reach> {
+pub fn url_matches(pattern: &str, url: &str) -> Option<NetworkScope> {
     let (p_scheme, p_rest) = pattern.split_once("://")?;
     let (u_scheme, u_rest) = url.split_once("://")?;
     let (p_host, p_path) = p_rest.split_once('/').unwrap_or((p_rest, ""));
@@ -69,7 +69,7 @@ pub fn url_matches(pattern: &str, url: &str) -> Option<Reach> {
         && plain_path
         && below
         && wildcard_matches(&p_host.to_ascii_lowercase(), &u_host.to_ascii_lowercase(), |c| c != '.');
-    matches.then_some(if p_host.contains(['*', '?']) { Reach::Public } else { Reach::Private })
+    matches.then_some(if p_host.contains(['*', '?']) { NetworkScope::Public } else { NetworkScope::Private })
 }
 
 /// A URL as it may be shown: without user name, password, query and fragment, which may hold what is nobody's business.
@@ -207,7 +207,7 @@ mod tests {
             for pattern in ["https://*", "https://*.*", "https://*.*.*.*", "https://[*]", "https://*:*"] {
                 assert_eq!(url_matches(pattern, address), None, "{pattern} {address}");
             }
-            assert_eq!(url_matches(address, address), Some(Reach::Private), "{address} written out");
+            assert_eq!(url_matches(address, address), Some(NetworkScope::Private), "{address} written out");
         }
         // Digits of other scripts, which a URL parser takes for digits.
         for disguised in ["https://127.0.0.\u{ff11}", "https://\u{ff12}130706433"] {
@@ -219,10 +219,10 @@ mod tests {
     #[test]
     fn a_host_that_is_written_out_may_lead_further_than_one_of_a_wildcard() {
         for (pattern, reach) in [
-            ("https://minio.storage.svc", Some(Reach::Private)),
-            ("https://*.storage.svc", Some(Reach::Public)),
-            ("https://mini?.storage.svc", Some(Reach::Public)),
-            ("https://*.*.*", Some(Reach::Public)),
+            ("https://minio.storage.svc", Some(NetworkScope::Private)),
+            ("https://*.storage.svc", Some(NetworkScope::Public)),
+            ("https://mini?.storage.svc", Some(NetworkScope::Public)),
+            ("https://*.*.*", Some(NetworkScope::Public)),
             ("https://other.storage.svc", None),
         ] {
             assert_eq!(url_matches(pattern, "https://minio.storage.svc/"), reach, "{pattern}");
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn placeholders_stand_for_whose_the_resource_is() {
-        let whose = Whose { namespace: "team-a", name: "reports" };
+        let whose = PatternContext { namespace: "team-a", name: "reports" };
         for (pattern, filled) in [
             ("{namespace}.*", "team-a.*"),
             ("arn:aws:iam::1:role/{namespace}/{name}", "arn:aws:iam::1:role/team-a/reports"),

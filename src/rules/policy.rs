@@ -1,7 +1,7 @@
 //! What the administrator's policies allow a resource, and on what terms. Denied unless allowed; policies add up.
 
 use super::chain::{is_ambient, steps};
-use super::patterns::{Reach, Whose, arn_matches, shown_url, url_matches, wildcard_matches};
+use super::patterns::{NetworkScope, PatternContext, arn_matches, shown_url, url_matches, wildcard_matches};
 use super::session_tags;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt as _;
@@ -21,7 +21,7 @@ pub struct Judgement {
     /// Whether it may have what it asks for.
     pub permission: Permission,
     /// What holds for how it is obtained.
-    pub terms: Terms,
+    pub grants: Grants,
 }
 
 /// Whether a resource may have what it asks for.
@@ -47,23 +47,23 @@ pub struct Denial {
 
 /// What the administrator lays down for how credentials are obtained.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Terms {
+pub struct Grants {
     /// Tags that the first role's session gets.
     pub session_tags: Vec<SessionTag>,
     /// How far the hosts of those URLs may lead that policies allow.
-    reach: BTreeMap<String, Reach>,
+    reach: BTreeMap<String, NetworkScope>,
 }
 
-impl Terms {
+impl Grants {
     /// How far the host of a URL that the resource chose may lead.
-    pub fn reach(&self, url: &str) -> Reach {
+    pub fn reach(&self, url: &str) -> NetworkScope {
         self.reach.get(url).copied().unwrap_or_default()
     }
 }
 
 /// What one policy says of one resource: a change of the policy that leaves this as it is does not touch the resource.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Bearing {
+pub struct PolicyEffect {
     /// One for each need of the resource; none at all where the policy meets none.
     verdicts: Vec<Verdict>,
     tags: Vec<SessionTag>,
@@ -75,11 +75,11 @@ enum Verdict {
     /// It would, but for what is said here.
     Nearly(String),
     /// It is met; of a URL, how far its host may lead.
-    Met(Reach),
+    Met(NetworkScope),
 }
 
 impl Verdict {
-    fn met(&self) -> Option<Reach> {
+    fn met(&self) -> Option<NetworkScope> {
         match self {
             Self::Met(reach) => Some(*reach),
             Self::No | Self::Nearly(_) => None,
@@ -113,25 +113,25 @@ pub fn judge(
     // By name, so that the same policies always give the same answer.
     let mut sorted: Vec<&CredentialPolicy> = policies.iter().map(AsRef::as_ref).collect();
     sorted.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
-    let bearings: Vec<(String, Bearing)> = sorted
+    let effects: Vec<(String, PolicyEffect)> = sorted
         .into_iter()
         .map(|p| (p.name_any(), bear(object, &needs, namespace_labels, &p.spec)))
-        .filter(|(_, bearing)| *bearing != Bearing::default())
+        .filter(|(_, effect)| *effect != PolicyEffect::default())
         .collect();
-    let tags = session_tags::union(bearings.iter().map(|(name, b)| (name.as_str(), b.tags.as_slice())));
-    let mut terms =
-        Terms { session_tags: tags.iter().map(|(_, tag)| (*tag).clone()).collect(), reach: BTreeMap::new() };
+    let tags = session_tags::union(effects.iter().map(|(name, b)| (name.as_str(), b.tags.as_slice())));
+    let mut grants =
+        Grants { session_tags: tags.iter().map(|(_, tag)| (*tag).clone()).collect(), reach: BTreeMap::new() };
     let (mut by, mut unmet) = (BTreeSet::new(), Vec::new());
     for (at, need) in needs.iter().enumerate() {
-        let verdicts = || bearings.iter().filter_map(|(name, bearing)| Some((name, bearing.verdicts.get(at)?)));
-        let met: Vec<(&String, Reach)> = verdicts().filter_map(|(name, v)| Some((name, v.met()?))).collect();
+        let verdicts = || effects.iter().filter_map(|(name, effect)| Some((name, effect.verdicts.get(at)?)));
+        let met: Vec<(&String, NetworkScope)> = verdicts().filter_map(|(name, v)| Some((name, v.met()?))).collect();
         let Some((first, _)) = met.first() else {
             unmet.push((need, verdicts().find_map(|(name, v)| Some((name, v.nearly()?)))));
             continue;
         };
         by.insert((*first).clone());
         if let (Some(url), Some(reach)) = (need.url(), met.iter().map(|(_, reach)| *reach).max()) {
-            terms.reach.insert(url.to_owned(), reach);
+            grants.reach.insert(url.to_owned(), reach);
         }
     }
     let permission = if let Some(clash) = session_tags::clash(object, &tags) {
@@ -143,7 +143,7 @@ pub fn judge(
     } else {
         Permission::Allowed(by.into_iter().collect())
     };
-    Judgement { permission, terms }
+    Judgement { permission, grants }
 }
 
 /// Whether policies bear on a resource at all: it draws on something of the administrator's, or assumes roles.
@@ -152,33 +152,33 @@ pub fn concerns(object: &RefreshableCredential) -> bool {
 }
 
 /// What `policy` says of `object`, which lies in a namespace with labels `namespace_labels`.
-pub fn bearing(
+pub fn effect(
     object: &RefreshableCredential,
     namespace_labels: &BTreeMap<String, String>,
     policy: &CredentialPolicySpec,
-) -> Bearing {
+) -> PolicyEffect {
     bear(object, &needs(object), namespace_labels, policy)
 }
 
 fn bear(
     object: &RefreshableCredential,
-    needs: &[Need<'_>],
+    needs: &[Requirement<'_>],
     namespace_labels: &BTreeMap<String, String>,
     policy: &CredentialPolicySpec,
-) -> Bearing {
+) -> PolicyEffect {
     if !selects(&policy.namespace_selector, namespace_labels) {
-        return Bearing::default();
+        return PolicyEffect::default();
     }
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let whose = Whose { namespace: &namespace, name: &name };
+    let whose = PatternContext { namespace: &namespace, name: &name };
     let verdicts: Vec<Verdict> = needs.iter().map(|need| need.held_against(&policy.allow, whose)).collect();
     let verdicts = if verdicts.iter().all(|v| *v == Verdict::No) { Vec::new() } else { verdicts };
-    Bearing { verdicts, tags: session_tags::for_object(object, policy) }
+    PolicyEffect { verdicts, tags: session_tags::for_object(object, policy) }
 }
 
 /// Something of the administrator's that a resource draws on.
 #[derive(Debug)]
-enum Need<'a> {
+enum Requirement<'a> {
     /// To assume this role in a chain that starts from the controller's identity.
     Role(&'a Role),
     /// To call this endpoint.
@@ -202,17 +202,17 @@ const DEFAULT_DURATION_SECONDS: i32 = 3600;
 
 /// What a resource draws on of the administrator's. Every type is taken apart without `..`: what is added to one later
 /// does not compile before it is said here whose it is.
-fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
+fn needs(object: &RefreshableCredential) -> Vec<Requirement<'_>> {
     let spec = &object.spec;
     let mut needs = Vec::new();
     if is_ambient(object) {
-        needs.extend(steps(object).map(Need::Role));
+        needs.extend(steps(object).map(Requirement::Role));
     }
     if let Some(sts) = &spec.sts {
         let StsSpec { endpoint, ca_bundle, region: _, use_fips: _, use_dualstack: _, timeout_seconds: _ } = sts;
         match (endpoint, ca_bundle) {
-            (Some(endpoint), _) => needs.push(Need::Endpoint(endpoint)),
-            (None, Some(_)) => needs.push(Need::CaBundle("spec.sts.caBundle")),
+            (Some(endpoint), _) => needs.push(Requirement::Endpoint(endpoint)),
+            (None, Some(_)) => needs.push(Requirement::CaBundle("spec.sts.caBundle")),
             (None, None) => {}
         }
     }
@@ -222,7 +222,7 @@ fn needs(object: &RefreshableCredential) -> Vec<Need<'_>> {
     needs
 }
 
-fn needs_of_source(kind: SourceKind<'_>) -> Vec<Need<'_>> {
+fn needs_of_source(kind: SourceKind<'_>) -> Vec<Requirement<'_>> {
     match kind {
         // Of the controller's own identity each role is a need.
         SourceKind::Ambient(AmbientSource {}) => Vec::new(),
@@ -237,25 +237,25 @@ fn needs_of_source(kind: SourceKind<'_>) -> Vec<Need<'_>> {
             let logins = cognito.logins.iter().flatten();
             logins.filter_map(|login| login.service_account_ref.as_ref()).filter_map(audience).collect()
         }
-        SourceKind::Container(container) => vec![Need::Url(container.full_uri.as_str().into())],
-        SourceKind::InstanceMetadata(_) => vec![Need::Node(NodeSource::InstanceMetadata)],
-        SourceKind::PodIdentity(_) => vec![Need::Node(NodeSource::PodIdentity)],
+        SourceKind::Container(container) => vec![Requirement::Url(container.full_uri.as_str().into())],
+        SourceKind::InstanceMetadata(_) => vec![Requirement::Node(NodeSource::InstanceMetadata)],
+        SourceKind::PodIdentity(_) => vec![Requirement::Node(NodeSource::PodIdentity)],
         SourceKind::Iot(iot) => needs_of_iot(iot),
         SourceKind::RolesAnywhere(anywhere) => needs_of_roles_anywhere(anywhere),
-        SourceKind::CustomHttp(http) => vec![Need::Url(http.url.as_str().into())],
+        SourceKind::CustomHttp(http) => vec![Requirement::Url(http.url.as_str().into())],
         // A Secret of the tenant's own.
         SourceKind::CustomSecret(_) => Vec::new(),
-        SourceKind::CustomProcess(process) => vec![Need::Process(&process.name)],
+        SourceKind::CustomProcess(process) => vec![Requirement::Process(&process.name)],
     }
 }
 
 /// Tokens for STS open nothing but what AWS is told to let in; those of any other audience may.
-fn audience(account: &ServiceAccountReference) -> Option<Need<'_>> {
+fn audience(account: &ServiceAccountReference) -> Option<Requirement<'_>> {
     let ServiceAccountReference { name: _, audience } = account;
-    (audience != ServiceAccountReference::STS_AUDIENCE).then_some(Need::Audience(audience))
+    (audience != ServiceAccountReference::STS_AUDIENCE).then_some(Requirement::Audience(audience))
 }
 
-fn needs_of_iot(iot: &IotSource) -> Vec<Need<'_>> {
+fn needs_of_iot(iot: &IotSource) -> Vec<Requirement<'_>> {
     let IotSource {
         endpoint,
         ca_bundle,
@@ -268,14 +268,14 @@ fn needs_of_iot(iot: &IotSource) -> Vec<Need<'_>> {
     } = iot;
     let mut needs = Vec::new();
     match is_aws_iot(endpoint) {
-        false => needs.push(Need::Url(iot.url().into())),
-        true => needs.extend(ca_bundle.as_ref().map(|_| Need::CaBundle("spec.source.iot.caBundle"))),
+        false => needs.push(Requirement::Url(iot.url().into())),
+        true => needs.extend(ca_bundle.as_ref().map(|_| Requirement::CaBundle("spec.source.iot.caBundle"))),
     }
     needs.extend(pkcs11.as_ref().map(module));
     needs
 }
 
-fn needs_of_roles_anywhere(anywhere: &RolesAnywhereSource) -> Vec<Need<'_>> {
+fn needs_of_roles_anywhere(anywhere: &RolesAnywhereSource) -> Vec<Requirement<'_>> {
     let RolesAnywhereSource {
         endpoint,
         ca_bundle,
@@ -290,15 +290,15 @@ fn needs_of_roles_anywhere(anywhere: &RolesAnywhereSource) -> Vec<Need<'_>> {
     } = anywhere;
     let mut needs = Vec::new();
     match endpoint {
-        Some(endpoint) => needs.push(Need::Url(endpoint.into())),
-        None => needs.extend(ca_bundle.as_ref().map(|_| Need::CaBundle("spec.source.rolesAnywhere.caBundle"))),
+        Some(endpoint) => needs.push(Requirement::Url(endpoint.into())),
+        None => needs.extend(ca_bundle.as_ref().map(|_| Requirement::CaBundle("spec.source.rolesAnywhere.caBundle"))),
     }
     needs.extend(pkcs11.as_ref().map(module));
     needs
 }
 
-fn module(key: &Pkcs11Key) -> Need<'_> {
-    Need::Module(&key.module)
+fn module(key: &Pkcs11Key) -> Requirement<'_> {
+    Requirement::Module(&key.module)
 }
 
 /// Whether a host is one of AWS IoT's own: a credential provider, or another endpoint, which is never called.
@@ -326,7 +326,7 @@ pub fn region_of_aws_iot(host: &str) -> Option<&str> {
     rest.split('.').next()
 }
 
-impl Need<'_> {
+impl Requirement<'_> {
     fn url(&self) -> Option<&str> {
         match self {
             Self::Endpoint(url) => Some(url),
@@ -335,10 +335,10 @@ impl Need<'_> {
         }
     }
 
-    fn held_against(&self, allow: &Allow, whose: Whose<'_>) -> Verdict {
-        let plain = |met: bool| if met { Verdict::Met(Reach::Private) } else { Verdict::No };
+    fn held_against(&self, allow: &Allow, whose: PatternContext<'_>) -> Verdict {
+        let plain = |met: bool| if met { Verdict::Met(NetworkScope::Private) } else { Verdict::No };
         let urls = |patterns: &[String], url: &str| {
-            let widened = allow.private_addresses.unwrap_or(false).then_some(Reach::Private);
+            let widened = allow.private_addresses.unwrap_or(false).then_some(NetworkScope::Private);
             let found = patterns.iter().filter_map(|p| url_matches(&whose.fill(p), url)).max();
             found.map_or(Verdict::No, |reach| Verdict::Met(widened.unwrap_or(reach)))
         };
@@ -374,7 +374,7 @@ impl Need<'_> {
     }
 
     /// Adds to `allow` what allows it.
-    fn allow_in(&self, allow: &mut Allow, whose: Whose<'_>) {
+    fn allow_in(&self, allow: &mut Allow, whose: PatternContext<'_>) {
         match self {
             Self::Role(role) => allow.roles.push(grant_for(role, whose)),
             Self::Endpoint(url) => allow.endpoints.push(shown_url(url).into_owned()),
@@ -392,18 +392,18 @@ impl Need<'_> {
 const OWN: &str = "{namespace}.*";
 
 /// Holds a role against one grant, all of which must hold.
-fn role_allowed(grant: &RoleGrant, role: &Role, whose: Whose<'_>) -> Verdict {
+fn role_allowed(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Verdict {
     if !grant.arns.iter().any(|pattern| arn_matches(&whose.fill(pattern), &role.role_arn)) {
         return Verdict::No;
     }
     match shortfall(grant, role, whose) {
         Some(but) => Verdict::Nearly(but),
-        None => Verdict::Met(Reach::Private),
+        None => Verdict::Met(NetworkScope::Private),
     }
 }
 
 /// What keeps a grant that names the role from allowing it.
-fn shortfall(grant: &RoleGrant, role: &Role, whose: Whose<'_>) -> Option<String> {
+fn shortfall(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Option<String> {
     // Without `..`: a parameter that is added to a role is allowed to everybody only if it is said so here.
     let Role {
         duration_seconds,
@@ -460,11 +460,11 @@ fn shortfall(grant: &RoleGrant, role: &Role, whose: Whose<'_>) -> Option<String>
     Some(format!("only with session tag {missing}: add it to the role's tags"))
 }
 
-fn one_matches(patterns: &[String], text: &str, whose: Whose<'_>) -> bool {
+fn one_matches(patterns: &[String], text: &str, whose: PatternContext<'_>) -> bool {
     patterns.iter().any(|pattern| wildcard_matches(&whose.fill(pattern), text, |_| true))
 }
 
-fn listed(patterns: Option<&[String]>, whose: Whose<'_>) -> String {
+fn listed(patterns: Option<&[String]>, whose: PatternContext<'_>) -> String {
     let filled = |p: &String| whose.fill(p).into_owned();
     patterns.map_or_else(
         || whose.fill(OWN).into_owned(),
@@ -473,7 +473,7 @@ fn listed(patterns: Option<&[String]>, whose: Whose<'_>) -> String {
 }
 
 /// The narrowest grant that allows `role`.
-fn grant_for(role: &Role, whose: Whose<'_>) -> RoleGrant {
+fn grant_for(role: &Role, whose: PatternContext<'_>) -> RoleGrant {
     let beyond = |chosen: &Option<String>| {
         chosen.clone().filter(|c| !one_matches(&[OWN.to_owned()], c, whose)).map(|name| vec![name])
     };
@@ -492,12 +492,12 @@ fn grant_for(role: &Role, whose: Whose<'_>) -> RoleGrant {
 /// Puts into words that `need` is not met, and what would meet it and the `others`.
 fn denial<'a>(
     object: &RefreshableCredential,
-    need: &Need<'_>,
+    need: &Requirement<'_>,
     nearly: Option<(&String, &String)>,
-    unmet: impl Iterator<Item = &'a Need<'a>>,
+    unmet: impl Iterator<Item = &'a Requirement<'a>>,
 ) -> Denial {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let whose = Whose { namespace: &namespace, name: &name };
+    let whose = PatternContext { namespace: &namespace, name: &name };
     let (mut first, mut whole) = (Allow::default(), Allow::default());
     need.allow_in(&mut first, whose);
     unmet.for_each(|need| need.allow_in(&mut whole, whose));

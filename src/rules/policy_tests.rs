@@ -257,19 +257,19 @@ fn a_host_that_only_a_wildcard_allows_leads_to_public_addresses_unless_told_othe
     let exact = json!({"urls": ["https://store.example.com"]});
     let named = |name, allow| policy(name, json!({"namespaceSelector": {}, "allow": allow}));
     for (policies, reach) in [
-        (vec![named("a", wide(None))], Reach::Public),
-        (vec![named("a", wide(Some(false)))], Reach::Public),
-        (vec![named("a", wide(Some(true)))], Reach::Private),
-        (vec![named("a", exact.clone())], Reach::Private),
-        (vec![named("a", wide(None)), named("b", exact.clone())], Reach::Private),
+        (vec![named("a", wide(None))], NetworkScope::Public),
+        (vec![named("a", wide(Some(false)))], NetworkScope::Public),
+        (vec![named("a", wide(Some(true)))], NetworkScope::Private),
+        (vec![named("a", exact.clone())], NetworkScope::Private),
+        (vec![named("a", wide(None)), named("b", exact.clone())], NetworkScope::Private),
         // The knob is for what the same policy allows.
-        (vec![named("a", wide(None)), named("b", json!({"privateAddresses": true}))], Reach::Public),
-        (vec![], Reach::Public),
+        (vec![named("a", wide(None)), named("b", json!({"privateAddresses": true}))], NetworkScope::Public),
+        (vec![], NetworkScope::Public),
     ] {
-        assert_eq!(judge(&object, &labels(), &policies).terms.reach(url), reach, "{policies:?}");
+        assert_eq!(judge(&object, &labels(), &policies).grants.reach(url), reach, "{policies:?}");
     }
-    let other = judge(&object, &labels(), &[named("a", exact)]).terms.reach("https://other.example.com/");
-    assert_eq!(other, Reach::Public, "what was not asked about leads nowhere special");
+    let other = judge(&object, &labels(), &[named("a", exact)]).grants.reach("https://other.example.com/");
+    assert_eq!(other, NetworkScope::Public, "what was not asked about leads nowhere special");
 }
 
 #[test]
@@ -279,9 +279,9 @@ fn tags_of_the_administrator_are_terms_and_a_tenants_own_of_that_key_is_denied()
     let of = |selector: Value| policy("p", json!({"namespaceSelector": selector, "allow": allow, "sessionTags": tags}));
     let judged = judge(&role(900), &labels(), &[of(json!({}))]);
     assert_eq!(judged.permission, by_p());
-    assert_eq!(judged.terms.session_tags.iter().map(|t| t.key.as_str()).collect::<Vec<_>>(), ["namespace"]);
+    assert_eq!(judged.grants.session_tags.iter().map(|t| t.key.as_str()).collect::<Vec<_>>(), ["namespace"]);
     let elsewhere = judge(&role(900), &labels(), &[of(json!({"matchLabels": {"team": "b"}}))]);
-    assert!(elsewhere.terms.session_tags.is_empty());
+    assert!(elsewhere.grants.session_tags.is_empty());
     let posing = credential(json!({"roles": [{"roleArn": ROLE, "tags": [{"key": "Namespace", "value": "team-b"}]}]}));
     let denial = denied(&posing, &[of(json!({}))]);
     assert!(denial.why.contains("CredentialPolicy p puts namespace on"), "{denial:?}");
@@ -330,7 +330,7 @@ fn a_policy_bears_on_those_alone_that_it_says_something_of() {
         ("another tag", tagging("name"), tagging("resource"), true),
     ] {
         let object = role(3600);
-        let (before, after) = (bearing(&object, &labels(), &before), bearing(&object, &labels(), &after));
+        let (before, after) = (effect(&object, &labels(), &before), effect(&object, &labels(), &after));
         assert_eq!(before != after, touches, "{name}: {before:?} {after:?}");
     }
 }

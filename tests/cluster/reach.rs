@@ -8,7 +8,7 @@ use refreshable_issuers::aws::sts::RoleCall;
 use refreshable_issuers::aws::{Caller, Meter, Sts};
 use refreshable_issuers::http::{self, Call};
 use refreshable_rules::issuer::{AccessKey, IssueError};
-use refreshable_rules::patterns::Reach;
+use refreshable_rules::patterns::NetworkScope;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
@@ -63,19 +63,19 @@ async fn inside_the_namespace() {
     let proxied = serve(3128).await;
     for way in [Way::Http, Way::Sts] {
         for (name, reach, expected) in [
-            ("public.test", Reach::Public, Ok("198.51.100.10")),
+            ("public.test", NetworkScope::Public, Ok("198.51.100.10")),
             // Of two addresses the one that may be called is.
-            ("both.test", Reach::Public, Ok("198.51.100.10")),
-            ("private.test", Reach::Private, Ok("10.9.8.7")),
-            ("private.test", Reach::Public, Err("leads only to private addresses")),
-            ("unique.test", Reach::Private, Ok("fd12::1")),
-            ("unique.test", Reach::Public, Err("leads only to private addresses")),
-            ("home.test", Reach::Private, Err("may not be called")),
-            ("home6.test", Reach::Private, Err("may not be called")),
-            ("any.test", Reach::Private, Err("may not be called")),
-            ("link.test", Reach::Private, Err("may not be called")),
-            ("mapped.test", Reach::Private, Err("may not be called")),
-            ("nat64.test", Reach::Private, Err("may not be called")),
+            ("both.test", NetworkScope::Public, Ok("198.51.100.10")),
+            ("private.test", NetworkScope::Private, Ok("10.9.8.7")),
+            ("private.test", NetworkScope::Public, Err("leads only to private addresses")),
+            ("unique.test", NetworkScope::Private, Ok("fd12::1")),
+            ("unique.test", NetworkScope::Public, Err("leads only to private addresses")),
+            ("home.test", NetworkScope::Private, Err("may not be called")),
+            ("home6.test", NetworkScope::Private, Err("may not be called")),
+            ("any.test", NetworkScope::Private, Err("may not be called")),
+            ("link.test", NetworkScope::Private, Err("may not be called")),
+            ("mapped.test", NetworkScope::Private, Err("may not be called")),
+            ("nat64.test", NetworkScope::Private, Err("may not be called")),
         ] {
             let result = call(way, &format!("http://{name}:8080"), reach).await;
             let connections = called.take();
@@ -94,23 +94,24 @@ async fn inside_the_namespace() {
 
         // A name that leads home as soon as it has been checked: it is looked up once, and what was found is called.
         names.forget();
-        call(way, "http://rebind.test:8080", Reach::Public).await.expect("an answer of the public address");
+        call(way, "http://rebind.test:8080", NetworkScope::Public).await.expect("an answer of the public address");
         assert_eq!(names.asked("rebind.test"), 1, "{way:?}");
         let first = called.take();
         assert_eq!(first, [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10))], "{way:?}");
-        let error = call(way, "http://rebind.test:8080", Reach::Private).await.expect_err("it leads home by now");
+        let error =
+            call(way, "http://rebind.test:8080", NetworkScope::Private).await.expect_err("it leads home by now");
         assert!(error.to_string().contains("may not be called"), "{way:?}: {error}");
         assert_eq!(called.take(), [] as [IpAddr; 0], "{way:?}");
 
         // A redirect is not followed.
-        let error = call(way, "http://public.test:8080/redirect", Reach::Private).await.expect_err("a redirect");
+        let error = call(way, "http://public.test:8080/redirect", NetworkScope::Private).await.expect_err("a redirect");
         let connections = called.take();
         assert!(!connections.is_empty(), "{way:?} {error}: the public address was called");
         assert!(connections.iter().all(|a| !a.is_loopback()), "{way:?} {error}: {connections:?}");
 
         // An address is called as it stands: a policy has written it out.
-        call(way, "http://10.9.8.7:8080", Reach::Public).await.expect("an answer");
-        call(way, "http://[fd12::1]:8080", Reach::Public).await.expect("an answer");
+        call(way, "http://10.9.8.7:8080", NetworkScope::Public).await.expect("an answer");
+        call(way, "http://[fd12::1]:8080", NetworkScope::Public).await.expect("an answer");
         called.take();
     }
     assert_eq!(proxied.take(), [] as [IpAddr; 0], "a proxy of the environment was called");
@@ -133,7 +134,7 @@ impl Meter for NoMeter {
     fn issuer_call(&self, _: &'static str, _: Option<refreshable_rules::retry::Class>, _: Duration) {}
 }
 
-async fn call(way: Way, url: &str, reach: Reach) -> Result<(), IssueError> {
+async fn call(way: Way, url: &str, reach: NetworkScope) -> Result<(), IssueError> {
     match way {
         Way::Http => get(url, http::Way::Named(reach)).await,
         Way::Sts => assume(StsSpec { endpoint: Some(url.to_owned()), ..StsSpec::default() }, reach).await,
@@ -145,7 +146,7 @@ async fn aws_by_http(url: &str) -> Result<(), IssueError> {
 }
 
 async fn aws_by_sts(region: &str, ca_bundle: Option<String>) -> Result<(), IssueError> {
-    assume(StsSpec { region: Some(region.to_owned()), ca_bundle, ..StsSpec::default() }, Reach::Public).await
+    assume(StsSpec { region: Some(region.to_owned()), ca_bundle, ..StsSpec::default() }, NetworkScope::Public).await
 }
 
 fn ca() -> String {
@@ -159,7 +160,7 @@ async fn get(url: &str, way: http::Way) -> Result<(), IssueError> {
 }
 
 /// As the controller does it, which takes the SDK's client from the default configuration.
-async fn assume(spec: StsSpec, reach: Reach) -> Result<(), IssueError> {
+async fn assume(spec: StsSpec, reach: NetworkScope) -> Result<(), IssueError> {
     let config = aws_config::load_defaults(aws_config::BehaviorVersion::v2026_01_12()).await;
     let sts = Sts::new(&config, NoMeter).reaching(reach);
     let role = Role { role_arn: "arn:aws:iam::111122223333:role/x".into(), ..Role::default() };

@@ -19,12 +19,12 @@ use jiff::{SignedDuration, Timestamp};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use refreshable_controller::{
-    Announcement, Announcer, Calls, ClockWatch, Context, Feeds, Fence, InputKeys, LeaseTimings, Memory, Metrics, Next,
-    Panics, Place, SecretMeta, Settings, Touched, Turns, look, view,
+    Announcement, Calls, ClockWatch, Context, EventPublisher, Feeds, Fence, InputKeys, LeaseTimings, Memory, Metrics,
+    Next, Panics, Place, RateLimiter, SecretMeta, Settings, Touched, look, view,
 };
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::registry::Registry;
-use refreshable_issuers::source::Means;
+use refreshable_issuers::source::SourceContext;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -163,7 +163,7 @@ impl Instance {
             .time_source(SharedTimeSource::new(clock.clone()))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .build();
-        let (announcer, announcements) = Announcer::new();
+        let (event_publisher, announcements) = EventPublisher::new();
         let (view, writers) = view(true, false);
         let client = apiserver::client(world.clone(), number);
         let context = Arc::new(Context {
@@ -175,12 +175,12 @@ impl Instance {
             sts: Sts::new(&aws, metrics.clone()),
             ambient: Some(Caller::Ambient(provider)),
             totp: TotpSteps::default(),
-            means: Means::new(aws, Registry::default()),
-            turns: Turns::new(&setup.settings),
+            source_context: SourceContext::new(aws, Registry::default()),
+            rate_limiter: RateLimiter::new(&setup.settings),
             clocks: ClockWatch::new(&clock),
             clock: Arc::new(clock.clone()),
             metrics,
-            announcer,
+            event_publisher,
             settings: setup.settings,
         });
         let namespaces =

@@ -40,7 +40,10 @@ fn a_panic_stalls_its_own_resource_and_no_other() {
         // First after two and a half to five minutes, then ever later up to an hour.
         assert!((5..=20).contains(&failures.count), "{}", failures.count);
         let page = world.instances[0].metrics_page();
-        assert!(page.contains(&format!("refreshable_panics_total {}\n", failures.count)), "each is counted: {page}");
+        assert!(
+            page.contains(&format!("refreshable_reconcile_panics_total {}\n", failures.count)),
+            "each is counted: {page}"
+        );
     });
 }
 

@@ -11,7 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Unit;
 use refreshable_api::conditions::Reason;
-use refreshable_rules::vitals::{self, Vitals};
+use refreshable_rules::health::{self, Health};
 use std::sync::Weak;
 
 /// Counts the resources at each scrape.
@@ -28,11 +28,11 @@ impl Inventory {
 }
 
 /// How each resource in view fares.
-pub(super) fn all(context: &Context, mut each: impl FnMut(&refreshable_api::RefreshableCredential, Vitals)) {
+pub(super) fn all(context: &Context, mut each: impl FnMut(&refreshable_api::RefreshableCredential, Health)) {
     let now = context.now();
     for object in context.view.credentials.state() {
         let rests = context.memory.is_resting(&object.uid().unwrap_or_default(), now);
-        each(&object, vitals::of(&object, rests, now));
+        each(&object, health::of(&object, rests, now));
     }
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Adds one resource. What has expired is counted, and no longer the first to expire.
-    pub(super) fn add(&mut self, one: &Vitals, now: Timestamp) {
+    pub(super) fn add(&mut self, one: &Health, now: Timestamp) {
         let ready = one.ready == Some(true);
         for (count, holds) in [
             (&mut self.ready, ready),
@@ -122,8 +122,8 @@ impl Tally {
         let longest = ConstGauge::new(self.longest_failure(now).as_secs_f64());
         let help = "How long the resource that has failed longest has been failing";
         put(encoder, "longest_failure", help, Some(&Unit::Seconds), &longest)?;
-        let turns = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
-        put(encoder, "issuer_turns_waiting", "Resources that wait for their turn at an issuer", None, &turns)
+        let rate_limiter = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
+        put(encoder, "rate_limited_resources", "Resources that wait for their turn at an issuer", None, &rate_limiter)
     }
 }
 
@@ -133,8 +133,8 @@ impl Collector for Inventory {
         let Some(context) = self.context.upgrade() else { return Ok(()) };
         let now = context.now();
         let mut tally = Tally::default();
-        all(&context, |_, vitals| tally.add(&vitals, now));
-        tally.encode(&mut encoder, now, context.turns.waiting(context.clock.boot()))
+        all(&context, |_, health| tally.add(&health, now));
+        tally.encode(&mut encoder, now, context.rate_limiter.waiting(context.clock.boot()))
     }
 }
 
@@ -149,8 +149,8 @@ mod tests {
     #[test]
     fn resources_add_up() {
         let good =
-            Vitals { ready: Some(true), reason: Some(Reason::Issued), expiration: Some(at(600)), ..Vitals::default() };
-        let failing = Vitals {
+            Health { ready: Some(true), reason: Some(Reason::Issued), expiration: Some(at(600)), ..Health::default() };
+        let failing = Health {
             reason: Some(Reason::AccessDenied),
             failures: 3,
             failing_since: Some(at(40)),
@@ -159,10 +159,10 @@ mod tests {
             ..good
         };
         let expired =
-            Vitals { ready: Some(false), expiration: Some(at(50)), expired: true, running_out: false, ..failing };
-        let suspended = Vitals { suspended: true, expiration: Some(at(101)), ..good };
+            Health { ready: Some(false), expiration: Some(at(50)), expired: true, running_out: false, ..failing };
+        let suspended = Health { suspended: true, expiration: Some(at(101)), ..good };
         let mut tally = Tally::default();
-        for one in [good, failing, expired, suspended, Vitals::default()] {
+        for one in [good, failing, expired, suspended, Health::default()] {
             tally.add(&one, at(100));
         }
         let counts = [3, 2, 2, 0, 1, 1, 1];

@@ -12,7 +12,7 @@ pub(super) struct Attempt {
 
 /// Why credentials were replaced.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub(super) struct Because {
+pub(super) struct RotationLabels {
     pub(super) cause: &'static str,
 }
 

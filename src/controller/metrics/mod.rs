@@ -10,7 +10,7 @@ mod objects;
 mod tests;
 
 use self::inventory::Inventory;
-use self::labels::{Attempt, Because, Call, IssuerCall, KubernetesCall, Operation, Restarted, Watched};
+use self::labels::{Attempt, Call, IssuerCall, KubernetesCall, Operation, Restarted, RotationLabels, Watched};
 use self::objects::Objects;
 use super::{CallError, Context};
 use jiff::SignedDuration;
@@ -64,7 +64,7 @@ impl Restart {
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     attempts: Family<Attempt, Counter>,
-    rotations: Family<Because, Counter>,
+    rotations: Family<RotationLabels, Counter>,
     withdrawals: Counter,
     panics: Counter,
     restarts: Family<Restarted, Counter>,
@@ -125,9 +125,17 @@ impl Metrics {
         );
         self.add("rotations", "Credentials that were published, by cause", self.rotations.clone());
         self.add("withdrawals", "Secrets deleted because a permission was taken back", self.withdrawals.clone());
-        self.add("panics", "Looks at a resource that ended in a fault of the controller itself", self.panics.clone());
+        self.add(
+            "reconcile_panics",
+            "Looks at a resource that ended in a fault of the controller itself",
+            self.panics.clone(),
+        );
         self.add("restarts", "Restarts of workloads after rotations, by outcome", self.restarts.clone());
-        self.timed("lateness", "How long after its refresh point a credential was renewed", self.lateness.clone());
+        self.timed(
+            "refresh_lateness",
+            "How long after its refresh point a credential was renewed",
+            self.lateness.clone(),
+        );
         self.add(
             "issuer_calls",
             "Calls to issuers, by operation, outcome and class of failure",
@@ -146,7 +154,7 @@ impl Metrics {
         );
         self.add("watch_failures", "Watches that broke and were begun again", self.watch_failures.clone());
         self.timed(
-            "queue_wait",
+            "workqueue_queue_duration",
             "How long resources waited for the reconciler after they were due",
             self.queue_wait.clone(),
         );
@@ -172,7 +180,7 @@ impl Metrics {
             drop(self.restarts.get_or_create(&Restarted { outcome: restart.as_str() }));
         }
         for cause in Cause::ALL {
-            drop(self.rotations.get_or_create(&Because { cause: cause.as_str() }));
+            drop(self.rotations.get_or_create(&RotationLabels { cause: cause.as_str() }));
             for class in Class::ALL.into_iter().map(Some).chain([None]) {
                 drop(self.attempts.get_or_create(&attempt(cause, class)));
             }
@@ -200,7 +208,7 @@ impl Metrics {
 
     /// Credentials were published.
     pub(super) fn rotated(&self, cause: Cause) {
-        self.rotations.get_or_create(&Because { cause: cause.as_str() }).inc();
+        self.rotations.get_or_create(&RotationLabels { cause: cause.as_str() }).inc();
     }
 
     /// Counts and times a call to the Kubernetes API. `call` names verb and resource.

@@ -11,7 +11,7 @@ use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Unit;
-use refreshable_rules::vitals::Vitals;
+use refreshable_rules::health::Health;
 use std::sync::Weak;
 
 /// Names the resources at each scrape.
@@ -38,20 +38,20 @@ pub(super) struct Series {
 
 impl Series {
     /// Adds one resource.
-    pub(super) fn add(&self, namespace: &str, name: &str, vitals: &Vitals) {
+    pub(super) fn add(&self, namespace: &str, name: &str, health: &Health) {
         let labels = || Object { namespace: namespace.to_owned(), name: name.to_owned() };
         let point = |family: &Family<Object, Gauge>, time: Option<Timestamp>| {
             if let Some(time) = time {
                 family.get_or_create(&labels()).set(time.as_second());
             }
         };
-        point(&self.expiration, vitals.expiration);
-        point(&self.renewal, vitals.renewal);
-        self.failures.get_or_create(&labels()).set(i64::from(vitals.failures));
+        point(&self.expiration, health.expiration);
+        point(&self.renewal, health.renewal);
+        self.failures.get_or_create(&labels()).set(i64::from(health.failures));
         for (condition, is) in [("True", Some(true)), ("False", Some(false)), ("Unknown", None)] {
             let Object { namespace, name } = labels();
             let status = ObjectStatus { namespace, name, condition };
-            self.ready.get_or_create(&status).set(i64::from(vitals.ready == is));
+            self.ready.get_or_create(&status).set(i64::from(health.ready == is));
         }
     }
 
@@ -72,8 +72,8 @@ impl Collector for Objects {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let Some(context) = self.context.upgrade() else { return Ok(()) };
         let series = Series::default();
-        all(&context, |object, vitals| {
-            series.add(&object.namespace().unwrap_or_default(), &object.name_any(), &vitals);
+        all(&context, |object, health| {
+            series.add(&object.namespace().unwrap_or_default(), &object.name_any(), &health);
         });
         series.encode(&mut encoder)
     }

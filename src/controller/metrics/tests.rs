@@ -1,7 +1,7 @@
 //! What the page holds, and that the documentation, the alerts and the dashboard speak of what it holds.
 
 use super::*;
-use refreshable_rules::vitals::Vitals;
+use refreshable_rules::health::Health;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -32,17 +32,17 @@ struct Sample;
 impl Collector for Sample {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let now = jiff::Timestamp::from_second(100).expect("in range");
-        let vitals = Vitals {
+        let health = Health {
             ready: Some(true),
             expiration: Some(now + SignedDuration::from_mins(9)),
             renewal: Some(now + SignedDuration::from_mins(5)),
-            ..Vitals::default()
+            ..Health::default()
         };
         let mut tally = inventory::Tally::default();
-        tally.add(&vitals, now);
+        tally.add(&health, now);
         tally.encode(&mut encoder, now, 0)?;
         let series = objects::Series::default();
-        series.add("team-a", "reports", &vitals);
+        series.add("team-a", "reports", &health);
         series.encode(&mut encoder)
     }
 }
@@ -87,7 +87,7 @@ fn the_page_has_units_and_help_and_no_names() {
         "refreshable_issuer_calls_total{operation=\"AssumeRole\",outcome=\"failure\",class=\"throttled\"} 1",
         "refreshable_kubernetes_calls_total{call=\"apply secrets\",outcome=\"success\"} 1",
         "# UNIT refreshable_issuer_call_duration_seconds seconds",
-        "refreshable_lateness_seconds_bucket{le=\"60.0\"} 0",
+        "refreshable_refresh_lateness_seconds_bucket{le=\"60.0\"} 0",
         "refreshable_watch_failures_total{resource=\"secrets\"} 0",
         "refreshable_build_info{version=",
         "refreshable_credentials{condition=\"ready\"} 1",

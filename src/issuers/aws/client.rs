@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
-use refreshable_rules::patterns::Reach;
+use refreshable_rules::patterns::NetworkScope;
 
 /// A client for AWS's own endpoints whose peers are trusted by `trust`: as the SDK's own, it goes by the proxy that the
 /// environment names (`HTTPS_PROXY`, `NO_PROXY`).
@@ -34,7 +34,7 @@ pub(super) fn own(trust: TlsContext) -> SharedHttpClient {
 }
 
 /// A client whose hosts lead within `reach` and whose peers are trusted by `trust`.
-pub(super) fn named(trust: TlsContext, reach: Reach) -> SharedHttpClient {
+pub(super) fn named(trust: TlsContext, reach: NetworkScope) -> SharedHttpClient {
     let inner = Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(trust)
@@ -44,7 +44,7 @@ pub(super) fn named(trust: TlsContext, reach: Reach) -> SharedHttpClient {
 
 /// Resolves each name once; the connection goes to what was resolved.
 #[derive(Clone, Copy, Debug)]
-struct Resolver(Reach);
+struct Resolver(NetworkScope);
 
 impl ResolveDns for Resolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {

@@ -37,7 +37,7 @@ fn call(url: &str) -> Call<'_> {
     Call {
         operation: "Get",
         url,
-        way: Way::Named(Reach::Public),
+        way: Way::Named(NetworkScope::Public),
         headers: Vec::new(),
         ca_bundle: None,
         identity: None,

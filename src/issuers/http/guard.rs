@@ -1,6 +1,6 @@
 //! Which addresses may be connected to.
 
-use refreshable_rules::patterns::Reach;
+use refreshable_rules::patterns::NetworkScope;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -24,14 +24,14 @@ pub enum Forbidden {
 ///
 /// # Errors
 /// [`Forbidden`], or what the resolver said.
-pub async fn resolve(name: &str, reach: Reach) -> Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>> {
+pub async fn resolve(name: &str, reach: NetworkScope) -> Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>> {
     let found = tokio::net::lookup_host((name, 0)).await?;
     Ok(permitted(name, found.map(|a| a.ip()).collect(), reach)?)
 }
 
 /// Those of the addresses that `name` leads to that may be called.
-fn permitted(name: &str, found: Vec<IpAddr>, reach: Reach) -> Result<Vec<IpAddr>, Forbidden> {
-    let widest = if reach == Reach::Private { Kind::Private } else { Kind::Public };
+fn permitted(name: &str, found: Vec<IpAddr>, reach: NetworkScope) -> Result<Vec<IpAddr>, Forbidden> {
+    let widest = if reach == NetworkScope::Private { Kind::Private } else { Kind::Public };
     let (allowed, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| kind(*a) <= widest);
     match allowed.is_empty() {
         false => Ok(allowed),
@@ -43,7 +43,7 @@ fn permitted(name: &str, found: Vec<IpAddr>, reach: Reach) -> Result<Vec<IpAddr>
 /// [`resolve`], as reqwest asks for it. Addresses that stand in the URL itself do not come by here; a policy that
 /// allows them names them literally.
 #[derive(Debug)]
-pub(super) struct GuardedResolver(pub(super) Reach);
+pub(super) struct GuardedResolver(pub(super) NetworkScope);
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
@@ -198,13 +198,13 @@ mod tests {
         };
         let name = || "x.example.com".to_owned();
         for (found, reach, expected) in [
-            (&[public, private, own][..], Reach::Public, Ok(vec![public])),
-            (&[public, private, own], Reach::Private, Ok(vec![public, private])),
-            (&[private, own], Reach::Public, Err(Forbidden::Private(name()))),
-            (&[private, own], Reach::Private, Ok(vec![private])),
-            (&[own], Reach::Private, Err(Forbidden::Never(name()))),
-            (&[own], Reach::Public, Err(Forbidden::Never(name()))),
-            (&[], Reach::Private, Err(Forbidden::Never(name()))),
+            (&[public, private, own][..], NetworkScope::Public, Ok(vec![public])),
+            (&[public, private, own], NetworkScope::Private, Ok(vec![public, private])),
+            (&[private, own], NetworkScope::Public, Err(Forbidden::Private(name()))),
+            (&[private, own], NetworkScope::Private, Ok(vec![private])),
+            (&[own], NetworkScope::Private, Err(Forbidden::Never(name()))),
+            (&[own], NetworkScope::Public, Err(Forbidden::Never(name()))),
+            (&[], NetworkScope::Private, Err(Forbidden::Never(name()))),
         ] {
             let expected = expected.map(|list| list.into_iter().map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(given(found, reach), expected, "{found:?} {reach:?}");
@@ -213,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_home_is_refused() {
-        for reach in [Reach::Public, Reach::Private] {
+        for reach in [NetworkScope::Public, NetworkScope::Private] {
             let name: Name = "localhost".parse().expect("a name");
             let result = GuardedResolver(reach).resolve(name).await;
             assert!(result.is_err_and(|e| e.downcast_ref() == Some(&Forbidden::Never("localhost".to_owned()))));

@@ -4,18 +4,18 @@
 //! connection goes to the address that was checked), redirects, proxies on the way to hosts that are
 //! not AWS's own, compressed bodies, bodies without end, servers without end.
 
-mod complaint;
 mod guard;
+mod http_error;
 mod tls;
 
-pub use complaint::complaint;
 pub use guard::{Forbidden, resolve};
+pub use http_error::http_error;
 
 use crate::certificate::TokenIdentity;
 use guard::GuardedResolver;
 use jiff::Timestamp;
 use refreshable_rules::issuer::IssueError;
-use refreshable_rules::patterns::Reach;
+use refreshable_rules::patterns::NetworkScope;
 use reqwest::redirect;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
@@ -55,7 +55,7 @@ pub enum Way {
     Aws,
     /// One that a specification names: never by a proxy, which would resolve the name itself, and no further than a
     /// policy lets it lead.
-    Named(Reach),
+    Named(NetworkScope),
 }
 
 /// A client's certificate and its key.
@@ -147,7 +147,7 @@ fn builder(call: &Call<'_>) -> Result<reqwest::ClientBuilder, IssueError> {
     let whole = seconds.map_or(TIMEOUT, Duration::from_secs);
     let builder = reqwest::Client::builder();
     let (builder, reach) = match call.way {
-        Way::Aws => (builder, Reach::Private),
+        Way::Aws => (builder, NetworkScope::Private),
         Way::Named(reach) => (builder.no_proxy(), reach),
     };
     let mut builder = builder

@@ -17,7 +17,7 @@ impl Source for AccessKeySource {
         vec![&self.secret_ref.name]
     }
 
-    fn payer(&self, namespace: &str) -> String {
+    fn rate_limit_key(&self, namespace: &str) -> String {
         format!("secret/{namespace}/{}", self.secret_ref.name)
     }
 

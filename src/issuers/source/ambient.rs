@@ -16,7 +16,7 @@ impl Source for AmbientSource {
         Vec::new()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         "ambient".to_owned()
     }
 

@@ -24,7 +24,7 @@ impl Source for CognitoSource {
         self.logins.iter().flatten().filter_map(|l| l.token_secret_ref.as_ref()).map(|r| r.name.as_str()).collect()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         format!("cognito/{}", self.identity_pool_id)
     }
 
@@ -71,7 +71,7 @@ async fn credentials(
 ) -> Result<Issued, IssueError> {
     let region = region(source);
     let date = DateSeen::default();
-    let mut config = aws_sdk_cognitoidentity::config::Builder::from(&request.means.aws)
+    let mut config = aws_sdk_cognitoidentity::config::Builder::from(&request.source_context.aws)
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
         .retry_config(RetryConfig::disabled())

@@ -17,7 +17,7 @@ impl Source for ContainerSource {
         self.authorization_token_secret_ref.iter().map(|r| r.name.as_str()).collect()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         format!("url/{}", self.full_uri)
     }
 
@@ -41,7 +41,7 @@ impl Source for ContainerSource {
             let call = Call {
                 operation: "GetContainerCredentials",
                 url: &self.full_uri,
-                way: Way::Named(request.terms.reach(&self.full_uri)),
+                way: Way::Named(request.grants.reach(&self.full_uri)),
                 headers,
                 ca_bundle: None,
                 identity: None,

@@ -23,7 +23,7 @@ impl Source for CustomHttpSource {
         headers.chain(certificate).collect()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         format!("url/{}", self.url)
     }
 
@@ -47,7 +47,7 @@ impl Source for CustomHttpSource {
             let call = Call {
                 operation: operation(self),
                 url: &self.url,
-                way: Way::Named(request.terms.reach(&self.url)),
+                way: Way::Named(request.grants.reach(&self.url)),
                 headers,
                 ca_bundle: self.ca_bundle.as_deref(),
                 identity: identity.as_ref(),

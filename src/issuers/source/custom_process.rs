@@ -30,7 +30,7 @@ impl Source for CustomProcessSource {
         Vec::new()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         format!("process/{}", self.name)
     }
 
@@ -53,7 +53,7 @@ impl Source for CustomProcessSource {
 }
 
 fn registered<'a>(source: &CustomProcessSource, request: &Request<'a>) -> Result<&'a Process, IssueError> {
-    let processes = &request.means.registry.processes;
+    let processes = &request.source_context.registry.processes;
     let specification = |field: &str, what: String| IssueError::Specification {
         field: format!("spec.source.custom.process.{field}"),
         what,

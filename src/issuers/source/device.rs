@@ -40,7 +40,7 @@ pub(super) async fn identity(
     let key = match pkcs11 {
         Some(key) => {
             let pin = request.text(&key.pin_secret_ref).await?;
-            DeviceKey::Token(TokenKey::find(&request.means.modules, key, pin)?)
+            DeviceKey::Token(TokenKey::find(&request.source_context.modules, key, pin)?)
         }
         None => {
             let pem = secret.bytes(PRIVATE_KEY)?;

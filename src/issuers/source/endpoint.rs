@@ -31,5 +31,5 @@ pub(super) fn successful(call: &Call<'_>, answer: Answer) -> Result<Answer, Issu
     if (200..300).contains(&answer.status) {
         return Ok(answer);
     }
-    Err(http::complaint(call.operation, call.url, &answer))
+    Err(http::http_error(call.operation, call.url, &answer))
 }

@@ -19,8 +19,8 @@ impl Source for FederationTokenSource {
         self.access_key.secrets()
     }
 
-    fn payer(&self, namespace: &str) -> String {
-        self.access_key.payer(namespace)
+    fn rate_limit_key(&self, namespace: &str) -> String {
+        self.access_key.rate_limit_key(namespace)
     }
 
     fn calls(&self) -> u32 {

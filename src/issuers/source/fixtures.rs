@@ -1,6 +1,6 @@
 //! What the sources' tests stand on: inputs without a cluster, and a request around them.
 
-use super::{Inputs, Means, Request, SecretData, SourceSpec};
+use super::{Inputs, Request, SecretData, SourceContext, SourceSpec};
 use crate::aws::{Caller, Meter, Sts, TotpSteps};
 use crate::registry::Registry;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use refreshable_api::StsSpec;
 use refreshable_rules::issuer::{IssueError, Issued};
-use refreshable_rules::policy::Terms;
+use refreshable_rules::policy::Grants;
 use secrecy::{SecretSlice, SecretString};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -98,21 +98,21 @@ pub(crate) async fn issue_at(aws: &str, source: Value, roles: Value, desk: &Desk
         .credentials_provider(own_identity())
         .build();
     let (sts, totp, spec) = (Sts::new(&config, NoMeter), TotpSteps::default(), StsSpec::default());
-    let terms = Terms::default();
-    let means = Means::new(config, Registry::default());
+    let grants = Grants::default();
+    let source_context = SourceContext::new(config, Registry::default());
     let request = Request {
         namespace: "team-a",
         session_name: "team-a.reports".to_owned(),
         roles: &roles,
         session_tags: Vec::new(),
-        terms: &terms,
+        grants: &grants,
         sts_spec: &spec,
         sts: &sts,
         inputs: desk,
         totp: &totp,
         now: "2026-01-01T00:00:00Z".parse::<Timestamp>().expect("time"),
         ambient: (aws != NOWHERE).then(|| Caller::Ambient(own_identity())),
-        means: &means,
+        source_context: &source_context,
     };
     super::issue(&source, None, &request).await
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::aws::{Caller, Meter, TotpSteps};
 use crate::registry::Registry;
 use crate::source::fixtures::Desk;
-use crate::source::{Means, Request};
+use crate::source::{Request, SourceContext};
 use aws_sdk_sts::config::{BehaviorVersion, Region};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use refreshable_api::{RefreshableCredentialSpec, StsSpec};
 use refreshable_rules::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
-use refreshable_rules::policy::Terms;
+use refreshable_rules::policy::Grants;
 use refreshable_rules::retry::Class;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -236,21 +236,21 @@ async fn the_region_of_an_identity_center_is_read_with_its_token() {
         "accessToken": "a", "expiresAt": "2026-01-01T08:00:00Z",
     });
     let desk = Desk::default().with("sso", &[("token.json", token.to_string().as_bytes())]);
-    let (totp, sts_spec, terms) = (TotpSteps::default(), StsSpec::default(), Terms::default());
-    let means = Means::new(config, Registry::default());
+    let (totp, sts_spec, grants) = (TotpSteps::default(), StsSpec::default(), Grants::default());
+    let source_context = SourceContext::new(config, Registry::default());
     let request = Request {
         namespace: "team-a",
         session_name: "team-a.reports".to_owned(),
         roles: &[],
         session_tags: Vec::new(),
-        terms: &terms,
+        grants: &grants,
         sts_spec: &sts_spec,
         sts: &sts,
         inputs: &desk,
         totp: &totp,
         now: now(),
         ambient: None,
-        means: &means,
+        source_context: &source_context,
     };
     let issued: Result<Issued, IssueError> = crate::source::issue(&spec.source(), None, &request).await;
     let principal = issued.unwrap_or_else(|e| panic!("{e}")).principal;

@@ -31,7 +31,7 @@ impl Source for IdentityCenterSource {
         vec![&self.token_secret_ref.name]
     }
 
-    fn payer(&self, namespace: &str) -> String {
+    fn rate_limit_key(&self, namespace: &str) -> String {
         format!("secret/{namespace}/{}", self.token_secret_ref.name)
     }
 
@@ -68,7 +68,7 @@ impl Source for IdentityCenterSource {
 /// A token that is valid for a while yet, and what the user should know of its renewal.
 async fn token(source: &IdentityCenterSource, request: &Request<'_>) -> Result<(SsoToken, Option<String>), IssueError> {
     let name = &source.token_secret_ref.name;
-    let writer = request.means.writers.of(&format!("{}/{name}", request.namespace));
+    let writer = request.source_context.writers.of(&format!("{}/{name}", request.namespace));
     let _held = writer.lock().await;
     for _ in 0..TRIES {
         let secret = request.inputs.state(name).await?;
@@ -115,7 +115,7 @@ async fn token(source: &IdentityCenterSource, request: &Request<'_>) -> Result<(
 
 async fn renew(source: &IdentityCenterSource, token: &SsoToken, request: &Request<'_>) -> Result<SsoToken, IssueError> {
     let grant = token.grant(request.now).map_err(|why| sign_in(source, why))?;
-    let config = aws_sdk_ssooidc::config::Builder::from(&request.means.aws)
+    let config = aws_sdk_ssooidc::config::Builder::from(&request.source_context.aws)
         .behavior_version(aws_sdk_ssooidc::config::BehaviorVersion::v2026_01_12())
         .region(Region::new(token.region.clone()))
         .retry_config(RetryConfig::disabled())
@@ -169,7 +169,7 @@ async fn credentials(
     request: &Request<'_>,
 ) -> Result<Issued, IssueError> {
     let date = DateSeen::default();
-    let config = aws_sdk_sso::config::Builder::from(&request.means.aws)
+    let config = aws_sdk_sso::config::Builder::from(&request.source_context.aws)
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(token.region.clone()))
         .retry_config(RetryConfig::disabled())

@@ -26,7 +26,7 @@ impl Source for InstanceMetadataSource {
         Vec::new()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         "instanceMetadata".to_owned()
     }
 

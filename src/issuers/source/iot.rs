@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use refreshable_api::{IotSource, is_path_segment};
 use refreshable_rules::issuer::json::{self, Wire};
 use refreshable_rules::issuer::{IssueError, Issued};
-use refreshable_rules::policy::{Terms, is_aws_iot, is_other_iot, region_of_aws_iot};
+use refreshable_rules::policy::{Grants, is_aws_iot, is_other_iot, region_of_aws_iot};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -33,7 +33,7 @@ impl Source for IotSource {
         [self.certificate_secret_ref.name.as_str()].into_iter().chain(pin).collect()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         format!("url/{}", self.endpoint)
     }
 
@@ -75,7 +75,7 @@ impl Source for IotSource {
             let call = Call {
                 operation: "AssumeRoleWithCertificate",
                 url: &url,
-                way: way(self, request.terms),
+                way: way(self, request.grants),
                 headers,
                 ca_bundle: self.ca_bundle.as_deref(),
                 identity: Some(&identity),
@@ -96,8 +96,8 @@ pub(super) fn read(
     json::within::<Answer>(operation, body)?.credentials.issued(operation, date, now)
 }
 
-fn way(source: &IotSource, terms: &Terms) -> Way {
-    if is_aws_iot(&source.endpoint) { Way::Aws } else { Way::Named(terms.reach(&source.url())) }
+fn way(source: &IotSource, grants: &Grants) -> Way {
+    if is_aws_iot(&source.endpoint) { Way::Aws } else { Way::Named(grants.reach(&source.url())) }
 }
 
 /// Where the credentials are.
@@ -108,7 +108,7 @@ fn credentials_url(source: &IotSource) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use refreshable_rules::patterns::Reach;
+    use refreshable_rules::patterns::NetworkScope;
     use serde_json::json;
 
     #[test]
@@ -116,12 +116,12 @@ mod tests {
         for (endpoint, way) in [
             ("c1.credentials.iot.eu-west-1.amazonaws.com", Way::Aws),
             ("c1.credentials.iot.cn-north-1.amazonaws.com.cn", Way::Aws),
-            ("iot.example.com", Way::Named(Reach::Public)),
-            ("c1.credentials.iot.eu-west-1.amazonaws.com.example.com", Way::Named(Reach::Public)),
+            ("iot.example.com", Way::Named(NetworkScope::Public)),
+            ("c1.credentials.iot.eu-west-1.amazonaws.com.example.com", Way::Named(NetworkScope::Public)),
         ] {
             let source = json!({"endpoint": endpoint, "roleAlias": "edge", "certificateSecretRef": {"name": "device"}});
             let source: IotSource = serde_json::from_value(source).expect("a source");
-            assert_eq!(super::way(&source, &Terms::default()), way, "{endpoint}");
+            assert_eq!(super::way(&source, &Grants::default()), way, "{endpoint}");
         }
     }
 }

@@ -8,21 +8,21 @@ mod ambient;
 mod chain;
 mod cognito;
 mod container;
+mod context;
 mod custom_http;
 mod custom_process;
 mod custom_secret;
 mod device;
 mod endpoint;
-mod fan;
 mod federation_token;
 mod home;
 mod identity_center;
 mod inputs;
 mod instance_metadata;
 mod iot;
-mod means;
 mod mfa;
 mod pod_identity;
+mod profiles;
 mod roles_anywhere;
 mod saml;
 mod session_token;
@@ -32,10 +32,10 @@ mod verify;
 mod web_identity;
 
 pub use chain::issue;
-pub use fan::{Outcome, issue_profiles};
+pub use context::{SourceContext, Writers};
 pub use home::{at_source, region, region_of_profile};
 pub use inputs::{Inputs, SecretData, names_of_inputs};
-pub use means::{Means, Writers};
+pub use profiles::{Outcome, issue_profiles};
 pub use sso_token::SsoToken;
 
 use crate::aws::region::Home;
@@ -44,7 +44,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use refreshable_api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, SourceKind, StsSpec, Tag};
 use refreshable_rules::issuer::{IssueError, Issued, Redactor};
-use refreshable_rules::policy::Terms;
+use refreshable_rules::policy::Grants;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// A way to obtain the credentials that a chain starts from, or that are published themselves.
@@ -56,7 +56,7 @@ pub trait Source: Send + Sync {
     fn secrets(&self) -> Vec<&str>;
 
     /// Who pays for the calls: the key of the budget that they are taken from.
-    fn payer(&self, namespace: &str) -> String;
+    fn rate_limit_key(&self, namespace: &str) -> String;
 
     /// Issuer calls that [`obtain`](Self::obtain) makes.
     fn calls(&self) -> u32;
@@ -65,7 +65,7 @@ pub trait Source: Send + Sync {
     fn home(&self) -> Home<'_>;
 
     /// Calls a second that the issuer grants, where it grants fewer than STS does.
-    fn granted(&self) -> Option<u32> {
+    fn issuer_rate_limit(&self) -> Option<u32> {
         None
     }
 
@@ -102,7 +102,7 @@ pub struct Request<'a> {
     /// Tags that the administrator puts on the first role's session.
     pub session_tags: Vec<Tag>,
     /// On what terms policies allow it.
-    pub terms: &'a Terms,
+    pub grants: &'a Grants,
     /// How STS is reached.
     pub sts_spec: &'a StsSpec,
     /// STS.
@@ -116,7 +116,7 @@ pub struct Request<'a> {
     /// The controller's own identity, where it has one.
     pub ambient: Option<Caller>,
     /// What else belongs to the controller and may be drawn on.
-    pub means: &'a Means,
+    pub source_context: &'a SourceContext,
 }
 
 impl Request<'_> {

@@ -24,7 +24,7 @@ impl Source for PodIdentitySource {
         Vec::new()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         format!("eks/{}", self.cluster_name)
     }
 
@@ -45,7 +45,7 @@ async fn assume(source: &PodIdentitySource, request: &Request<'_>) -> Result<Iss
     let token = request.token(&source.service_account_ref.name, AUDIENCE).await?;
     let region = source.region.clone().unwrap_or_else(|| request.sts.region(request.sts_spec, None));
     let date = DateSeen::default();
-    let mut config = aws_sdk_eksauth::config::Builder::from(&request.means.aws)
+    let mut config = aws_sdk_eksauth::config::Builder::from(&request.source_context.aws)
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.clone()))
         .retry_config(RetryConfig::disabled())

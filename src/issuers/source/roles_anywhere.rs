@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use refreshable_api::{Arn, PrincipalStatus, RolesAnywhereSource};
 use refreshable_rules::issuer::json::{self, Wire};
 use refreshable_rules::issuer::{IssueError, Issued, Issuer};
-use refreshable_rules::policy::Terms;
+use refreshable_rules::policy::Grants;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
@@ -50,7 +50,7 @@ impl Source for RolesAnywhereSource {
         [self.certificate_secret_ref.name.as_str()].into_iter().chain(pin).collect()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         let account = Arn::account_of(&self.trust_anchor_arn).unwrap_or_default();
         format!("rolesanywhere/{account}/{}", region(self))
     }
@@ -60,7 +60,7 @@ impl Source for RolesAnywhereSource {
     }
 
     /// [CreateSession's quota](https://docs.aws.amazon.com/general/latest/gr/rolesanywhere.html) for an account in a Region.
-    fn granted(&self) -> Option<u32> {
+    fn issuer_rate_limit(&self) -> Option<u32> {
         Some(10)
     }
 
@@ -121,7 +121,7 @@ async fn create_session(source: &RolesAnywhereSource, request: &Request<'_>) -> 
     let call = Call {
         operation: OPERATION,
         url: &url,
-        way: way(source, request.terms),
+        way: way(source, request.grants),
         headers: headers.into_iter().map(|(n, v)| (n, SecretString::from(v))).collect(),
         ca_bundle: source.ca_bundle.as_deref(),
         identity: None,
@@ -131,8 +131,8 @@ async fn create_session(source: &RolesAnywhereSource, request: &Request<'_>) -> 
     read(answer.body.expose_secret(), answer.date, answer.request_id.as_deref(), request.now)
 }
 
-fn way(source: &RolesAnywhereSource, terms: &Terms) -> Way {
-    source.endpoint.as_ref().map_or(Way::Aws, |endpoint| Way::Named(terms.reach(endpoint)))
+fn way(source: &RolesAnywhereSource, grants: &Grants) -> Way {
+    source.endpoint.as_ref().map_or(Way::Aws, |endpoint| Way::Named(grants.reach(endpoint)))
 }
 
 fn body(source: &RolesAnywhereSource) -> String {
@@ -170,14 +170,14 @@ fn base(source: &RolesAnywhereSource, fips: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use refreshable_rules::patterns::Reach;
+    use refreshable_rules::patterns::NetworkScope;
 
     #[test]
     fn only_aws_s_own_hosts_are_called_by_the_environment_s_proxy() {
         for (endpoint, way) in [
             (None, Way::Aws),
-            (Some("https://rolesanywhere.example.com"), Way::Named(Reach::Public)),
-            (Some("https://rolesanywhere.eu-west-1.amazonaws.com"), Way::Named(Reach::Public)),
+            (Some("https://rolesanywhere.example.com"), Way::Named(NetworkScope::Public)),
+            (Some("https://rolesanywhere.eu-west-1.amazonaws.com"), Way::Named(NetworkScope::Public)),
         ] {
             let arn = |kind: &str| format!("arn:aws:rolesanywhere:eu-west-1:111122223333:{kind}/a");
             let source = json!({
@@ -186,7 +186,7 @@ mod tests {
                 "endpoint": endpoint,
             });
             let source: RolesAnywhereSource = serde_json::from_value(source).expect("a source");
-            assert_eq!(super::way(&source, &Terms::default()), way, "{endpoint:?}");
+            assert_eq!(super::way(&source, &Grants::default()), way, "{endpoint:?}");
         }
     }
 }

@@ -22,7 +22,7 @@ impl Source for SamlSource {
         vec![&self.assertion_secret_ref.name]
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         format!("account/{}", Arn::account_of(&self.role_arn).unwrap_or_default())
     }
 

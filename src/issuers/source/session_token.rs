@@ -17,8 +17,8 @@ impl Source for SessionTokenSource {
         self.access_key.secrets().into_iter().chain(seed).collect()
     }
 
-    fn payer(&self, namespace: &str) -> String {
-        self.access_key.payer(namespace)
+    fn rate_limit_key(&self, namespace: &str) -> String {
+        self.access_key.rate_limit_key(namespace)
     }
 
     fn calls(&self) -> u32 {

@@ -20,7 +20,7 @@ impl Source for WebIdentitySource {
         self.token_secret_ref.iter().map(|r| r.name.as_str()).collect()
     }
 
-    fn payer(&self, _namespace: &str) -> String {
+    fn rate_limit_key(&self, _namespace: &str) -> String {
         format!("account/{}", Arn::account_of(&self.role_arn).unwrap_or_default())
     }
 

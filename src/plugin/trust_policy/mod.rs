@@ -150,8 +150,8 @@ impl TrustPolicy {
         if first_role(&object.spec).is_none() {
             return Ok(None);
         }
-        let terms = match policies::judged(cluster, object).await {
-            Ok(judgement) => judgement.terms,
+        let grants = match policies::judged(cluster, object).await {
+            Ok(judgement) => judgement.grants,
             Err(error) if error.is_forbidden() => {
                 return Ok(Some(format!(
                     "whether a CredentialPolicy puts session tags on the chain is not known ({}): give them with --session-tag",
@@ -160,7 +160,7 @@ impl TrustPolicy {
             }
             Err(error) => return Err(error),
         };
-        let tags = session_tags::resolve(&terms.session_tags, object, self.cluster_name.as_deref());
+        let tags = session_tags::resolve(&grants.session_tags, object, self.cluster_name.as_deref());
         facts.session_tags = tags.map_err(|_| {
             Error::failed(
                 "a CredentialPolicy puts the cluster's name on the chain as a session tag: give --cluster-name <NAME>, as the controller was told it (clusterName in the chart)",

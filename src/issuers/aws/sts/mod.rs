@@ -29,7 +29,7 @@ use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use parking_lot::Mutex;
 use refreshable_api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
 use refreshable_rules::issuer::{AccessKey, IssueError, Issuer, Redactor};
-use refreshable_rules::patterns::Reach;
+use refreshable_rules::patterns::NetworkScope;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
@@ -55,7 +55,7 @@ pub struct Sts {
     /// The Region that an input of the source named during the attempt; it comes before `own_region`.
     learned_region: Arc<OnceLock<String>>,
     /// How far the host of `spec.sts.endpoint` may lead.
-    reach: Reach,
+    reach: NetworkScope,
     clients: Arc<Mutex<HashMap<Peer, SharedHttpClient>>>,
     /// What the attempt that this STS is called in sent in confidence.
     redactor: Redactor,
@@ -67,7 +67,7 @@ struct Peer {
     /// The certificates to trust; absent for the system's.
     ca_bundle: Option<String>,
     /// For an endpoint that a specification names: how far its host may lead.
-    named: Option<Reach>,
+    named: Option<NetworkScope>,
 }
 
 impl std::fmt::Debug for Sts {
@@ -92,7 +92,7 @@ impl Sts {
             meter: Arc::new(meter),
             own_region: config.region().map(|r| r.as_ref().to_owned()),
             learned_region: Arc::default(),
-            reach: Reach::default(),
+            reach: NetworkScope::default(),
             clients: Arc::default(),
             redactor: Redactor::default(),
         }
@@ -100,7 +100,7 @@ impl Sts {
 
     /// The same STS for one attempt, by a specification whose endpoint may lead so far.
     #[must_use]
-    pub fn reaching(&self, reach: Reach) -> Self {
+    pub fn reaching(&self, reach: NetworkScope) -> Self {
         Self { reach, redactor: Redactor::default(), ..self.clone() }
     }
 

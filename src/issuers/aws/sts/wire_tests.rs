@@ -156,7 +156,7 @@ async fn an_endpoint_of_the_specification_is_guarded_after_resolution_and_its_an
     let (sts, _) = sts(200, session(), Some("eu-west-1"), None);
     let (url, came) = server(session()).await;
     let home = url.replace("127.0.0.1", "localhost");
-    for reach in [Reach::Public, Reach::Private] {
+    for reach in [NetworkScope::Public, NetworkScope::Private] {
         let spec = StsSpec { endpoint: Some(home.clone()), ..StsSpec::default() };
         let error = ask(&sts.reaching(reach), ROLE, &spec).await.expect_err("a name that leads home");
         assert!(error.to_string().contains("addresses that may not be called"), "{error}");

@@ -8,7 +8,7 @@ use refreshable_api::{RefreshableCredential, time_of};
 
 /// How a resource fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Vitals {
+pub struct Health {
     /// Its Secret holds valid credentials of what it asks for; nothing before the first report.
     pub ready: Option<bool>,
     /// The reason of its last failure, or of its Ready condition where nothing fails.
@@ -33,9 +33,9 @@ pub struct Vitals {
 
 /// How `object` fares at `now`. `rests` says that its source has nothing newer than what is published, and is asked
 /// again in time: what ends soon is no trouble then.
-pub fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Vitals {
+pub fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Health {
     let suspended = object.spec.suspended();
-    let Some(status) = &object.status else { return Vitals { suspended, ..Vitals::default() } };
+    let Some(status) = &object.status else { return Health { suspended, ..Health::default() } };
     let condition = |kind: &str| status.conditions.iter().find(|c| c.type_ == kind);
     let ready = condition(READY);
     let trouble = [RECONCILING, STALLED].into_iter().filter_map(condition);
@@ -50,7 +50,7 @@ pub fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Vitals
         let due = timing::refresh_at(issued_at, expiration, before, &object.uid().unwrap_or_default());
         expiration > now && now >= due + expiration.duration_since(due) / 2
     };
-    Vitals {
+    Health {
         ready: ready.map(|c| c.status == "True"),
         reason: reason.and_then(|text| Reason::ALL.into_iter().find(|r| r.as_str() == text)),
         failing_since,
@@ -114,6 +114,6 @@ mod tests {
         assert_eq!((seen.ready, seen.reason, seen.stalled), (Some(true), Some(Reason::IssuerUnavailable), false));
         let wrong = IssueError::Specification { field: "spec.roles".to_owned(), what: "no".to_owned() };
         assert!(of(&failed(object, &wrong, Some(&record), minute(50)), false, minute(51)).stalled);
-        assert_eq!(of(&credential(json!({})), false, minute(1)), Vitals::default());
+        assert_eq!(of(&credential(json!({})), false, minute(1)), Health::default());
     }
 }

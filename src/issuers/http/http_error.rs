@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// An error, in the forms that servers write it.
 #[derive(Deserialize)]
-struct Complaint {
+struct ErrorBody {
     #[serde(alias = "Code", alias = "__type", alias = "error")]
     code: Option<String>,
     #[serde(alias = "Message", alias = "error_description")]
@@ -17,7 +17,7 @@ struct Complaint {
     errors: Option<Vec<Value>>,
 }
 
-impl Complaint {
+impl ErrorBody {
     /// What it says, as one line.
     fn words(self) -> Option<String> {
         let errors = self.errors.iter().flatten().filter_map(Value::as_str).map(str::trim).collect::<Vec<_>>();
@@ -28,12 +28,12 @@ impl Complaint {
 }
 
 /// What a server that answered with an error complains of.
-pub fn complaint(operation: &'static str, subject: &str, answer: &Answer) -> IssueError {
+pub fn http_error(operation: &'static str, subject: &str, answer: &Answer) -> IssueError {
     let (status, body) = (answer.status, answer.body.expose_secret());
-    let said = serde_json::from_slice::<Complaint>(body).ok();
+    let said = serde_json::from_slice::<ErrorBody>(body).ok();
     let code = said.as_ref().and_then(|s| s.code.clone()).or_else(|| answer.error_code.clone());
     let code = code.filter(|c| c.len() <= 100 && !c.contains(char::is_whitespace));
-    let message = said.and_then(Complaint::words).unwrap_or_else(|| "the server gave no reason".to_owned());
+    let message = said.and_then(ErrorBody::words).unwrap_or_else(|| "the server gave no reason".to_owned());
     IssueError::Refused {
         operation,
         subject: subject.to_owned(),
@@ -62,18 +62,18 @@ mod tests {
             request_id: Some("r".into()),
             error_code: header.map(str::to_owned),
         };
-        let said = complaint("Get", "u", &answer(403, br#"{"code":"AccessDenied","message":"no\nway"}"#, None));
+        let said = http_error("Get", "u", &answer(403, br#"{"code":"AccessDenied","message":"no\nway"}"#, None));
         assert_eq!((said.code(), said.class()), (Some("AccessDenied"), Class::Denied));
         assert!(said.to_string().contains("no way"));
-        let said = complaint("Get", "u", &answer(403, br#"{"message":"no"}"#, Some("AccessDeniedException")));
+        let said = http_error("Get", "u", &answer(403, br#"{"message":"no"}"#, Some("AccessDeniedException")));
         assert_eq!((said.code(), said.request_id()), (Some("AccessDeniedException"), Some("r")));
         let vault = br#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
-        let said = complaint("Get", "u", &answer(403, vault, None));
+        let said = http_error("Get", "u", &answer(403, vault, None));
         assert_eq!((said.code(), said.class()), (Some("HTTP 403"), Class::Denied));
         assert!(said.to_string().contains("HTTP 403: 1 error occurred: * permission denied"), "{said}");
-        let none = complaint("Get", "u", &answer(404, br#"{"errors":[]}"#, None));
+        let none = http_error("Get", "u", &answer(404, br#"{"errors":[]}"#, None));
         assert!(none.to_string().contains("HTTP 404: the server gave no reason"), "{none}");
-        let page = complaint("Get", "u", &answer(502, b"<html>", None));
+        let page = http_error("Get", "u", &answer(502, b"<html>", None));
         assert_eq!((page.code(), page.class()), (Some("HTTP 502"), Class::Transient));
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 /// What belongs to the controller and sources draw on, besides STS.
 #[derive(Debug)]
-pub struct Means {
+pub struct SourceContext {
     /// Shared configuration of AWS's clients: HTTP client, endpoints, time source, the controller's identity.
     pub aws: aws_types::SdkConfig,
     /// Programs that are registered.
@@ -22,7 +22,7 @@ pub struct Means {
     pub writers: Writers,
 }
 
-impl Means {
+impl SourceContext {
     /// With these AWS clients' configuration and what is registered.
     pub fn new(aws: aws_types::SdkConfig, registry: Registry) -> Self {
         let modules = Modules::new(registry.pkcs11_modules.clone());
