@@ -23,7 +23,7 @@ impl LeaseTimings {
     /// renewals, and between attempts to get it.
     ///
     /// # Errors
-    /// What to write instead.
+    /// The rule that they break, with advice.
     pub fn new(duration: Duration, renew_deadline: Duration, retry_period: Duration) -> Result<Self, String> {
         if duration.subsec_nanos() != 0 || duration > Duration::from_secs(3600) {
             return Err(format!("--lease-duration {duration:?} must be whole seconds, at most 1h"));
@@ -31,12 +31,12 @@ impl LeaseTimings {
         if retry_period < Duration::from_millis(100) {
             return Err(format!("--lease-retry-period {retry_period:?} must be at least 100ms"));
         }
-        if duration < renew_deadline + Duration::from_secs(1) {
+        if duration.saturating_sub(renew_deadline) < Duration::from_secs(1) {
             return Err(format!(
                 "--lease-duration {duration:?} must be at least 1s longer than --lease-renew-deadline {renew_deadline:?}: writes that are under way end in between"
             ));
         }
-        let least = 2 * retry_period + Duration::from_secs(1);
+        let least = retry_period.saturating_mul(2).saturating_add(Duration::from_secs(1));
         if renew_deadline < least {
             return Err(format!(
                 "--lease-renew-deadline {renew_deadline:?} must be at least {least:?}, so that a renewal that fails is tried again in time: raise it, or lower --lease-retry-period {retry_period:?}"
@@ -101,6 +101,12 @@ mod tests {
                 (Err(why), Some(wrong)) => assert!(why.starts_with(wrong), "{why}"),
                 _ => panic!("{made:?}, wanted {wrong:?}"),
             }
+        }
+        let (second, longest) = (Duration::from_secs(1), Duration::MAX);
+        for [duration, deadline, period] in
+            [[longest, second, second], [second, longest, second], [15 * second, 10 * second, longest]]
+        {
+            assert!(LeaseTimings::new(duration, deadline, period).is_err(), "{duration:?} {deadline:?} {period:?}");
         }
         let timings = LeaseTimings::default();
         let same = LeaseTimings::new(timings.duration(), timings.renew_deadline(), timings.retry_period());

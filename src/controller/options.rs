@@ -136,7 +136,7 @@ impl Options {
     /// Timings of the Lease.
     ///
     /// # Errors
-    /// What to write instead, where they do not go together.
+    /// Advice, where they do not go together.
     pub fn lease_timings(&self) -> Result<LeaseTimings, String> {
         LeaseTimings::new(self.lease_duration, self.lease_renew_deadline, self.lease_retry_period)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Reads a duration like kubectl's: `5s`, `1m30s`, `250ms`; a number alone is seconds.
 ///
 /// # Errors
-/// What to write instead.
+/// Advice, with an example.
 pub fn parse(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));

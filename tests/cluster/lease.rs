@@ -175,3 +175,15 @@ async fn who_slept_past_its_lease_writes_nothing() {
     assert!(written(&stage, "waking", asleep).count() >= names.len(), "the log tells who writes");
     waking.assert_clean().await;
 }
+
+#[tokio::test]
+async fn timings_of_the_flags_stand_in_the_lease() {
+    let stage = Stage::without_controller().await;
+    let timings = ["--lease-duration", "30s", "--lease-renew-deadline", "20s", "--lease-retry-period", "1s"];
+    let lease = ["--lease-namespace", &stage.namespace.name, "--identity", "timed"];
+    let replica = stage.program().args(lease).args(timings).start().await;
+    held_by(&stage, "timed").await;
+    let lease = stage.namespace.api::<Lease>().get("refreshable-controller").await.expect("the lease");
+    assert_eq!(lease.spec.and_then(|s| s.lease_duration_seconds), Some(30));
+    replica.assert_clean().await;
+}
