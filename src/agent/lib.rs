@@ -15,6 +15,8 @@
 //! It depends on no other crate of the workspace, and so links neither the Kubernetes client nor the AWS SDK. What the
 //! controller shares with it, the listener with limits and the log, is taken from here.
 
+#![warn(unused_crate_dependencies)]
+
 mod file;
 mod guard;
 pub mod health;

@@ -37,6 +37,8 @@
 //! assert_eq!(secret.data_keys(), ["credentials", "config", "credentials.json"]);
 //! ```
 
+#![warn(unused_crate_dependencies)]
+
 mod arn;
 pub mod conditions;
 mod credential;

@@ -3,11 +3,13 @@
 //! ```text
 //! watches       RefreshableCredentials, metadata of Secrets, CredentialPolicies, Namespaces
 //!   -> queue, reconcile    one look at a resource: sight (what is observed), plan (refreshable_rules)
-//!   -> issue      Action::Issue: inputs, source (refreshable_issuers), verify
+//!   -> issue, issue_profiles   Action::Issue: target, attempt (inputs, source of refreshable_issuers, verify), outcome
 //!   -> publication, publish   one server-side apply, guarded by ownership and by the lease (call, lease)
 //!   -> status     what the status says of it
 //!   -> next       when to look again
 //! ```
+
+#![warn(unused_crate_dependencies)]
 
 mod attempt;
 mod call;

@@ -11,6 +11,8 @@
 //! To add a source: its file in `source`, its variant in `refreshable_api::Source` and in `source::of`, what it needs in
 //! `refreshable_rules::policy`, its page in `docs/sources`, its tests.
 
+#![warn(unused_crate_dependencies)]
+
 pub mod aws;
 pub mod certificate;
 pub mod http;

@@ -19,6 +19,7 @@
 //! [`output`] alone writes: text from outside reaches a terminal through it, so that nothing in it steers the terminal.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![warn(unused_crate_dependencies)]
 
 pub mod age;
 mod chain;

@@ -13,6 +13,8 @@
 //!   -> report     what the status says of it
 //! ```
 
+#![warn(unused_crate_dependencies)]
+
 pub mod budget;
 mod chain;
 pub mod duration;
