@@ -1,9 +1,9 @@
-//! What is asked of an issuer, as its errors and metrics name it.
+//! A call to an issuer, as its errors and metrics name it.
 
 use jiff::Timestamp;
 use refreshable_rules::issuer::Issuer;
 
-/// What is asked.
+/// A call to an issuer.
 pub(crate) struct Ask<'a> {
     /// The operation.
     pub(crate) operation: &'static str,

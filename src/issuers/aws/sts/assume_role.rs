@@ -1,8 +1,7 @@
 //! AssumeRole, with every parameter that AWS has.
 
 use super::answer::{Given, issued};
-use super::{Caller, Sts, exposed, issuer_of, policy_arns, tags};
-use crate::aws::ask::Ask;
+use super::{Caller, Sts, exposed, policy_arns, tags};
 use crate::aws::call::{DateSeen, send};
 use aws_sdk_sts::operation::RequestId as _;
 use aws_sdk_sts::types::ProvidedContext;
@@ -37,13 +36,7 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let role = call.role;
-        let ask = Ask {
-            operation: "AssumeRole",
-            subject: &call.role.role_arn,
-            endpoint: self.endpoint(spec, Some(&call.role.role_arn)),
-            issuer: issuer_of(spec),
-            now,
-        };
+        let ask = self.ask("AssumeRole", &call.role.role_arn, Some(&call.role.role_arn), spec, now);
         let date = DateSeen::default();
         let config = self.config(spec, Some(&role.role_arn), Some(caller), &date)?;
         let asked = self

@@ -1,8 +1,7 @@
 //! GetCallerIdentity.
 
 use super::answer::principal;
-use super::{Caller, Sts, issuer_of};
-use crate::aws::ask::Ask;
+use super::{Caller, Sts};
 use crate::aws::call::{DateSeen, send};
 use jiff::Timestamp;
 use refreshable_api::{PrincipalStatus, StsSpec};
@@ -19,13 +18,7 @@ impl Sts {
         spec: &StsSpec,
         now: Timestamp,
     ) -> Result<PrincipalStatus, IssueError> {
-        let ask = Ask {
-            operation: "GetCallerIdentity",
-            subject: "",
-            endpoint: self.endpoint(spec, None),
-            issuer: issuer_of(spec),
-            now,
-        };
+        let ask = self.ask("GetCallerIdentity", "", None, spec, now);
         let config = self.config(spec, None, Some(caller), &DateSeen::default())?;
         let asked = self.client.get_caller_identity().customize().config_override(config).send();
         let answer = send(&ask, self.meter(), asked).await?;

@@ -1,8 +1,7 @@
 //! GetFederationToken: a session of an IAM user for somebody else, narrowed by a policy.
 
 use super::answer::{Given, issued};
-use super::{Caller, Sts, issuer_of, policy_arns, tags};
-use crate::aws::ask::Ask;
+use super::{Caller, Sts, policy_arns, tags};
 use crate::aws::call::{DateSeen, send};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
@@ -31,13 +30,7 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let source = call.source;
-        let ask = Ask {
-            operation: "GetFederationToken",
-            subject: call.name,
-            endpoint: self.endpoint(spec, None),
-            issuer: issuer_of(spec),
-            now,
-        };
+        let ask = self.ask("GetFederationToken", call.name, None, spec, now);
         let date = DateSeen::default();
         let config = self.config(spec, None, Some(caller), &date)?;
         let asked = self

@@ -18,6 +18,7 @@ pub use saml::SamlCall;
 pub use session_token::SessionCall;
 pub use web_identity::WebIdentityCall;
 
+use super::ask::Ask;
 use super::call::{DateSeen, Meter, TIMEOUT, timeouts};
 use super::client;
 use super::region::{self, Home};
@@ -26,6 +27,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use refreshable_api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
 use refreshable_rules::issuer::{AccessKey, IssueError, Issuer, Redactor};
@@ -193,9 +195,17 @@ impl Sts {
         Ok(client)
     }
 
-    /// Where a call goes, in words.
-    fn endpoint(&self, spec: &StsSpec, role_arn: Option<&str>) -> String {
-        spec.endpoint.clone().unwrap_or_else(|| format!("STS in {}", self.region(spec, role_arn)))
+    /// How the errors and the metrics of a call name it. Calls for a role go to the Region of `role_arn`.
+    fn ask<'a>(
+        &self,
+        operation: &'static str,
+        subject: &'a str,
+        role_arn: Option<&str>,
+        spec: &StsSpec,
+        now: Timestamp,
+    ) -> Ask<'a> {
+        let endpoint = spec.endpoint.clone().unwrap_or_else(|| format!("STS in {}", self.region(spec, role_arn)));
+        Ask { operation, subject, endpoint, issuer: issuer_of(spec), now }
     }
 }
 

@@ -1,8 +1,7 @@
 //! AssumeRoleWithSAML.
 
 use super::answer::{Given, issued};
-use super::{Sts, issuer_of, policy_arns};
-use crate::aws::ask::Ask;
+use super::{Sts, policy_arns};
 use crate::aws::call::{DateSeen, send};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
@@ -31,13 +30,7 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let source = call.source;
-        let ask = Ask {
-            operation: "AssumeRoleWithSAML",
-            subject: &source.role_arn,
-            endpoint: self.endpoint(spec, Some(&source.role_arn)),
-            issuer: issuer_of(spec),
-            now,
-        };
+        let ask = self.ask("AssumeRoleWithSAML", &source.role_arn, Some(&source.role_arn), spec, now);
         let date = DateSeen::default();
         let config = self.config(spec, Some(&source.role_arn), None, &date)?;
         let asked = self

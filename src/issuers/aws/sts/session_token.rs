@@ -1,8 +1,7 @@
 //! GetSessionToken: a session of an IAM user, with MFA where a policy asks for it.
 
 use super::answer::{Given, issued};
-use super::{Caller, Sts, exposed, issuer_of};
-use crate::aws::ask::Ask;
+use super::{Caller, Sts, exposed};
 use crate::aws::call::{DateSeen, send};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
@@ -31,13 +30,7 @@ impl Sts {
         spec: &StsSpec,
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
-        let ask = Ask {
-            operation: "GetSessionToken",
-            subject: "",
-            endpoint: self.endpoint(spec, None),
-            issuer: issuer_of(spec),
-            now,
-        };
+        let ask = self.ask("GetSessionToken", "", None, spec, now);
         let date = DateSeen::default();
         let config = self.config(spec, None, Some(caller), &date)?;
         let asked = self
