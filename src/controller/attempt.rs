@@ -1,4 +1,4 @@
-//! What every attempt at an issuer has in common, of one session or of many profiles.
+//! The steps that every attempt at an issuer shares, of one session or of many profiles.
 
 use super::Context;
 use super::inputs::ClusterInputs;
@@ -43,7 +43,7 @@ pub(super) fn sts_of(object: &RefreshableCredential, grants: &Grants, context: &
     (spec, source::at_source(&object.spec, &context.sts).reaching(reach))
 }
 
-/// What is asked of the sources for `object`.
+/// The request to the sources for `object`.
 pub(super) fn request<'a>(
     object: &'a RefreshableCredential,
     namespace: &'a str,

@@ -1,4 +1,4 @@
-//! What becomes of an attempt: its write, what is recorded of it, and when the resource is looked at again.
+//! The outcome of an attempt: its write, the status, and when the resource is looked at again.
 
 use super::next::{Next, first};
 use super::pending::{Progress, Written};
@@ -45,7 +45,7 @@ pub(super) async fn publish(
     }
 }
 
-/// What becomes of a write that went on after its attempt; `None` where there is none.
+/// The outcome of a write that went on after its attempt; `None` where there is none.
 pub(super) async fn written(
     object: &RefreshableCredential,
     sight: &Sight,
@@ -169,7 +169,7 @@ pub(super) fn first_failure(object: &RefreshableCredential, failed: &BTreeMap<St
     Some(Failure { message, ..first.clone() })
 }
 
-/// What is to be said of a Secret of which the profiles `failed` could not be had.
+/// The finding for a Secret whose profiles `failed` could not be obtained.
 pub(super) fn finding(
     object: &RefreshableCredential,
     record: &Record,

@@ -1,4 +1,4 @@
-//! What `inspect` tells of one resource, in whatever form it is printed.
+//! The report of `inspect` on one resource, in whatever form it is printed.
 
 use super::chain::{self, Step};
 use super::consumers::Consumer;
@@ -8,7 +8,7 @@ use refreshable_api::conditions::READY;
 use refreshable_api::{FailureStatus, PrincipalStatus, ProfileStatus, RefreshableCredential, time_of};
 use serde::Serialize;
 
-/// What is known of a resource.
+/// The report on a resource.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Report {

@@ -122,8 +122,8 @@ impl Tally {
         let longest = ConstGauge::new(self.longest_failure(now).as_secs_f64());
         let help = "How long the resource that has failed longest has been failing";
         put(encoder, "longest_failure", help, Some(&Unit::Seconds), &longest)?;
-        let rate_limiter = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
-        put(encoder, "rate_limited_resources", "Resources that wait for their turn at an issuer", None, &rate_limiter)
+        let limited = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
+        put(encoder, "rate_limited_resources", "Resources that wait for their turn at an issuer", None, &limited)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What has to be set up in AWS: roles with whom they let in, and callers with what they may do.
+//! The setup in AWS: roles with whom they let in, and callers with what they may do.
 
 use super::arn::{Identity, Kind};
 use super::statement::{Statement, document};
