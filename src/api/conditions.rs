@@ -4,6 +4,7 @@
 //! `Ready` says whether the Secret holds valid credentials of what the specification asks for,
 //! `Reconciling` that the controller is still working towards that, `Stalled` that it needs somebody
 //! to change something. `Reconciling` and `Stalled` are only ever `True` or absent.
+//! Of a CredentialPolicy `Ready` says whether what it allows is allowed.
 //!
 //! ```
 //! use refreshable_api::RefreshableCredentialStatus;
@@ -145,20 +146,56 @@ impl std::fmt::Display for Reason {
     }
 }
 
+/// Why a condition of a CredentialPolicy has its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PolicyReason {
+    /// What the policy allows is allowed to the namespaces that it selects.
+    Accepted,
+    /// The same, but for patterns that no resource can ever match.
+    UnmatchablePattern,
+    /// The namespace selector cannot be read, so that the policy selects nothing and allows nothing.
+    InvalidSelector,
+}
+
+impl PolicyReason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::UnmatchablePattern, Self::InvalidSelector];
+
+    /// The reason as written in conditions.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "Accepted",
+            Self::UnmatchablePattern => "UnmatchablePattern",
+            Self::InvalidSelector => "InvalidSelector",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn every_reason_has_its_section_in_the_documentation() {
+    fn documented_under(heading: &str) -> Vec<&'static str> {
         let page = include_str!("../../docs/troubleshooting.md");
-        let (_, page) = page.split_once("\n## By reason\n").expect("a part about reasons");
+        let (_, page) = page.split_once(&format!("\n## {heading}\n")).expect("a part about reasons");
         let (page, _) = page.split_once("\n## ").expect("and one after it");
         let mut documented: Vec<&str> =
             page.lines().filter_map(|l| l.strip_prefix("### `")?.strip_suffix('`')).collect();
-        let mut known: Vec<&str> = Reason::ALL.into_iter().map(Reason::as_str).collect();
         documented.sort_unstable();
+        documented
+    }
+
+    #[test]
+    fn every_reason_has_its_section_in_the_documentation() {
+        let mut known: Vec<&str> = Reason::ALL.into_iter().map(Reason::as_str).collect();
         known.sort_unstable();
-        assert_eq!(documented, known, "docs/troubleshooting.md has one section for each reason");
+        assert_eq!(documented_under("By reason"), known, "docs/troubleshooting.md has one section for each reason");
+    }
+
+    #[test]
+    fn every_reason_of_a_policy_has_its_section_in_the_documentation() {
+        let mut known: Vec<&str> = PolicyReason::ALL.into_iter().map(PolicyReason::as_str).collect();
+        known.sort_unstable();
+        assert_eq!(documented_under("By reason of a policy"), known);
     }
 }

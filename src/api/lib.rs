@@ -46,6 +46,7 @@ mod data_keys;
 pub mod names;
 mod object_name;
 mod policy;
+mod policy_status;
 mod profile;
 mod references;
 mod restart;
@@ -63,6 +64,7 @@ pub use policy::{
     Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant, SessionTag, SessionTagValue, SessionTags,
     TagGrant, TaggedChains,
 };
+pub use policy_status::CredentialPolicyStatus;
 pub use profile::{ProfileSpec, ProfileStatus};
 pub use references::{SecretKeyReference, SecretReference, ServiceAccountReference};
 pub use restart::{RestartStatus, RestartTarget, WorkloadKind};

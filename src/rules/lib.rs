@@ -11,6 +11,11 @@
 //!   -> issuer     what an issuer answers, a session or an error: its class decides the retry, its advice is shown
 //!   -> render     a session becomes the files of the Secret
 //!   -> report     what the status says of it
+//!
+//! observed: all policies, the labels of namespaces, all resources, the time
+//!   -> policy_status   what the status of each policy says
+//!        selector      which namespaces it selects
+//!        unmatchable   which of its patterns can match nothing
 //! ```
 
 #![warn(unused_crate_dependencies)]
@@ -30,14 +35,17 @@ pub mod ownership;
 pub mod patterns;
 pub mod plan;
 pub mod policy;
+pub mod policy_status;
 pub mod profiles;
 pub mod propagation;
 pub mod render;
 pub mod report;
 pub mod restart;
 pub mod retry;
+mod selector;
 pub mod session_arn;
 pub mod session_name;
 pub mod session_tags;
 pub mod timing;
+mod unmatchable;
 pub mod version;

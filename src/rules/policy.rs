@@ -2,10 +2,8 @@
 
 use super::chain::{is_ambient, steps};
 use super::patterns::{NetworkScope, PatternContext, arn_matches, shown_url, url_matches, wildcard_matches};
-use super::session_tags;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use super::{selector, session_tags};
 use kube::ResourceExt as _;
-use kube::core::{Selector, SelectorExt as _};
 use refreshable_api::{
     Allow, AmbientSource, CredentialPolicy, CredentialPolicySpec, IotSource, NodeSource, Pkcs11Key,
     RefreshableCredential, Role, RoleGrant, RolesAnywhereSource, ServiceAccountReference, SessionTag, Source,
@@ -109,13 +107,21 @@ pub fn judge(
     namespace_labels: &BTreeMap<String, String>,
     policies: &[impl AsRef<CredentialPolicy>],
 ) -> Judgement {
+    let policies = policies.iter().map(AsRef::as_ref);
+    let selecting: Vec<&CredentialPolicy> =
+        policies.filter(|p| selector::selects(&p.spec.namespace_selector, namespace_labels)).collect();
+    judge_among(object, &selecting)
+}
+
+/// Judges `object` by those policies that select its namespace.
+pub fn judge_among(object: &RefreshableCredential, selecting: &[&CredentialPolicy]) -> Judgement {
     let needs = needs(object);
     // By name, so that the same policies always give the same answer.
-    let mut sorted: Vec<&CredentialPolicy> = policies.iter().map(AsRef::as_ref).collect();
+    let mut sorted = selecting.to_vec();
     sorted.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     let effects: Vec<(String, PolicyEffect)> = sorted
         .into_iter()
-        .map(|p| (p.name_any(), bear(object, &needs, namespace_labels, &p.spec)))
+        .map(|p| (p.name_any(), bear(object, &needs, &p.spec)))
         .filter(|(_, effect)| *effect != PolicyEffect::default())
         .collect();
     let tags = session_tags::union(effects.iter().map(|(name, b)| (name.as_str(), b.tags.as_slice())));
@@ -157,18 +163,14 @@ pub fn effect(
     namespace_labels: &BTreeMap<String, String>,
     policy: &CredentialPolicySpec,
 ) -> PolicyEffect {
-    bear(object, &needs(object), namespace_labels, policy)
-}
-
-fn bear(
-    object: &RefreshableCredential,
-    needs: &[Requirement<'_>],
-    namespace_labels: &BTreeMap<String, String>,
-    policy: &CredentialPolicySpec,
-) -> PolicyEffect {
-    if !selects(&policy.namespace_selector, namespace_labels) {
+    if !selector::selects(&policy.namespace_selector, namespace_labels) {
         return PolicyEffect::default();
     }
+    bear(object, &needs(object), policy)
+}
+
+/// What a policy that selects the namespace says.
+fn bear(object: &RefreshableCredential, needs: &[Requirement<'_>], policy: &CredentialPolicySpec) -> PolicyEffect {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let whose = PatternContext { namespace: &namespace, name: &name };
     let verdicts: Vec<Verdict> = needs.iter().map(|need| need.held_against(&policy.allow, whose)).collect();
@@ -520,20 +522,6 @@ fn members(allow: &Allow) -> Map<String, Value> {
         Ok(Value::Object(members)) => members,
         _ => Map::new(),
     }
-}
-
-/// Whether a label selector selects these labels. One that cannot be read selects nothing.
-fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
-    let readable = selector.match_expressions.iter().flatten().all(|e| {
-        let values = e.values.as_ref().is_some_and(|v| !v.is_empty());
-        match e.operator.as_str() {
-            "In" | "NotIn" => values,
-            "Exists" | "DoesNotExist" => !values,
-            _ => false,
-        }
-    });
-    let Ok(selector) = Selector::try_from(selector.clone()) else { return false };
-    readable && selector.matches(labels)
 }
 
 #[cfg(test)]
