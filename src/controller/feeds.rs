@@ -4,7 +4,7 @@
 //! what differs is a change like any other, what is no longer there included, and only then are resources touched.
 
 use super::triggers::{Touched, Triggers};
-use super::{Context, PodMeta, SecretMeta, View};
+use super::{Context, PodMeta, PolicyNews, SecretMeta, View};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
@@ -42,6 +42,7 @@ pub fn view(policies: bool, pods: bool) -> (View, Writers) {
         reads_policies: policies,
         pods: pod_store,
         reads_pods: pods,
+        policy_news: PolicyNews::default(),
     };
     let writers = Writers {
         credentials: credentials_writer,
@@ -123,12 +124,15 @@ impl Feeds {
         let triggers = Triggers::new(context.view.credentials.clone(), context.view.namespaces.clone());
         let (own, input, policy, namespace) = (triggers.clone(), triggers.clone(), triggers.clone(), triggers);
         let (remembering, forgetting) = (context.clone(), context.clone());
+        let news = context.view.policy_news.clone();
+        let (of_resource, of_policy, of_namespace) = (news.clone(), news.clone(), news);
         let everywhere = BTreeSet::from([Place::Everywhere]);
         Self {
             credentials: Feed::new(writers.credentials, places, move |changes| {
                 for gone in changes.iter().filter_map(Change::gone) {
                     forgetting.memory.forget(gone.metadata.uid.as_deref().unwrap_or_default());
                 }
+                of_resource.of_resources(changes);
                 changes.iter().filter_map(|c| c.sides().next()).map(ObjectRef::from_obj).collect()
             }),
             secrets: Feed::new(writers.secrets, places, move |changes| {
@@ -136,8 +140,14 @@ impl Feeds {
                 own.of_own_secrets(changes)
             }),
             inputs: Feed::new(writers.inputs, places, move |changes| input.of_inputs(changes)),
-            policies: Feed::new(writers.policies, &everywhere, move |changes| policy.of_policies(changes)),
-            namespaces: Feed::new(writers.namespaces, &everywhere, move |changes| namespace.of_namespaces(changes)),
+            policies: Feed::new(writers.policies, &everywhere, move |changes| {
+                of_policy.of_policies(changes);
+                policy.of_policies(changes)
+            }),
+            namespaces: Feed::new(writers.namespaces, &everywhere, move |changes| {
+                of_namespace.of_namespaces(changes);
+                namespace.of_namespaces(changes)
+            }),
             pods: Feed::new(writers.pods, places, |_| Touched::new()),
         }
     }

@@ -7,6 +7,8 @@
 //!   -> publication, publish   one server-side apply, guarded by ownership and by the lease (call, lease)
 //!   -> status     what the status says of it
 //!   -> next       when to look again
+//!
+//! watches -> policy_status    what the statuses of policies say, after a change that they tell of
 //! ```
 
 #![warn(unused_crate_dependencies)]
@@ -35,6 +37,7 @@ mod next;
 mod options;
 mod outcome;
 mod pending;
+mod policy_status;
 mod profile_batch;
 mod propagation;
 mod publication;
@@ -68,6 +71,7 @@ pub use memory::Memory;
 pub use metrics::Metrics;
 pub use next::Next;
 pub use options::Options;
+pub use policy_status::PolicyNews;
 pub use propagation::PodMeta;
 pub use reconcile::reconcile;
 pub use run::{Error, run};

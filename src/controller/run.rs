@@ -7,7 +7,7 @@ use super::lease::Candidate;
 use super::queue::Queue;
 use super::{
     Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options, Panics, RateLimiter, View,
-    Writers, events, feeds, serve, watches,
+    Writers, events, feeds, policy_status, serve, watches,
 };
 use crate::clock::{SharedClock, SystemClock};
 use aws_config::BehaviorVersion;
@@ -126,7 +126,8 @@ async fn lead(
         pods: context.view.reads_pods,
     };
     let (touched, watches) = watches::start(&scope, writers, context);
-    let work = work(options.concurrency, touched, context.clone(), health.clone(), ended.clone());
+    let everywhere = options.watch_namespace.is_empty();
+    let work = work(options.concurrency, everywhere, touched, context.clone(), health.clone(), ended.clone());
     let mut work = tokio::spawn(vital("work", work));
     let held: BoxFuture<'_, ()> = match candidate {
         Some(candidate) => Box::pin(candidate.hold(|| health.heard())),
@@ -160,9 +161,11 @@ fn lost(health: &Health, work: &JoinHandle<()>) -> Error {
     Error::LeaseLost
 }
 
-/// Hands resources to the reconciler until `ended`.
+/// Hands resources to the reconciler until `ended`, and keeps the statuses of policies meanwhile. `everywhere` says
+/// whether every namespace is watched.
 async fn work(
     concurrency: u16,
+    everywhere: bool,
     touched: watches::Touched,
     context: Arc<Context>,
     health: Health,
@@ -178,6 +181,10 @@ async fn work(
     let stop = ended.clone();
     let (jumps, jumped) = futures::channel::mpsc::unbounded();
     let clocks = AbortOnDropHandle::new(tokio::spawn(vital("clocks", watch_clocks(context.clone(), jumps))));
+    let policies = context.view.reads_policies.then(|| {
+        let keep = policy_status::keep(context.clone(), everywhere);
+        AbortOnDropHandle::new(tokio::spawn(vital("policy statuses", keep)))
+    });
     let queue = Queue::new(&context.metrics);
     let (touching, taking) = (queue.clone(), queue.clone());
     Controller::for_stream(futures::stream::pending(), context.view.credentials.clone())
@@ -201,7 +208,7 @@ async fn work(
             }
         })
         .await;
-    drop((tidy, clocks));
+    drop((tidy, clocks, policies));
 }
 
 /// Has every resource looked at when the clock was set or the machine was suspended: their waits are then others.

@@ -101,6 +101,7 @@ mod tests {
     use kube::runtime::reflector::store;
     use kube::runtime::reflector::store::Writer;
     use kube::runtime::watcher::Event;
+    use refreshable_api::CredentialPolicyStatus;
     use serde::de::DeserializeOwned;
     use serde_json::{Value, json};
 
@@ -160,6 +161,9 @@ mod tests {
         assert_eq!(of(change(Some(&one), Some(&other))), ["ambient"]);
         assert_eq!(of(change(Some(&one), None)), ["ambient"]);
         assert!(of(change(Some(&one), Some(&relabelled))).is_empty(), "only its metadata changed");
+        let mut reported = one.as_ref().clone();
+        reported.status = Some(CredentialPolicyStatus { resources: Some(1), ..CredentialPolicyStatus::default() });
+        assert!(of(change(Some(&one), Some(&Arc::new(reported)))).is_empty(), "only its status was written");
 
         let (plain, labelled) = (namespace("team-a", json!({})), namespace("team-a", json!({"a": "b"})));
         let of = |change| names(triggers.of_namespaces(&[change]));

@@ -1,8 +1,8 @@
 //! What is known of the cluster without asking: the watches' stores, and memory where they lag.
 
-use super::PodMeta;
 use super::memory::{Entry, WrittenSecret, older};
 use super::secret_meta::{SecretMeta, version_of};
+use super::{PodMeta, PolicyNews};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -35,6 +35,8 @@ pub struct View {
     pub reads_pods: bool,
     /// Whether policies and namespaces are watched at all. Where not, what needs a policy is denied.
     pub reads_policies: bool,
+    /// Whether something changed that the statuses of policies tell of.
+    pub policy_news: PolicyNews,
 }
 
 impl View {

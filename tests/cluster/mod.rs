@@ -26,6 +26,7 @@ mod parent_chart;
 pub mod peers;
 mod plugin;
 mod plugin_iam;
+mod policy_status;
 mod process;
 mod profiles;
 mod publishing;

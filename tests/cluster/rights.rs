@@ -149,7 +149,8 @@ fn assert_exact(installed: &Installed, asked: &Audit) {
 
 #[tokio::test]
 async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
-    let stage = Stage::without_controller().await;
+    // On a cluster of its own: of several controllers the first reports of a policy, and the others find it said.
+    let stage = Stage::apart().await;
     let installed = Installed::on(&stage, json!({})).await;
     let controller = installed.start(&stage).await;
     everything_of_a_namespace(&stage).await;
@@ -161,6 +162,14 @@ async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
     stage.secret("lent", &[("theirs", "kept")]).await;
     stage.credential("lent", json!({"roles": [{"roleArn": role}], "secret": {"adopt": true}})).await;
     stage.until("lent", "True", "Issued").await;
+    eventually(SOON, "the policy has a status", async || {
+        let asked = stage.cluster.audit().by_account(&installed.name, &installed.name);
+        match asked.of("patch", "credentialpolicies/status").count() {
+            0 => Err("none was written"),
+            _ => Ok(()),
+        }
+    })
+    .await;
     let policies = kube::Api::<CredentialPolicy>::all(stage.namespace.client.clone());
     let all = policies.list(&Default::default()).await.expect("a list");
     for policy in all.iter().filter_map(|p| p.metadata.name.as_deref()).filter(|n| n.starts_with(&stage.namespace.name))
@@ -174,6 +183,7 @@ async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
     }
 
     assert_exact(&installed, &asked(&stage, &installed, &controller).await);
+    stage.strike_cluster();
 }
 
 #[tokio::test]

@@ -1,0 +1,193 @@
+use super::super::{Fence, Metrics, view};
+use super::*;
+use crate::clock::SystemClock;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use kube::runtime::reflector::store;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::Event;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::sync::Mutex;
+
+fn object<K: DeserializeOwned>(value: Value) -> K {
+    serde_json::from_value(value).expect("an object")
+}
+
+fn policy(name: &str, generation: i64) -> CredentialPolicy {
+    let metadata = json!({"name": name, "uid": name, "generation": generation, "resourceVersion": "1"});
+    let spec = json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]}});
+    let kind = "CredentialPolicy";
+    object(json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}))
+}
+
+fn resource(name: &str, generation: i64) -> RefreshableCredential {
+    let metadata = json!({"namespace": "team-a", "name": name, "uid": name, "generation": generation});
+    let spec = json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]});
+    let kind = "RefreshableCredential";
+    object(json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}))
+}
+
+fn namespace(labels: Value) -> PartialObjectMeta<Namespace> {
+    object(
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team-a", "uid": "n", "labels": labels}}),
+    )
+}
+
+fn changed<K: Clone>(before: Option<&K>, after: Option<&K>) -> [Change<K>; 1] {
+    [Change { before: before.cloned().map(Arc::new), after: after.cloned().map(Arc::new) }]
+}
+
+/// Whether there are news, which are then old.
+async fn is_told(news: &PolicyNews) -> bool {
+    tokio::time::timeout(Duration::ZERO, news.come()).await.is_ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_asks_for_something_else_is_news_and_what_reports_is_not() {
+    let news = PolicyNews::default();
+    let (one, other) = (resource("a", 1), resource("a", 2));
+    let mut rotated = one.clone();
+    rotated.status = Some(object(json!({"observedGeneration": 1, "lastRefreshTime": "2026-01-01T00:00:00Z"})));
+    for (before, after, told) in [
+        (None, Some(&one), true),
+        (Some(&one), Some(&other), true),
+        (Some(&one), None, true),
+        (Some(&one), Some(&rotated), false),
+    ] {
+        news.of_resources(&changed(before, after));
+        assert_eq!(is_told(&news).await, told, "{before:?} {after:?}");
+    }
+    let (one, other) = (policy("p", 1), policy("p", 2));
+    let mut reported = one.clone();
+    reported.status = Some(CredentialPolicyStatus { namespaces: Some(1), ..CredentialPolicyStatus::default() });
+    for (before, after, told) in
+        [(None, Some(&one), true), (Some(&one), Some(&other), true), (Some(&one), Some(&reported), false)]
+    {
+        news.of_policies(&changed(before, after));
+        assert_eq!(is_told(&news).await, told, "{before:?} {after:?}");
+    }
+    let (plain, labelled) = (namespace(json!({})), namespace(json!({"team": "a"})));
+    for (before, after, told) in [
+        (None, Some(&plain), true),
+        (Some(&plain), Some(&labelled), true),
+        (Some(&labelled), Some(&labelled), false),
+        (Some(&labelled), None, true),
+    ] {
+        news.of_namespaces(&changed(before, after));
+        assert_eq!(is_told(&news).await, told, "{before:?} {after:?}");
+    }
+}
+
+/// An API server that takes statuses, and what they were.
+#[derive(Default)]
+struct Server {
+    written: Vec<(String, Value)>,
+    version: u64,
+    refuses: bool,
+}
+
+impl Server {
+    fn answer(&mut self, path: &str, body: Value) -> (u16, Value) {
+        self.written.push((path.to_owned(), body.clone()));
+        if self.refuses {
+            let reason = "Forbidden";
+            return (403, json!({"kind": "Status", "status": "Failure", "code": 403, "reason": reason, "message": ""}));
+        }
+        self.version += 1;
+        let mut answer = json!(policy("p", 1));
+        answer["metadata"]["resourceVersion"] = (self.version + 1).to_string().into();
+        answer["status"] = body["status"].clone();
+        (200, answer)
+    }
+}
+
+/// A keeper at work, with one policy, one namespace and one resource in its view.
+struct Bench {
+    server: Arc<Mutex<Server>>,
+    news: PolicyNews,
+    resources: Writer<RefreshableCredential>,
+    _others: (Writer<CredentialPolicy>, Writer<PartialObjectMeta<Namespace>>),
+}
+
+impl Bench {
+    fn new(everywhere: bool) -> Self {
+        let server = Arc::<Mutex<Server>>::default();
+        let answering = server.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let server = answering.clone();
+            async move {
+                let path = request.uri().path().to_owned();
+                let body = request.into_body().collect().await?.to_bytes();
+                let (code, answer) = server.lock().expect("a server").answer(&path, serde_json::from_slice(&body)?);
+                let answer = Response::builder().status(code).body(Body::from(answer.to_string().into_bytes()));
+                Ok::<_, tower::BoxError>(answer?)
+            }
+        });
+        let calls = Calls::new(Client::new(service, "default"), Fence::open(), SETTLE, Metrics::new());
+        let (mut view, _) = view(true, false);
+        let ((credentials, mut resources), (policies, mut policy_writer), (namespaces, mut namespace_writer)) =
+            (store(), store(), store());
+        resources.apply_watcher_event(&Event::Apply(resource("a", 1)));
+        policy_writer.apply_watcher_event(&Event::Apply(policy("p", 1)));
+        namespace_writer.apply_watcher_event(&Event::Apply(namespace(json!({}))));
+        (view.credentials, view.policies, view.namespaces) = (credentials, policies, namespaces);
+        let news = view.policy_news.clone();
+        let clock = Arc::new(SystemClock);
+        tokio::spawn(Keeper { calls, view, clock, everywhere, written: HashMap::new() }.run());
+        Self { server, news, resources, _others: (policy_writer, namespace_writer) }
+    }
+
+    /// What is written within that time after news.
+    async fn written_within(&self, time: Duration) -> Vec<(String, Value)> {
+        self.news.tell();
+        tokio::time::sleep(time).await;
+        std::mem::take(&mut self.server.lock().expect("a server").written)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_is_written_once_for_what_is_new_in_it() {
+    let mut bench = Bench::new(true);
+    let first = bench.written_within(SETTLE * 2).await;
+    let [(path, body)] = first.as_slice() else { panic!("{first:?}") };
+    assert_eq!(path, "/apis/refreshable.dev/v1alpha1/credentialpolicies/p/status");
+    assert_eq!(body["metadata"]["uid"], "p");
+    let counts = |body: &Value| (body["status"]["namespaces"].clone(), body["status"]["resources"].clone());
+    assert_eq!(counts(body), (json!(1), json!(1)));
+    // The view lags: it shows the policy as it was, and what was written counts all the same.
+    assert_eq!(bench.written_within(PAUSE * 2).await, []);
+
+    // Many changes are one write.
+    for name in ["b", "c"] {
+        bench.resources.apply_watcher_event(&Event::Apply(resource(name, 1)));
+        bench.news.tell();
+    }
+    let second = bench.written_within(PAUSE * 2).await;
+    let [(_, body)] = second.as_slice() else { panic!("{second:?}") };
+    assert_eq!(counts(body), (json!(1), json!(3)));
+    assert_eq!(bench.written_within(PAUSE * 2).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_refused_is_tried_again_more_and_more_slowly() {
+    let bench = Bench::new(true);
+    bench.server.lock().expect("a server").refuses = true;
+    let hour = Duration::from_secs(3600);
+    let tries = bench.written_within(hour).await.len();
+    assert!((25..40).contains(&tries), "{tries}");
+    bench.server.lock().expect("a server").refuses = false;
+    assert_eq!(bench.written_within(hour).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_some_namespaces_alone_writes_no_count_of_resources() {
+    let bench = Bench::new(false);
+    let written = bench.written_within(PAUSE * 2).await;
+    let [(_, body)] = written.as_slice() else { panic!("{written:?}") };
+    assert_eq!((body["status"].get("resources"), &body["status"]["namespaces"]), (None, &json!(1)));
+    assert_eq!(body["status"]["conditions"][0]["reason"], "Accepted");
+    assert_eq!(bench.written_within(PAUSE * 2).await, []);
+}
