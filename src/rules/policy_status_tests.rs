@@ -133,7 +133,7 @@ fn a_pattern_that_matches_nothing_is_named_and_the_rest_is_in_force() {
     // What AWS has no role for, another STS may have one for: where any policy lets one be called.
     let of_a_store = policy("roles", json!({}), roles(&["arn:aws:iam::tenant:role/x"]));
     let stores = policy("stores", json!({}), json!({"endpoints": ["https://rgw.example.com"]}));
-    assert_eq!(ready(&seen(&[of_a_store.clone()], &[])[0]).1, "UnmatchablePattern");
+    assert_eq!(ready(&seen(std::slice::from_ref(&of_a_store), &[])[0]).1, "UnmatchablePattern");
     assert_eq!(ready(&seen(&[of_a_store, stores], &[])[0]).1, "Accepted");
 }
 
