@@ -17,6 +17,8 @@
 //! assert!(!is_issued(&RefreshableCredentialStatus::default()));
 //! ```
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
 /// The Secret holds valid credentials of what the specification asks for.
 pub const READY: &str = "Ready";
 /// The controller is working towards what the specification asks for.
@@ -28,7 +30,9 @@ pub const STALLED: &str = "Stalled";
 pub const WITHDRAWN: &str = "Withdrawn";
 
 /// Why a condition has its status. Also the reason of events and the low-cardinality label of metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+///
+/// It is written as its variant is called, and read from that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
 pub enum Reason {
     /// Credentials are published and valid.
     Issued,
@@ -82,72 +86,16 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 24] = [
-        Self::Issued,
-        Self::RefreshFailing,
-        Self::Suspended,
-        Self::Expired,
-        Self::AccessDenied,
-        Self::Throttled,
-        Self::IssuerUnavailable,
-        Self::InvalidAnswer,
-        Self::InvalidSpecification,
-        Self::InputMissing,
-        Self::InputInvalid,
-        Self::InputExpired,
-        Self::PersonNeeded,
-        Self::NotPermitted,
-        Self::SecretConflict,
-        Self::SecretImmutable,
-        Self::SecretRefused,
-        Self::SecretTerminating,
-        Self::WrongPrincipal,
-        Self::KubernetesError,
-        Self::InternalError,
-        Self::RestartFailing,
-        Self::RestartForced,
-        Self::PropagationOff,
-    ];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The reason as written in conditions and events.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Issued => "Issued",
-            Self::RefreshFailing => "RefreshFailing",
-            Self::Suspended => "Suspended",
-            Self::Expired => "Expired",
-            Self::AccessDenied => "AccessDenied",
-            Self::Throttled => "Throttled",
-            Self::IssuerUnavailable => "IssuerUnavailable",
-            Self::InvalidAnswer => "InvalidAnswer",
-            Self::InvalidSpecification => "InvalidSpecification",
-            Self::InputMissing => "InputMissing",
-            Self::InputInvalid => "InputInvalid",
-            Self::InputExpired => "InputExpired",
-            Self::PersonNeeded => "PersonNeeded",
-            Self::NotPermitted => "NotPermitted",
-            Self::SecretConflict => "SecretConflict",
-            Self::SecretImmutable => "SecretImmutable",
-            Self::SecretRefused => "SecretRefused",
-            Self::SecretTerminating => "SecretTerminating",
-            Self::WrongPrincipal => "WrongPrincipal",
-            Self::KubernetesError => "KubernetesError",
-            Self::InternalError => "InternalError",
-            Self::RestartFailing => "RestartFailing",
-            Self::RestartForced => "RestartForced",
-            Self::PropagationOff => "PropagationOff",
-        }
-    }
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 /// Why a condition of a CredentialPolicy has its status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 pub enum PolicyReason {
     /// What the policy allows is allowed to the namespaces that it selects.
     Accepted,
@@ -159,21 +107,26 @@ pub enum PolicyReason {
 
 impl PolicyReason {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Accepted, Self::UnmatchablePattern, Self::InvalidSelector];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The reason as written in conditions.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "Accepted",
-            Self::UnmatchablePattern => "UnmatchablePattern",
-            Self::InvalidSelector => "InvalidSelector",
-        }
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_is_read_from_what_is_written() {
+        assert_eq!((Reason::Issued.as_str(), Reason::PropagationOff.as_str()), ("Issued", "PropagationOff"));
+        for reason in Reason::ALL {
+            assert_eq!((reason.as_str().parse(), reason.to_string().as_str()), (Ok(*reason), reason.as_str()));
+        }
+        assert!("issued".parse::<Reason>().is_err());
+    }
 
     fn documented_under(heading: &str) -> Vec<&'static str> {
         let page = include_str!("../../docs/troubleshooting.md");
@@ -187,14 +140,14 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_section_in_the_documentation() {
-        let mut known: Vec<&str> = Reason::ALL.into_iter().map(Reason::as_str).collect();
+        let mut known: Vec<&str> = Reason::ALL.iter().map(|r| r.as_str()).collect();
         known.sort_unstable();
         assert_eq!(documented_under("By reason"), known, "docs/troubleshooting.md has one section for each reason");
     }
 
     #[test]
     fn every_reason_of_a_policy_has_its_section_in_the_documentation() {
-        let mut known: Vec<&str> = PolicyReason::ALL.into_iter().map(PolicyReason::as_str).collect();
+        let mut known: Vec<&str> = PolicyReason::ALL.iter().map(|r| r.as_str()).collect();
         known.sort_unstable();
         assert_eq!(documented_under("By reason of a policy"), known);
     }

@@ -52,7 +52,7 @@ pub fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Health
     };
     Health {
         ready: ready.map(|c| c.status == "True"),
-        reason: reason.and_then(|text| Reason::ALL.into_iter().find(|r| r.as_str() == text)),
+        reason: reason.and_then(|text| text.parse().ok()),
         failing_since,
         failures: status.failures.as_ref().map_or(0, |f| f.count),
         stalled: condition(STALLED).is_some(),

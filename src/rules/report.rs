@@ -253,7 +253,7 @@ fn outlook(content: Option<&Content>, answers: bool, now: Timestamp) -> String {
 
 /// The reason that a status written earlier names.
 fn reason_of(text: &str) -> Reason {
-    Reason::ALL.into_iter().find(|r| r.as_str() == text).unwrap_or(Reason::IssuerUnavailable)
+    text.parse().unwrap_or(Reason::IssuerUnavailable)
 }
 
 /// The finding that an earlier failure still stands for.

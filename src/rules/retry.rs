@@ -3,9 +3,11 @@
 
 use super::timing::unit_hash;
 use jiff::{SignedDuration, Timestamp};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// What kind of failure an attempt met. The class decides the retry; the error's own words tell the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray)]
+#[strum(ascii_case_insensitive)]
 pub enum Class {
     /// The issuer asks to slow down.
     Throttled,
@@ -25,38 +27,16 @@ pub enum Class {
 
 impl Class {
     /// Every class, for metrics that want to exist before the first failure.
-    pub const ALL: [Self; 7] =
-        [Self::Throttled, Self::Transient, Self::Denied, Self::Specification, Self::Input, Self::Person, Self::Secret];
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The class as the status names it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Throttled => "Throttled",
-            Self::Transient => "Transient",
-            Self::Denied => "Denied",
-            Self::Specification => "Specification",
-            Self::Input => "Input",
-            Self::Person => "Person",
-            Self::Secret => "Secret",
-        }
-    }
-
-    /// The class as a metric label.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Throttled => "throttled",
-            Self::Transient => "transient",
-            Self::Denied => "denied",
-            Self::Specification => "specification",
-            Self::Input => "input",
-            Self::Person => "person",
-            Self::Secret => "secret",
-        }
+    /// The class as the status and the metrics name it.
+    pub fn as_str(self) -> &'static str {
+        self.into()
     }
 
     /// The class that a status names, in the spelling of whatever version wrote it. An unknown one counts as transient.
     pub fn from_status(class: &str) -> Self {
-        Self::ALL.into_iter().find(|c| c.as_str().eq_ignore_ascii_case(class)).unwrap_or(Self::Transient)
+        class.parse().unwrap_or(Self::Transient)
     }
 
     /// Whether somebody has to change something before an attempt can succeed (kstatus' `Stalled`).
@@ -108,8 +88,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_class_is_read_from_what_a_status_says() {
+        let names: Vec<&str> = Class::ALL.iter().map(|c| c.as_str()).collect();
+        assert_eq!(names, ["Throttled", "Transient", "Denied", "Specification", "Input", "Person", "Secret"]);
+        assert_eq!(Class::from_status("denied"), Class::Denied, "as earlier versions wrote it");
+        assert!(Class::ALL.iter().all(|c| Class::from_status(c.as_str()) == *c));
+        assert_eq!(Class::from_status("later"), Class::Transient);
+    }
+
+    #[test]
     fn pauses_double_up_to_the_class_s_longest() {
-        for class in Class::ALL {
+        for &class in Class::ALL {
             let (first, longest) = class.pauses();
             let mut last = SignedDuration::ZERO;
             for count in 1..40 {

@@ -110,7 +110,7 @@ impl Tally {
         }
         put(encoder, "credentials", "Resources, by condition", None, &conditions)?;
         let reasons = Family::<ForReason, Gauge>::default();
-        for (reason, count) in Reason::ALL.into_iter().zip(self.reasons) {
+        for (reason, count) in Reason::ALL.iter().zip(self.reasons) {
             reasons.get_or_create(&ForReason { reason: reason.as_str() }).set(count);
         }
         let help = "Resources, by the reason of their last failure, or of Ready where nothing fails";

@@ -181,7 +181,7 @@ impl Metrics {
         }
         for cause in Cause::ALL {
             drop(self.rotations.get_or_create(&RotationLabels { cause: cause.as_str() }));
-            for class in Class::ALL.into_iter().map(Some).chain([None]) {
+            for class in Class::ALL.iter().copied().map(Some).chain([None]) {
                 drop(self.attempts.get_or_create(&attempt(cause, class)));
             }
         }
@@ -295,7 +295,7 @@ fn attempt(cause: Cause, failed: Option<Class>) -> Attempt {
 }
 
 fn outcome(failed: Option<Class>) -> (&'static str, &'static str) {
-    failed.map_or((SUCCESS, ""), |class| (FAILURE, class.label()))
+    failed.map_or((SUCCESS, ""), |class| (FAILURE, class.as_str()))
 }
 
 impl Meter for Metrics {

@@ -81,10 +81,10 @@ fn the_page_has_units_and_help_and_no_names() {
     let page = page();
     for line in [
         "refreshable_attempts_total{outcome=\"success\",class=\"\",cause=\"due\"} 1",
-        "refreshable_attempts_total{outcome=\"failure\",class=\"person\",cause=\"first\"} 0",
+        "refreshable_attempts_total{outcome=\"failure\",class=\"Person\",cause=\"first\"} 0",
         "refreshable_rotations_total{cause=\"due\"} 1",
         "refreshable_issuer_calls_total{operation=\"AssumeRole\",outcome=\"success\",class=\"\"} 1",
-        "refreshable_issuer_calls_total{operation=\"AssumeRole\",outcome=\"failure\",class=\"throttled\"} 1",
+        "refreshable_issuer_calls_total{operation=\"AssumeRole\",outcome=\"failure\",class=\"Throttled\"} 1",
         "refreshable_kubernetes_calls_total{call=\"apply secrets\",outcome=\"success\"} 1",
         "# UNIT refreshable_issuer_call_duration_seconds seconds",
         "refreshable_refresh_lateness_seconds_bucket{le=\"60.0\"} 0",
