@@ -1,38 +1,22 @@
-//! AWS's [shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html), as far as this program reads
-//! them: sections of `name = value` lines.
+//! AWS's [shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html), as the SDK itself reads them.
 
-use std::collections::BTreeMap;
+use aws_runtime::env_config::{file::EnvConfigFiles, section::EnvConfigSections, source};
+use futures::FutureExt;
 
-/// The settings of one section, with their names in lower case; `None` where the file has no such section. Nested
-/// settings and comments are passed over.
-pub fn section(text: &str, name: &str) -> Option<BTreeMap<String, String>> {
-    let mut found: Option<BTreeMap<String, String>> = None;
-    let mut inside = false;
-    for line in text.lines() {
-        let trimmed = line.trim();
-        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
-            continue;
-        }
-        if let Some(heading) = trimmed.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            let words: Vec<&str> = heading.0.split_whitespace().collect();
-            inside = words.join(" ") == name;
-            if inside {
-                found.get_or_insert_default();
-            }
-        } else if inside
-            && !line.starts_with([' ', '\t'])
-            && let Some((key, value)) = trimmed.split_once('=')
-        {
-            let settings = found.get_or_insert_default();
-            settings.insert(key.trim().to_ascii_lowercase(), value.trim().to_owned());
-        }
-    }
-    found
-}
+pub use aws_runtime::env_config::file::EnvConfigFileKind as Kind;
 
-/// The section that a profile has in the config file.
-pub fn profile_section(profile: &str) -> String {
-    if profile == "default" { profile.to_owned() } else { format!("profile {profile}") }
+/// The sections of a file that has this text.
+///
+/// # Errors
+/// In which line something stands that no section may hold.
+pub fn read(kind: Kind, text: &str) -> Result<EnvConfigSections, String> {
+    let files = EnvConfigFiles::builder().with_contents(kind, text).build();
+    // Nothing is waited for: the text is at hand. The environment could only choose a profile, which is not asked for.
+    let loaded = source::load(&Default::default(), &Default::default(), &files).now_or_never();
+    let source = loaded.ok_or("it cannot be read at once")?.map_err(|e| e.to_string())?;
+    // It names no file, and breaks the line.
+    let one_line = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    EnvConfigSections::parse(source).map_err(|e| one_line(e.to_string()))
 }
 
 #[cfg(test)]
@@ -41,12 +25,21 @@ mod tests {
 
     #[test]
     fn a_section_is_read_to_the_next() {
-        let text =
-            "# c\n[default]\nregion = eu-west-1\ns3 =\n  region = nested\n\n[profile  b]\nRegion=ap-south-1\n; c\n";
-        let default = section(text, "default").expect("there");
-        assert_eq!((default["region"].as_str(), default["s3"].as_str()), ("eu-west-1", ""));
-        assert_eq!(section(text, &profile_section("b")).expect("there")["region"], "ap-south-1");
-        assert_eq!(section(text, "c"), None);
-        assert_eq!(section("[a]\n", "a"), Some(BTreeMap::new()));
+        let text = "# c\n[default]\nregion = eu-west-1 # here\ns3 =\n  region = nested\n\n[profile  b]\nRegion=ap-south-1\n; c\n[profile d]\n[sso-session  b]\nsso_region = x\n";
+        let sections = read(Kind::Config, text).expect("there");
+        let region = |name: &str| Some(sections.get_profile(name)?.get("region"));
+        assert_eq!(region("default"), Some(Some("eu-west-1")));
+        assert_eq!(region("b"), Some(Some("ap-south-1")));
+        assert_eq!(region("d"), Some(None));
+        assert_eq!(region("c"), None);
+        assert_eq!(sections.sso_session("b").and_then(|s| s.get("sso_region")), Some("x"));
+        let sections = read(Kind::Credentials, "[a/b@c]\naws_access_key_id = A\n").expect("there");
+        assert_eq!(sections.get_profile("a/b@c").and_then(|p| p.get("aws_access_key_id")), Some("A"));
+    }
+
+    #[test]
+    fn what_no_sdk_reads_is_named_by_its_line() {
+        let wrong = read(Kind::Config, "[default]\nregion\n").expect_err("no equals sign");
+        assert_eq!(wrong, "error parsing on line 2: Expected an '=' sign defining a property");
     }
 }

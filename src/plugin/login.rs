@@ -206,9 +206,10 @@ fn of_session(name: &str) -> Result<Portal> {
 }
 
 fn session_in(text: &str, name: &str) -> std::result::Result<Portal, String> {
-    let section = format!("sso-session {name}");
-    let mut settings = ini::section(text, &section).ok_or_else(|| format!("there is no section [{section}]"))?;
-    let mut take = |key: &str| settings.remove(key).ok_or_else(|| format!("[{section}] has no {key}"));
+    let sections = ini::read(ini::Kind::Config, text)?;
+    let session = sections.sso_session(name).ok_or_else(|| format!("there is no section [sso-session {name}]"))?;
+    let take =
+        |key: &str| session.get(key).map(str::to_owned).ok_or_else(|| format!("[sso-session {name}] has no {key}"));
     Ok(Portal { start_url: take("sso_start_url")?, region: take("sso_region")? })
 }
 

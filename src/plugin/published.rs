@@ -212,8 +212,9 @@ impl Files<'_> {
     }
 
     fn credentials(&self, section: &str, recorded: Timestamp) -> Option<Found> {
-        let mut settings = ini::section(self.text(&self.keys.credentials)?, section)?;
-        let mut take = |name: &str| settings.remove(name);
+        let sections = ini::read(ini::Kind::Credentials, self.text(&self.keys.credentials)?).ok()?;
+        let profile = sections.get_profile(section)?;
+        let take = |name: &str| profile.get(name).map(str::to_owned);
         let key = AccessKey {
             id: take("aws_access_key_id")?,
             secret: take("aws_secret_access_key")?.into(),
@@ -223,8 +224,9 @@ impl Files<'_> {
     }
 
     fn region(&self, section: &str) -> Option<String> {
-        let file = self.text(&self.keys.config).and_then(|t| ini::section(t, &ini::profile_section(section)));
-        file.and_then(|mut s| s.remove("region")).or_else(|| self.text(&self.keys.region).map(str::to_owned))
+        let file = self.text(&self.keys.config).and_then(|t| ini::read(ini::Kind::Config, t).ok());
+        let named = file.as_ref().and_then(|f| f.get_profile(section)?.get("region"));
+        named.or_else(|| self.text(&self.keys.region)).map(str::to_owned)
     }
 }
 
