@@ -148,10 +148,12 @@ fn the_other_forms_hold_the_same_policies() {
     {
         let plan = planned(spec).unwrap_or_else(|e| panic!("{name}: {e}"));
         let policy = "refreshable-team-a.reports";
-        golden(&format!("{name}.tf"), &terraform::write(&plan, policy));
+        let hcl = terraform::write(&plan, policy).expect("HCL");
+        golden(&format!("{name}.tf"), &hcl);
+        let encoded = encoded(&hcl);
         let yaml = cloudformation::write(&plan, policy).expect("YAML");
         golden(&format!("{name}.yaml"), &yaml);
-        // Every policy of the JSON stands in a template, whole.
+        // Every policy of the JSON stands in a template and in a block, whole.
         let templates = crate::manifest::read(&yaml).expect("YAML");
         let text = templates.iter().map(|t| t.value.to_string()).collect::<String>();
         let value = plan.to_value();
@@ -159,8 +161,20 @@ fn the_other_forms_hold_the_same_policies() {
         let own = value["callers"].as_array().into_iter().flatten().map(|c| &c["policy"]);
         for policy in trust.chain(own) {
             assert!(text.contains(&policy.to_string()), "{name}: {policy}");
+            assert!(encoded.contains(policy), "{name}: {policy}");
         }
     }
+}
+
+/// What a Terraform file hands to `jsonencode`.
+fn encoded(text: &str) -> Vec<Value> {
+    let file = hcl::parse(text).expect("HCL");
+    let attributes = file.blocks().flat_map(|b| b.body().attributes());
+    let calls = attributes.filter_map(|a| match a.expr() {
+        hcl::Expression::FuncCall(call) if call.name.name.as_str() == "jsonencode" => Some(&call.args[0]),
+        _ => None,
+    });
+    calls.map(|policy| serde_json::to_value(hcl::Value::from(policy.clone())).expect("JSON")).collect()
 }
 
 /// A resource beside this one has another session name at least.

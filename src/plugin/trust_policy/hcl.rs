@@ -1,58 +1,68 @@
-//! The part of HCL's [syntax](https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md) that is written here.
+//! HCL, Terraform's language, as [hcl-rs](https://docs.rs/hcl-rs) lays it out.
+//!
+//! Two things are done here. Strings are escaped: that crate leaves characters that steer a terminal as they are, and a
+//! template where another character of a marker stands before it, as in `${a}%${b}`. And the arguments of a function are
+//! broken into lines: it puts them on one, and nobody reads a policy there.
 
 use super::super::terminal::steers;
+use hcl::expr::{ObjectKey, TemplateExpr, Traversal, Variable};
+use hcl::format::{Format, Formatter};
+use hcl::structure::{Attribute, Block};
 use serde_json::Value;
 
-/// A value of an attribute.
-pub enum Expression {
-    /// A constant.
-    Constant(Value),
-    /// What `jsonencode` makes of a value.
-    Encoded(Value),
-    /// A reference, like `aws_iam_role.hub.name`.
-    Reference(String),
-    /// References.
-    References(Vec<String>),
+pub use hcl::Expression;
+
+/// A block `resource "<kind>" "<label>" { ... }`, where both are identifiers.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn resource(kind: &str, label: &str, attributes: Vec<(&str, Expression)>) -> Result<String, String> {
+    let block = Block::builder("resource").add_labels([kind, label]);
+    let attributes = attributes.into_iter().map(|(name, value)| Attribute::new(name, value));
+    written(&block.add_attributes(attributes).build())
 }
 
-/// A block `resource "<kind>" "<label>" { ... }`.
-pub fn resource(kind: &str, label: &str, attributes: &[(&str, Expression)]) -> String {
-    let mut text = format!("resource {} {} {{\n", quoted(kind), quoted(label));
-    for (name, value) in attributes {
-        let value = match value {
-            Expression::Constant(value) => constant(value, 1),
-            Expression::Encoded(value) => format!("jsonencode({})", constant(value, 1)),
-            Expression::Reference(reference) => reference.clone(),
-            Expression::References(references) => format!("[{}]", references.join(", ")),
-        };
-        text.push_str(&format!("  {name} = {value}\n"));
-    }
-    text.push_str("}\n");
-    text
+/// A text, in which nothing is a template.
+pub fn text(text: &str) -> Expression {
+    Expression::from(TemplateExpr::QuotedString(escaped(text)))
 }
 
-fn constant(value: &Value, depth: usize) -> String {
-    let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
+/// A reference, like `aws_iam_role.hub.name`.
+pub fn reference(kind: &str, members: &[&str]) -> Expression {
+    let reference = Traversal::builder(Variable::sanitized(kind));
+    Expression::from(members.iter().fold(reference, |reference, member| reference.attr(*member)).build())
+}
+
+/// `jsonencode(<value>)`
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn encoded(value: &Value) -> Result<Expression, String> {
+    // No string of HCL spans lines: what is indented is the layout alone.
+    let value = written(&constant(value)?)?.replace('\n', "\n  ");
+    Ok(Variable::unchecked(format!("jsonencode({value})")).into())
+}
+
+fn constant(value: &Value) -> Result<Expression, String> {
     match value {
-        Value::String(text) => quoted(text),
-        Value::Array(list) if list.iter().all(|v| !v.is_object() && !v.is_array()) => {
-            format!("[{}]", list.iter().map(|v| constant(v, depth)).collect::<Vec<_>>().join(", "))
-        }
-        Value::Array(list) => {
-            let lines = list.iter().map(|v| format!("{inner}{},\n", constant(v, depth + 1)));
-            format!("[\n{}{outer}]", lines.collect::<String>())
-        }
+        Value::String(string) => Ok(text(string)),
+        Value::Array(list) => list.iter().map(constant).collect::<Result<Vec<_>, _>>().map(Expression::from),
         Value::Object(members) => {
-            let lines = members.iter().map(|(k, v)| format!("{inner}{} = {}\n", quoted(k), constant(v, depth + 1)));
-            format!("{{\n{}{outer}}}", lines.collect::<String>())
+            let members = members.iter().map(|(k, v)| Ok((ObjectKey::Expression(text(k)), constant(v)?)));
+            members.collect::<Result<Vec<_>, String>>().map(Expression::from_iter)
         }
-        other => other.to_string(),
+        other => hcl::expr::to_expression(other).map_err(|e| e.to_string()),
     }
 }
 
-/// A string in quotes, in which nothing is a template.
-fn quoted(text: &str) -> String {
-    let mut whole = String::from("\"");
+fn written(what: &impl Format) -> Result<String, String> {
+    let mut formatter = Formatter::builder().compact_arrays(true).build_vec();
+    what.format_string(&mut formatter).map_err(|e| e.to_string())
+}
+
+/// What stands between the quotes of a string.
+fn escaped(text: &str) -> String {
+    let mut whole = String::new();
     for (at, c) in text.char_indices() {
         match c {
             '"' | '\\' => whole.extend(['\\', c]),
@@ -64,7 +74,6 @@ fn quoted(text: &str) -> String {
             c => whole.push(c),
         }
     }
-    whole.push('"');
     whole
 }
 
@@ -73,9 +82,24 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn quoted(string: &str) -> String {
+        written(&text(string)).expect("HCL")
+    }
+
     #[test]
     fn strings_are_no_templates() {
         assert_eq!(quoted("a\"b\\c\n${x} %{y} $z"), "\"a\\\"b\\\\c\\n$${x} %%{y} $z\"");
+        assert_eq!(quoted("${a}%${b}"), "\"$${a}%$${b}\"");
+    }
+
+    #[test]
+    fn strings_are_read_as_they_were_given() {
+        for string in
+            ["", "$", "a\"b\\c\nd\te", "${a}", "%{ if b }", "${a}%${b}", "$\u{202e}{\u{7f}", "arn:aws:iam::1:role/ü"]
+        {
+            let read = hcl::parse(&format!("a = {}\n", quoted(string))).expect(string);
+            assert_eq!(read.attributes().next().map(|a| a.expr()), Some(&Expression::from(string)), "{string:?}");
+        }
     }
 
     #[test]
@@ -85,9 +109,24 @@ mod tests {
 
     #[test]
     fn blocks_are_indented() {
-        let encoded = Expression::Encoded(json!({"a": ["b", "c"], "d": [{"e": 1}]}));
-        let text = resource("k", "l", &[("name", Expression::Constant("x".into())), ("policy", encoded)]);
-        let expected = "resource \"k\" \"l\" {\n  name = \"x\"\n  policy = jsonencode({\n    \"a\" = [\"b\", \"c\"]\n    \"d\" = [\n      {\n        \"e\" = 1\n      },\n    ]\n  })\n}\n";
-        assert_eq!(text, expected);
+        let policy = encoded(&json!({"a": ["b", "c"], "d": [{"e": 1}, {"${f}": null}], "g": []})).expect("HCL");
+        let others = Expression::from(vec![reference("k", &["m"]), reference("k", &["n-1", "name"])]);
+        let block = resource("k", "l", vec![("name", text("x")), ("policy", policy), ("depends_on", others)]);
+        let expected = r#"resource "k" "l" {
+  name = "x"
+  policy = jsonencode({
+    "a" = ["b", "c"]
+    "d" = [{
+      "e" = 1
+    }, {
+      "$${f}" = null
+    }]
+    "g" = []
+  })
+  depends_on = [k.m, k.n-1.name]
+}
+"#;
+        assert_eq!(block.expect("HCL"), expected);
+        hcl::parse(expected).expect("HCL");
     }
 }

@@ -128,7 +128,7 @@ impl TrustPolicy {
         let policy_name = format!("refreshable-{}", default_session_name(&facts.namespace, &facts.name));
         let text = match self.output {
             Form::Json => Ok(output::to_json(&plan.to_value())),
-            Form::Terraform => Ok(terraform::write(&plan, &policy_name)),
+            Form::Terraform => terraform::write(&plan, &policy_name),
             Form::Cloudformation => cloudformation::write(&plan, &policy_name),
         };
         output::print(&text.map_err(Error::failed)?)?;
