@@ -1,5 +1,6 @@
 //! A device's X.509 certificate and the private key that belongs to it: in PEM, or in a PKCS#11 token.
 
+mod authorities;
 mod blocking;
 mod key;
 mod module;
@@ -7,6 +8,7 @@ mod tls;
 mod token;
 mod x509;
 
+pub use authorities::authorities;
 pub use key::PrivateKey;
 pub use module::Modules;
 pub use tls::TokenIdentity;

@@ -23,6 +23,7 @@ use super::call::{DateSeen, Meter, TIMEOUT, timeouts};
 use super::client;
 use super::region::{self, Home};
 use crate::aws::sent::Sent;
+use crate::certificate::authorities;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
@@ -32,7 +33,6 @@ use parking_lot::Mutex;
 use refreshable_api::{PolicyDescriptor, StsSpec, Tag as TagSpec};
 use refreshable_rules::issuer::{AccessKey, IssueError, Issuer, Redactor};
 use refreshable_rules::patterns::NetworkScope;
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -222,19 +222,9 @@ pub(crate) fn issuer_of(spec: &StsSpec) -> Issuer {
 /// Trust in the certificates of `pem` alone.
 fn trusting(pem: &str) -> Result<TlsContext, IssueError> {
     let invalid = |what: String| IssueError::Specification { field: "spec.sts.caBundle".to_owned(), what };
-    let certificates = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| invalid(format!("this is no list of certificates in PEM: {e}")))?;
-    if certificates.is_empty() {
-        return Err(invalid("there is no certificate in it".to_owned()));
-    }
-    for certificate in certificates {
-        rustls::RootCertStore::empty()
-            .add(certificate)
-            .map_err(|e| invalid(format!("a certificate in it cannot be read: {e}")))?;
-    }
+    let certificates = authorities(pem.as_bytes()).map_err(invalid)?;
     TlsContext::builder()
-        .with_trust_store(TrustStore::empty().with_pem_certificate(pem.as_bytes()))
+        .with_trust_store(TrustStore::empty().with_pem_certificate(certificates.as_bytes()))
         .build()
         .map_err(|e| invalid(e.to_string()))
 }
