@@ -66,7 +66,7 @@ pub use policy::{
 };
 pub use policy_status::CredentialPolicyStatus;
 pub use profile::{ProfileSpec, ProfileStatus};
-pub use references::{SecretKeyReference, SecretReference, ServiceAccountReference};
+pub use references::{CaBundleKind, CaBundleReference, SecretKeyReference, SecretReference, ServiceAccountReference};
 pub use restart::{RestartStatus, RestartTarget, WorkloadKind};
 pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
 pub use secret::{DeletionPolicy, Format, Propagation, SecretSpec};

@@ -4,7 +4,7 @@
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`].
 pub const MANAGED_BY: &str = "refreshable-controller";
-/// Label on an input Secret that asks for its changes to be noticed at once instead of by polling.
+/// Label on an input, a Secret or a ConfigMap, that asks for its changes to be noticed at once instead of by polling.
 pub const WATCH_LABEL: &str = "refreshable.dev/watch";
 /// Value of [`WATCH_LABEL`].
 pub const WATCH: &str = "true";

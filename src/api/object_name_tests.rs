@@ -116,12 +116,18 @@ fn every_reference_of_the_schema_has_its_form() {
         "source.cognito.logins[].tokenSecretRef.name",
         "source.custom.http.headers[].valueSecretRef.name",
         "profiles[].roles[].totpSecretRef.name",
+        "sts.caBundleRef.name",
         "secret.name",
         "restart[].name",
     ] {
         assert!(names.contains(&known), "{known} is not among {names:#?}");
     }
-    for known in ["source.accessKey.secretAccessKeyKey", "source.identityCenter.tokenKey", "secret.keys.config"] {
+    for known in [
+        "source.accessKey.secretAccessKeyKey",
+        "source.identityCenter.tokenKey",
+        "secret.keys.config",
+        "source.iot.caBundleRef.key",
+    ] {
         assert!(keys.contains(&known), "{known} is not among {keys:#?}");
     }
 }

@@ -77,7 +77,7 @@ pub struct Allow {
     /// addresses are called only where the address itself is written out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_addresses: Option<bool>,
-    /// Whether `caBundle` may be set for AWS's own endpoints. For what `endpoints` and `urls` allow it always may.
+    /// Whether `caBundle` or `caBundleRef` may be set for AWS's own endpoints. For what `endpoints` and `urls` allow it always may.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundles: Option<bool>,
     /// Sources that draw on the machine that the controller runs on.

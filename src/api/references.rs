@@ -26,6 +26,54 @@ pub struct SecretKeyReference {
     pub key: String,
 }
 
+/// Certificates of authorities (PEM) in a ConfigMap or Secret of the same namespace, as trust-manager writes them.
+///
+/// ```
+/// use refreshable_api::{CaBundleKind, CaBundleReference};
+/// use serde_json::json;
+///
+/// let reference: CaBundleReference = serde_json::from_value(json!({"name": "company-ca"}))?;
+/// assert_eq!((reference.kind(), reference.key()), (CaBundleKind::ConfigMap, "ca.crt"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CaBundleReference {
+    /// Kind of the object. Defaults to `ConfigMap`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<CaBundleKind>,
+    /// Name of the object.
+    #[schemars(with = "ObjectName")]
+    pub name: String,
+    /// Key in its data. Defaults to `ca.crt`. A Bundle of trust-manager chooses its key in `spec.target.configMap.key` (or
+    /// `secret.key`), often `trust-bundle.pem`: choose `ca.crt` there, or name that key here.
+    #[schemars(with = "Option<DataKey>")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// Kind of the object that holds certificates of authorities. Defaults to `ConfigMap`.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
+pub enum CaBundleKind {
+    /// A ConfigMap.
+    #[default]
+    ConfigMap,
+    /// A Secret.
+    Secret,
+}
+
+impl CaBundleReference {
+    /// Kind of the object.
+    pub fn kind(&self) -> CaBundleKind {
+        self.kind.unwrap_or_default()
+    }
+
+    /// Key in its data.
+    pub fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or("ca.crt")
+    }
+}
+
 /// A ServiceAccount in the same namespace, for which the controller requests a token.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]

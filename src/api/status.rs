@@ -123,17 +123,17 @@ pub struct ControllerStatus {
 pub struct AttemptStatus {
     /// Digest of the request.
     pub request: String,
-    /// Data that was read of each input Secret.
+    /// Data that was read of each input.
     pub inputs: Vec<InputStatus>,
 }
 
-/// Data that an attempt read of one input Secret.
+/// Data that an attempt read of one input, a Secret or a ConfigMap.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InputStatus {
-    /// The Secret's name.
+    /// The Secret's name, or `ConfigMap/` and the ConfigMap's.
     pub name: String,
-    /// Its UID and resource version; absent where there was no such Secret.
+    /// Its UID and resource version; absent where it did not exist.
     pub version: Option<String>,
     /// Digest of the data that was used, where there is one.
     pub digest: Option<InputDigest>,

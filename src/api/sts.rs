@@ -1,5 +1,6 @@
 //! How STS is reached.
 
+use super::CaBundleReference;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[x_kube(
     validation = Rule::new("!has(self.endpoint) || isURL(self.endpoint) && (self.endpoint.startsWith('https://') || self.endpoint.startsWith('http://'))").message("endpoint must be a URL with scheme and host, for example https://sts.example.com"),
     validation = Rule::new("!has(self.endpoint) || !((has(self.useFips) && self.useFips) || (has(self.useDualstack) && self.useDualstack))").message("useFips and useDualstack choose among AWS's own endpoints and cannot be combined with endpoint: take one of them out"),
-    validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----")
+    validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"),
+    validation = Rule::new("!(has(self.caBundle) && has(self.caBundleRef))").message("set caBundle or caBundleRef, not both: take one of them out")
 )]
 pub struct StsSpec {
     /// Region whose STS is called and which the profile names. Defaults to the source's own Region, else the
@@ -31,6 +33,11 @@ pub struct StsSpec {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
+    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as trust-manager writes it.
+    /// It is read at each attempt. Its change renews nothing that is published; an attempt that failed is repeated, at
+    /// once where the object has the label `refreshable.dev/watch: "true"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_ref: Option<CaBundleReference>,
     /// Time limit for one call in seconds, 1 to 60. Defaults to `15`.
     #[schemars(range(min = 1, max = 60))]
     #[serde(skip_serializing_if = "Option::is_none")]

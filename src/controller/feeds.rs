@@ -4,7 +4,7 @@
 //! what differs is a change like any other, what is no longer there included, and only then are resources touched.
 
 use super::triggers::{Touched, Triggers};
-use super::{Context, PodMeta, PolicyNews, SecretMeta, View};
+use super::{ConfigMapMeta, Context, PodMeta, PolicyNews, SecretMeta, View};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
@@ -12,6 +12,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use kube::{Resource, ResourceExt as _};
 use refreshable_api::{CredentialPolicy, RefreshableCredential};
+use refreshable_rules::input_object::InputObject;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub struct Writers {
     credentials: Writer<RefreshableCredential>,
     secrets: Writer<SecretMeta>,
     inputs: Writer<SecretMeta>,
+    config_maps: Writer<ConfigMapMeta>,
     policies: Writer<CredentialPolicy>,
     namespaces: Writer<PartialObjectMeta<Namespace>>,
     pods: Writer<PodMeta>,
@@ -30,6 +32,7 @@ pub fn view(policies: bool, pods: bool) -> (View, Writers) {
     let (credentials, credentials_writer) = reflector::store();
     let (secrets, secrets_writer) = reflector::store();
     let (inputs, inputs_writer) = reflector::store();
+    let (config_maps, config_maps_writer) = reflector::store();
     let (policy_store, policies_writer) = reflector::store();
     let (namespaces, namespaces_writer) = reflector::store();
     let (pod_store, pods_writer) = reflector::store();
@@ -37,6 +40,7 @@ pub fn view(policies: bool, pods: bool) -> (View, Writers) {
         credentials,
         secrets,
         inputs,
+        config_maps,
         policies: policy_store,
         namespaces,
         reads_policies: policies,
@@ -48,6 +52,7 @@ pub fn view(policies: bool, pods: bool) -> (View, Writers) {
         credentials: credentials_writer,
         secrets: secrets_writer,
         inputs: inputs_writer,
+        config_maps: config_maps_writer,
         policies: policies_writer,
         namespaces: namespaces_writer,
         pods: pods_writer,
@@ -110,6 +115,8 @@ pub struct Feeds {
     pub secrets: Feed<SecretMeta>,
     /// Secrets with the label that asks for their changes to be noticed.
     pub inputs: Feed<SecretMeta>,
+    /// ConfigMaps with that label.
+    pub config_maps: Feed<ConfigMapMeta>,
     /// The administrator's policies.
     pub policies: Feed<CredentialPolicy>,
     /// Namespaces.
@@ -122,7 +129,8 @@ impl Feeds {
     /// The feeds of `context`'s view. Namespaced kinds are watched in `places`.
     pub fn new(writers: Writers, context: &Arc<Context>, places: &BTreeSet<Place>) -> Self {
         let triggers = Triggers::new(context.view.credentials.clone(), context.view.namespaces.clone());
-        let (own, input, policy, namespace) = (triggers.clone(), triggers.clone(), triggers.clone(), triggers);
+        let (own, input, config_map) = (triggers.clone(), triggers.clone(), triggers.clone());
+        let (policy, namespace) = (triggers.clone(), triggers);
         let (remembering, forgetting) = (context.clone(), context.clone());
         let news = context.view.policy_news.clone();
         let (of_resource, of_policy, of_namespace) = (news.clone(), news.clone(), news);
@@ -139,7 +147,10 @@ impl Feeds {
                 changes.iter().for_each(|change| remembering.memory.learn(change));
                 own.of_own_secrets(changes)
             }),
-            inputs: Feed::new(writers.inputs, places, move |changes| input.of_inputs(changes)),
+            inputs: Feed::new(writers.inputs, places, move |changes| input.of_inputs(InputObject::Secret, changes)),
+            config_maps: Feed::new(writers.config_maps, places, move |changes| {
+                config_map.of_inputs(InputObject::ConfigMap, changes)
+            }),
             policies: Feed::new(writers.policies, &everywhere, move |changes| {
                 of_policy.of_policies(changes);
                 policy.of_policies(changes)

@@ -128,7 +128,8 @@ async fn obtain(
     (inputs, grants): (&ClusterInputs<'_>, &Grants),
     context: &Context,
 ) -> Result<Issued, IssueError> {
-    let request = request(object, namespace, (sts_spec, sts), inputs, grants, context)?;
+    let sts_spec = source::trusting(sts_spec, inputs).await?;
+    let request = request(object, namespace, (&sts_spec, sts), inputs, grants, context)?;
     let source = object.spec.source();
     let work = source::issue(&source, object.spec.principal.as_ref(), &request);
     let issued = in_time(context.settings.issue_timeout, work).await?;

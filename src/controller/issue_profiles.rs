@@ -121,7 +121,8 @@ async fn obtain(
     wanted: &[&ProfileSpec],
     context: &Context,
 ) -> Result<Vec<source::Outcome>, IssueError> {
-    let request = request(object, namespace, (sts_spec, sts), inputs, grants, context)?;
+    let sts_spec = source::trusting(sts_spec, inputs).await?;
+    let request = request(object, namespace, (&sts_spec, sts), inputs, grants, context)?;
     let source = object.spec.source();
     let work = source::issue_profiles(&source, object.spec.principal.as_ref(), wanted, &request);
     let outcomes = in_time(context.settings.issue_timeout * TIMES, work).await?;

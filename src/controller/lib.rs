@@ -1,7 +1,7 @@
 //! The controller: a thin hand between the rules, which decide, and the network, which carries it out.
 //!
 //! ```text
-//! watches       RefreshableCredentials, metadata of Secrets, CredentialPolicies, Namespaces
+//! watches       RefreshableCredentials, metadata of Secrets and ConfigMaps, CredentialPolicies, Namespaces
 //!   -> queue, reconcile    one look at a resource: sight (what is observed), plan (refreshable_rules)
 //!   -> issue, issue_profiles   Action::Issue: target, attempt (inputs, source of refreshable_issuers, verify), outcome
 //!   -> publication, publish   one server-side apply, guarded by ownership and by the lease (call, lease)
@@ -75,6 +75,6 @@ pub use policy_status::PolicyNews;
 pub use propagation::PodMeta;
 pub use reconcile::reconcile;
 pub use run::{Error, run};
-pub use secret_meta::SecretMeta;
+pub use secret_meta::{ConfigMapMeta, SecretMeta};
 pub use triggers::Touched;
 pub use view::View;

@@ -1,7 +1,7 @@
-//! Secrets as the watches show them: their metadata alone.
+//! Secrets and ConfigMaps as the watches show them: their metadata alone.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use refreshable_api::names;
@@ -9,6 +9,9 @@ use serde_json::Value;
 
 /// A Secret's metadata. Its data is never watched.
 pub type SecretMeta = PartialObjectMeta<Secret>;
+
+/// A ConfigMap's metadata. Its data is as little watched.
+pub type ConfigMapMeta = PartialObjectMeta<ConfigMap>;
 
 /// `<uid>/<resourceVersion>`: what tells one state of an input from another.
 pub(super) fn version_of(meta: &ObjectMeta) -> String {

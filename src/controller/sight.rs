@@ -1,16 +1,17 @@
 //! What is seen of a resource's surroundings when it is reconciled.
 
-use super::inputs::{ReadSecrets, read_secret};
+use super::inputs::{ReadInputs, read_input};
 use super::memory::{Entry, Look, Polled};
 use super::secret_meta::version_of;
 use super::{CallError, Context};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt as _;
 use kube::api::Api;
 use refreshable_api::RefreshableCredential;
-use refreshable_issuers::source::names_of_inputs;
+use refreshable_issuers::source::inputs_of;
 use refreshable_rules::failure::RecordedFailure;
+use refreshable_rules::input_object::InputObject;
 use refreshable_rules::inputs::{self, InputVersions, KnownInputs, UsedInputs};
 use refreshable_rules::ownership::SecretView;
 use refreshable_rules::plan::{INPUT_POLL, Observed};
@@ -29,7 +30,7 @@ pub(super) struct Sight {
     /// What the last failed attempt read of its inputs.
     attempted: UsedInputs,
     /// Inputs that were read to compare them.
-    pub(super) at_hand: ReadSecrets,
+    pub(super) at_hand: ReadInputs,
     /// When inputs that are not watched are looked at again.
     poll_at: Option<Timestamp>,
     /// The source had nothing newer, and is asked again then.
@@ -55,7 +56,7 @@ impl Sight {
             watched: context.view.watched_inputs(object),
             known: KnownInputs::default(),
             attempted,
-            at_hand: ReadSecrets::new(),
+            at_hand: ReadInputs::new(),
             poll_at: None,
             rests_until: written.as_ref().and_then(|w| w.rests_until),
         };
@@ -104,8 +105,9 @@ impl Sight {
         context: &Context,
     ) -> Result<Polled, CallError> {
         let now = context.now();
-        let mut names = names_of_inputs(&object.spec);
-        names.retain(|n| !self.watched.contains_key(n) && self.used().any(|used| used.contains_key(n)));
+        let named = inputs_of(&object.spec).into_iter().map(|object| object.to_string());
+        let matters = |n: &String| !self.watched.contains_key(n) && self.used().any(|used| used.contains_key(n));
+        let names: BTreeSet<String> = named.filter(matters).collect();
         if names.is_empty() {
             context.memory.no_longer_polled(uid);
             return Ok(Polled::at(now));
@@ -117,11 +119,11 @@ impl Sight {
             self.poll_at = Some(last.at + INPUT_POLL);
             return Ok(last.of(&names));
         }
-        let api = Api::<Secret>::namespaced(context.calls.client(), &object.namespace().unwrap_or_default());
+        let namespace = object.namespace().unwrap_or_default();
         let mut polled = Polled::at(now);
         for name in names {
-            let look = match context.calls.read("get secrets", api.get_metadata_opt(&name)).await {
-                Ok(Some(meta)) => Look::Version(version_of(&meta.metadata)),
+            let look = match look_at(&InputObject::spelled(&name), &namespace, context).await {
+                Ok(Some(version)) => Look::Version(version),
                 Ok(None) => Look::Absent,
                 Err(error) if error.is_transient() => return Err(error),
                 // What may not be read must not keep the resource from being renewed.
@@ -148,23 +150,24 @@ impl Sight {
         let unread: BTreeSet<String> = self.used().flat_map(|used| self.known.unread(used, key)).collect();
         let namespace = object.namespace().unwrap_or_default();
         for name in &unread {
-            let secret = match read_secret(&context.calls, &namespace, name).await {
-                Ok(secret) => secret,
+            let input = InputObject::spelled(name);
+            let held = match read_input(&context.calls, &namespace, &input).await {
+                Ok(held) => held,
                 Err(error) if error.is_transient() => return Err(error),
                 Err(_) => continue,
             };
             let digests = self.used().filter_map(|used| used.get(name)?.digest.as_ref());
-            let compared = secret.as_ref().map(|secret| {
+            let compared = held.as_ref().map(|held| {
                 let keys =
-                    |d: &refreshable_api::InputDigest| secret.digest(key, uid, d.keys.iter().map(String::as_str)).mac;
-                (secret.version.clone(), digests.map(keys).collect::<BTreeSet<String>>())
+                    |d: &refreshable_api::InputDigest| held.digest(key, uid, d.keys.iter().map(String::as_str)).mac;
+                (held.version.clone(), digests.map(keys).collect::<BTreeSet<String>>())
             });
             if let Some((version, macs)) = &compared {
                 context.memory.compared(uid, name, version.clone(), macs.clone());
             }
             let (version, macs) = compared.map_or_else(Default::default, |(version, macs)| (Some(version), macs));
             self.known.read(name, version, macs);
-            self.at_hand.insert(name.clone(), secret);
+            self.at_hand.insert(input, held);
         }
         Ok(!unread.is_empty())
     }
@@ -178,4 +181,19 @@ impl Sight {
             context.memory.read_by_attempt(uid, looks, context.now());
         }
     }
+}
+
+/// The version of an input, without its data; `None` where it does not exist.
+async fn look_at(input: &InputObject, namespace: &str, context: &Context) -> Result<Option<String>, CallError> {
+    let (calls, client) = (&context.calls, context.calls.client());
+    Ok(match input {
+        InputObject::Secret(name) => {
+            let api = Api::<Secret>::namespaced(client, namespace);
+            calls.read("get secrets", api.get_metadata_opt(name)).await?.map(|meta| version_of(&meta.metadata))
+        }
+        InputObject::ConfigMap(name) => {
+            let api = Api::<ConfigMap>::namespaced(client, namespace);
+            calls.read("get configmaps", api.get_metadata_opt(name)).await?.map(|meta| version_of(&meta.metadata))
+        }
+    })
 }

@@ -3,14 +3,16 @@
 use super::SecretMeta;
 use super::feeds::Change;
 use super::secret_meta::owner_name;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt as _};
 use refreshable_api::{CredentialPolicy, CredentialPolicySpec, RefreshableCredential};
-use refreshable_issuers::source::names_of_inputs;
+use refreshable_issuers::source::inputs_of;
+use refreshable_rules::input_object::InputObject;
 use refreshable_rules::policy;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Resources that something happened to.
@@ -45,13 +47,25 @@ impl Triggers {
         owners
     }
 
-    /// Input Secrets: the resources that read them.
-    pub(super) fn of_inputs(&self, changes: &[Change<SecretMeta>]) -> Touched {
-        let key = |secret: &SecretMeta| (secret.namespace(), secret.name_any());
-        let changed: BTreeSet<_> = changes.iter().flat_map(Change::sides).map(key).collect();
+    /// Inputs, of the kind that `input` says: the resources that read them.
+    pub(super) fn of_inputs<K>(
+        &self,
+        input: impl Fn(String) -> InputObject,
+        changes: &[Change<PartialObjectMeta<K>>],
+    ) -> Touched
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let mut changed: BTreeMap<&str, BTreeSet<InputObject>> = BTreeMap::new();
+        for side in changes.iter().flat_map(Change::sides) {
+            let namespace = side.metadata.namespace.as_deref().unwrap_or_default();
+            changed.entry(namespace).or_default().insert(input(side.name_any()));
+        }
+        // A bundle that is distributed to every namespace changes in each of them: resources of the others are passed
+        // over without a look at what they read.
         let reads = |c: &RefreshableCredential| {
-            let namespace = c.namespace();
-            names_of_inputs(&c.spec).into_iter().any(|name| changed.contains(&(namespace.clone(), name)))
+            let here = changed.get(c.metadata.namespace.as_deref().unwrap_or_default());
+            here.is_some_and(|here| inputs_of(&c.spec).iter().any(|one| here.contains(one)))
         };
         self.those(reads)
     }
@@ -98,6 +112,7 @@ impl Triggers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ConfigMapMeta;
     use kube::runtime::reflector::store;
     use kube::runtime::reflector::store::Writer;
     use kube::runtime::watcher::Event;
@@ -113,12 +128,15 @@ mod tests {
         Change { before: before.cloned(), after: after.cloned() }
     }
 
-    /// The triggers of two resources in `team-a`, which is in view.
+    /// The triggers of three resources in `team-a`, which is in view.
     fn triggers() -> Triggers {
         let (credentials, mut writer): (_, Writer<RefreshableCredential>) = store();
         let source = json!({"accessKey": {"secretRef": {"name": "key"}}});
         let roles = json!([{"roleArn": "arn:aws:iam::111122223333:role/x"}]);
-        for (name, spec) in [("ambient", json!({"roles": roles})), ("reads", json!({"source": source}))] {
+        let trusts = json!({"roles": roles, "sts": {"caBundleRef": {"name": "key"}}});
+        for (name, spec) in
+            [("ambient", json!({"roles": roles})), ("reads", json!({"source": source})), ("trusts", trusts)]
+        {
             let one = json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
                 "metadata": {"namespace": "team-a", "name": name, "uid": name}, "spec": spec});
             writer.apply_watcher_event(&Event::Apply(object::<RefreshableCredential>(one).as_ref().clone()));
@@ -157,9 +175,9 @@ mod tests {
             (policy("arn:aws:iam::*:role/*", json!({})), policy("arn:aws:iam::*:role/*", json!({"a": "b"})));
         let other = policy("arn:aws:iam::999999999999:role/x", json!({}));
         let of = |change| names(triggers.of_policies(&[change]));
-        assert_eq!(of(change(None, Some(&one))), ["ambient"]);
-        assert_eq!(of(change(Some(&one), Some(&other))), ["ambient"]);
-        assert_eq!(of(change(Some(&one), None)), ["ambient"]);
+        assert_eq!(of(change(None, Some(&one))), ["ambient", "trusts"]);
+        assert_eq!(of(change(Some(&one), Some(&other))), ["ambient", "trusts"]);
+        assert_eq!(of(change(Some(&one), None)), ["ambient", "trusts"]);
         assert!(of(change(Some(&one), Some(&relabelled))).is_empty(), "only its metadata changed");
         let mut reported = one.as_ref().clone();
         reported.status = Some(CredentialPolicyStatus { resources: Some(1), ..CredentialPolicyStatus::default() });
@@ -167,9 +185,9 @@ mod tests {
 
         let (plain, labelled) = (namespace("team-a", json!({})), namespace("team-a", json!({"a": "b"})));
         let of = |change| names(triggers.of_namespaces(&[change]));
-        assert_eq!(of(change(None, Some(&plain))), ["ambient"]);
-        assert_eq!(of(change(Some(&plain), Some(&labelled))), ["ambient"]);
-        assert_eq!(of(change(Some(&labelled), None)), ["ambient"]);
+        assert_eq!(of(change(None, Some(&plain))), ["ambient", "trusts"]);
+        assert_eq!(of(change(Some(&plain), Some(&labelled))), ["ambient", "trusts"]);
+        assert_eq!(of(change(Some(&labelled), None)), ["ambient", "trusts"]);
         assert!(of(change(Some(&labelled), Some(&labelled))).is_empty());
         assert!(of(change(None, Some(&namespace("team-b", json!({}))))).is_empty());
     }
@@ -188,9 +206,17 @@ mod tests {
         let input = |namespace: &str, name: &str| {
             let metadata = json!({"namespace": namespace, "name": name});
             let one = object::<SecretMeta>(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}));
-            names(triggers.of_inputs(&[change(None, Some(&one))]))
+            names(triggers.of_inputs(InputObject::Secret, &[change(None, Some(&one))]))
         };
         assert_eq!(input("team-a", "key"), ["reads"]);
         assert!(input("team-b", "key").is_empty() && input("team-a", "other").is_empty());
+
+        let config_map = |namespace: &str, name: &str| {
+            let metadata = json!({"namespace": namespace, "name": name});
+            let one = object::<ConfigMapMeta>(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}));
+            names(triggers.of_inputs(InputObject::ConfigMap, &[change(None, Some(&one))]))
+        };
+        assert_eq!(config_map("team-a", "key"), ["trusts"], "and not what reads the Secret of that name");
+        assert!(config_map("team-b", "key").is_empty() && config_map("team-a", "other").is_empty());
     }
 }

@@ -1,16 +1,18 @@
 //! What is known of the cluster without asking: the watches' stores, and memory where they lag.
 
 use super::memory::{Entry, WrittenSecret, older};
-use super::secret_meta::{SecretMeta, version_of};
+use super::secret_meta::{ConfigMapMeta, SecretMeta, version_of};
 use super::{PodMeta, PolicyNews};
 use jiff::SignedDuration;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt as _};
 use refreshable_api::{CredentialPolicy, RefreshableCredential, names};
-use refreshable_issuers::source::names_of_inputs;
+use refreshable_issuers::source::inputs_of;
+use refreshable_rules::input_object::InputObject;
 use refreshable_rules::inputs::InputVersions;
 use refreshable_rules::ownership::{self, SecretView};
 use refreshable_rules::policy::{self, Judgement};
@@ -25,6 +27,8 @@ pub struct View {
     pub secrets: Store<SecretMeta>,
     /// Secrets with the label that asks for their changes to be noticed.
     pub inputs: Store<SecretMeta>,
+    /// ConfigMaps with that label. They hold bundles of certificates.
+    pub config_maps: Store<ConfigMapMeta>,
     /// The administrator's policies.
     pub policies: Store<CredentialPolicy>,
     /// Namespaces, for their labels.
@@ -84,13 +88,18 @@ impl View {
     /// Versions of those of its inputs that are watched.
     pub(super) fn watched_inputs(&self, object: &RefreshableCredential) -> InputVersions {
         let namespace = object.namespace().unwrap_or_default();
-        names_of_inputs(&object.spec)
-            .into_iter()
-            .filter_map(|name| {
-                let key = ObjectRef::<SecretMeta>::new(&name).within(&namespace);
-                let version = version_of(&self.inputs.get(&key)?.metadata);
-                Some((name, version))
-            })
-            .collect()
+        let version = |input: &InputObject| match input {
+            InputObject::Secret(name) => version_in(&self.inputs, name, &namespace),
+            InputObject::ConfigMap(name) => version_in(&self.config_maps, name, &namespace),
+        };
+        inputs_of(&object.spec).into_iter().filter_map(|input| Some((input.to_string(), version(&input)?))).collect()
     }
+}
+
+fn version_in<K>(store: &Store<PartialObjectMeta<K>>, name: &str, namespace: &str) -> Option<String>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + 'static,
+{
+    let key = ObjectRef::<PartialObjectMeta<K>>::new(name).within(namespace);
+    Some(version_of(&store.get(&key)?.metadata))
 }

@@ -55,6 +55,9 @@ pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> 
         watches.spawn(pump("pods", pods, feeds.pods, sender.clone(), metrics.clone()));
     }
     if scope.policies {
+        // They hold bundles of certificates, which no resource may choose without a policy.
+        let config_maps = watch_all(feeds.config_maps.places(), |p| within(&client, p), &input);
+        watches.spawn(pump("input configmaps", config_maps, feeds.config_maps, sender.clone(), metrics.clone()));
         let policies = watch_all(feeds.policies.places(), |_| Api::all(client.clone()), "");
         watches.spawn(pump("credentialpolicies", policies, feeds.policies, sender.clone(), metrics.clone()));
         let namespaces = watch_all(feeds.namespaces.places(), |_| Api::all(client.clone()), "");
@@ -63,7 +66,8 @@ pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> 
     (touched, watches)
 }
 
-/// Waits until every watch has had its first list.
+/// Waits until every watch has had its first list, but that of ConfigMaps: they decide when a failed attempt is repeated,
+/// and never keep a healthy resource from being renewed, even if RBAC of an earlier version does not let them be listed.
 pub(super) async fn synced(view: &View) {
     let own = futures::join!(
         view.credentials.wait_until_ready(),

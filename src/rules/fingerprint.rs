@@ -56,6 +56,7 @@ fn short_digest(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use refreshable_api::{Propagation, RestartTarget, Role, WorkloadKind};
+    use serde_json::{Value, json};
 
     fn spec(arn: &str) -> RefreshableCredentialSpec {
         RefreshableCredentialSpec {
@@ -81,6 +82,48 @@ mod tests {
         // An upgrade that changed it would ask the issuer again for every object of every cluster.
         let a = spec("arn:aws:iam::111122223333:role/a");
         assert_eq!(of_request(&a), "202fe4066525182a018642d3d18f8daa");
+        let device = json!({"certificateSecretRef": {"name": "c"}, "caBundle": "x", "timeoutSeconds": 5});
+        let with = |mut source: Value| {
+            source.as_object_mut().expect("an object").extend(device.as_object().expect("an object").clone());
+            source
+        };
+        for (spec, digest) in [
+            (
+                json!({"sts": {"region": "eu-west-1", "caBundle": "x", "timeoutSeconds": 5}}),
+                "04ab206535f32cc42bd58a7cb9fa41a3",
+            ),
+            (
+                json!({"source": {"iot": with(json!({"endpoint": "e", "roleAlias": "a"}))}}),
+                "32d8ba0a956ca63de7fee99ca59f7cd0",
+            ),
+            (
+                json!({"source": {"rolesAnywhere": with(json!({"trustAnchorArn": "t", "profileArn": "p", "roleArn": "r"}))}}),
+                "5f34a2709da476978bc24d915a1854da",
+            ),
+            (
+                json!({"source": {"custom": {"http": {"url": "u", "caBundle": "x", "timeoutSeconds": 5}}}}),
+                "792a03d360b4f1b443f1e74fbb9407f9",
+            ),
+        ] {
+            let spec: RefreshableCredentialSpec = serde_json::from_value(spec.clone()).expect("a specification");
+            assert_eq!(of_request(&spec), digest, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn where_a_bundle_is_read_belongs_to_the_request() {
+        let of = |sts: Value| {
+            let spec: RefreshableCredentialSpec = serde_json::from_value(json!({ "sts": sts })).expect("a spec");
+            of_request(&spec)
+        };
+        let all = [
+            of(json!({})),
+            of(json!({"caBundleRef": {"name": "ca"}})),
+            of(json!({"caBundleRef": {"name": "other"}})),
+            of(json!({"caBundleRef": {"name": "ca", "key": "trust-bundle.pem"}})),
+            of(json!({"caBundleRef": {"name": "ca", "kind": "Secret"}})),
+        ];
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
     }
 
     #[test]

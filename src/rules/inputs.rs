@@ -10,10 +10,10 @@ use sha2::Sha256;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// Versions of input Secrets by name: `<uid>/<resourceVersion>`.
+/// Versions of inputs by their spelling: `<uid>/<resourceVersion>`.
 pub type InputVersions = BTreeMap<String, String>;
 
-/// What an attempt read of each input Secret, by the Secret's name.
+/// What an attempt read of each input, as [`InputObject`](super::input_object::InputObject) spells it.
 pub type UsedInputs = BTreeMap<String, UsedInput>;
 
 /// What an attempt read of one input Secret.

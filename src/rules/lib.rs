@@ -29,6 +29,7 @@ pub mod fingerprint;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod health;
+pub mod input_object;
 pub mod inputs;
 pub mod issuer;
 pub mod ownership;

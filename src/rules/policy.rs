@@ -5,7 +5,7 @@ use super::patterns::{NetworkScope, PatternContext, arn_matches, shown_url, url_
 use super::{selector, session_tags};
 use kube::ResourceExt as _;
 use refreshable_api::{
-    Allow, AmbientSource, CredentialPolicy, CredentialPolicySpec, IotSource, NodeSource, Pkcs11Key,
+    Allow, AmbientSource, CaBundleReference, CredentialPolicy, CredentialPolicySpec, IotSource, NodeSource, Pkcs11Key,
     RefreshableCredential, Role, RoleGrant, RolesAnywhereSource, ServiceAccountReference, SessionTag, Source,
     SourceKind, StsSpec, TagGrant,
 };
@@ -189,8 +189,9 @@ enum Requirement<'a> {
     Audience(&'a str),
     /// To call this URL.
     Url(Cow<'a, str>),
-    /// To set the certificates that are trusted at an endpoint of AWS's.
-    CaBundle(&'static str),
+    /// To choose the certificates that are trusted at an endpoint of AWS's, by this field of that part of the
+    /// specification.
+    CaBundle { part: &'static str, field: &'static str },
     /// To run the program of that name.
     Process(&'a str),
     /// To load the PKCS#11 module of that name.
@@ -211,11 +212,18 @@ fn needs(object: &RefreshableCredential) -> Vec<Requirement<'_>> {
         needs.extend(steps(object).map(Requirement::Role));
     }
     if let Some(sts) = &spec.sts {
-        let StsSpec { endpoint, ca_bundle, region: _, use_fips: _, use_dualstack: _, timeout_seconds: _ } = sts;
-        match (endpoint, ca_bundle) {
-            (Some(endpoint), _) => needs.push(Requirement::Endpoint(endpoint)),
-            (None, Some(_)) => needs.push(Requirement::CaBundle("spec.sts.caBundle")),
-            (None, None) => {}
+        let StsSpec {
+            endpoint,
+            ca_bundle,
+            ca_bundle_ref,
+            region: _,
+            use_fips: _,
+            use_dualstack: _,
+            timeout_seconds: _,
+        } = sts;
+        match endpoint {
+            Some(endpoint) => needs.push(Requirement::Endpoint(endpoint)),
+            None => needs.extend(trust("spec.sts", ca_bundle.as_ref(), ca_bundle_ref.as_ref())),
         }
     }
     if let Some(kind) = spec.source.as_ref().and_then(Source::kind) {
@@ -261,6 +269,7 @@ fn needs_of_iot(iot: &IotSource) -> Vec<Requirement<'_>> {
     let IotSource {
         endpoint,
         ca_bundle,
+        ca_bundle_ref,
         pkcs11,
         role_alias: _,
         thing_name: _,
@@ -271,7 +280,7 @@ fn needs_of_iot(iot: &IotSource) -> Vec<Requirement<'_>> {
     let mut needs = Vec::new();
     match is_aws_iot(endpoint) {
         false => needs.push(Requirement::Url(iot.url().into())),
-        true => needs.extend(ca_bundle.as_ref().map(|_| Requirement::CaBundle("spec.source.iot.caBundle"))),
+        true => needs.extend(trust("spec.source.iot", ca_bundle.as_ref(), ca_bundle_ref.as_ref())),
     }
     needs.extend(pkcs11.as_ref().map(module));
     needs
@@ -281,6 +290,7 @@ fn needs_of_roles_anywhere(anywhere: &RolesAnywhereSource) -> Vec<Requirement<'_
     let RolesAnywhereSource {
         endpoint,
         ca_bundle,
+        ca_bundle_ref,
         pkcs11,
         trust_anchor_arn: _,
         profile_arn: _,
@@ -293,10 +303,24 @@ fn needs_of_roles_anywhere(anywhere: &RolesAnywhereSource) -> Vec<Requirement<'_
     let mut needs = Vec::new();
     match endpoint {
         Some(endpoint) => needs.push(Requirement::Url(endpoint.into())),
-        None => needs.extend(ca_bundle.as_ref().map(|_| Requirement::CaBundle("spec.source.rolesAnywhere.caBundle"))),
+        None => needs.extend(trust("spec.source.rolesAnywhere", ca_bundle.as_ref(), ca_bundle_ref.as_ref())),
     }
     needs.extend(pkcs11.as_ref().map(module));
     needs
+}
+
+/// Certificates are trusted all the same, whether they stand in `part` of the specification or where it says.
+fn trust(
+    part: &'static str,
+    inline: Option<&String>,
+    reference: Option<&CaBundleReference>,
+) -> Option<Requirement<'static>> {
+    let field = match (inline, reference) {
+        (Some(_), _) => "caBundle",
+        (None, Some(_)) => "caBundleRef",
+        (None, None) => return None,
+    };
+    Some(Requirement::CaBundle { part, field })
 }
 
 fn module(key: &Pkcs11Key) -> Requirement<'_> {
@@ -350,7 +374,7 @@ impl Requirement<'_> {
             }
             Self::Endpoint(url) => urls(&allow.endpoints, url),
             Self::Url(url) => urls(&allow.urls, url),
-            Self::CaBundle(_) => plain(allow.ca_bundles.unwrap_or(false)),
+            Self::CaBundle { .. } => plain(allow.ca_bundles.unwrap_or(false)),
             Self::Node(source) => plain(allow.sources.contains(source)),
             Self::Process(name) => plain(allow.processes.iter().any(|p| p == name)),
             Self::Module(name) => plain(allow.pkcs11_modules.iter().any(|m| m == name)),
@@ -367,7 +391,7 @@ impl Requirement<'_> {
             }
             Self::Endpoint(url) => format!("to call the STS endpoint {}", shown_url(url)),
             Self::Url(url) => format!("to call {}", shown_url(url)),
-            Self::CaBundle(field) => format!("to set {field} for an endpoint of AWS's"),
+            Self::CaBundle { part, field } => format!("to set {part}.{field} for an endpoint of AWS's"),
             Self::Node(source) => format!("the controller's own {source:?}"),
             Self::Process(name) => format!("to run the process {name}"),
             Self::Module(name) => format!("to use the PKCS#11 module {name}"),
@@ -381,7 +405,7 @@ impl Requirement<'_> {
             Self::Role(role) => allow.roles.push(grant_for(role, whose)),
             Self::Endpoint(url) => allow.endpoints.push(shown_url(url).into_owned()),
             Self::Url(url) => allow.urls.push(shown_url(url).into_owned()),
-            Self::CaBundle(_) => allow.ca_bundles = Some(true),
+            Self::CaBundle { .. } => allow.ca_bundles = Some(true),
             Self::Node(source) => allow.sources.push(*source),
             Self::Process(name) => allow.processes.push((*name).to_owned()),
             Self::Module(name) => allow.pkcs11_modules.push((*name).to_owned()),

@@ -189,6 +189,7 @@ fn the_advised_rule_allows_what_was_denied() {
             "tags": [{"key": "team", "value": "b: [c], {d}"}],
         }, {"roleArn": "arn:aws:iam::444455556666:role/spoke"}], "sts": {"endpoint": "https://sts.example.com:8443/x"}}),
         json!({"profiles": [{"name": "a", "roles": [{"roleArn": ROLE}]}], "sts": {"caBundle": "-----BEGIN CERTIFICATE-----"}}),
+        json!({"roles": [{"roleArn": ROLE}], "sts": {"caBundleRef": {"name": "ca"}}}),
         json!({"source": {"custom": {"process": {"name": "vault"}}}}),
         json!({"source": {"podIdentity": {"clusterName": "c", "serviceAccountRef": {"name": "app"}}}}),
     ] {
@@ -227,6 +228,15 @@ fn endpoints_urls_audiences_certificates_and_the_node_are_the_administrators() {
             json!({"endpoints": ["https://sts.example.com"]}),
         ),
         (json!({"source": key, "sts": {"caBundle": pem}}), json!({"caBundles": true})),
+        (
+            json!({"source": key, "sts": {"endpoint": "https://sts.example.com", "caBundleRef": {"name": "ca"}}}),
+            json!({"endpoints": ["https://sts.example.com"]}),
+        ),
+        (json!({"source": key, "sts": {"caBundleRef": {"name": "ca"}}}), json!({"caBundles": true})),
+        (
+            json!({"source": {"custom": {"http": {"url": "https://broker.example.com/v1/keys", "caBundleRef": {"name": "ca"}}}}}),
+            json!({"urls": ["https://broker.example.com/v1"]}),
+        ),
         (
             json!({"source": {"custom": {"http": {"url": "https://broker.example.com/v1/keys", "caBundle": pem}}}}),
             json!({"urls": ["https://broker.example.com/v1"]}),
@@ -350,6 +360,8 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
     with_hsm["pkcs11"] = hsm.clone();
     let mut with_ca = iot("c1.credentials.iot.eu-west-1.amazonaws.com");
     with_ca["caBundle"] = "-----BEGIN CERTIFICATE-----".into();
+    let mut with_ca_ref = iot("c1.credentials.iot.eu-west-1.amazonaws.com");
+    with_ca_ref["caBundleRef"] = json!({"kind": "Secret", "name": "ca"});
     let login = |audience: &str| json!({"provider": "p", "serviceAccountRef": {"name": "app", "audience": audience}});
     let key = json!({"secretRef": {"name": "k"}});
     let token = json!({"name": "s", "key": "k"});
@@ -402,6 +414,7 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
         ),
         (json!({"iot": iot("127.0.0.1:8443")}), Some("spec.allow.urls"), json!({"urls": ["https://127.0.0.1:8443"]})),
         (json!({"iot": with_ca}), Some("spec.allow.caBundles"), json!({"caBundles": true})),
+        (json!({"iot": with_ca_ref}), Some("spec.allow.caBundles"), json!({"caBundles": true})),
         (json!({"iot": with_hsm}), Some("spec.allow.pkcs11Modules"), json!({"pkcs11Modules": ["tpm"]})),
         (json!({"rolesAnywhere": anywhere(json!({}))}), None, json!({})),
         (
@@ -411,6 +424,11 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
         ),
         (
             json!({"rolesAnywhere": anywhere(json!({"caBundle": "-----BEGIN CERTIFICATE-----"}))}),
+            Some("spec.allow.caBundles"),
+            json!({"caBundles": true}),
+        ),
+        (
+            json!({"rolesAnywhere": anywhere(json!({"caBundleRef": {"name": "ca"}}))}),
             Some("spec.allow.caBundles"),
             json!({"caBundles": true}),
         ),
@@ -533,5 +551,27 @@ fn endpoints_of_aws_iot_that_give_no_credentials_are_known() {
         ("amazonaws.com", false),
     ] {
         assert_eq!(is_other_iot(host), other, "{host}");
+    }
+}
+
+#[test]
+fn a_denied_bundle_is_named_as_the_specification_names_it() {
+    let key = json!({"accessKey": {"secretRef": {"name": "k"}}});
+    let iot = |ca: Value| {
+        let mut source = json!({"endpoint": "c1.credentials.iot.eu-west-1.amazonaws.com", "roleAlias": "a",
+            "certificateSecretRef": {"name": "c"}});
+        source.as_object_mut().expect("an object").extend(ca.as_object().expect("an object").clone());
+        json!({"source": {"iot": source}})
+    };
+    let (inline, reference) =
+        (json!({"caBundle": "-----BEGIN CERTIFICATE-----"}), json!({"caBundleRef": {"name": "ca"}}));
+    for (spec, field) in [
+        (json!({"source": key, "sts": inline}), "spec.sts.caBundle "),
+        (json!({"source": key, "sts": reference}), "spec.sts.caBundleRef "),
+        (iot(inline.clone()), "spec.source.iot.caBundle "),
+        (iot(reference.clone()), "spec.source.iot.caBundleRef "),
+    ] {
+        let why = denied(&credential(spec), &[]).why;
+        assert!(why.contains(&format!("to set {field}for an endpoint of AWS's")), "{why}");
     }
 }

@@ -171,6 +171,11 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             with(json!({"sts": {"caBundle": certificate_free()}})),
             "caBundle must hold one or more certificates",
         ),
+        (
+            "a bundle of another kind",
+            with(json!({"sts": {"caBundleRef": {"kind": "Bundle", "name": "company-ca"}}})),
+            "supported values: \"ConfigMap\", \"Secret\"",
+        ),
         ("a timeout of an hour", with(json!({"sts": {"timeoutSeconds": 3600}})), "less than or equal to 60"),
         ("a refresh point in words", with(json!({"refresh": {"before": "soon"}})), "for example 25m"),
         ("a refresh point of seconds", with(json!({"refresh": {"before": "5s"}})), "between 1m and 36h"),

@@ -97,6 +97,8 @@ fn names(name: &str) -> Vec<(&'static str, Value)> {
         ("cognito's account", source("cognito", login(json!({"serviceAccountRef": account})))),
         ("custom.http's header", http("headers", json!([{"name": "Authorization", "valueSecretRef": key}]))),
         ("custom.http's certificate", http("clientCertificateSecretRef", json!({"name": name}))),
+        ("custom.http's bundle", http("caBundleRef", json!({"kind": "Secret", "name": name}))),
+        ("STS's bundle", json!({"roles": [role], "sts": {"caBundleRef": {"name": name}}})),
         ("custom.secret", json!({"source": {"custom": {"secret": {"secretRef": {"name": name}}}}})),
         ("a role's external id", of_role("externalIdSecretRef", json!({}))),
         ("a role's seed", of_role("totpSecretRef", mfa.clone())),
@@ -124,6 +126,7 @@ fn keys(key: &str) -> Vec<(&'static str, Value)> {
         ("tokenKey", json!({"source": {"identityCenter": center}})),
         ("custom.secret's keys.sessionToken", secret("sessionToken")),
         ("custom.secret's keys.processJson", secret("processJson")),
+        ("a bundle", json!({"roles": [{"roleArn": ROLE}], "sts": {"caBundleRef": reference}})),
         ("secret.keys", json!({"roles": [{"roleArn": ROLE}], "secret": {"keys": {"config": key}}})),
     ]
 }

@@ -50,9 +50,14 @@ fn sts(endpoint: &str) -> Value {
     json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/reports"}], "sts": {"endpoint": endpoint}})
 }
 
+const NOT_BOTH: &str = "set caBundle or caBundleRef, not both: take one of them out";
+
 /// Specifications that are refused, with a part of the message that says what to write instead.
 pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let no_certificate = json!({"caBundle": "this is no certificate"});
+    let two_bundles = json!({"caBundle": "-----BEGIN CERTIFICATE-----", "caBundleRef": {"name": "company-ca"}});
+    let mut two_bundles_of_http = two_bundles.clone();
+    two_bundles_of_http["url"] = "https://broker.example.com/keys".into();
     let both = json!([{
         "provider": "example.com", "tokenSecretRef": {"name": "token", "key": "token"},
         "serviceAccountRef": {"name": "app"},
@@ -131,6 +136,10 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             http(json!({"url": "https://vault.example.com/", "format": "vault"})),
             "supported values",
         ),
+        ("two bundles for IoT", iot(two_bundles.clone()), NOT_BOTH),
+        ("two bundles for Roles Anywhere", anywhere(two_bundles.clone()), NOT_BOTH),
+        ("two bundles for an endpoint", http(two_bundles_of_http), NOT_BOTH),
+        ("two bundles for STS", json!({"roles": [role(900)], "sts": two_bundles}), NOT_BOTH),
         ("an IoT CA that is none", iot(no_certificate.clone()), "caBundle must hold one or more certificates"),
         ("a role alias with a slash", iot(json!({"roleAlias": "a/b"})), "should match"),
         (
@@ -230,6 +239,11 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
         ("Vault", http(json!({"url": "https://vault.example.com/v1/team-a/aws/creds/reports", "format": "Vault"}))),
         ("an endpoint of one's own", http(json!({"url": "https://broker.example.com/", "format": "Aws"}))),
         ("Roles Anywhere with a token", anywhere(hsm)),
+        ("IoT with a bundle", iot(json!({"caBundleRef": {"name": "company-ca"}}))),
+        (
+            "Roles Anywhere with a bundle",
+            anywhere(json!({"caBundleRef": {"kind": "Secret", "name": "company-ca", "key": "trust-bundle.pem"}})),
+        ),
         ("Identity Center", center(json!({}))),
         ("Cognito", cognito(json!({}))),
         (

@@ -1,11 +1,13 @@
 //! Least privilege: the rights that the chart grants are those that the controller uses, each of them and no other.
 
 use super::installed::Installed;
+use super::peers::allow;
 use super::restart;
 use super::stage::{SOON, Stage};
 use crate::harness::audit::Audit;
+use crate::harness::certificates::Authority;
 use crate::harness::rights::{Right, granted, lacking, unused};
-use crate::harness::{Controller, controlplane, eventually, helm};
+use crate::harness::{Controller, controlplane, eventually, helm, scratch};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::DeleteParams;
@@ -109,9 +111,13 @@ async fn asked(stage: &Stage, installed: &Installed, controller: &Controller) ->
     .await;
     assert!(controller.stop().await.success());
     controller.assert_clean().await;
-    eventually(SOON, "the watches have ended", async || match asked().of("watch", "secrets").count() {
-        0 => Err("none has"),
-        _ => Ok(()),
+    let policies = granted(&installed.objects).iter().any(|right| right.resource == "credentialpolicies");
+    let watched = if policies { ["secrets", "configmaps"].as_slice() } else { &["secrets"] };
+    eventually(SOON, "the watches have ended", async || {
+        match watched.iter().find(|kind| asked().of("watch", kind).count() == 0) {
+            Some(kind) => Err(format!("none of {kind} has")),
+            None => Ok(()),
+        }
     })
     .await;
     // What the test itself tried in the ServiceAccount's name is not the controller's.
@@ -159,6 +165,18 @@ async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
     let role = stage.role("ambient").await;
     stage.credential("ambient", json!({"roles": [{"roleArn": role}]})).await;
     stage.until("ambient", "True", "Issued").await;
+    // A bundle in a ConfigMap.
+    allow(&stage, "bundles", json!({"caBundles": true})).await;
+    let authority = Authority::new(&scratch::subfolder("rights"));
+    stage
+        .apply(json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": {"ca.crt": authority.certificate()},
+            "metadata": {"name": "company-ca", "namespace": stage.namespace.name},
+        }))
+        .await;
+    let sts = json!({"caBundleRef": {"name": "company-ca"}});
+    stage.credential("trusting", json!({"roles": [{"roleArn": role}], "sts": sts})).await;
+    stage.until("trusting", "True", "Issued").await;
     stage.secret("lent", &[("theirs", "kept")]).await;
     stage.credential("lent", json!({"roles": [{"roleArn": role}], "secret": {"adopt": true}})).await;
     stage.until("lent", "True", "Issued").await;
@@ -211,6 +229,8 @@ async fn one_namespace_is_served_without_rights_on_cluster_level() {
         ("get", "secrets", "default"),
         ("list", "secrets", "kube-system"),
         ("create", "serviceaccounts/token", "default"),
+        // No policy can allow a bundle here.
+        ("get", "configmaps", &stage.namespace.name),
     ] {
         let question = ["auth", "can-i", verb, resource, "--namespace", namespace, "--as", &account];
         let (_, answer, _) = stage.cluster.try_kubectl(&question).await;

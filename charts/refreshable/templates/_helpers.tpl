@@ -32,6 +32,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.policies }}
+# Bundles of certificates (caBundleRef), which no resource may choose without a policy.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch]
+{{- end }}
 - apiGroups: [""]
   resources: [serviceaccounts/token]
   verbs: [create]

@@ -1,6 +1,6 @@
 //! Sources of one's own: an HTTP endpoint, a Secret, a program.
 
-use crate::{DataKey, SecretKeyReference, SecretReference};
+use crate::{CaBundleReference, DataKey, SecretKeyReference, SecretReference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,7 @@ pub struct CustomSource {
 #[x_kube(
     validation = Rule::new("isURL(self.url) && (self.url.startsWith('https://') || self.url.startsWith('http://'))").message("url must be an https URL (http only where a CredentialPolicy says so), for example https://vault.example.com/v1/aws"),
     validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"),
+    validation = Rule::new("!(has(self.caBundle) && has(self.caBundleRef))").message("set caBundle or caBundleRef, not both: take one of them out"),
     validation = Rule::new("!has(self.format) || self.format != 'Vault' || self.url.matches('^https?://[^/]+/v1/.+/(creds|sts)/[^/]+$')").message("url of format Vault must be that of a role of an AWS engine, like https://vault.example.com/v1/aws/sts/reports (or creds in place of sts)"),
     validation = Rule::new("!has(self.headers) || self.headers.all(h, !(h.name.lowerAscii() in ['host', 'content-length', 'transfer-encoding', 'connection', 'accept-encoding']))").message("headers may not set Host, Content-Length, Transfer-Encoding, Connection or Accept-Encoding: take it out")
 )]
@@ -47,6 +48,11 @@ pub struct CustomHttpSource {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
+    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as trust-manager writes it.
+    /// It is read at each attempt. Its change renews nothing that is published; an attempt that failed is repeated, at
+    /// once where the object has the label `refreshable.dev/watch: "true"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_ref: Option<CaBundleReference>,
     /// A Secret of type kubernetes.io/tls with a client's certificate and key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate_secret_ref: Option<SecretReference>,

@@ -1,6 +1,6 @@
 //! Sources that prove themselves by an X.509 certificate.
 
-use crate::{SecretKeyReference, SecretReference};
+use crate::{CaBundleReference, SecretKeyReference, SecretReference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!self.endpoint.contains('://') && !self.endpoint.contains('/') && isURL('https://' + self.endpoint)").message("endpoint must be a host name without scheme and path, as `aws iot describe-endpoint --endpoint-type iot:CredentialProvider` prints it"),
-    validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----")
+    validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"),
+    validation = Rule::new("!(has(self.caBundle) && has(self.caBundleRef))").message("set caBundle or caBundleRef, not both: take one of them out")
 )]
 pub struct IotSource {
     /// Host of the account's credential provider, like `c1a2b3.credentials.iot.eu-west-1.amazonaws.com`.
@@ -38,6 +39,11 @@ pub struct IotSource {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
+    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as trust-manager writes it.
+    /// It is read at each attempt. Its change renews nothing that is published; an attempt that failed is repeated, at
+    /// once where the object has the label `refreshable.dev/watch: "true"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_ref: Option<CaBundleReference>,
     /// Time limit for the call in seconds, 1 to 60. Defaults to `15`.
     #[schemars(range(min = 1, max = 60))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +65,8 @@ impl IotSource {
     validation = Rule::new("self.profileArn.matches('^arn:aws[a-z-]*:rolesanywhere:[a-z0-9-]+:[0-9]{12}:profile/[0-9a-f-]+$')").message("profileArn must be like arn:aws:rolesanywhere:eu-west-1:111122223333:profile/<uuid>"),
     validation = Rule::new("self.roleArn.matches('^arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-~]+$')").message("roleArn must be the ARN of an IAM role, like arn:aws:iam::111122223333:role/team-a/reports"),
     validation = Rule::new("!has(self.endpoint) || isURL(self.endpoint) && (self.endpoint.startsWith('https://') || self.endpoint.startsWith('http://'))").message("endpoint must be a URL with scheme and host, for example https://rolesanywhere.example.com"),
-    validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----")
+    validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"),
+    validation = Rule::new("!(has(self.caBundle) && has(self.caBundleRef))").message("set caBundle or caBundleRef, not both: take one of them out")
 )]
 pub struct RolesAnywhereSource {
     /// ARN of the trust anchor, whose Region is called.
@@ -93,6 +100,11 @@ pub struct RolesAnywhereSource {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
+    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as trust-manager writes it.
+    /// It is read at each attempt. Its change renews nothing that is published; an attempt that failed is repeated, at
+    /// once where the object has the label `refreshable.dev/watch: "true"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_bundle_ref: Option<CaBundleReference>,
     /// Time limit for the call in seconds, 1 to 60. Defaults to `15`.
     #[schemars(range(min = 1, max = 60))]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -149,6 +149,7 @@ impl TokenKey {
             TokenError::Login(e) => {
                 let locked = matches!(e, Error::Pkcs11(RvError::PinLocked, _));
                 IssueError::InputInvalid {
+                    kind: "Secret",
                     name: pin_secret_ref.name.clone(),
                     key: pin_secret_ref.key.clone(),
                     what: if locked {

@@ -46,6 +46,7 @@ pub(super) async fn read(source: &AccessKeySource, request: &Request<'_>) -> Res
     };
     if !valid {
         return Err(IssueError::InputInvalid {
+            kind: "Secret",
             name: source.secret_ref.name.clone(),
             key: source.access_key_id_key.clone(),
             what: "this is no access key id: it has 16 to 128 letters and digits, like AKIAIOSFODNN7EXAMPLE".to_owned(),

@@ -1,10 +1,11 @@
 //! Any HTTP(S) endpoint that answers in container or process JSON, or as Vault's AWS engine does.
 
+use super::ca_bundle::ca_bundle;
 use super::{Obtained, Request, Source, endpoint};
 use crate::aws::region::Home;
 use crate::http::{Call, ClientIdentity, Way};
 use futures::future::BoxFuture;
-use refreshable_api::{CustomHttpSource, HttpFormat};
+use refreshable_api::{CaBundleReference, CustomHttpSource, HttpFormat};
 use refreshable_rules::issuer::{IssueError, VAULT, vault};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -21,6 +22,10 @@ impl Source for CustomHttpSource {
         let headers = self.headers.iter().flatten().map(|h| h.value_secret_ref.name.as_str());
         let certificate = self.client_certificate_secret_ref.iter().map(|r| r.name.as_str());
         headers.chain(certificate).collect()
+    }
+
+    fn ca_bundle_ref(&self) -> Option<&CaBundleReference> {
+        self.ca_bundle_ref.as_ref()
     }
 
     fn rate_limit_key(&self, _namespace: &str) -> String {
@@ -44,12 +49,14 @@ impl Source for CustomHttpSource {
                 headers.push((header.name.clone(), value));
             }
             let identity = identity(self, request).await?;
+            let (inline, reference) = (self.ca_bundle.as_deref(), self.ca_bundle_ref.as_ref());
+            let trusted = ca_bundle("spec.source.custom.http", inline, reference, request.inputs).await?;
             let call = Call {
                 operation: operation(self),
                 url: &self.url,
                 way: Way::Named(request.grants.reach(&self.url)),
                 headers,
-                ca_bundle: self.ca_bundle.as_deref(),
+                ca_bundle: trusted.as_deref(),
                 identity: identity.as_ref(),
                 timeout_seconds: self.timeout_seconds,
             };

@@ -1,6 +1,6 @@
 //! A Secret of the namespace that something else rotates: External Secrets, Vault Secrets Operator, another controller.
 
-use super::{Obtained, Request, SecretData, Source};
+use super::{InputData, Obtained, Request, Source};
 use crate::aws::region::Home;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -58,12 +58,7 @@ fn process_json(source: &CustomSecretSource) -> Option<&str> {
     named.or((source.preset == Some(SecretPreset::ProcessJson)).then_some("credentials.json"))
 }
 
-fn read_json(
-    source: &CustomSecretSource,
-    secret: &SecretData,
-    key: &str,
-    now: Timestamp,
-) -> Result<Issued, IssueError> {
+fn read_json(source: &CustomSecretSource, secret: &InputData, key: &str, now: Timestamp) -> Result<Issued, IssueError> {
     json::read(OPERATION, secret.bytes(key)?, None, now).map_err(|error| match error {
         IssueError::InvalidAnswer { what, .. } => invalid(source, key, what),
         IssueError::Refused { error, .. } => {
@@ -73,7 +68,7 @@ fn read_json(
     })
 }
 
-fn read_keys(source: &CustomSecretSource, secret: &SecretData, now: Timestamp) -> Result<Issued, IssueError> {
+fn read_keys(source: &CustomSecretSource, secret: &InputData, now: Timestamp) -> Result<Issued, IssueError> {
     let keys = names(source);
     let token = secret.text(keys.session_token)?;
     let key = AccessKey {
@@ -116,7 +111,7 @@ fn names(source: &CustomSecretSource) -> Keys<'_> {
 }
 
 /// When the credentials expire, by the Secret's own word or from when it was written.
-fn expiration(source: &CustomSecretSource, secret: &SecretData, key: Option<&str>) -> Result<Timestamp, IssueError> {
+fn expiration(source: &CustomSecretSource, secret: &InputData, key: Option<&str>) -> Result<Timestamp, IssueError> {
     let Some(key) = key else {
         let Some(seconds) = source.lifetime_seconds else {
             return Err(IssueError::Specification {
@@ -125,7 +120,7 @@ fn expiration(source: &CustomSecretSource, secret: &SecretData, key: Option<&str
             });
         };
         let written = secret.written.ok_or_else(|| IssueError::Kubernetes {
-            what: format!("Secret {}", secret.name),
+            what: format!("Secret {}", secret.object.name()),
             detail: "its metadata does not say when it was written".to_owned(),
         })?;
         return Ok(written + SignedDuration::from_secs(seconds.into()));
@@ -136,5 +131,5 @@ fn expiration(source: &CustomSecretSource, secret: &SecretData, key: Option<&str
 }
 
 fn invalid(source: &CustomSecretSource, key: &str, what: String) -> IssueError {
-    IssueError::InputInvalid { name: source.secret_ref.name.clone(), key: key.to_owned(), what }
+    IssueError::InputInvalid { kind: "Secret", name: source.secret_ref.name.clone(), key: key.to_owned(), what }
 }

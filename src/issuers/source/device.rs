@@ -18,8 +18,12 @@ pub(super) async fn identity(
     request: &Request<'_>,
 ) -> Result<DeviceIdentity, IssueError> {
     let secret = request.inputs.secret(name).await?;
-    let invalid =
-        |key: &str, what: String| IssueError::InputInvalid { name: name.to_owned(), key: key.to_owned(), what };
+    let invalid = |key: &str, what: String| IssueError::InputInvalid {
+        kind: "Secret",
+        name: name.to_owned(),
+        key: key.to_owned(),
+        what,
+    };
     let certificate = Certificate::parse(secret.bytes(CERTIFICATE)?).map_err(|what| invalid(CERTIFICATE, what))?;
     match certificate.validity(request.now) {
         Validity::Valid => {}

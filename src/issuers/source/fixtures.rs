@@ -1,6 +1,6 @@
 //! What the sources' tests stand on: inputs without a cluster, and a request around them.
 
-use super::{Inputs, Request, SecretData, SourceContext, SourceSpec};
+use super::{InputData, Inputs, Request, SourceContext, SourceSpec};
 use crate::aws::{Caller, Meter, Sts, TotpSteps};
 use crate::registry::Registry;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -8,6 +8,7 @@ use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use refreshable_api::StsSpec;
+use refreshable_rules::input_object::InputObject;
 use refreshable_rules::issuer::{IssueError, Issued};
 use refreshable_rules::policy::Grants;
 use secrecy::{SecretSlice, SecretString};
@@ -16,39 +17,50 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Secrets by name, and a token for the ServiceAccount `app`.
+/// Secrets and ConfigMaps, and a token for the ServiceAccount `app`.
 #[derive(Default)]
-pub(crate) struct Desk(BTreeMap<String, Arc<SecretData>>);
+pub(crate) struct Desk(BTreeMap<InputObject, Arc<InputData>>);
 
 impl Desk {
     /// With a Secret that holds `data`.
-    pub(crate) fn with(mut self, name: &str, data: &[(&str, &[u8])]) -> Self {
+    pub(crate) fn with(self, name: &str, data: &[(&str, &[u8])]) -> Self {
+        self.with_object(InputObject::Secret(name.to_owned()), data)
+    }
+
+    /// With an object that holds `data`.
+    pub(crate) fn with_object(mut self, object: InputObject, data: &[(&str, &[u8])]) -> Self {
         let data = data.iter().map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.to_vec()))).collect();
-        let secret = SecretData::new(name, "u/1".to_owned(), None, data);
-        self.0.insert(name.to_owned(), Arc::new(secret));
+        let held = InputData::new(object.clone(), "u/1".to_owned(), None, data);
+        self.0.insert(object, Arc::new(held));
         self
+    }
+
+    fn get(&self, object: &InputObject) -> Result<Arc<InputData>, IssueError> {
+        let missing = || IssueError::InputMissing { kind: object.kind(), name: object.name().to_owned(), key: None };
+        self.0.get(object).cloned().ok_or_else(missing)
     }
 }
 
 impl Inputs for Desk {
-    fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>> {
-        let found = self.0.get(name).cloned();
-        Box::pin(async move {
-            found.ok_or_else(|| IssueError::InputMissing { kind: "Secret", name: name.to_owned(), key: None })
-        })
+    fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
+        Box::pin(async move { self.get(&InputObject::Secret(name.to_owned())) })
     }
 
-    fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>> {
+    fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
         self.secret(name)
     }
 
-    fn may_replace<'a>(&'a self, _over: &'a SecretData, _key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>> {
+    fn trust<'a>(&'a self, object: &'a InputObject) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
+        Box::pin(async move { self.get(object) })
+    }
+
+    fn may_replace<'a>(&'a self, _over: &'a InputData, _key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>> {
         Box::pin(async { Ok(true) })
     }
 
     fn replace<'a>(
         &'a self,
-        _over: &'a SecretData,
+        _over: &'a InputData,
         _key: &'a str,
         _value: &'a SecretString,
     ) -> BoxFuture<'a, Result<bool, IssueError>> {

@@ -72,8 +72,12 @@ async fn token(source: &IdentityCenterSource, request: &Request<'_>) -> Result<(
     let _held = writer.lock().await;
     for _ in 0..TRIES {
         let secret = request.inputs.state(name).await?;
-        let invalid =
-            |what: String| IssueError::InputInvalid { name: name.clone(), key: source.token_key.clone(), what };
+        let invalid = |what: String| IssueError::InputInvalid {
+            kind: "Secret",
+            name: name.clone(),
+            key: source.token_key.clone(),
+            what,
+        };
         let token = SsoToken::parse(secret.bytes(&source.token_key)?).map_err(invalid)?;
         if token.is_fresh(request.now) {
             return Ok((token, None));

@@ -1,33 +1,38 @@
-//! What sources and roles read from the cluster: Secrets and ServiceAccount tokens of the
-//! resource's own namespace.
+//! Inputs of sources and roles, read from the cluster: Secrets, ServiceAccount tokens and ConfigMaps of the resource's own
+//! namespace.
 
-use super::of;
+use super::{Source, of};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use refreshable_api::{InputDigest, ObjectName, RefreshableCredentialSpec};
+use refreshable_rules::input_object::InputObject;
 use refreshable_rules::inputs::{InputKey, UsedInput};
 use refreshable_rules::issuer::IssueError;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Reads inputs. Each Secret is read once for an attempt, and its version is remembered.
+/// Reads inputs. Each object is read once for an attempt, and its version is remembered.
 pub trait Inputs: Send + Sync {
     /// The Secret of that name.
-    fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>>;
+    fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
 
     /// The Secret of that name as the place where something is kept, read anew: its changes are no changed input.
-    fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>>;
+    fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
+
+    /// The object, of which an attempt uses the certificates that it trusts an endpoint by. No credentials are made of
+    /// them: their changes matter only to an attempt that failed.
+    fn trust<'a>(&'a self, object: &'a InputObject) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
 
     /// Tries, without changing anything, whether a write over the state that was read would be let through; false where
     /// somebody else wrote since.
-    fn may_replace<'a>(&'a self, over: &'a SecretData, key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>>;
+    fn may_replace<'a>(&'a self, over: &'a InputData, key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>>;
 
     /// Writes `value` under `key` over the state that was read; false where somebody else wrote since.
     fn replace<'a>(
         &'a self,
-        over: &'a SecretData,
+        over: &'a InputData,
         key: &'a str,
         value: &'a SecretString,
     ) -> BoxFuture<'a, Result<bool, IssueError>>;
@@ -36,43 +41,61 @@ pub trait Inputs: Send + Sync {
     fn token<'a>(&'a self, account: &'a str, audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>>;
 }
 
-/// A Secret's data.
-pub struct SecretData {
-    /// Its name.
-    pub name: String,
+/// The data of a Secret or ConfigMap.
+pub struct InputData {
+    /// The object that holds it.
+    pub object: InputObject,
     /// `<uid>/<resourceVersion>`.
     pub version: String,
     /// When its data was last written, where its metadata says so.
     pub written: Option<Timestamp>,
-    data: BTreeMap<String, SecretSlice<u8>>,
+    data: Arc<BTreeMap<String, SecretSlice<u8>>>,
     /// Keys that were asked for, also those that are missing.
     asked: Mutex<BTreeSet<String>>,
 }
 
-impl std::fmt::Debug for SecretData {
+impl std::fmt::Debug for InputData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SecretData").field("name", &self.name).field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("InputData")
+            .field("object", &self.object)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
     }
 }
 
-impl SecretData {
-    /// A Secret of this name and version that holds `data`.
+impl InputData {
+    /// An object of this version that holds `data`.
     pub fn new(
-        name: &str,
+        object: InputObject,
         version: String,
         written: Option<Timestamp>,
         data: BTreeMap<String, SecretSlice<u8>>,
     ) -> Self {
-        Self { name: name.to_owned(), version, written, data, asked: Mutex::default() }
+        Self { object, version, written, data: Arc::new(data), asked: Mutex::default() }
     }
 
     /// The same Secret after `value` was written to `key`, which made `version` of it.
     #[must_use]
     pub fn after_write(&self, key: &str, value: &[u8], version: String) -> Self {
-        let mut data = self.data.clone();
+        let mut data = BTreeMap::clone(&self.data);
         data.insert(key.to_owned(), SecretSlice::from(value.to_vec()));
         let asked = Mutex::new(self.asked().clone());
-        Self { name: self.name.clone(), version, written: self.written, data, asked }
+        Self { object: self.object.clone(), version, written: self.written, data: Arc::new(data), asked }
+    }
+
+    /// The same data for another purpose: what was asked of it for this one is not asked there.
+    #[must_use]
+    pub fn for_another_purpose(&self) -> Self {
+        let (object, version, data) = (self.object.clone(), self.version.clone(), self.data.clone());
+        Self { object, version, written: self.written, data, asked: Mutex::default() }
+    }
+
+    /// The same data, of which both what was asked here and what was asked of `other` was used.
+    #[must_use]
+    pub fn also_asked(&self, other: &Self) -> Self {
+        let both = self.for_another_purpose();
+        both.asked().extend(self.asked().iter().chain(other.asked().iter()).cloned());
+        both
     }
 
     /// What was used of it: the keys that were asked for, with `key`'s digest of them for the resource `owner`.
@@ -85,7 +108,7 @@ impl SecretData {
     /// `key`'s digest of what stands under `keys`, for the resource `owner`. This is no use of them.
     pub fn digest<'a>(&self, key: &InputKey, owner: &str, keys: impl IntoIterator<Item = &'a str>) -> InputDigest {
         let value = |k: &str| self.data.get(k).map(ExposeSecret::expose_secret);
-        key.digest(owner, &self.name, keys.into_iter().map(|k| (k, value(k))))
+        key.digest(owner, &self.object.to_string(), keys.into_iter().map(|k| (k, value(k))))
     }
 
     fn asked(&self) -> parking_lot::MutexGuard<'_, BTreeSet<String>> {
@@ -95,12 +118,12 @@ impl SecretData {
     /// The value of `key`.
     ///
     /// # Errors
-    /// [`IssueError::InputMissing`] where the Secret has no such key.
+    /// [`IssueError::InputMissing`] where the object has no such key.
     pub fn bytes(&self, key: &str) -> Result<&[u8], IssueError> {
         self.asked().insert(key.to_owned());
         self.data.get(key).map(ExposeSecret::expose_secret).ok_or_else(|| IssueError::InputMissing {
-            kind: "Secret",
-            name: self.name.clone(),
+            kind: self.object.kind(),
+            name: self.object.name().to_owned(),
             key: Some(key.to_owned()),
         })
     }
@@ -112,11 +135,7 @@ impl SecretData {
     pub fn pem(&self, key: &str) -> Result<SecretString, IssueError> {
         match std::str::from_utf8(self.bytes(key)?) {
             Ok(text) if text.contains("-----BEGIN ") => Ok(SecretString::from(text)),
-            _ => Err(IssueError::InputInvalid {
-                name: self.name.clone(),
-                key: key.to_owned(),
-                what: "this is no PEM: it must begin with -----BEGIN".to_owned(),
-            }),
+            _ => Err(self.invalid(key, "this is no PEM: it must begin with -----BEGIN")),
         }
     }
 
@@ -125,11 +144,7 @@ impl SecretData {
     /// # Errors
     /// As [`bytes`](Self::bytes), and [`IssueError::InputInvalid`] for what is empty or no text.
     pub fn text(&self, key: &str) -> Result<SecretString, IssueError> {
-        let invalid = |what: &str| IssueError::InputInvalid {
-            name: self.name.clone(),
-            key: key.to_owned(),
-            what: what.to_owned(),
-        };
+        let invalid = |what: &str| self.invalid(key, what);
         let text = std::str::from_utf8(self.bytes(key)?).map_err(|_| invalid("the value is not text in UTF-8"))?.trim();
         if text.is_empty() {
             return Err(invalid("the value is empty"));
@@ -139,9 +154,27 @@ impl SecretData {
         }
         Ok(SecretString::from(text))
     }
+
+    /// That what stands under `key` cannot be used.
+    pub fn invalid(&self, key: &str, what: &str) -> IssueError {
+        let (kind, name) = (self.object.kind(), self.object.name().to_owned());
+        IssueError::InputInvalid { kind, name, key: key.to_owned(), what: what.to_owned() }
+    }
 }
 
-/// Names of all Secrets that a specification reads. One that is no name is left out: it is said when it is to be read.
+/// All objects that a specification reads: the Secrets that its credentials are made from, and the objects that its
+/// endpoints are trusted by. One with an impossible name is left out: it is said when it is to be read.
+pub fn inputs_of(spec: &RefreshableCredentialSpec) -> BTreeSet<InputObject> {
+    let mut objects: BTreeSet<InputObject> = names_of_inputs(spec).into_iter().map(InputObject::Secret).collect();
+    let source = spec.source();
+    let of_source = of(&source).and_then(Source::ca_bundle_ref);
+    let of_sts = spec.sts.as_ref().and_then(|sts| sts.ca_bundle_ref.as_ref());
+    let trusted = of_source.into_iter().chain(of_sts).map(InputObject::from);
+    objects.extend(trusted.filter(|object| ObjectName::fits(object.name())));
+    objects
+}
+
+/// Names of all Secrets that the credentials of a specification are made from, without impossible ones.
 pub fn names_of_inputs(spec: &RefreshableCredentialSpec) -> BTreeSet<String> {
     let mut names: BTreeSet<String> =
         of(&spec.source()).map(|s| s.secrets().into_iter().map(str::to_owned).collect()).unwrap_or_default();
@@ -158,7 +191,7 @@ pub fn names_of_inputs(spec: &RefreshableCredentialSpec) -> BTreeSet<String> {
 mod tests {
     use super::*;
     use refreshable_rules::fixtures::credential;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn what_is_no_name_is_no_input() {
@@ -171,15 +204,59 @@ mod tests {
         }
     }
 
-    fn secret(version: &str, data: &[(&str, &str)]) -> SecretData {
+    #[test]
+    fn every_bundle_that_a_specification_names_is_an_input_and_none_is_what_credentials_are_made_from() {
+        let certificate = |more: Value| {
+            let mut source = json!({"certificateSecretRef": {"name": "device"}, "caBundleRef": {"name": "ca"}});
+            source.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            source
+        };
+        let http = |reference: Value| json!({"source": {"custom": {"http": {"url": "u", "caBundleRef": reference}}}});
+        let anywhere = certificate(json!({"trustAnchorArn": "t", "profileArn": "p", "roleArn": "r"}));
+        for (spec, all, made_from) in [
+            (json!({"sts": {"caBundleRef": {"name": "ca"}}}), vec!["ConfigMap/ca"], vec![]),
+            (json!({"sts": {"caBundleRef": {"name": "ca", "kind": "Secret"}}}), vec!["ca"], vec![]),
+            (http(json!({"name": "ca"})), vec!["ConfigMap/ca"], vec![]),
+            (http(json!({"name": "../pods"})), vec![], vec![]),
+            (
+                json!({"source": {"iot": certificate(json!({"endpoint": "e", "roleAlias": "a"}))}}),
+                vec!["device", "ConfigMap/ca"],
+                vec!["device"],
+            ),
+            (
+                json!({"source": {"rolesAnywhere": anywhere}, "sts": {"caBundleRef": {"name": "other"}}}),
+                vec!["device", "ConfigMap/ca", "ConfigMap/other"],
+                vec!["device"],
+            ),
+        ] {
+            let spec = credential(spec).spec;
+            let read: Vec<String> = inputs_of(&spec).iter().map(ToString::to_string).collect();
+            assert_eq!(read, all, "{spec:?}");
+            assert_eq!(names_of_inputs(&spec).iter().map(String::as_str).collect::<Vec<_>>(), made_from, "{spec:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_one_purpose_is_not_asked_for_another() {
+        let key = InputKey::new(&[1; InputKey::LENGTH]).expect("a key");
+        let keys = |held: &InputData| held.used(Some(&key), "uid").digest.expect("a digest").keys;
+        let device = secret("u/1", &[("tls.crt", "1"), ("ca.crt", "2")]);
+        let trusted = device.for_another_purpose();
+        device.bytes("tls.crt").expect("there");
+        trusted.bytes("ca.crt").expect("there");
+        assert_eq!((keys(&device), keys(&trusted)), (vec!["tls.crt".to_owned()], vec!["ca.crt".to_owned()]));
+        assert_eq!(keys(&device.also_asked(&trusted)), ["ca.crt", "tls.crt"]);
+    }
+
+    fn secret(version: &str, data: &[(&str, &str)]) -> InputData {
         let data = data.iter().map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.as_bytes().to_vec()))).collect();
-        SecretData::new("s", version.to_owned(), None, data)
+        InputData::new(InputObject::Secret("s".to_owned()), version.to_owned(), None, data)
     }
 
     #[test]
     fn only_what_was_asked_for_was_used() {
         let key = InputKey::new(&[1; InputKey::LENGTH]).expect("a key");
-        let used = |secret: &SecretData| {
+        let used = |secret: &InputData| {
             secret.bytes("a").expect("there");
             // Asked for, whether it is there or not.
             let _ = secret.text("missing");

@@ -1,11 +1,12 @@
 //! AWS IoT's credential provider: mutual TLS with a device's certificate.
 
+use super::ca_bundle::ca_bundle;
 use super::{Obtained, Request, Source, device, endpoint};
 use crate::aws::region::Home;
 use crate::http::{Call, Way};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use refreshable_api::{IotSource, is_path_segment};
+use refreshable_api::{CaBundleReference, IotSource, is_path_segment};
 use refreshable_rules::issuer::json::{self, Wire};
 use refreshable_rules::issuer::{IssueError, Issued};
 use refreshable_rules::policy::{Grants, is_aws_iot, is_other_iot, region_of_aws_iot};
@@ -31,6 +32,10 @@ impl Source for IotSource {
     fn secrets(&self) -> Vec<&str> {
         let pin = self.pkcs11.iter().map(|k| k.pin_secret_ref.name.as_str());
         [self.certificate_secret_ref.name.as_str()].into_iter().chain(pin).collect()
+    }
+
+    fn ca_bundle_ref(&self) -> Option<&CaBundleReference> {
+        self.ca_bundle_ref.as_ref()
     }
 
     fn rate_limit_key(&self, _namespace: &str) -> String {
@@ -72,12 +77,14 @@ impl Source for IotSource {
                 });
             }
             let url = credentials_url(self);
+            let (inline, reference) = (self.ca_bundle.as_deref(), self.ca_bundle_ref.as_ref());
+            let trusted = ca_bundle("spec.source.iot", inline, reference, request.inputs).await?;
             let call = Call {
                 operation: "AssumeRoleWithCertificate",
                 url: &url,
                 way: way(self, request.grants),
                 headers,
-                ca_bundle: self.ca_bundle.as_deref(),
+                ca_bundle: trusted.as_deref(),
                 identity: Some(&identity),
                 timeout_seconds: self.timeout_seconds,
             };

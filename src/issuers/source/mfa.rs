@@ -16,6 +16,7 @@ pub(super) async fn code(
     let seed = request.text(reference).await?;
     let code = request.totp.code(request.namespace, &seed, request.now).map_err(|error| match error {
         TotpError::Seed => IssueError::InputInvalid {
+            kind: "Secret",
             name: reference.name.clone(),
             key: reference.key.clone(),
             what: "this is no TOTP seed: it must be the base32 text that AWS shows as the secret key when the device is made"

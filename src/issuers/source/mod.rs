@@ -5,6 +5,7 @@
 
 mod access_key;
 mod ambient;
+mod ca_bundle;
 mod chain;
 mod cognito;
 mod container;
@@ -31,10 +32,11 @@ mod sso_write;
 mod verify;
 mod web_identity;
 
+pub use ca_bundle::trusting;
 pub use chain::issue;
 pub use context::{SourceContext, Writers};
 pub use home::{at_source, region, region_of_profile};
-pub use inputs::{Inputs, SecretData, names_of_inputs};
+pub use inputs::{InputData, Inputs, inputs_of, names_of_inputs};
 pub use profiles::{Outcome, issue_profiles};
 pub use sso_token::SsoToken;
 
@@ -42,7 +44,9 @@ use crate::aws::region::Home;
 use crate::aws::{Caller, Sts, TotpSteps};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use refreshable_api::{PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, SourceKind, StsSpec, Tag};
+use refreshable_api::{
+    CaBundleReference, PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, SourceKind, StsSpec, Tag,
+};
 use refreshable_rules::issuer::{IssueError, Issued, Redactor};
 use refreshable_rules::policy::Grants;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -54,6 +58,11 @@ pub trait Source: Send + Sync {
 
     /// Names of the Secrets of the resource's namespace that it reads.
     fn secrets(&self) -> Vec<&str>;
+
+    /// The object that holds the certificates which it trusts its endpoint by, if the specification names one.
+    fn ca_bundle_ref(&self) -> Option<&CaBundleReference> {
+        None
+    }
 
     /// Who pays for the calls: the key of the budget that they are taken from.
     fn rate_limit_key(&self, namespace: &str) -> String;

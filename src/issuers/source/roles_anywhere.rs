@@ -1,5 +1,6 @@
 //! IAM Roles Anywhere's CreateSession, signed with a certificate's private key.
 
+use super::ca_bundle::ca_bundle;
 use super::{Obtained, Request, Source, device, endpoint, verify};
 use crate::aws::call::counted;
 use crate::aws::region::Home;
@@ -7,7 +8,7 @@ use crate::aws::x509_signature::{self, Signed};
 use crate::http::{self, Call, Way};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use refreshable_api::{Arn, PrincipalStatus, RolesAnywhereSource};
+use refreshable_api::{Arn, CaBundleReference, PrincipalStatus, RolesAnywhereSource};
 use refreshable_rules::issuer::json::{self, Wire};
 use refreshable_rules::issuer::{IssueError, Issued, Issuer};
 use refreshable_rules::policy::Grants;
@@ -48,6 +49,10 @@ impl Source for RolesAnywhereSource {
     fn secrets(&self) -> Vec<&str> {
         let pin = self.pkcs11.iter().map(|k| k.pin_secret_ref.name.as_str());
         [self.certificate_secret_ref.name.as_str()].into_iter().chain(pin).collect()
+    }
+
+    fn ca_bundle_ref(&self) -> Option<&CaBundleReference> {
+        self.ca_bundle_ref.as_ref()
     }
 
     fn rate_limit_key(&self, _namespace: &str) -> String {
@@ -118,12 +123,14 @@ async fn create_session(source: &RolesAnywhereSource, request: &Request<'_>) -> 
         |detail| IssueError::Unreachable { operation: OPERATION, endpoint: "the private key".to_owned(), detail },
     )?;
     headers.iter().for_each(|(_, value)| request.redactor().protect_signature(value));
+    let (inline, reference) = (source.ca_bundle.as_deref(), source.ca_bundle_ref.as_ref());
+    let trusted = ca_bundle("spec.source.rolesAnywhere", inline, reference, request.inputs).await?;
     let call = Call {
         operation: OPERATION,
         url: &url,
         way: way(source, request.grants),
         headers: headers.into_iter().map(|(n, v)| (n, SecretString::from(v))).collect(),
-        ca_bundle: source.ca_bundle.as_deref(),
+        ca_bundle: trusted.as_deref(),
         identity: None,
         timeout_seconds: source.timeout_seconds,
     };

@@ -49,8 +49,12 @@ impl Source for SamlSource {
 /// The assertion in base64; one that lies in the Secret as XML is encoded.
 async fn assertion(source: &SamlSource, request: &Request<'_>) -> Result<SecretString, IssueError> {
     let reference = &source.assertion_secret_ref;
-    let invalid =
-        |what: String| IssueError::InputInvalid { name: reference.name.clone(), key: reference.key.clone(), what };
+    let invalid = |what: String| IssueError::InputInvalid {
+        kind: "Secret",
+        name: reference.name.clone(),
+        key: reference.key.clone(),
+        what,
+    };
     let secret = request.inputs.secret(&reference.name).await?;
     let bytes = secret.bytes(&reference.key)?.trim_ascii();
     let encoded = if bytes.starts_with(b"<") {

@@ -5,7 +5,7 @@
 //! renewed.
 
 use super::sso_token::SsoToken;
-use super::{Inputs, SecretData};
+use super::{InputData, Inputs};
 use backon::{ExponentialBuilder, Retryable as _};
 use refreshable_rules::issuer::IssueError;
 use secrecy::SecretString;
@@ -31,7 +31,7 @@ pub(super) enum Outcome {
 /// Writes `renewed` under `key` of `secret`, in the place of `used`.
 pub(super) async fn write(
     inputs: &dyn Inputs,
-    secret: Arc<SecretData>,
+    secret: Arc<InputData>,
     key: &str,
     used: &SsoToken,
     renewed: &SsoToken,
@@ -50,7 +50,7 @@ pub(super) async fn write(
 /// Writes over the state that was read, or over a newer one that holds the same token.
 async fn once(
     inputs: &dyn Inputs,
-    secret: &SecretData,
+    secret: &InputData,
     key: &str,
     used: &SsoToken,
     renewed: &SsoToken,
@@ -59,7 +59,7 @@ async fn once(
     if inputs.replace(secret, key, text).await? {
         return Ok(true);
     }
-    let now = inputs.state(&secret.name).await?;
+    let now = inputs.state(secret.object.name()).await?;
     let there = now.bytes(key).ok().and_then(|bytes| SsoToken::parse(bytes).ok());
     match there {
         // An earlier try of ours arrived, although its answer did not.
@@ -67,7 +67,7 @@ async fn once(
         Some(token) if token.has_refresh_token_of(used) => match inputs.replace(&now, key, text).await? {
             true => Ok(true),
             false => Err(IssueError::Kubernetes {
-                what: format!("Secret {}", secret.name),
+                what: format!("Secret {}", secret.object.name()),
                 detail: "others keep writing to it while the token is renewed".to_owned(),
             }),
         },
@@ -81,6 +81,7 @@ mod tests {
     use futures::future::BoxFuture;
     use jiff::Timestamp;
     use parking_lot::Mutex;
+    use refreshable_rules::input_object::InputObject;
     use secrecy::{ExposeSecret as _, SecretSlice};
     use std::collections::VecDeque;
 
@@ -104,27 +105,36 @@ mod tests {
         SsoToken::signed_in("https://x.awsapps.com/start", "eu-west-1", "access", 3600, now).refreshed_by(refresh)
     }
 
-    fn secret(token: &SsoToken) -> Arc<SecretData> {
+    fn secret(token: &SsoToken) -> Arc<InputData> {
         let bytes = SecretSlice::from(token.to_json().expose_secret().as_bytes().to_vec());
-        Arc::new(SecretData::new("sso", "u/1".to_owned(), None, [(KEY.to_owned(), bytes)].into()))
+        Arc::new(InputData::new(
+            InputObject::Secret("sso".to_owned()),
+            "u/1".to_owned(),
+            None,
+            [(KEY.to_owned(), bytes)].into(),
+        ))
     }
 
     impl Inputs for Script {
-        fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>> {
+        fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
             self.state(name)
         }
 
-        fn state<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<SecretData>, IssueError>> {
+        fn state<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
             Box::pin(async { Ok(secret(&self.there.lock())) })
         }
 
-        fn may_replace<'a>(&'a self, _: &'a SecretData, _: &'a str) -> BoxFuture<'a, Result<bool, IssueError>> {
+        fn trust<'a>(&'a self, _: &'a InputObject) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
+            Box::pin(async { panic!("nothing here names what it trusts") })
+        }
+
+        fn may_replace<'a>(&'a self, _: &'a InputData, _: &'a str) -> BoxFuture<'a, Result<bool, IssueError>> {
             Box::pin(async { Ok(true) })
         }
 
         fn replace<'a>(
             &'a self,
-            _: &'a SecretData,
+            _: &'a InputData,
             _: &'a str,
             _: &'a SecretString,
         ) -> BoxFuture<'a, Result<bool, IssueError>> {

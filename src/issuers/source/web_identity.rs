@@ -40,6 +40,7 @@ impl Source for WebIdentitySource {
                     let token = request.text(reference).await?;
                     if token.expose_secret().len() > LONGEST_TOKEN {
                         return Err(IssueError::InputInvalid {
+                            kind: "Secret",
                             name: reference.name.clone(),
                             key: reference.key.clone(),
                             what: format!("the token is longer than the {LONGEST_TOKEN} characters that STS takes"),

@@ -49,6 +49,14 @@ fn what_is_wrong_is_said_with_line_field_and_what_to_write() {
             format!("roles:\n- {arn}\n  externalId: ab\n  externalIdSecretRef: {{name: s, key: k}}"),
             "spec.roles[0]: set externalId or externalIdSecretRef, not both",
         ),
+        (
+            format!("roles:\n- {arn}\nsts:\n  caBundle: '-----BEGIN CERTIFICATE-----'\n  caBundleRef: {{name: ca}}"),
+            "spec.sts: set caBundle or caBundleRef, not both: take one of them out",
+        ),
+        (
+            format!("roles:\n- {arn}\nsts: {{caBundleRef: {{kind: configmap, name: ca}}}}"),
+            "spec.sts.caBundleRef.kind: \"configmap\" is none of ConfigMap, Secret: did you mean ConfigMap?",
+        ),
         (format!("roles:\n- {arn}\nrefresh: {{before: 99999999999999999h}}"), "spec.refresh: "),
     ] {
         let said = spec(&yaml);

@@ -254,7 +254,10 @@ fn client_arguments(
         }
     }
     for (theirs, what) in [
-        ("verify", "put the certificates of its CA into sts.caBundle; it is never left unchecked"),
+        (
+            "verify",
+            "put the certificates of its CA into sts.caBundle, or name their ConfigMap in sts.caBundleRef; it is never left unchecked",
+        ),
         ("use_ssl", "name an http:// endpoint in sts.endpoint, which a CredentialPolicy must allow"),
         ("config", "useFips, useDualstack and timeoutSeconds of spec.sts are its counterparts here"),
     ] {
@@ -322,7 +325,7 @@ fn iot(
         outcome.note(format!("kubectl create secret tls {secret} --cert={certificate} --key={key}"));
     }
     if arguments.drop("ca") {
-        outcome.note("ca is left out: where the endpoint's certificate is not of a public CA, put the CA's certificates into source.iot.caBundle");
+        outcome.note("ca is left out: where the endpoint's certificate is not of a public CA, put the CA's certificates into source.iot.caBundle, or name their ConfigMap in source.iot.caBundleRef");
     }
     if arguments.drop("verify_peer") {
         outcome.note("verify_peer is left out: the endpoint's certificate is always checked");

@@ -53,9 +53,11 @@ pub enum IssueError {
         key: Option<String>,
     },
     /// A referenced object holds something that cannot be used.
-    #[error("Secret {name}, key {key}: {what}")]
+    #[error("{kind} {name}, key {key}: {what}")]
     InputInvalid {
-        /// Name of the Secret.
+        /// Kind of the object.
+        kind: &'static str,
+        /// Its name.
         name: String,
         /// The key in it.
         key: String,
@@ -195,6 +197,9 @@ impl IssueError {
                 "Check that the endpoint is what the source takes it for and that no proxy answers in its place; it is tried again by itself"
             }
             Self::InputMissing { .. } => "Create it, or correct the reference",
+            Self::InputInvalid { kind: "ConfigMap", .. } => {
+                "Correct the ConfigMap; the change is noticed automatically"
+            }
             Self::InputInvalid { .. } => "Correct the Secret; the change is noticed by itself",
             Self::InputExpired { .. } => "Renew what the Secret holds; the change is noticed by itself",
             Self::PersonNeeded { .. } => "It goes on by itself once that is done",

@@ -23,7 +23,7 @@ impl IssueError {
                 Self::InvalidAnswer { operation, what: words(what), request_id: id(request_id) }
             }
             Self::InputMissing { kind, name, key } => Self::InputMissing { kind, name, key },
-            Self::InputInvalid { name, key, what } => Self::InputInvalid { name, key, what: words(what) },
+            Self::InputInvalid { kind, name, key, what } => Self::InputInvalid { kind, name, key, what: words(what) },
             Self::InputExpired { name, key, what } => Self::InputExpired { name, key, what: words(what) },
             Self::PersonNeeded { what } => Self::PersonNeeded { what: words(what) },
             Self::Process { name, what } => Self::Process { name, what: words(what) },
