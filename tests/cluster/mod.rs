@@ -3,6 +3,7 @@
 mod admission;
 mod admission_names;
 mod admission_sources;
+mod ca_bundle;
 mod chart;
 mod documentation;
 mod faults;

@@ -265,8 +265,19 @@ async fn certificates_to_trust_at_aws_s_own_endpoints_are_the_administrator_s_to
     stage.credential("trusting", spec).await;
     let denied = stage.until("trusting", "False", "NotPermitted").await;
     assert!(message(&denied).contains("spec.allow.caBundles: true"), "{}", message(&denied));
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": {"ca.crt": authority.certificate()},
+        "metadata": {"name": "tenant-ca", "namespace": stage.namespace.name},
+    });
+    stage.apply(map).await;
+    let spec = json!({"roles": [{"roleArn": role}], "sts": {"caBundleRef": {"name": "tenant-ca"}}});
+    stage.credential("referring", spec).await;
+    let denied = stage.until("referring", "False", "NotPermitted").await;
+    assert!(message(&denied).contains("to set spec.sts.caBundleRef for an endpoint"), "{}", message(&denied));
     assert_eq!(stage.aws.calls_for_role(&role).len(), 0);
     policy(&stage, "ca", json!({"allow": {"caBundles": true}})).await;
-    stage.until("trusting", "True", "Issued").await;
+    for name in ["trusting", "referring"] {
+        stage.until(name, "True", "Issued").await;
+    }
     stage.strike().await;
 }

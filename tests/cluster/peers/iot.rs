@@ -77,6 +77,27 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         stage.credential(name, source(token)).await;
         assert!(honoured(&stage, name).await.contains(":assumed-role/device/"));
     }
+    // Trusted by what a ConfigMap holds, with the key in a Secret and in the token.
+    let bundle = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "data": {"ca.crt": authority.certificate()},
+        "metadata": {"name": "iot-ca", "namespace": stage.namespace.name},
+    });
+    stage.apply(bundle).await;
+    for (name, patch) in [
+        ("bundle", json!({"caBundleRef": {"name": "iot-ca"}})),
+        (
+            "bundle-token",
+            json!({
+                "caBundleRef": {"name": "iot-ca"}, "certificateSecretRef": {"name": "device-hsm"},
+                "pkcs11": in_token("device-key", "pin"),
+            }),
+        ),
+    ] {
+        let mut spec = source(patch);
+        spec["source"]["iot"].as_object_mut().expect("an object").remove("caBundle");
+        stage.credential(name, spec).await;
+        assert!(honoured(&stage, name).await.contains(":assumed-role/device/"), "{name}");
+    }
     for (name, patch, reason, words) in [
         ("thing", json!({"thingName": "other"}), "AccessDenied", "Invalid thing name"),
         ("alias", json!({"roleAlias": "nowhere"}), "InvalidSpecification", "Role alias does not exist"),

@@ -188,6 +188,7 @@ async fn keys_in_a_token_sign_too() {
         kinds.each_ref().map(|(name, issued)| ((*name).to_owned(), scratch::write(folder.join(name), &issued.key)));
     let stage = with_token(stage, keys.into()).await;
     allow(&stage, "anywhere", json!({"urls": [peer.url()], "pkcs11Modules": ["softhsm"]})).await;
+    stage.secret("company-ca", &[("trust-bundle.pem", &authority.certificate())]).await;
     let arn = "arn:aws:rolesanywhere:eu-west-1:111122223333";
     for (name, issued) in kinds {
         let secret = format!("{name}-certificate");
@@ -195,7 +196,7 @@ async fn keys_in_a_token_sign_too() {
         let source = json!({
             "trustAnchorArn": format!("{arn}:trust-anchor/0"), "profileArn": format!("{arn}:profile/0"), "roleArn": role,
             "certificateSecretRef": {"name": secret}, "pkcs11": in_token(name, "pin"), "endpoint": peer.url(),
-            "caBundle": authority.certificate(),
+            "caBundleRef": {"kind": "Secret", "name": "company-ca", "key": "trust-bundle.pem"},
         });
         stage.credential(name, json!({"source": {"rolesAnywhere": source}})).await;
         assert!(honoured(&stage, name).await.contains(":assumed-role/anywhere-hsm/"), "{name}");
