@@ -6,6 +6,9 @@
 //! machine is suspended, as the others' do; who waits counts only the time that it was awake for.
 //! Clocks of different machines are never compared, only how long a lease has been seen unchanged
 //! (as client-go does).
+//!
+//! It is our own because the libraries for this (`kube-leader-election`, `kubert`) tell who leads, and leave it to the caller
+//! to stop in time. The fence needs the moment at which a renewal was sent, on a clock that goes on in suspension.
 
 use super::Metrics;
 use super::call::{CallError, bounded};

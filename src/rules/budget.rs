@@ -6,6 +6,10 @@
 //!
 //! Time is that since the machine was started, which never steps: a wall clock that is set back must
 //! not move a turn away, nor one that is set forward grant them all.
+//!
+//! It is our own because the libraries for this (`governor`, tower's rate limit) decide whether a call may go now. Here who
+//! comes too early is given a place that holds, is told when it comes, and need not wait as a task; and time is an argument,
+//! so that the tests let a year pass.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,8 @@
 //! Patterns as policies write them: of ARNs, of URLs, of names.
+//!
+//! The matcher is our own because it is a border of tenancy. `*` and `?` mean what they mean to IAM, and end at the part of an
+//! ARN or the label of a host that they stand in; libraries for globs (`globset`, `wildmatch`) know classes, alternatives,
+//! escapes and separators of paths, each of which would let a pattern mean something that its author did not write.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,8 @@
 //! The [signature of IAM Roles Anywhere](https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-sign-process.html):
 //! Signature Version 4's shape, made with a certificate's private key.
+//!
+//! It is our own because the SDK's signer (`aws-sigv4`) signs with an access key or derives a key from one, and AWS publishes
+//! this kind of signature only inside a program (`aws_signing_helper`).
 
 use crate::certificate::{Certificate, KeyKind};
 use base64::Engine as _;
