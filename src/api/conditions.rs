@@ -62,6 +62,10 @@ pub enum Reason {
     PersonNeeded,
     /// No CredentialPolicy allows it.
     NotPermitted,
+    /// No CredentialPolicy allows any more what is published: its Secret is withdrawn after a while.
+    WithdrawalPending,
+    /// The same, and the Secret stays: too many would go at once, or withdrawals are paused.
+    WithdrawalHeld,
     /// A Secret of that name belongs to somebody else.
     SecretConflict,
     /// The published Secret is immutable.
@@ -97,7 +101,7 @@ impl Reason {
 /// Why a condition of a CredentialPolicy has its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 pub enum PolicyReason {
-    /// What the policy allows is allowed to the namespaces that it selects.
+    /// The selected namespaces are allowed everything in `spec.allow`.
     Accepted,
     /// The same, but for patterns that no resource can ever match.
     UnmatchablePattern,

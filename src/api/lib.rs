@@ -62,7 +62,7 @@ pub use data_keys::SecretKeys;
 pub use object_name::{DataKey, ObjectName, is_namespace, is_path_segment};
 pub use policy::{
     Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant, SessionTag, SessionTagValue, SessionTags,
-    TagGrant, TaggedChains,
+    TagGrant, TaggedChains, WITHDRAW_IMMEDIATELY,
 };
 pub use policy_status::CredentialPolicyStatus;
 pub use profile::{ProfileSpec, ProfileStatus};

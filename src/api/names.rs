@@ -87,6 +87,11 @@ pub fn input_key_secret(lease: &str) -> String {
     format!("{lease}-input-key")
 }
 
+/// Name of the ConfigMap with the administrator's orders on withdrawals, beside the Lease of this name.
+pub fn withdrawal_orders(lease: &str) -> String {
+    format!("{lease}-withdrawals")
+}
+
 /// Field manager of status writes, and prefix of the field manager of Secret writes.
 pub const FIELD_MANAGER: &str = "refreshable-controller";
 

@@ -36,6 +36,9 @@ use serde::{Deserialize, Serialize};
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.withdrawAfter) || self.withdrawAfter == 'Immediate' || (self.withdrawAfter.matches('^([0-9]+(h|m|s))+$') && duration(self.withdrawAfter) <= duration('720h'))").message("withdrawAfter must be Immediate or a duration of at most 720h, for example 10m or 1h30m")
+)]
 pub struct CredentialPolicySpec {
     /// The namespaces that this policy speaks of, by their labels. `{}` selects every namespace.
     pub namespace_selector: LabelSelector,
@@ -45,7 +48,17 @@ pub struct CredentialPolicySpec {
     /// Session tags that tell these namespaces' sessions apart in AWS. A tenant can neither set nor change them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_tags: Option<SessionTags>,
+    /// How long a published Secret stays after what this policy allowed it is allowed no more: a duration like `10m`, or
+    /// `Immediate`. Meanwhile it is not renewed, and stays for good where the permission comes back. Of several policies
+    /// that allowed it together, the shortest counts. Defaults to what the controller was started with, `10m` if nothing
+    /// was said.
+    #[schemars(with = "Option<String>", length(max = 32))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdraw_after: Option<String>,
 }
+
+/// The `withdrawAfter` of a policy whose Secrets go with their permission.
+pub const WITHDRAW_IMMEDIATELY: &str = "Immediate";
 
 /// Grants of a policy.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]

@@ -1,10 +1,10 @@
-//! What the controller reports of a CredentialPolicy.
+//! The status of a CredentialPolicy.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a policy serves, and what is wrong with it. Absent until the controller has looked at the policy, and where the
+/// Whether a policy is in force, and how much it serves. Absent until the controller has looked at the policy, and where the
 /// controller reads no policies (`--no-policies`).
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]

@@ -63,12 +63,17 @@ pub struct PrincipalStatus {
 pub struct PermissionStatus {
     /// Whether they allow what is asked for.
     pub allowed: bool,
-    /// The policies that allow it, or a part of it.
+    /// The policies that allow it, or a part of it. While a withdrawal is due, those that allowed it.
     pub policies: Vec<String>,
     /// Grants that the `spec.allow` of a policy must hold besides to allow what is not allowed yet: an object in the form of
     /// `spec.allow`, with one member, for each kind of thing. Empty where no policy can allow it.
     #[schemars(schema_with = "grants")]
     pub missing: Vec<Value>,
+    /// Since when the permission is missing.
+    pub denied_time: Option<Time>,
+    /// When the published Secret is deleted, if the permission does not come back before: not before that time, and not
+    /// while the withdrawal is held (reason `WithdrawalHeld`). Absent where nothing is published.
+    pub withdraw_time: Option<Time>,
     /// When the published Secret was deleted because the permission was taken back.
     pub withdrawn_time: Option<Time>,
 }

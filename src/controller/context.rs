@@ -1,12 +1,13 @@
 //! What a reconcile works with.
 
-use super::{Calls, ClockWatch, EventPublisher, InputKeys, Memory, Metrics, Panics, View};
+use super::{Brake, Calls, ClockWatch, EventPublisher, InputKeys, Memory, Metrics, Panics, View};
 use crate::clock::SharedClock;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::source::SourceContext;
 use refreshable_rules::budget::Budget;
+use refreshable_rules::withdrawal::Limits;
 use std::time::Duration;
 
 /// Limits that an administrator may set.
@@ -20,6 +21,8 @@ pub struct Settings {
     pub calls_per_second: u32,
     /// Issuer calls that may be made at once after a pause.
     pub burst: u32,
+    /// Limits of withdrawals.
+    pub withdrawal: Limits,
 }
 
 impl Default for Settings {
@@ -29,6 +32,7 @@ impl Default for Settings {
             issue_timeout: Duration::from_secs(75),
             calls_per_second: 400,
             burst: 400,
+            withdrawal: Limits::default(),
         }
     }
 }
@@ -44,6 +48,8 @@ pub struct Context {
     pub memory: Memory,
     /// Which resources the controller met a fault of its own at.
     pub panics: Panics,
+    /// The brake on withdrawals.
+    pub brake: Brake,
     /// The key of the digests of inputs.
     pub input_keys: InputKeys,
     /// STS.

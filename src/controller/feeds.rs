@@ -5,7 +5,7 @@
 
 use super::triggers::{Touched, Triggers};
 use super::{ConfigMapMeta, Context, PodMeta, PolicyNews, SecretMeta, View};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -25,6 +25,7 @@ pub struct Writers {
     policies: Writer<CredentialPolicy>,
     namespaces: Writer<PartialObjectMeta<Namespace>>,
     pods: Writer<PodMeta>,
+    orders: Writer<ConfigMap>,
 }
 
 /// A view, and the end that writes to it. Without `policies` those and namespaces are never fed, without `pods` Pods.
@@ -36,6 +37,7 @@ pub fn view(policies: bool, pods: bool) -> (View, Writers) {
     let (policy_store, policies_writer) = reflector::store();
     let (namespaces, namespaces_writer) = reflector::store();
     let (pod_store, pods_writer) = reflector::store();
+    let (orders, orders_writer) = reflector::store();
     let view = View {
         credentials,
         secrets,
@@ -46,6 +48,7 @@ pub fn view(policies: bool, pods: bool) -> (View, Writers) {
         reads_policies: policies,
         pods: pod_store,
         reads_pods: pods,
+        orders,
         policy_news: PolicyNews::default(),
     };
     let writers = Writers {
@@ -56,6 +59,7 @@ pub fn view(policies: bool, pods: bool) -> (View, Writers) {
         policies: policies_writer,
         namespaces: namespaces_writer,
         pods: pods_writer,
+        orders: orders_writer,
     };
     (view, writers)
 }
@@ -123,6 +127,8 @@ pub struct Feeds {
     pub namespaces: Feed<PartialObjectMeta<Namespace>>,
     /// Pods that want to be told of rotations. One that appears needs nothing: it mounts what is there.
     pub pods: Feed<PodMeta>,
+    /// The ConfigMap with the administrator's orders on withdrawals.
+    pub orders: Feed<ConfigMap>,
 }
 
 impl Feeds {
@@ -130,8 +136,9 @@ impl Feeds {
     pub fn new(writers: Writers, context: &Arc<Context>, places: &BTreeSet<Place>) -> Self {
         let triggers = Triggers::new(context.view.credentials.clone(), context.view.namespaces.clone());
         let (own, input, config_map) = (triggers.clone(), triggers.clone(), triggers.clone());
-        let (policy, namespace) = (triggers.clone(), triggers);
+        let (policy, namespace, order) = (triggers.clone(), triggers.clone(), triggers);
         let (remembering, forgetting) = (context.clone(), context.clone());
+        let (by_policies, by_namespaces, by_orders) = (context.clone(), context.clone(), context.clone());
         let news = context.view.policy_news.clone();
         let (of_resource, of_policy, of_namespace) = (news.clone(), news.clone(), news);
         let everywhere = BTreeSet::from([Place::Everywhere]);
@@ -152,14 +159,23 @@ impl Feeds {
                 config_map.of_inputs(InputObject::ConfigMap, changes)
             }),
             policies: Feed::new(writers.policies, &everywhere, move |changes| {
-                of_policy.of_policies(changes);
+                changes.iter().filter_map(Change::gone).for_each(|gone| by_policies.brake.remember(gone));
+                if of_policy.of_policies(changes) {
+                    by_policies.brake.changed();
+                }
                 policy.of_policies(changes)
             }),
             namespaces: Feed::new(writers.namespaces, &everywhere, move |changes| {
-                of_namespace.of_namespaces(changes);
+                if of_namespace.of_namespaces(changes) {
+                    by_namespaces.brake.changed();
+                }
                 namespace.of_namespaces(changes)
             }),
             pods: Feed::new(writers.pods, places, |_| Touched::new()),
+            orders: Feed::new(writers.orders, &everywhere, move |_| {
+                by_orders.brake.changed();
+                order.of_orders()
+            }),
         }
     }
 }

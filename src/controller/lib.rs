@@ -7,6 +7,7 @@
 //!   -> publication, publish   one server-side apply, guarded by ownership and by the lease (call, lease)
 //!   -> status     what the status says of it
 //!   -> next       when to look again
+//!   brake         what Action::Withdraw asks first: not too many at once
 //!
 //! watches -> policy_status    what the statuses of policies say, after a change that they tell of
 //! ```
@@ -14,6 +15,7 @@
 #![warn(unused_crate_dependencies)]
 
 mod attempt;
+mod brake;
 mod call;
 pub mod clock;
 mod clock_watch;
@@ -57,6 +59,7 @@ mod triggers;
 mod view;
 mod watches;
 
+pub use brake::Brake;
 pub use call::{CallError, Calls};
 pub use clock_watch::{ClockWatch, Jump};
 pub use context::{Context, RateLimiter, Settings};

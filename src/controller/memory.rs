@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::Mutex;
 use refreshable_api::{RefreshableCredential, RefreshableCredentialStatus};
 use refreshable_rules::failure::RecordedFailure;
+use refreshable_rules::timing::down_to_second;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -56,6 +57,8 @@ pub(super) struct Entry {
     attempting: Option<Box<RecordedFailure>>,
     /// When the Secret's labels, annotations and owner were last repaired.
     repaired: Option<Timestamp>,
+    /// Since when policies have denied it.
+    pub(super) denied_since: Option<Timestamp>,
 }
 
 /// A status that could not be written. Rules see it in the place of the one that the API server has, so that its
@@ -184,6 +187,23 @@ impl Memory {
                 entry.repaired = Some(now);
                 Ok(())
             }
+        }
+    }
+
+    /// Policies deny the resource with this UID, which its status may tell since when: a status that somebody rewrites puts
+    /// nothing off. Since when they have.
+    pub(super) fn denied(&self, uid: &str, told: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        let mut entries = self.lock();
+        let entry = entries.entry(uid.to_owned()).or_default();
+        let since = entry.denied_since.into_iter().chain(told).fold(down_to_second(now), Timestamp::min);
+        entry.denied_since = Some(since);
+        since
+    }
+
+    /// Policies do not deny the resource with this UID.
+    pub(super) fn not_denied(&self, uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.denied_since = None;
         }
     }
 
@@ -344,6 +364,21 @@ mod tests {
         assert!(memory.of("me").expect("entry").secret.is_some());
         memory.secret_seen("me", &meta("s", "10"));
         assert!(memory.of("me").expect("entry").secret.is_none());
+    }
+
+    #[test]
+    fn a_grace_period_cannot_be_drawn_out() {
+        let memory = Memory::default();
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        assert_eq!(memory.denied("me", None, at(100)), at(100));
+        // Somebody takes the time out of the status, or sets it later; the clock steps.
+        assert_eq!(memory.denied("me", None, at(200)), at(100));
+        assert_eq!(memory.denied("me", Some(at(5000)), at(200)), at(100));
+        assert_eq!(memory.denied("me", Some(at(90)), at(200)), at(90), "what an earlier process saw");
+        assert_eq!(memory.denied("me", None, at(50)), at(50));
+        memory.not_denied("me");
+        assert_eq!(memory.denied("me", None, at(300)), at(300));
+        assert_eq!(memory.denied("other", Some(at(5000)), at(300)), at(300));
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use super::LeaseTimings;
 use clap::Parser;
+use jiff::SignedDuration;
 use refreshable_agent::logging::LogFormat;
 use refreshable_api::{ObjectName, is_namespace};
 use refreshable_rules::duration;
+use refreshable_rules::withdrawal::{self, Limits};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -87,6 +89,20 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_STS_BURST", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub sts_burst: u32,
 
+    /// How long a published Secret stays after its permission was taken back, where no policy says otherwise
+    /// (withdrawAfter): a duration, or Immediate. The permission may come back meanwhile.
+    #[arg(long, env = "REFRESHABLE_WITHDRAW_AFTER", default_value = "10m", value_parser = withdrawal::parse_after)]
+    pub withdraw_after: SignedDuration,
+
+    /// The share of all published Secrets, in percent, that may be withdrawn at once. What goes beyond it waits for a
+    /// confirmation.
+    #[arg(long, env = "REFRESHABLE_WITHDRAWAL_LIMIT_PERCENT", default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub withdrawal_limit_percent: u8,
+
+    /// How many Secrets may be withdrawn at once in any case, also where that is a larger share.
+    #[arg(long, env = "REFRESHABLE_WITHDRAWAL_LIMIT_LEAST", default_value_t = 10)]
+    pub withdrawal_limit_least: usize,
+
     /// Expose metrics that name each resource: as many series as resources, at whoever scrapes.
     #[arg(long, env = "REFRESHABLE_OBJECT_METRICS")]
     pub object_metrics: bool,
@@ -129,6 +145,11 @@ impl Options {
             api_timeout: Duration::from_secs(self.api_timeout_seconds),
             calls_per_second: self.sts_calls_per_second,
             burst: self.sts_burst,
+            withdrawal: Limits {
+                after: self.withdraw_after,
+                most_percent: self.withdrawal_limit_percent,
+                least: self.withdrawal_limit_least,
+            },
             ..super::Settings::default()
         }
     }

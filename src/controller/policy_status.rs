@@ -34,26 +34,29 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 pub struct PolicyNews(Arc<Notify>);
 
 impl PolicyNews {
-    /// Resources that came, went, or ask for something else. Their statuses, which each rotation writes, are no news.
-    pub(super) fn of_resources(&self, changes: &[Change<RefreshableCredential>]) {
-        self.where_differs(changes, specification);
+    /// Resources that came, went, or ask for something else. Their statuses, which each rotation writes, do not count.
+    pub(super) fn of_resources(&self, changes: &[Change<RefreshableCredential>]) -> bool {
+        self.where_differs(changes, specification)
     }
 
-    /// Policies that came, went, or say something else. Their statuses are no news, or each write would cause a look.
-    pub(super) fn of_policies(&self, changes: &[Change<CredentialPolicy>]) {
-        self.where_differs(changes, specification);
+    /// Policies that came, went, or say something else, and whether there are such. Their statuses do not count, or each
+    /// write would cause a look.
+    pub(super) fn of_policies(&self, changes: &[Change<CredentialPolicy>]) -> bool {
+        self.where_differs(changes, specification)
     }
 
-    /// Namespaces that came, went, or have other labels.
-    pub(super) fn of_namespaces(&self, changes: &[Change<PartialObjectMeta<Namespace>>]) {
-        self.where_differs(changes, |n| (n.metadata.uid.clone(), n.metadata.labels.clone()));
+    /// Namespaces that came, went, or have other labels, and whether there are such.
+    pub(super) fn of_namespaces(&self, changes: &[Change<PartialObjectMeta<Namespace>>]) -> bool {
+        self.where_differs(changes, |n| (n.metadata.uid.clone(), n.metadata.labels.clone()))
     }
 
-    fn where_differs<K, Part: PartialEq>(&self, changes: &[Change<K>], part: impl Fn(&K) -> Part) {
+    fn where_differs<K, Part: PartialEq>(&self, changes: &[Change<K>], part: impl Fn(&K) -> Part) -> bool {
         let side = |side: &Option<Arc<K>>| side.as_deref().map(&part);
-        if changes.iter().any(|c| side(&c.before) != side(&c.after)) {
+        let differs = changes.iter().any(|c| side(&c.before) != side(&c.after));
+        if differs {
             self.tell();
         }
+        differs
     }
 
     fn tell(&self) {
@@ -65,7 +68,7 @@ impl PolicyNews {
     }
 }
 
-/// What a specification is told apart by.
+/// The identity of a specification: UID and generation.
 fn specification<K: Resource>(object: &K) -> (Option<String>, Option<i64>) {
     (object.meta().uid.clone(), object.meta().generation)
 }
@@ -76,7 +79,7 @@ pub(super) async fn keep(context: Arc<Context>, everywhere: bool) {
     Keeper { calls, view, clock, everywhere, written: HashMap::new() }.run().await;
 }
 
-/// Who keeps the statuses.
+/// Task that keeps the statuses.
 struct Keeper {
     calls: Calls,
     view: View,
@@ -160,7 +163,7 @@ impl Keeper {
             policies.into_iter().zip(found).collect()
         });
         judged.await.unwrap_or_else(|_| {
-            // A resource that panics at each look is stalled by itself, and must not end the process from here.
+            // A resource that panics at each look is stalled alone, and must not end the process from here.
             tracing::error!("a fault of the controller itself: the statuses of policies are left as they are");
             Vec::new()
         })

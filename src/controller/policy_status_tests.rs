@@ -140,7 +140,7 @@ impl Bench {
         Self { server, news, resources, _others: (policy_writer, namespace_writer) }
     }
 
-    /// What is written within that time after news.
+    /// Statuses that are written within that time after news.
     async fn written_within(&self, time: Duration) -> Vec<(String, Value)> {
         self.news.tell();
         tokio::time::sleep(time).await;

@@ -1,5 +1,6 @@
 //! The thin hand between the rules and the network: observe, plan, carry out, report.
 
+use super::brake::HELD_POLL;
 use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
 use super::next::{Next, first};
 use super::sight::Sight;
@@ -11,7 +12,8 @@ use refreshable_api::RefreshableCredential;
 use refreshable_api::conditions::Reason;
 use refreshable_rules::ownership::Record;
 use refreshable_rules::plan::{self, Action, INPUT_POLL};
-use refreshable_rules::report::{self, Finding};
+use refreshable_rules::report::{self, Finding, Revocation};
+use refreshable_rules::withdrawal::Decision;
 use std::sync::Arc;
 
 /// After a Kubernetes call that failed, or that was not made for want of the lease.
@@ -101,12 +103,12 @@ async fn carry_out(
             status::report(context, object, permission, record, &Finding::Suspended).await?;
             Ok(until.map_or(Next::Change, Next::At))
         }
-        Action::Withdraw(why) => {
-            let withdrawn = withdraw(object, uid, record, context).await?;
-            let finding = if withdrawn { Finding::Withdrawn(why) } else { Finding::Stalled(Reason::NotPermitted, why) };
-            status::report(context, object, permission, None, &finding).await?;
-            Ok(Next::Change)
+        Action::AwaitWithdrawal(at, why) => {
+            let finding = Finding::Revoked(sight.revocation(why, now));
+            status::report(context, object, permission, record, &finding).await?;
+            Ok(Next::At(at))
         }
+        Action::Withdraw(why) => withdraw(object, uid, sight, why, context).await,
         Action::Stall(reason, why) => {
             status::report(context, object, permission, record, &Finding::Stalled(reason, why)).await?;
             Ok(match reason {
@@ -120,14 +122,45 @@ async fn carry_out(
 /// Whether `action` leaves no room for a write that is still under way.
 fn ends_writing(action: &Action) -> bool {
     match action {
-        Action::Leave | Action::Withdraw(_) | Action::Stall(..) | Action::Suspend(_) | Action::AwaitDeletion(_) => true,
+        Action::Leave
+        | Action::AwaitWithdrawal(..)
+        | Action::Withdraw(_)
+        | Action::Stall(..)
+        | Action::Suspend(_)
+        | Action::AwaitDeletion(_) => true,
         Action::Issue(_) | Action::Wait(_) | Action::Inspect(_) | Action::Pause(_) | Action::Backoff(_) => false,
     }
 }
 
+/// Withdraws what is published, if the brake lets it.
+async fn withdraw(
+    object: &Arc<RefreshableCredential>,
+    uid: &str,
+    sight: &Sight,
+    why: String,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let (record, now) = (sight.secret.own(), context.now());
+    let revocation = sight.revocation(why, now);
+    if let Decision::Held(held) = context.brake.ask(revocation.since, context).await {
+        let finding = Finding::Revoked(Revocation { held: Some(held), ..revocation });
+        status::report(context, object, &sight.permission, record, &finding).await?;
+        return Ok(Next::At(now + HELD_POLL));
+    }
+    let withdrawn = delete_owned(object, uid, record, context).await?;
+    let finding = if withdrawn {
+        context.brake.withdrew(revocation.since, now).await;
+        Finding::Withdrawn(revocation.why)
+    } else {
+        Finding::Stalled(Reason::NotPermitted, revocation.why)
+    };
+    status::report(context, object, &sight.permission, None, &finding).await?;
+    Ok(Next::Change)
+}
+
 /// Deletes every Secret that the resource owns: the one that is seen, and those of earlier names or without a label.
 /// Whether there was one.
-async fn withdraw(
+async fn delete_owned(
     object: &RefreshableCredential,
     uid: &str,
     record: Option<&Record>,

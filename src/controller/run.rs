@@ -6,8 +6,8 @@ use super::isolation::{look, vital};
 use super::lease::Candidate;
 use super::queue::Queue;
 use super::{
-    Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options, Panics, RateLimiter, View,
-    Writers, events, feeds, policy_status, serve, watches,
+    Brake, Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options, Panics, RateLimiter,
+    View, Writers, events, feeds, policy_status, serve, watches,
 };
 use crate::clock::{SharedClock, SystemClock};
 use aws_config::BehaviorVersion;
@@ -295,6 +295,7 @@ async fn context(
         view,
         memory: Memory::default(),
         panics: Panics::default(),
+        brake: Brake::beside(options.home().as_deref(), &options.lease_name),
         input_keys: InputKeys::beside(options.home().as_deref(), &options.lease_name),
         sts: Sts::new(&aws, metrics.clone()),
         ambient: aws.credentials_provider().map(Caller::Ambient),

@@ -3,7 +3,7 @@
 use super::inputs::{ReadInputs, read_input};
 use super::memory::{Entry, Look, Polled};
 use super::secret_meta::version_of;
-use super::{CallError, Context};
+use super::{CallError, Context, brake};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt as _;
@@ -16,6 +16,7 @@ use refreshable_rules::inputs::{self, InputVersions, KnownInputs, UsedInputs};
 use refreshable_rules::ownership::SecretView;
 use refreshable_rules::plan::{INPUT_POLL, Observed};
 use refreshable_rules::policy::{Grants, Judgement, Permission};
+use refreshable_rules::report::Revocation;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen of a resource's surroundings.
@@ -23,6 +24,8 @@ pub(super) struct Sight {
     pub(super) secret: SecretView,
     pub(super) permission: Permission,
     pub(super) grants: Grants,
+    /// Since when it is denied, and when what is published is withdrawn.
+    pub(super) revoked: Option<(Timestamp, Timestamp)>,
     /// Versions of inputs that are watched.
     watched: InputVersions,
     /// These, those that were looked at, and what was compared of them.
@@ -47,12 +50,14 @@ impl Sight {
     ) -> Result<Option<Self>, CallError> {
         let Some(judgement) = context.view.judgement(object) else { return Ok(None) };
         let Judgement { permission, grants } = judgement;
+        let revoked = revoked(object, uid, &permission, context);
         let failed = object.status.as_ref().and_then(RecordedFailure::from_status).and_then(|f| f.attempt);
         let attempted = failed.map(|attempt| inputs::from_status(&attempt.inputs)).unwrap_or_default();
         let mut sight = Self {
             secret: context.view.secret(object, written.as_ref()),
             permission,
             grants,
+            revoked,
             watched: context.view.watched_inputs(object),
             known: KnownInputs::default(),
             attempted,
@@ -80,10 +85,17 @@ impl Sight {
             object,
             secret: &self.secret,
             permission: &self.permission,
+            withdraw_at: self.revoked.map(|(_, at)| at),
             inputs: &self.known,
             poll_at: self.poll_at,
             rests_until: self.rests_until,
         }
+    }
+
+    /// The revocation that the status tells of.
+    pub(super) fn revocation(&self, why: String, now: Timestamp) -> Revocation {
+        let (since, withdraw_at) = self.revoked.unwrap_or((now, now));
+        Revocation { why, since, withdraw_at, held: None }
     }
 
     pub(super) fn expiration(&self) -> Option<Timestamp> {
@@ -181,6 +193,22 @@ impl Sight {
             context.memory.read_by_attempt(uid, looks, context.now());
         }
     }
+}
+
+/// Since when `object` is denied, and when what is published is withdrawn.
+fn revoked(
+    object: &RefreshableCredential,
+    uid: &str,
+    permission: &Permission,
+    context: &Context,
+) -> Option<(Timestamp, Timestamp)> {
+    if !matches!(permission, Permission::Denied(_)) {
+        context.memory.not_denied(uid);
+        return None;
+    }
+    let since = context.memory.denied(uid, brake::told(object), context.now());
+    let at = since.checked_add(context.brake.after(object, context)).unwrap_or(Timestamp::MAX);
+    Some((since, at))
 }
 
 /// The version of an input, without its data; `None` where it does not exist.

@@ -78,7 +78,15 @@ impl Triggers {
         if changes.is_empty() {
             return Touched::new();
         }
-        self.those(|c| policy::concerns(c) && self.says_otherwise(c, &changes))
+        // How soon it is withdrawn what they denied before may be another.
+        let after = |spec: &Option<CredentialPolicySpec>| spec.as_ref().and_then(|s| s.withdraw_after.clone());
+        let otherwise_soon = changes.iter().any(|(before, now)| after(before) != after(now));
+        self.those(|c| policy::concerns(c) && (otherwise_soon && is_denied(c) || self.says_otherwise(c, &changes)))
+    }
+
+    /// The administrator's orders on withdrawals: every resource that may have one ahead.
+    pub(super) fn of_orders(&self) -> Touched {
+        self.those(is_denied)
     }
 
     fn says_otherwise(&self, object: &RefreshableCredential, changes: &[Otherwise]) -> bool {
@@ -107,6 +115,11 @@ impl Triggers {
     fn those(&self, touched: impl Fn(&RefreshableCredential) -> bool) -> Touched {
         self.credentials.state().iter().filter(|c| touched(c)).map(|c| ObjectRef::from_obj(c.as_ref())).collect()
     }
+}
+
+/// Whether policies denied the resource when its status was last written.
+fn is_denied(object: &RefreshableCredential) -> bool {
+    object.status.as_ref().and_then(|s| s.permission.as_ref()).is_some_and(|p| !p.allowed)
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use super::memory::{Entry, WrittenSecret, older};
 use super::secret_meta::{ConfigMapMeta, SecretMeta, version_of};
 use super::{PodMeta, PolicyNews};
+use futures::FutureExt as _;
 use jiff::SignedDuration;
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store};
@@ -17,6 +18,7 @@ use refreshable_rules::inputs::InputVersions;
 use refreshable_rules::ownership::{self, SecretView};
 use refreshable_rules::policy::{self, Judgement};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The stores that the watches fill.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct View {
     pub reads_pods: bool,
     /// Whether policies and namespaces are watched at all. Where not, what needs a policy is denied.
     pub reads_policies: bool,
+    /// The ConfigMap with the administrator's orders on withdrawals.
+    pub orders: Store<ConfigMap>,
     /// Whether something changed that the statuses of policies tell of.
     pub policy_news: PolicyNews,
 }
@@ -61,16 +65,24 @@ impl View {
         meta.map_or(SecretView::Absent, |m| ownership::view(&m, &uid))
     }
 
+    /// Whether there is a Secret of the name that `object` publishes under.
+    pub(super) fn shows_secret(&self, object: &RefreshableCredential) -> bool {
+        self.secrets.get(&secret_key(object)).is_some()
+    }
+
+    /// The administrator's orders on withdrawals; `None` while it is not known whether there are some.
+    pub(super) fn orders(&self) -> Option<Option<Arc<ConfigMap>>> {
+        self.orders.wait_until_ready().now_or_never()?.ok()?;
+        Some(self.orders.state().into_iter().next())
+    }
+
     fn stored_secret(&self, object: &RefreshableCredential) -> Option<ObjectMeta> {
-        let namespace = object.namespace().unwrap_or_default();
-        let key = ObjectRef::<SecretMeta>::new(&object.secret_name()).within(&namespace);
-        self.secrets.get(&key).map(|s| s.metadata.clone())
+        self.secrets.get(&secret_key(object)).map(|s| s.metadata.clone())
     }
 
     /// How far the issuer's clock was ahead when what `object` publishes was issued, where that is told.
     pub(super) fn issuer_clock_ahead(&self, object: &RefreshableCredential) -> Option<SignedDuration> {
-        let key = ObjectRef::<SecretMeta>::new(&object.secret_name()).within(&object.namespace().unwrap_or_default());
-        let secret = self.secrets.get(&key)?;
+        let secret = self.secrets.get(&secret_key(object))?;
         secret.annotations().get(names::CLOCK_ANNOTATION)?.parse().ok().map(SignedDuration::from_secs)
     }
 
@@ -94,6 +106,11 @@ impl View {
         };
         inputs_of(&object.spec).into_iter().filter_map(|input| Some((input.to_string(), version(&input)?))).collect()
     }
+}
+
+/// Where the Secret of `object` is in the view.
+fn secret_key(object: &RefreshableCredential) -> ObjectRef<SecretMeta> {
+    ObjectRef::new(&object.secret_name()).within(&object.namespace().unwrap_or_default())
 }
 
 fn version_in<K>(store: &Store<PartialObjectMeta<K>>, name: &str, namespace: &str) -> Option<String>

@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use futures::stream::{BoxStream, select_all};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Config, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
@@ -61,7 +62,12 @@ pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> 
         let policies = watch_all(feeds.policies.places(), |_| Api::all(client.clone()), "");
         watches.spawn(pump("credentialpolicies", policies, feeds.policies, sender.clone(), metrics.clone()));
         let namespaces = watch_all(feeds.namespaces.places(), |_| Api::all(client.clone()), "");
-        watches.spawn(pump("namespaces", namespaces, feeds.namespaces, sender, metrics.clone()));
+        watches.spawn(pump("namespaces", namespaces, feeds.namespaces, sender.clone(), metrics.clone()));
+    }
+    if let Some((namespace, name)) = context.brake.place() {
+        let api: Api<ConfigMap> = Api::namespaced(client, namespace);
+        let orders = watch_one(api, name);
+        watches.spawn(pump("withdrawal orders", orders, feeds.orders, sender, metrics.clone()));
     }
     (touched, watches)
 }
@@ -107,16 +113,27 @@ fn watch_all<K>(places: &BTreeSet<Place>, api: impl Fn(&Place) -> Api<K>, labels
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let config = Config::default().labels(labels).timeout(WATCH_SECONDS);
-    let one = |place: &Place| {
-        let place = place.clone();
-        watch(api(&place), config.clone())
-            .default_backoff()
-            .modify(|o| o.managed_fields_mut().clear())
-            .map(move |event| (place.clone(), event))
-            .boxed()
-    };
-    select_all(places.iter().map(one)).boxed()
+    let config = Config::default().labels(labels);
+    select_all(places.iter().map(|place| watch_in(place.clone(), api(place), config.clone()))).boxed()
+}
+
+/// Watches the object of this name alone.
+fn watch_one<K>(api: Api<K>, name: &str) -> Events<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    watch_in(Place::Everywhere, api, Config::default().fields(&format!("metadata.name={name}")))
+}
+
+fn watch_in<K>(place: Place, api: Api<K>, config: Config) -> Events<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    watch(api, config.timeout(WATCH_SECONDS))
+        .default_backoff()
+        .modify(|o| o.managed_fields_mut().clear())
+        .map(move |event| (place.clone(), event))
+        .boxed()
 }
 
 /// Keeps a watch going. A panic ends the process: nothing else would notice that a watch is no more.

@@ -85,13 +85,16 @@ fn by_status(object: &RefreshableCredential, error: &Error) -> Allowed {
     let current = status.and_then(|s| s.observed_generation) == object.metadata.generation;
     let permission = status.and_then(|s| s.permission.as_ref()).filter(|p| current && !p.policies.is_empty());
     match (ready, permission) {
-        (Some(ready), _) if ready.reason == Reason::NotPermitted.as_str() => {
-            Allowed::No { rule: ready.message.clone() }
-        }
+        (Some(ready), _) if ready.reason.parse().is_ok_and(is_denial) => Allowed::No { rule: ready.message.clone() },
         (_, Some(permission)) if permission.allowed => Allowed::Yes { policies: permission.policies.clone() },
         (Some(ready), _) if ready.status == "True" && current => Allowed::YesSomehow { why },
         _ => Allowed::Unknown { why },
     }
+}
+
+/// Whether a resource with this reason is denied what it asks for.
+const fn is_denial(reason: Reason) -> bool {
+    matches!(reason, Reason::NotPermitted | Reason::WithdrawalPending | Reason::WithdrawalHeld)
 }
 
 /// Who uses the Secret, by kind; and the kinds that this user may not list.

@@ -52,6 +52,7 @@ mod timeline;
 pub mod trust_policy;
 mod variables;
 mod version;
+mod withdrawals;
 
 pub use error::{Error, Result};
 pub use global::Global;
@@ -91,6 +92,7 @@ pub enum Command {
     Check(check::Check),
     TrustPolicy(Box<trust_policy::TrustPolicy>),
     Migrate(migrate::Migrate),
+    Withdrawals(withdrawals::Withdrawals),
     Completion(completion::Completion),
     Version(version::Version),
     #[command(name = "__complete", hide = true)]
@@ -110,6 +112,7 @@ impl Command {
             Self::Check(command) => command.run(global).await,
             Self::TrustPolicy(command) => command.run(global).await,
             Self::Migrate(command) => command.run(global).await,
+            Self::Withdrawals(command) => command.run(global).await,
             Self::Completion(command) => command.run(global).await,
             Self::Version(command) => command.run(global).await,
             Self::Complete(command) => command.run(global).await,

@@ -13,7 +13,7 @@ use std::fmt;
 /// Versions of inputs by their spelling: `<uid>/<resourceVersion>`.
 pub type InputVersions = BTreeMap<String, String>;
 
-/// What an attempt read of each input, as [`InputObject`](super::input_object::InputObject) spells it.
+/// Data of each input that an attempt read, as [`InputObject`](super::input_object::InputObject) spells it.
 pub type UsedInputs = BTreeMap<String, UsedInput>;
 
 /// What an attempt read of one input Secret.

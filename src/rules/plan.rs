@@ -21,6 +21,8 @@ pub struct Observed<'a> {
     pub secret: &'a SecretView,
     /// Whether the administrator's policies allow what it asks for.
     pub permission: &'a Permission,
+    /// When what is published is withdrawn, where it is denied.
+    pub withdraw_at: Option<Timestamp>,
     /// Its input Secrets, as far as they are known.
     pub inputs: &'a KnownInputs,
     /// The source had nothing newer than what is published, and is asked again at that time.
@@ -99,6 +101,8 @@ pub enum Action {
     Backoff(Timestamp),
     /// Renewal is suspended; look again when what is published expires, if anything is.
     Suspend(Option<Timestamp>),
+    /// Permission was taken back for this reason: delete the published Secret at that time, unless it comes back.
+    AwaitWithdrawal(Timestamp, String),
     /// Permission was taken back: delete the published Secret and say so.
     Withdraw(String),
     /// Nothing can be done until somebody changes something.
@@ -115,10 +119,13 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
     }
     if let Permission::Denied(denial) = seen.permission {
         let holds = seen.secret.own().is_some_and(|r| !r.deleting);
-        return if holds || may_hold_another(seen.object) {
-            Action::Withdraw(denial.why.clone())
-        } else {
-            Action::Stall(Reason::NotPermitted, denial.why.clone())
+        let why = denial.why.clone();
+        if !holds && !may_hold_another(seen.object) {
+            return Action::Stall(Reason::NotPermitted, why);
+        }
+        return match seen.withdraw_at.filter(|at| *at > now) {
+            Some(at) => Action::AwaitWithdrawal(at, why),
+            None => Action::Withdraw(why),
         };
     }
     if let SecretView::Foreign(whose) = seen.secret
@@ -153,11 +160,11 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
     }
 }
 
-/// Whether a denied resource may own Secrets besides the one that is seen: until its status says that it is denied,
-/// what it published under an earlier name or without a label is looked for.
+/// Whether a denied resource may own Secrets besides the one that is seen: until its status says that nothing is left to
+/// withdraw, what it published under an earlier name or without a label is looked for.
 fn may_hold_another(object: &RefreshableCredential) -> bool {
     let Some(status) = &object.status else { return false };
-    was_reported(object) && status.permission.as_ref().is_none_or(|p| p.allowed)
+    was_reported(object) && status.permission.as_ref().is_none_or(|p| p.allowed || p.withdraw_time.is_some())
 }
 
 /// Whether `object` may own a Secret of another name than the present one: it has been reported on, its specification

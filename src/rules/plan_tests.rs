@@ -17,6 +17,7 @@ struct Case {
     inputs: KnownInputs,
     rests_until: Option<Timestamp>,
     poll_at: Option<Timestamp>,
+    withdraw_at: Option<Timestamp>,
 }
 
 impl Case {
@@ -30,7 +31,8 @@ impl Case {
     fn of(object: RefreshableCredential, record: Option<Record>) -> Self {
         let secret = record.map_or(SecretView::Absent, |r| SecretView::Own(Box::new(r)));
         let permission = Permission::Allowed(vec!["all".to_owned()]);
-        Self { object, secret, permission, inputs: KnownInputs::default(), rests_until: None, poll_at: None }
+        let (inputs, rests_until, poll_at, withdraw_at) = Default::default();
+        Self { object, secret, permission, inputs, rests_until, poll_at, withdraw_at }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -50,6 +52,7 @@ impl Case {
             object: &self.object,
             secret: &self.secret,
             permission: &self.permission,
+            withdraw_at: self.withdraw_at,
             inputs: &self.inputs,
             rests_until: self.rests_until,
             poll_at: self.poll_at,
@@ -234,6 +237,31 @@ fn denied_resource_looks_for_everything_that_it_owns_until_it_has_said_so() {
         }
     });
     assert_eq!(told.plan(minute(1)), Action::Stall(Reason::NotPermitted, "no".to_owned()));
+}
+
+#[test]
+fn a_permission_that_was_taken_back_may_come_back_for_a_while() {
+    let denied = |at| Case::good().with(|c| (c.permission, c.withdraw_at) = (refusal(), Some(minute(at))));
+    assert_eq!(denied(10).plan(minute(1)), Action::AwaitWithdrawal(minute(10), "no".to_owned()));
+    assert_eq!(denied(10).plan(minute(10)), Action::Withdraw("no".to_owned()));
+    assert_eq!(
+        denied(90).plan(minute(50)),
+        Action::AwaitWithdrawal(minute(90), "no".to_owned()),
+        "due, and not renewed"
+    );
+    // What an earlier name holds is looked for until it was looked for.
+    let renamed = |status: serde_json::Value| {
+        denied(10).with(|c| {
+            c.secret = SecretView::Absent;
+            let told = c.object.status.as_mut().expect("a status");
+            (told.secret, told.permission) = (None, serde_json::from_value(status).expect("a permission"));
+        })
+    };
+    let pending = json!({"allowed": false, "withdrawTime": "2026-01-01T00:10:00Z"});
+    assert_eq!(renamed(pending.clone()).plan(minute(1)), Action::AwaitWithdrawal(minute(10), "no".to_owned()));
+    assert_eq!(renamed(pending).plan(minute(10)), Action::Withdraw("no".to_owned()));
+    let looked_for = json!({"allowed": false, "deniedTime": "2026-01-01T00:00:00Z"});
+    assert_eq!(renamed(looked_for).plan(minute(10)), Action::Stall(Reason::NotPermitted, "no".to_owned()));
 }
 
 #[test]

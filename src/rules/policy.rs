@@ -169,7 +169,7 @@ pub fn effect(
     bear(object, &needs(object), policy)
 }
 
-/// What a policy that selects the namespace says.
+/// Effect of a policy that selects the namespace.
 fn bear(object: &RefreshableCredential, needs: &[Requirement<'_>], policy: &CredentialPolicySpec) -> PolicyEffect {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let whose = PatternContext { namespace: &namespace, name: &name };

@@ -1,13 +1,13 @@
-//! What the status says of each policy: whether it is in force, which of its patterns are of no use, and what it serves.
+//! The status of each policy: whether it is in force, which of its patterns are useless, and how much it serves.
 
-use super::policy::{Permission, judge_among};
+use super::policy::{Judgement, Permission};
+use super::policy_index::PolicyIndex;
 use super::selector;
 use super::timing::down_to_second;
 use super::unmatchable::{self, Unmatchable};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
-use kube::core::SelectorExt as _;
 use refreshable_api::conditions::{PolicyReason, READY, STALLED};
 use refreshable_api::{CredentialPolicy, CredentialPolicyStatus, RefreshableCredential};
 use std::collections::{BTreeMap, HashMap};
@@ -22,62 +22,42 @@ const SHOWN: usize = 200;
 /// `namespaces` are all namespaces with their labels. `resources` are those of all namespaces, or nothing where only some
 /// namespaces are seen: the count of them is then left as it is.
 ///
-/// Each selector is read once, each namespace is held against each of them once, and each resource is judged once, by the
-/// policies that select its namespace.
+/// Each resource is judged once, by the policies that select its namespace.
 pub fn statuses<'a>(
-    policies: &[impl AsRef<CredentialPolicy>],
+    policies: &'a [impl AsRef<CredentialPolicy>],
     namespaces: impl IntoIterator<Item = (&'a str, &'a BTreeMap<String, String>)>,
     resources: Option<impl IntoIterator<Item = &'a RefreshableCredential>>,
     now: Timestamp,
 ) -> Vec<CredentialPolicyStatus> {
-    let policies: Vec<&CredentialPolicy> = policies.iter().map(AsRef::as_ref).collect();
-    let selectors: Vec<_> = policies.iter().map(|p| selector::read(&p.spec.namespace_selector)).collect();
-    let mut served = vec![Served::default(); policies.len()];
-    let mut selecting: HashMap<&str, Vec<&CredentialPolicy>> = HashMap::new();
-    for (name, labels) in namespaces {
-        let here = selecting.entry(name).or_default();
-        for (at, policy) in policies.iter().enumerate() {
-            if selectors[at].as_ref().is_ok_and(|s| s.matches(labels)) {
-                served[at].namespaces += 1;
-                here.push(policy);
-            }
-        }
-    }
+    let index = PolicyIndex::new(policies, namespaces);
     let counted = resources.is_some();
-    let places: HashMap<String, usize> = policies.iter().enumerate().map(|(at, p)| (p.name_any(), at)).collect();
+    let places: HashMap<String, usize> =
+        policies.iter().enumerate().map(|(at, p)| (p.as_ref().name_any(), at)).collect();
+    let mut served = vec![0; policies.len()];
     for object in resources.into_iter().flatten() {
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let Some(here) = selecting.get(namespace).filter(|here| !here.is_empty()) else { continue };
-        if let Permission::Allowed(by) = judge_among(object, here).permission {
-            by.iter().filter_map(|name| places.get(name)).for_each(|at| served[*at].resources += 1);
+        if let Some(Judgement { permission: Permission::Allowed(by), .. }) = index.judge(object) {
+            by.iter().filter_map(|name| places.get(name)).for_each(|at| served[*at] += 1);
         }
     }
-    let elsewhere = policies.iter().any(|p| !p.spec.allow.endpoints.is_empty());
-    let each = policies.iter().zip(selectors).zip(served);
-    each.map(|((policy, selector), served)| {
+    let elsewhere = policies.iter().any(|p| !p.as_ref().spec.allow.endpoints.is_empty());
+    let each = policies.iter().map(AsRef::as_ref).enumerate();
+    each.map(|(at, policy)| {
         let before = policy.status.clone().unwrap_or_default();
-        let verdict = match selector {
-            Err(error) => Verdict::unreadable(&error),
-            Ok(_) => Verdict::of(&unmatchable::find(&policy.spec.allow, elsewhere), served.namespaces),
+        let verdict = match index.selected(at) {
+            Err(error) => Verdict::unreadable(error),
+            Ok(namespaces) => Verdict::of(&unmatchable::find(&policy.spec.allow, elsewhere), namespaces),
         };
         CredentialPolicyStatus {
             conditions: verdict.conditions(policy.metadata.generation, &before.conditions, now),
             observed_generation: policy.metadata.generation,
-            namespaces: Some(served.namespaces),
-            resources: if counted { Some(served.resources) } else { before.resources },
+            namespaces: Some(index.selected(at).unwrap_or_default()),
+            resources: if counted { Some(served[at]) } else { before.resources },
         }
     })
     .collect()
 }
 
-/// How much a policy serves.
-#[derive(Clone, Copy, Debug, Default)]
-struct Served {
-    namespaces: i32,
-    resources: i32,
-}
-
-/// What is to be said of a policy.
+/// Reason and message of a policy's Ready condition.
 struct Verdict {
     reason: PolicyReason,
     message: String,
@@ -94,7 +74,7 @@ impl Verdict {
     fn of(unmatchable: &[Unmatchable], namespaces: i32) -> Self {
         if unmatchable.is_empty() {
             let message = match namespaces {
-                0 => "no namespace has the labels that spec.namespaceSelector asks for: nobody is allowed anything yet",
+                0 => "no namespace has the labels that spec.namespaceSelector asks for: the policy allows nothing yet",
                 _ => "what the policy allows is allowed to the namespaces that it selects",
             };
             return Self { reason: PolicyReason::Accepted, message: message.to_owned() };

@@ -59,7 +59,7 @@ fn what_a_policy_serves_is_counted() {
     let tags = policy("tags", json!({}), json!({}));
     let key = resource("team-a", "k", json!({"source": {"accessKey": {"secretRef": {"name": "k"}}}}));
     for (name, policies, resources, expected) in [
-        ("nobody asks", vec![all.clone()], vec![], vec![(3, 0)]),
+        ("without resources", vec![all.clone()], vec![], vec![(3, 0)]),
         ("by labels", vec![of_a.clone()], vec![ambient("team-a", &[ROLE]), ambient("team-b", &[ROLE])], vec![(1, 1)]),
         ("another path", vec![narrow.clone()], vec![ambient("team-a", &[ROLE])], vec![(3, 0)]),
         // As in status.permission.policies.
@@ -139,8 +139,8 @@ fn a_pattern_that_matches_nothing_is_named_and_the_rest_is_in_force() {
 
 #[test]
 fn a_policy_that_selects_nobody_is_accepted_and_says_so() {
-    let nobody = policy("nobody", json!({"matchLabels": {"team": "c"}}), roles(&["arn:aws:iam::*:role/*"]));
-    let status = seen(&[nobody], &[]).remove(0);
+    let unused = policy("unused", json!({"matchLabels": {"team": "c"}}), roles(&["arn:aws:iam::*:role/*"]));
+    let status = seen(&[unused], &[]).remove(0);
     let (holds, reason, message) = ready(&status);
     assert_eq!((holds, reason), ("True", "Accepted"));
     assert!(message.starts_with("no namespace has the labels"), "{message}");

@@ -36,10 +36,25 @@ pub enum Finding {
     Suspended,
     /// Nothing can be done until somebody changes something.
     Stalled(Reason, String),
+    /// Permission was taken back, and what was published is still there.
+    Revoked(Revocation),
     /// Permission was taken back for this reason, and what was published was deleted.
     Withdrawn(String),
     /// The published Secret is being deleted; these finalizers hold it.
     Terminating(Vec<String>),
+}
+
+/// A permission that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Why policies deny what is asked for.
+    pub why: String,
+    /// Since when they do.
+    pub since: Timestamp,
+    /// When the Secret is withdrawn.
+    pub withdraw_at: Timestamp,
+    /// The reason that holds the withdrawal beyond that time, with advice.
+    pub held: Option<String>,
 }
 
 /// The status of `object`, whose own Secret is `record`, at `now`.
@@ -109,15 +124,30 @@ fn permission_status(
             Some(PermissionStatus { allowed: true, policies: policies.clone(), ..PermissionStatus::default() })
         }
         Permission::Denied(denial) => {
-            let earlier = before.permission.as_ref().and_then(|p| p.withdrawn_time.clone());
-            let gone = matches!(finding, Finding::Withdrawn(_)) || before.secret.is_some() && record.is_none();
+            let told = before.permission.clone().unwrap_or_default();
+            let (since, withdraw_at) = match finding {
+                Finding::Revoked(r) => (Some(time(r.since)), Some(Time(up_to_second(r.withdraw_at)))),
+                _ => (told.denied_time.clone().filter(|_| !told.allowed), None),
+            };
+            let gone = match finding {
+                Finding::Revoked(_) => false,
+                Finding::Withdrawn(_) => true,
+                _ => before.secret.is_some() && record.is_none(),
+            };
             Some(PermissionStatus {
+                allowed: false,
+                policies: if withdraw_at.is_some() { told.policies } else { Vec::new() },
                 missing: denial.missing.clone(),
-                withdrawn_time: gone.then(|| Time(down_to_second(now))).or(earlier),
-                ..PermissionStatus::default()
+                denied_time: since.or_else(|| Some(time(now))),
+                withdraw_time: withdraw_at,
+                withdrawn_time: gone.then(|| time(now)).or(told.withdrawn_time),
             })
         }
     }
+}
+
+fn time(at: Timestamp) -> Time {
+    Time(down_to_second(at))
 }
 
 /// The data keys are told of a Secret that is known to be as published.
@@ -150,7 +180,11 @@ fn next_refresh(object: &RefreshableCredential, content: Option<&Content>, findi
     match finding {
         Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.shown.next_try_time.clone()),
         Finding::Good => content.map(|c| Time(up_to_second(plan::refresh_at(object, c)))),
-        Finding::Suspended | Finding::Stalled(..) | Finding::Withdrawn(_) | Finding::Terminating(_) => None,
+        Finding::Suspended
+        | Finding::Stalled(..)
+        | Finding::Revoked(_)
+        | Finding::Withdrawn(_)
+        | Finding::Terminating(_) => None,
     }
 }
 
@@ -199,6 +233,18 @@ fn judge(
             let message = terminating(object, finalizers);
             conditions.set(READY, valid, Reason::SecretTerminating, message.clone());
             conditions.set(RECONCILING, true, Reason::SecretTerminating, message);
+        }
+        Finding::Revoked(Revocation { why, withdraw_at, held, .. }) => {
+            let (reason, fate) = match held {
+                None => {
+                    let at = up_to_second(*withdraw_at);
+                    (Reason::WithdrawalPending, format!("is withdrawn at {at}, unless a policy allows it before then"))
+                }
+                Some(held) => (Reason::WithdrawalHeld, format!("stays for now: {held}")),
+            };
+            let message = format!("{why}. The published Secret is not renewed, and {fate}");
+            conditions.set(READY, valid, reason, message.clone());
+            conditions.set(STALLED, true, reason, message);
         }
         Finding::Withdrawn(why) => {
             judge(object, content, &Finding::Stalled(Reason::NotPermitted, why.clone()), withdrawn, now, conditions);

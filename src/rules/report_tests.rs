@@ -80,6 +80,20 @@ fn each_finding_has_its_conditions() {
             1,
             vec!["Ready=False/NotPermitted", "Stalled=True/NotPermitted"],
         ),
+        (
+            "revoked",
+            Finding::Revoked(revocation(None)),
+            Some(&own),
+            1,
+            vec!["Ready=True/WithdrawalPending", "Stalled=True/WithdrawalPending"],
+        ),
+        (
+            "revoked and held, run out",
+            Finding::Revoked(revocation(Some("too many"))),
+            Some(&own),
+            61,
+            vec!["Ready=False/WithdrawalHeld", "Stalled=True/WithdrawalHeld"],
+        ),
         ("suspended, run out", Finding::Suspended, Some(&own), 61, vec!["Ready=False/Suspended"]),
         ("stalled", stalled, None, 1, vec!["Ready=False/NotPermitted", "Stalled=True/NotPermitted"]),
     ] {
@@ -189,6 +203,46 @@ fn the_status_answers_who_allows_it_or_what_would() {
     object.status = Some(told(&object, &allowed, Some(&own), &Finding::Good, 10));
     let again = object.status.as_ref().and_then(|s| s.permission.as_ref()).expect("an answer");
     assert_eq!(again.withdrawn_time, None);
+}
+
+fn revocation(held: Option<&str>) -> Revocation {
+    let held = held.map(str::to_owned);
+    Revocation { why: "ask".to_owned(), since: minute(1), withdraw_at: minute(11), held }
+}
+
+#[test]
+fn a_revocation_tells_since_when_and_until_when_and_who_allowed_it() {
+    let mut object = with_a_role();
+    let own = record(&object);
+    let allowed = Permission::Allowed(vec!["team-a".to_owned()]);
+    let denied = Permission::Denied(Denial { why: "ask".to_owned(), missing: Vec::new() });
+    object.status = Some(status(&object, &allowed, Some(&own), &Finding::Good, minute(0)));
+    for (held, at, words) in [
+        (
+            None,
+            1,
+            "ask. The published Secret is not renewed, and is withdrawn at 2026-01-01T00:11:00Z, unless a policy allows it before then",
+        ),
+        (Some("too many"), 11, "ask. The published Secret is not renewed, and stays for now: too many"),
+    ] {
+        let told = status(&object, &denied, Some(&own), &Finding::Revoked(revocation(held)), minute(at));
+        let permission = told.permission.clone().expect("a permission");
+        assert_eq!((permission.allowed, permission.policies), (false, vec!["team-a".to_owned()]));
+        let times = [permission.denied_time, permission.withdraw_time, permission.withdrawn_time];
+        assert_eq!(times.map(|t| t.map(|t| t.0)), [Some(minute(1)), Some(minute(11)), None]);
+        assert_eq!(told.conditions[0].message, words);
+        assert!(told.secret.is_some() && told.next_refresh_time.is_none());
+        assert_eq!(told.controller, object.status.as_ref().expect("a status").controller, "it need not be read anew");
+        assert!(transition(object.status.as_ref(), &told).is_some(), "an event");
+        object.status = Some(told);
+    }
+    // A user deletes it meanwhile: that does not count as a withdrawal.
+    let told = status(&object, &denied, None, &Finding::Revoked(revocation(None)), minute(5));
+    assert_eq!(told.permission.expect("a permission").withdrawn_time, None);
+    let gone = status(&object, &denied, None, &Finding::Withdrawn("ask".to_owned()), minute(12));
+    let permission = gone.permission.expect("a permission");
+    assert_eq!((permission.policies.len(), permission.withdraw_time), (0, None));
+    assert_eq!(permission.denied_time.map(|t| t.0), Some(minute(1)));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub enum Unreadable {
         /// Its operator.
         operator: String,
     },
-    /// There is no such operator.
+    /// Unknown operator.
     #[error("matchExpressions[{at}] has operator {operator}: write In, NotIn, Exists or DoesNotExist")]
     Operator {
         /// Which of the expressions.

@@ -16,7 +16,7 @@ pub struct Unmatchable {
     pub why: String,
 }
 
-/// What stands for a part of a text.
+/// Placeholder for a part of a text.
 #[derive(Clone, Copy)]
 enum Piece {
     /// Any run of characters.
@@ -144,7 +144,7 @@ fn url(pattern: &str) -> Option<String> {
     }
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     if host.is_empty() {
-        return Some("there is no host behind the scheme: write for example https://minio.example.com".to_owned());
+        return Some("a host is missing behind the scheme: write for example https://minio.example.com".to_owned());
     }
     if let Some(odd) = host.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.:[]*?".contains(*c)) {
         return Some(format!(

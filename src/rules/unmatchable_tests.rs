@@ -6,7 +6,7 @@ fn found(allow: Value, elsewhere: bool) -> Vec<Unmatchable> {
     find(&serde_json::from_value(allow).expect("an allow"), elsewhere)
 }
 
-/// What is said of one pattern in that list.
+/// Advice for one pattern in that list.
 fn said(allow: Value) -> Option<String> {
     found(allow, false).first().map(|u| format!("{}: {}", u.field, u.why))
 }
@@ -71,7 +71,7 @@ fn a_pattern_of_urls_must_leave_room_for_a_plain_url() {
         ("HTTPS://minio.example.com", Some("the scheme is https or http")),
         ("*://minio.example.com", Some("the scheme is https or http")),
         ("s3://minio.example.com", Some("the scheme is https or http")),
-        ("https:///v1/aws", Some("there is no host")),
+        ("https:///v1/aws", Some("a host is missing")),
         ("https://me@minio.example.com", Some("no host has the character @")),
         ("https://minio_example com", Some("no host has the character  ")),
         ("https://b\u{fc}cher.example.com", Some("no host has the character \u{fc}")),

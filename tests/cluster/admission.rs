@@ -345,6 +345,7 @@ fn wrong_policies() -> Vec<(&'static str, Value, &'static str)> {
         allow(json!({"roles": [grant]}))
     };
     let tags = |tags: Value| json!({"namespaceSelector": {}, "allow": {}, "sessionTags": {"tags": tags}});
+    let withdrawn_after = |after: &str| json!({"namespaceSelector": {}, "allow": {}, "withdrawAfter": after});
     let placeholder = r"should match '^([^{}]|\{namespace\}|\{name\})*$'";
     let many: Vec<Value> = (0..51).map(|n| json!({"key": format!("k{n}"), "from": "Name"})).collect();
     vec![
@@ -383,6 +384,13 @@ fn wrong_policies() -> Vec<(&'static str, Value, &'static str)> {
             "Duplicate value",
         ),
         ("no tags", tags(json!([])), "at least 1 items"),
+        (
+            "a period in words",
+            withdrawn_after("later"),
+            "withdrawAfter must be Immediate or a duration of at most 720h",
+        ),
+        ("a period without end", withdrawn_after("721h"), "withdrawAfter must be Immediate or a duration"),
+        ("immediately, misspelt", withdrawn_after("immediate"), "withdrawAfter must be Immediate or a duration"),
         ("fifty-one tags", tags(json!(many)), "at most 50 items"),
     ]
 }
@@ -414,6 +422,7 @@ async fn a_policy_is_refused_with_what_to_write_instead() {
             {"key": "kubernetes-cluster", "from": "Cluster"}, {"key": "kubernetes-namespace", "from": "Namespace"},
             {"key": "Name", "from": "Name"}, {"key": "kubernetes-service-account", "from": "ServiceAccount"},
         ]},
+        "withdrawAfter": "1h30m",
     });
     assert_eq!(refusal(&api, "CredentialPolicy", &everything).await, None);
 }

@@ -97,6 +97,7 @@ impl Reader {
             ("reports.yaml", &reports().to_string()),
             ("kustomization.yaml", "resources: [reports.yaml]\n"),
             ("session.py", SESSION_PY),
+            ("team-a.yaml", &policy("team-a").to_string()),
         ] {
             scratch::write(page.folder().join(file), text);
         }
@@ -106,13 +107,6 @@ impl Reader {
     /// What the first page took away at its end is given back: other pages speak of `reports` in `team-a`, of a resource
     /// that a person signs in for, and of what others use.
     async fn restore(&self) {
-        let policy = json!({
-            "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy", "metadata": {"name": "team-a"},
-            "spec": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "team-a"}},
-                "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]},
-            },
-        });
         let legacy = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "legacy-aws", "namespace": "team-a"},
             "stringData": {"AWS_ACCESS_KEY_ID": "AKIAQYLPMN5HHHFPZAM2", "AWS_SECRET_ACCESS_KEY": "of-an-old-user"},
@@ -121,7 +115,7 @@ impl Reader {
             "apiVersion": "zalando.org/v1", "kind": "AWSIAMRole", "metadata": {"name": "app", "namespace": "team-a"},
             "spec": {"roleReference": format!("arn:aws:iam::{ACCOUNT}:role/app-role")},
         });
-        self.applies(&[policy, reader(), legacy, aws_iam_roles()]).await;
+        self.applies(&[policy("team-a"), policy("old"), reader(), legacy, aws_iam_roles()]).await;
         self.cluster.established(&["crd/awsiamroles.zalando.org"]).await;
         self.applies(&[app]).await;
         let ready = ["wait", "--for=condition=Ready", "--timeout=60s", "--namespace", "team-a", "rcred/reports"];
@@ -143,6 +137,17 @@ const SSO_SESSION: &str = "[sso-session my-session]\nsso_region = eu-west-1\n\
 
 const SESSION_PY: &str = "from boto3_refresh_session import RefreshableSession\n\
     session = RefreshableSession(assume_role_kwargs={'RoleArn': 'arn:aws:iam::111122223333:role/reports'})\n";
+
+/// A policy of this name that allows namespace `team-a` every role.
+fn policy(name: &str) -> Value {
+    json!({
+        "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy", "metadata": {"name": name},
+        "spec": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "team-a"}},
+            "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]},
+        },
+    })
+}
 
 fn reports() -> Value {
     json!({

@@ -45,3 +45,4 @@ mod tenancy;
 mod threat_model;
 pub mod typist;
 mod upgrade;
+mod withdrawals;

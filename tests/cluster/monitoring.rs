@@ -58,6 +58,7 @@ async fn account_without_events(stage: &Stage) -> std::path::PathBuf {
         {"apiGroups": ["refreshable.dev"], "resources": ["*"], "verbs": ["*"]},
         {"apiGroups": [""], "resources": ["secrets", "namespaces", "serviceaccounts/token"], "verbs": ["*"]},
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["*"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list", "watch"]},
     ]);
     let rbac = "rbac.authorization.k8s.io";
     for object in [

@@ -1,4 +1,4 @@
-//! What a CredentialPolicy's status tells its author: whether it is in force, what in it is of no use, and what it serves.
+//! The status of a CredentialPolicy: whether it is in force, which patterns are useless, and how much it serves.
 
 use super::stage::{SOON, Stage};
 use crate::harness::{eventually, stays};
@@ -57,8 +57,8 @@ async fn a_policy_tells_what_it_serves_and_what_in_it_is_of_no_use() {
     policy(&stage, "own-path", json!({"namespaceSelector": tenants, "allow": own})).await;
     let user = format!("arn:aws:iam::{account}:user/reports");
     let mistaken = json!({"roles": [{"arns": [role, user]}], "urls": ["https://vault.example.com/v1/*"]});
-    let nobody = json!({"matchLabels": {"tenant": "false"}});
-    policy(&stage, "mistaken", json!({"namespaceSelector": nobody, "allow": mistaken})).await;
+    let unmatched = json!({"matchLabels": {"tenant": "false"}});
+    policy(&stage, "mistaken", json!({"namespaceSelector": unmatched, "allow": mistaken})).await;
     let equals = json!({"matchExpressions": [{"key": "tenant", "operator": "Equals", "values": ["true"]}]});
     policy(&stage, "unread", json!({"namespaceSelector": equals, "allow": {"caBundles": true}})).await;
 

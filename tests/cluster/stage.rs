@@ -157,6 +157,7 @@ impl Stage {
                 "allow": {"roles": [{
                     "arns": arns, "sessionNames": ["*"], "sourceIdentities": ["*"], "tags": [{"key": "*"}],
                 }]},
+                "withdrawAfter": "Immediate",
             },
         }))
         .await;

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 /// Applies a policy of this name for the stage's namespace, with these members of its specification.
 async fn policy(stage: &Stage, name: &str, spec: Value) {
-    let mut whole =
-        json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.namespace.name}}});
+    let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": stage.namespace.name}});
+    let mut whole = json!({"namespaceSelector": selector, "withdrawAfter": "Immediate"});
     whole.as_object_mut().expect("an object").extend(spec.as_object().expect("an object").clone());
     let name = format!("{}-{name}", stage.namespace.name);
     let object = json!({
@@ -180,7 +180,7 @@ async fn a_namespace_s_labels_decide_which_policies_speak_of_it() {
             "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy", "metadata": {"name": format!("{name}-gold")},
             "spec": {
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name, "tier": "gold"}},
-                "allow": {"roles": [{"arns": [role]}]},
+                "allow": {"roles": [{"arns": [role]}]}, "withdrawAfter": "Immediate",
             },
         }))
         .await;

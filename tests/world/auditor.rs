@@ -43,6 +43,14 @@ pub struct Auditor {
     pub trouble: Option<Timestamp>,
     /// When the issuer last denied each role: what asks for it is not late for its own fault.
     pub denied: BTreeMap<String, Timestamp>,
+    /// Since when policies have denied each resource.
+    pub unpermitted: BTreeMap<Key, Timestamp>,
+    /// When each was last allowed again what was denied to it.
+    pub permitted_again: BTreeMap<Key, Timestamp>,
+    /// How long what is denied stays, where that is another time than the default.
+    pub grace: Option<SignedDuration>,
+    /// Secrets that were denied by then may be withdrawn, however many.
+    pub confirmed: Option<Timestamp>,
     /// Every rotation must cost one issuer call for each role and two writes, and no more.
     pub exact: bool,
     /// Issuer calls under each session name since its last publication.
@@ -208,7 +216,7 @@ fn lost_profile(
 
 /// Nothing may have less left than its floor while all is well.
 pub fn late(state: &mut State, object: &RefreshableCredential, content: &Content, now: Timestamp) -> Verdict {
-    if !calm(state, now) || content.request != fingerprint::of_request(&object.spec) {
+    if !calm(state, now) || content.request != fingerprint::of_request(&object.spec) || !may_renew(state, object, now) {
         return None;
     }
     let due = plan::refresh_at(object, content);
@@ -247,6 +255,14 @@ pub fn sweep(state: &mut State) {
         let verdict = left_behind(state, &object, now);
         state.auditor.check(verdict);
     }
+}
+
+/// Whether `object` is permitted, and has been for long enough to be renewed.
+fn may_renew(state: &State, object: &RefreshableCredential, now: Timestamp) -> bool {
+    let name = |part: &Option<String>| part.clone().unwrap_or_default();
+    let key = (name(&object.metadata.namespace), name(&object.metadata.name));
+    let again = state.auditor.permitted_again.get(&key);
+    !state.auditor.unpermitted.contains_key(&key) && again.is_none_or(|at| now.duration_since(*at) > AT_ONCE)
 }
 
 fn calm(state: &State, now: Timestamp) -> bool {
@@ -288,14 +304,53 @@ fn left_behind(state: &State, object: &RefreshableCredential, now: Timestamp) ->
     Some(format!("restart: {one:?} was not restarted at {now} for what was published at {published}"))
 }
 
-/// A Secret with valid credentials that are permitted is not deleted.
+/// A resource that is allowed again is renewed within so long, if it was due meanwhile.
+const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
+/// The default grace period of a withdrawal.
+const WITHDRAWAL_GRACE: SignedDuration = SignedDuration::from_mins(10);
+
+/// A Secret with valid credentials that are permitted is not deleted. One whose permission was taken back goes after the
+/// grace period, and not together with more than a fifth of all, unless there are few.
 pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
     let owner = secret.annotation("refreshable.dev/owner-name")?;
-    let object = state.typed.get(&(key.0.clone(), owner.to_owned()))?;
+    let owner = (key.0.clone(), owner.to_owned());
+    let object = state.typed.get(&owner)?;
     let content = content_of(object, secret)?;
     let now = state.now();
-    let kept = is_permitted(state, object) && content.expiration > now && object.secret_name() == key.1;
-    kept.then(|| format!("2, never lose: {key:?}, valid until {}, was deleted at {now}", content.expiration))
+    if content.expiration <= now || object.secret_name() != key.1 {
+        return None;
+    }
+    let what = format!("2, never lose: {key:?}, valid until {}, was deleted at {now}", content.expiration);
+    if is_permitted(state, object) {
+        return Some(what);
+    }
+    let since = *state.auditor.unpermitted.get(&owner)?;
+    let denied_for = now.duration_since(since);
+    if denied_for < state.auditor.grace.unwrap_or(WITHDRAWAL_GRACE) {
+        return Some(format!("2, withdrawn too soon: {denied_for} after its permission went. {what}"));
+    }
+    let confirmed = |since: &Timestamp| state.auditor.confirmed.is_some_and(|at| *since <= at);
+    let going =
+        state.auditor.unpermitted.iter().filter(|(k, since)| state.secrets.contains_key(*k) && !confirmed(since));
+    let (going, all) = (going.count(), state.secrets.len());
+    (going > 10 && going * 5 > all && !confirmed(&since))
+        .then(|| format!("2, withdrawn too many: with {going} of {all}. {what}"))
+}
+
+/// Policies changed: since when are resources denied?
+pub fn policies_changed(state: &mut State) {
+    let now = state.now();
+    let mut unpermitted = std::mem::take(&mut state.auditor.unpermitted);
+    for (key, object) in &state.typed {
+        match is_permitted(state, object) {
+            true if unpermitted.remove(key).is_some() => {
+                state.auditor.permitted_again.insert(key.clone(), now);
+            }
+            true => {}
+            false => drop(unpermitted.entry(key.clone()).or_insert(now)),
+        }
+    }
+    state.auditor.unpermitted = unpermitted;
 }
 
 /// Whether the policies that are there allow a resource what it asks for.

@@ -10,6 +10,7 @@ use aws_smithy_types::body::SdkBody;
 use jiff::SignedDuration;
 use kube::api::{Api, DeleteParams};
 use refreshable_controller::Settings;
+use refreshable_rules::withdrawal::Limits;
 use serde_json::json;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -124,6 +125,28 @@ fn a_controller_that_withdraws_what_is_permitted_is_caught() {
         secrets.delete("x-1", &DeleteParams::default()).await.expect("deleted");
     });
     assert_objects("2, never lose", &seen);
+}
+
+/// The auditor's objections after all resources lost their permission under a controller with these limits.
+fn objections_to_withdrawals(withdrawal: Limits) -> Vec<String> {
+    let settings = Settings { withdrawal, ..Settings::default() };
+    objections(Setup { settings, ..Setup::default() }, async |world| {
+        world.run(SignedDuration::from_mins(1)).await;
+        world.shared.lock().delete_policy("all");
+        world.run(SignedDuration::from_mins(15)).await;
+    })
+}
+
+#[test]
+fn a_brake_without_a_grace_period_is_caught() {
+    let limits = Limits { after: SignedDuration::ZERO, most_percent: 100, ..Limits::default() };
+    assert_objects("2, withdrawn too soon", &objections_to_withdrawals(limits));
+}
+
+#[test]
+fn a_brake_without_a_limit_is_caught() {
+    let limits = Limits { most_percent: 100, ..Limits::default() };
+    assert_objects("2, withdrawn too many", &objections_to_withdrawals(limits));
 }
 
 #[test]

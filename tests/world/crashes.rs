@@ -135,10 +135,10 @@ fn of_another_role() {
 fn of_a_withdrawal() {
     let (usual, crashed) = crashed_after_each_call(published, async |world, _| {
         world.shared.lock().delete_policy("all");
-        world.run(MINUTE).await;
+        world.run(MINUTE * 12).await;
     });
     assert_eq!(usual, [0, 0, 1], "the Secret is deleted");
-    assert_eq!(crashed.len(), 3, "list, Secret, status");
+    assert_eq!(crashed.len(), 4, "status, list, Secret, status");
     for (calls, cost, world) in crashed {
         assert_eq!(cost, usual, "a crash after {calls} calls");
         let state = world.shared.lock();

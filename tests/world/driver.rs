@@ -16,11 +16,13 @@ use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::ObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use refreshable_controller::{
-    Announcement, Calls, ClockWatch, Context, EventPublisher, Feeds, Fence, InputKeys, LeaseTimings, Memory, Metrics,
-    Next, Panics, Place, RateLimiter, SecretMeta, Settings, Touched, look, view,
+    Announcement, Brake, Calls, ClockWatch, Context, EventPublisher, Feeds, Fence, InputKeys, LeaseTimings, Memory,
+    Metrics, Next, Panics, Place, RateLimiter, SecretMeta, Settings, Touched, look, view,
 };
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::registry::Registry;
@@ -106,7 +108,7 @@ impl Lane {
         let namespace = match change {
             Change::Credential { object, .. } => object.metadata.namespace.as_deref(),
             Change::Secret { secret, .. } => Some(secret.namespace.as_str()),
-            Change::Policy { .. } | Change::Namespace { .. } => return self.place.is_none(),
+            Change::Policy { .. } | Change::Namespace { .. } | Change::Orders { .. } => return self.place.is_none(),
         };
         self.shows(namespace.unwrap_or_default())
     }
@@ -171,6 +173,7 @@ impl Instance {
             view,
             memory: Memory::default(),
             panics: Panics::default(),
+            brake: Brake::beside(setup.has_home.then_some(HOME), "refreshable-controller"),
             input_keys: InputKeys::beside(setup.has_home.then_some(HOME), "refreshable-controller"),
             sts: Sts::new(&aws, metrics.clone()),
             ambient: Some(Caller::Ambient(provider)),
@@ -272,6 +275,10 @@ impl Instance {
                 let policy = serde_json::from_value(policy.clone()).expect("a policy");
                 touched.extend(self.feeds.policies.take(everywhere, Event::InitApply(policy)));
             }
+            touched.extend(self.feeds.orders.take(everywhere, Event::Init));
+            if let Some(data) = &state.orders {
+                touched.extend(self.feeds.orders.take(everywhere, Event::InitApply(orders(data))));
+            }
             assert!(touched.is_empty(), "nothing is touched before a list is complete");
             return;
         };
@@ -310,6 +317,7 @@ impl Instance {
         let Some(place) = self.lanes[lane].place.clone() else {
             touched.extend(self.feeds.namespaces.take(&Place::Everywhere, Event::InitDone));
             touched.extend(self.feeds.policies.take(&Place::Everywhere, Event::InitDone));
+            touched.extend(self.feeds.orders.take(&Place::Everywhere, Event::InitDone));
             return touched;
         };
         if self.has(Flaw::KeepsTheGone) {
@@ -384,6 +392,7 @@ impl Instance {
                 self.feeds.policies.take(&place, if *gone { Event::Delete(policy) } else { Event::Apply(policy) })
             }
             Change::Namespace { name } => self.feeds.namespaces.take(&place, Event::Apply(namespace(name))),
+            Change::Orders { data } => self.feeds.orders.take(&place, Event::Apply(orders(data))),
         }
     }
 
@@ -492,6 +501,15 @@ fn watched(secret: &SimSecret) -> bool {
 fn meta(secret: &SimSecret) -> SecretMeta {
     let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": secret.metadata()});
     serde_json::from_value(object).expect("metadata")
+}
+
+fn orders(data: &BTreeMap<String, String>) -> ConfigMap {
+    let metadata = ObjectMeta {
+        namespace: Some(HOME.to_owned()),
+        name: Some("refreshable-controller-withdrawals".to_owned()),
+        ..ObjectMeta::default()
+    };
+    ConfigMap { metadata, data: Some(data.clone()), ..ConfigMap::default() }
 }
 
 fn namespace(name: &str) -> kube::core::PartialObjectMeta<k8s_openapi::api::core::v1::Namespace> {

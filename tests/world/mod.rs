@@ -27,3 +27,4 @@ mod server;
 mod state;
 mod sts;
 mod users;
+mod withdrawals;

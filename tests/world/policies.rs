@@ -73,6 +73,9 @@ fn only_those_are_planned_again_that_the_change_concerns() {
             .cloned()
             .collect();
         assert_eq!((taken.len(), looked_at(&mut world)), (5, taken.clone()), "those that lose their permission");
+        assert_eq!(world.shared.lock().auditor.deletes, 0, "it may come back");
+        world.run(MINUTE * 10).await;
+        assert_eq!(looked_at(&mut world), taken, "those whose time is over");
         {
             let state = world.shared.lock();
             for key in &keys {
@@ -101,7 +104,7 @@ fn a_policy_that_was_deleted_unseen_is_missed_at_the_next_list() {
         world.run(MINUTE).await;
         assert!(world.shared.lock().secrets.contains_key(&keys[0]), "the event is lost");
         world.instances[0].relist(&shared);
-        world.run(MINUTE).await;
+        world.run(MINUTE * 11).await;
         let state = world.shared.lock();
         for key in &keys {
             assert_eq!(state.secrets.contains_key(key), key.0 == "team-b", "{key:?}");

@@ -20,10 +20,25 @@ pub type Key = (String, String);
 /// A change that the watches will bring.
 #[derive(Clone, Debug)]
 pub enum Change {
-    Credential { object: Arc<RefreshableCredential>, gone: bool },
-    Secret { secret: Box<SimSecret>, gone: bool },
-    Policy { object: Value, gone: bool },
-    Namespace { name: String },
+    Credential {
+        object: Arc<RefreshableCredential>,
+        gone: bool,
+    },
+    Secret {
+        secret: Box<SimSecret>,
+        gone: bool,
+    },
+    Policy {
+        object: Value,
+        gone: bool,
+    },
+    Namespace {
+        name: String,
+    },
+    /// The administrator's orders on withdrawals.
+    Orders {
+        data: BTreeMap<String, String>,
+    },
 }
 
 /// A session that the issuer gave.
@@ -79,6 +94,8 @@ pub struct State {
     pub started_with: BTreeMap<String, jiff::Timestamp>,
     pub policies: BTreeMap<String, Value>,
     pub namespaces: BTreeSet<String>,
+    /// The ConfigMap with the administrator's orders on withdrawals.
+    pub orders: Option<BTreeMap<String, String>>,
     pub sessions: BTreeMap<String, SimSession>,
     /// The data of its inputs that each resource's credentials were made from.
     pub made_from: BTreeMap<Key, BTreeMap<String, String>>,
@@ -120,6 +137,7 @@ impl Shared {
             started_with: BTreeMap::new(),
             policies: BTreeMap::new(),
             namespaces: BTreeSet::new(),
+            orders: None,
             sessions: BTreeMap::new(),
             made_from: BTreeMap::new(),
             changes: Vec::new(),
@@ -275,13 +293,23 @@ impl State {
             "spec": spec,
         });
         self.policies.insert(name.to_owned(), object.clone());
+        super::auditor::policies_changed(self);
         self.change(Change::Policy { object, gone: false });
     }
 
     pub fn delete_policy(&mut self, name: &str) {
         if let Some(object) = self.policies.remove(name) {
+            super::auditor::policies_changed(self);
             self.change(Change::Policy { object, gone: true });
         }
+    }
+
+    /// Orders `value` under `key` of the ConfigMap.
+    pub fn order(&mut self, key: &str, value: &str) {
+        let data = self.orders.get_or_insert_default();
+        data.insert(key.to_owned(), value.to_owned());
+        let data = data.clone();
+        self.change(Change::Orders { data });
     }
 
     pub fn put_namespace(&mut self, name: &str) {

@@ -7,6 +7,7 @@
 //! | [`rules`] | the CEL rules |
 //! | [`metadata`] | names, labels, annotations |
 //! | [`files`] | files, folders and standard input |
+//! | [`withdrawals`] | what a change of the policies would withdraw |
 //! | [`finding`] | what is found, and how it is printed |
 
 mod files;
@@ -15,11 +16,13 @@ mod metadata;
 mod rules;
 mod schema;
 mod structure;
+mod withdrawals;
 
 pub use files::read as read_files;
 pub use finding::{Finding, Severity};
 
-use super::error::Result;
+use super::cluster::Cluster;
+use super::error::{Error, Result};
 use super::global::Global;
 use super::manifest::{self, Document};
 use super::output::{self, Format};
@@ -33,25 +36,34 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use structure::Structure;
+use withdrawals::Change;
 
 /// Exit code where something is wrong with an object.
 const INVALID: u8 = 1;
 /// Exit code where there was nothing to check, or a file cannot be read.
 const USAGE: u8 = 2;
 
-/// Check files before they are applied: would the API server take them?
+/// Check files before they are applied: would the API server take them, and what would they withdraw?
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Asks no cluster. Objects of other kinds are left out.
-Exit code: 0 where every object is valid, 1 where one is not, 2 where there is nothing to check.
+With -f no cluster is asked. Objects of other kinds are left out.
+Exit code: 0 where every object is valid and nothing is withdrawn, 1 otherwise, 2 where there is nothing to check.
 
   kubectl refreshable check -f reports.yaml
   kubectl refreshable check -R -f deploy/
-  kustomize build . | kubectl refreshable check -f -")]
+  kustomize build . | kubectl refreshable check -f -
+  kubectl refreshable check --policy team-a.yaml
+  kubectl refreshable check --remove team-a")]
 pub struct Check {
     /// File, folder (of its .yaml, .yml and .json files), or - for standard input; may be repeated.
-    #[arg(short, long, required = true, value_name = "FILE", value_delimiter = ',')]
+    #[arg(short, long, required_unless_present_any = ["policy", "remove"], value_name = "FILE", value_delimiter = ',')]
     filename: Vec<PathBuf>,
+    /// File with CredentialPolicies: which published Secrets would be withdrawn if it was applied to this cluster?
+    #[arg(long, conflicts_with = "filename", value_name = "FILE", value_delimiter = ',')]
+    policy: Vec<PathBuf>,
+    /// CredentialPolicy of this cluster: which would be if it was deleted? Together with --policy, one change.
+    #[arg(long, conflicts_with = "filename", value_name = "NAME", value_delimiter = ',')]
+    remove: Vec<String>,
     /// Also the folders in folders.
     #[arg(short = 'R', long)]
     recursive: bool,
@@ -65,7 +77,10 @@ impl Check {
     ///
     /// # Errors
     /// Where the output cannot be written.
-    pub async fn run(self, _: &Global) -> Result<ExitCode> {
+    pub async fn run(self, global: &Global) -> Result<ExitCode> {
+        if self.filename.is_empty() {
+            return self.withdrawals(global).await;
+        }
         let texts = match files::read(&self.filename, self.recursive) {
             Ok(texts) => texts,
             Err(what) => {
@@ -88,6 +103,16 @@ impl Check {
             (0, _) => ExitCode::SUCCESS,
             _ => ExitCode::from(INVALID),
         })
+    }
+}
+
+impl Check {
+    async fn withdrawals(self, global: &Global) -> Result<ExitCode> {
+        let texts = files::read(&self.policy, self.recursive).map_err(|what| Error::failed(visible(&what)))?;
+        let change = Change::read(&texts, self.remove)?;
+        let (withdrawn, census) = change.ask(&Cluster::of(global).await?).await?;
+        withdrawals::show(&withdrawn, &census, self.output)?;
+        Ok(if withdrawn.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(INVALID) })
     }
 }
 

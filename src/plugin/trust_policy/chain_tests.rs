@@ -166,7 +166,7 @@ fn the_other_forms_hold_the_same_policies() {
     }
 }
 
-/// What a Terraform file hands to `jsonencode`.
+/// Argument of `jsonencode` in a Terraform file.
 fn encoded(text: &str) -> Vec<Value> {
     let file = hcl::parse(text).expect("HCL");
     let attributes = file.blocks().flat_map(|b| b.body().attributes());

@@ -2,7 +2,7 @@
 //!
 //! Two things are done here. Strings are escaped: that crate leaves characters that steer a terminal as they are, and a
 //! template where another character of a marker stands before it, as in `${a}%${b}`. And the arguments of a function are
-//! broken into lines: it puts them on one, and nobody reads a policy there.
+//! broken into lines: it puts them on one, which is unreadable.
 
 use super::super::terminal::steers;
 use hcl::expr::{ObjectKey, TemplateExpr, Traversal, Variable};
@@ -60,7 +60,7 @@ fn written(what: &impl Format) -> Result<String, String> {
     what.format_string(&mut formatter).map_err(|e| e.to_string())
 }
 
-/// What stands between the quotes of a string.
+/// Text between the quotes of a string.
 fn escaped(text: &str) -> String {
     let mut whole = String::new();
     for (at, c) in text.char_indices() {

@@ -98,6 +98,7 @@ pub async fn allow(stage: &Stage, name: &str, allow: Value) {
             "spec": {
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.namespace.name}},
                 "allow": allow,
+                "withdrawAfter": "Immediate",
             },
         }))
         .await;
