@@ -4,10 +4,11 @@
 use super::Context;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
 use parking_lot::Mutex;
 use refreshable_api::{CredentialPolicy, RefreshableCredential, names, time_of};
 use refreshable_rules::policy::{self, Permission};
-use refreshable_rules::policy_index::PolicyIndex;
+use refreshable_rules::policy_index::{PolicyIndex, labelled};
 use refreshable_rules::withdrawal::{self, AT_ONCE, Census, Decision, Orders};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,9 +68,8 @@ impl Brake {
 
     /// How long what `object` published stays after its permission was taken back.
     pub(super) fn after(&self, object: &RefreshableCredential, context: &Context) -> SignedDuration {
-        let policies = context.view.policies.state();
-        let set = |name: &str| match policies.iter().find(|p| p.name_any() == name) {
-            Some(policy) => withdrawal::set_by(policy),
+        let set = |name: &str| match context.view.policies.get(&ObjectRef::new(name)) {
+            Some(policy) => withdrawal::set_by(&policy),
             None => self.former.lock().get(name).copied(),
         };
         withdrawal::after(object.status.as_ref(), set, &context.settings.withdrawal)
@@ -136,8 +136,7 @@ impl Brake {
 fn census(orders: &Orders, context: &Context, now: Timestamp) -> Census {
     let view = &context.view;
     let (policies, namespaces) = (view.policies.state(), view.namespaces.state());
-    let labels = namespaces.iter().map(|n| (n.metadata.name.as_deref().unwrap_or_default(), n.labels()));
-    let index = PolicyIndex::new(&policies, labels);
+    let index = PolicyIndex::new(&policies, namespaces.iter().map(|n| labelled(n.as_ref())));
     let is_denied = |object: &RefreshableCredential| {
         let judgement = match view.reads_policies {
             true => index.judge(object),

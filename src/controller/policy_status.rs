@@ -12,6 +12,7 @@ use kube::api::{Api, Patch};
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
 use refreshable_api::{CredentialPolicy, CredentialPolicyStatus, RefreshableCredential};
+use refreshable_rules::policy_index::labelled;
 use refreshable_rules::policy_status::statuses;
 use serde_json::json;
 use std::collections::HashMap;
@@ -35,8 +36,8 @@ pub struct PolicyNews(Arc<Notify>);
 
 impl PolicyNews {
     /// Resources that came, went, or ask for something else. Their statuses, which each rotation writes, do not count.
-    pub(super) fn of_resources(&self, changes: &[Change<RefreshableCredential>]) -> bool {
-        self.where_differs(changes, specification)
+    pub(super) fn of_resources(&self, changes: &[Change<RefreshableCredential>]) {
+        self.where_differs(changes, specification);
     }
 
     /// Policies that came, went, or say something else, and whether there are such. Their statuses do not count, or each
@@ -157,7 +158,7 @@ impl Keeper {
         let (view, now, everywhere) = (self.view.clone(), self.clock.now(), self.everywhere);
         let judged = tokio::task::spawn_blocking(move || {
             let (namespaces, resources) = (view.namespaces.state(), view.credentials.state());
-            let labels = namespaces.iter().map(|n| (n.metadata.name.as_deref().unwrap_or_default(), n.labels()));
+            let labels = namespaces.iter().map(|n| labelled(n.as_ref()));
             let resources = everywhere.then(|| resources.iter().map(Arc::as_ref));
             let found = statuses(&policies, labels, resources, now);
             policies.into_iter().zip(found).collect()

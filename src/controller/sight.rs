@@ -50,7 +50,7 @@ impl Sight {
     ) -> Result<Option<Self>, CallError> {
         let Some(judgement) = context.view.judgement(object) else { return Ok(None) };
         let Judgement { permission, grants } = judgement;
-        let revoked = revoked(object, uid, &permission, context);
+        let revoked = revoked(object, uid, &permission, written.as_ref(), context);
         let failed = object.status.as_ref().and_then(RecordedFailure::from_status).and_then(|f| f.attempt);
         let attempted = failed.map(|attempt| inputs::from_status(&attempt.inputs)).unwrap_or_default();
         let mut sight = Self {
@@ -200,10 +200,13 @@ fn revoked(
     object: &RefreshableCredential,
     uid: &str,
     permission: &Permission,
+    written: Option<&Entry>,
     context: &Context,
 ) -> Option<(Timestamp, Timestamp)> {
     if !matches!(permission, Permission::Denied(_)) {
-        context.memory.not_denied(uid);
+        if written.is_some_and(|w| w.denied_since.is_some()) {
+            context.memory.not_denied(uid);
+        }
         return None;
     }
     let since = context.memory.denied(uid, brake::told(object), context.now());

@@ -99,6 +99,19 @@ pub fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
     read_yaml(text)
 }
 
+/// The objects in `text`, which stands in `file`; those of a list one by one.
+///
+/// # Errors
+/// Where it is neither YAML nor JSON, with its place.
+pub fn objects(file: &str, text: &str) -> Result<Vec<Value>, String> {
+    let documents = read(text).map_err(|e| format!("{file}:{}: {}", e.place.line, e.what))?;
+    let of_a_list = |document: Document| match document.value.get("items").and_then(Value::as_array) {
+        Some(items) => items.clone(),
+        None => vec![document.value],
+    };
+    Ok(documents.into_iter().flat_map(of_a_list).collect())
+}
+
 /// JSON, which may be indented by tabs. It is YAML too, from which the places are.
 fn read_json(text: &str) -> Result<Vec<Document>, Unreadable> {
     let values = serde_json::Deserializer::from_str(text).into_iter::<Value>().collect::<Result<Vec<_>, _>>();

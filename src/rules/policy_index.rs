@@ -4,8 +4,14 @@
 use super::policy::{Judgement, concerns, judge_among};
 use super::selector::{self, Unreadable};
 use kube::core::{Selector, SelectorExt as _};
+use kube::{Resource, ResourceExt as _};
 use refreshable_api::{CredentialPolicy, RefreshableCredential};
 use std::collections::{BTreeMap, HashMap};
+
+/// A namespace as [`PolicyIndex::new`] takes it: its name and its labels.
+pub fn labelled<K: Resource>(namespace: &K) -> (&str, &BTreeMap<String, String>) {
+    (namespace.meta().name.as_deref().unwrap_or_default(), namespace.labels())
+}
 
 /// Policies, by the namespaces that they select.
 #[derive(Debug)]

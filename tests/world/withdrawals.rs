@@ -116,7 +116,7 @@ fn paused_withdrawals_go_on_when_the_pause_is_over() {
         world.run(HOUR).await;
         assert_eq!(published(&world), 4);
         world.shared.lock().order("paused", "false");
-        world.run(MINUTE).await;
+        world.run(SignedDuration::from_secs(5)).await;
         assert_eq!(published(&world), 0);
     });
 }

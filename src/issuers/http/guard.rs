@@ -1,8 +1,8 @@
 //! Which addresses may be connected to.
 //!
 //! The list is our own because the standard library's `is_global` is not stable, and because clouds serve their metadata from
-//! addresses that no registry of special addresses names (AWS's and Google's in IPv6, Azure's and Alibaba's in IPv4). It is held against the
-//! address of each connection, after names were resolved, so that a name that resolves anew gains nothing.
+//! addresses that no registry of special addresses names (AWS's and Google's in IPv6, Azure's and Alibaba's in IPv4). It is
+//! held against the address of each connection, after names were resolved, so that a name that resolves anew gains nothing.
 
 use refreshable_rules::patterns::NetworkScope;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};

@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
 use refreshable_api::{CredentialPolicy, RefreshableCredential};
 use refreshable_rules::policy::Permission;
-use refreshable_rules::policy_index::PolicyIndex;
+use refreshable_rules::policy_index::{PolicyIndex, labelled};
 use refreshable_rules::withdrawal::Census;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -42,13 +42,8 @@ impl Change {
     pub(super) fn read(texts: &[(String, String)], remove: Vec<String>) -> Result<Self> {
         let mut change = Self { remove, ..Self::default() };
         for (file, text) in texts {
-            let documents = manifest::read(text).map_err(|e| Error::failed(format!("{file}: {e}")))?;
-            let of_a_list = |value: Value| match value.get("items").and_then(Value::as_array) {
-                Some(items) => items.clone(),
-                None => vec![value],
-            };
-            let policies = documents.into_iter().flat_map(|d| of_a_list(d.value));
-            for value in policies.filter(|v| v["kind"] == "CredentialPolicy") {
+            let objects = manifest::objects(file, text).map_err(Error::failed)?;
+            for value in objects.into_iter().filter(|v| v["kind"] == "CredentialPolicy") {
                 let policy: CredentialPolicy =
                     serde_json::from_value(value).map_err(|e| Error::failed(format!("{file}: {e}")))?;
                 change.put.insert(policy.name_any(), Arc::new(policy));
@@ -91,7 +86,7 @@ fn withdrawn(
     namespaces: &[Namespace],
     resources: &[RefreshableCredential],
 ) -> (Vec<Withdrawn>, Census) {
-    let named = || namespaces.iter().map(|n| (n.metadata.name.as_deref().unwrap_or_default(), n.labels()));
+    let named = || namespaces.iter().map(labelled);
     let (before, after) = (PolicyIndex::new(before, named()), PolicyIndex::new(after, named()));
     let denial = |index: &PolicyIndex<'_>, object: &RefreshableCredential| match index.judge(object)?.permission {
         Permission::Denied(denial) => Some(denial.why),

@@ -157,14 +157,7 @@ impl What {
     fn objects(&self) -> Result<Vec<Value>> {
         let mut objects = Vec::new();
         for (name, text) in read_files(self.filename.as_slice(), false).map_err(Error::failed)? {
-            let documents = manifest::read(&text);
-            let documents = documents.map_err(|e| Error::failed(format!("{name}:{}: {}", e.place.line, e.what)))?;
-            for document in documents {
-                match document.value.get("items").and_then(Value::as_array) {
-                    Some(items) => objects.extend(items.iter().cloned()),
-                    None => objects.push(document.value),
-                }
-            }
+            objects.extend(manifest::objects(&name, &text).map_err(Error::failed)?);
         }
         Ok(objects)
     }
