@@ -1,7 +1,7 @@
 //! The mounted file, and what is served of it.
 //!
-//! The kubelet replaces a mounted Secret by turning a link: whoever holds the file open keeps the old one. So it is
-//! opened anew for each request, and nothing is kept between two.
+//! The kubelet replaces a mounted Secret by turning a link: whoever holds the file open keeps the
+//! old one. So it is opened anew for each request, and nothing is kept between two.
 
 use super::refusal::Refusal;
 use jiff::Timestamp;
@@ -53,7 +53,8 @@ pub(super) struct Served {
     pub(super) expiration: Timestamp,
 }
 
-/// The file of a profile: `<profile>.json` beside the file of the credentials, which is that of no profile.
+/// The file of a profile: `<profile>.json` beside the file of the credentials, which is that of no
+/// profile.
 ///
 /// # Errors
 /// [`Refusal::Page`] for a name that no profile can have.
@@ -69,7 +70,8 @@ pub(super) fn of_profile(credentials: &Path, profile: Option<&str>) -> Result<Pa
 /// Reads the credentials in `path`, to be served at `now`.
 ///
 /// # Errors
-/// [`Refusal::Unreadable`] (or, where `profile` was asked for, [`Refusal::Profile`]), and those of [`answer`].
+/// [`Refusal::Unreadable`] (or, where `profile` was asked for, [`Refusal::Profile`]), and those of
+/// [`answer`].
 pub(super) fn load(path: &Path, profile: bool, now: Timestamp) -> Result<Served, Refusal> {
     let text = read(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound if profile => Refusal::Profile { path: path.into() },
@@ -99,24 +101,29 @@ fn answer(path: &Path, text: &[u8], now: Timestamp) -> Result<Served, Refusal> {
     let malformed = |what: String| Refusal::Malformed { path: path.into(), what };
     let missing = |name: &str| malformed(format!("{name} is missing"));
     // serde's own words could quote a value.
-    let json: ProcessJson = serde_json::from_slice(text)
-        .map_err(|e| malformed(format!("it cannot be parsed at line {}, column {}", e.line(), e.column())))?;
+    let json: ProcessJson = serde_json::from_slice(text).map_err(|e| {
+        malformed(format!("it cannot be parsed at line {}, column {}", e.line(), e.column()))
+    })?;
     if json.version.is_some_and(|v| v != 1) {
         return Err(malformed("Version is not 1".to_owned()));
     }
-    let access_key_id = json.access_key_id.filter(|v| !v.is_empty()).ok_or_else(|| missing("AccessKeyId"))?;
-    let secret = json.secret_access_key.as_ref().map(ExposeSecret::expose_secret).filter(|v| !v.is_empty());
+    let access_key_id =
+        json.access_key_id.filter(|v| !v.is_empty()).ok_or_else(|| missing("AccessKeyId"))?;
+    let secret =
+        json.secret_access_key.as_ref().map(ExposeSecret::expose_secret).filter(|v| !v.is_empty());
     let expiration = json.expiration.as_ref().ok_or_else(|| missing("Expiration"))?;
-    let expiration: Timestamp = expiration
-        .as_str()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| malformed("Expiration is no time in RFC 3339, like 2026-01-01T00:00:00Z".to_owned()))?;
+    let expiration: Timestamp =
+        expiration.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+            malformed("Expiration is no time in RFC 3339, like 2026-01-01T00:00:00Z".to_owned())
+        })?;
     let served = ContainerJson {
         access_key_id: &access_key_id,
         secret_access_key: secret.ok_or_else(|| missing("SecretAccessKey"))?,
         token: json.session_token.as_ref().map(ExposeSecret::expose_secret),
         // Not every SDK reads fractions of a second.
-        expiration: jiff::fmt::temporal::DateTimePrinter::new().precision(Some(0)).timestamp_to_string(&expiration),
+        expiration: jiff::fmt::temporal::DateTimePrinter::new()
+            .precision(Some(0))
+            .timestamp_to_string(&expiration),
         account_id: json.account_id.as_deref(),
         role_arn: json.role_arn.as_deref(),
     };
@@ -125,7 +132,8 @@ fn answer(path: &Path, text: &[u8], now: Timestamp) -> Result<Served, Refusal> {
     }
     // Grown from a small one, it would leave parts of itself in memory.
     let mut body = Zeroizing::new(Vec::with_capacity(2 * text.len() + 256));
-    serde_json::to_writer(&mut *body, &served).map_err(|_| malformed("it cannot be written anew".to_owned()))?;
+    serde_json::to_writer(&mut *body, &served)
+        .map_err(|_| malformed("it cannot be written anew".to_owned()))?;
     Ok(Served { body, access_key_id, expiration })
 }
 
@@ -153,11 +161,20 @@ mod tests {
         });
         assert_eq!(answered(GOOD, "2026-01-01T00:00:00Z"), Ok(expected.clone()));
         let fraction = GOOD.replace("01:00:00Z", "02:00:00.999+01:00");
-        assert_eq!(answered(&fraction, "2026-01-01T00:00:00Z"), Ok(expected), "in UTC, rounded down");
-        let role = GOOD.replace("\"AccountId\":\"111122223333\"", "\"RoleArn\":\"arn:aws:iam::1:role/r\"");
+        assert_eq!(
+            answered(&fraction, "2026-01-01T00:00:00Z"),
+            Ok(expected),
+            "in UTC, rounded down"
+        );
+        let role =
+            GOOD.replace("\"AccountId\":\"111122223333\"", "\"RoleArn\":\"arn:aws:iam::1:role/r\"");
         let role = answered(&role, "2026-01-01T00:00:00Z").expect("served");
-        assert_eq!((&role["RoleArn"], role.get("AccountId")), (&json!("arn:aws:iam::1:role/r"), None));
-        let bare = r#"{"AccessKeyId":"A","SecretAccessKey":"s","Expiration":"2026-01-01T01:00:00Z"}"#;
+        assert_eq!(
+            (&role["RoleArn"], role.get("AccountId")),
+            (&json!("arn:aws:iam::1:role/r"), None)
+        );
+        let bare =
+            r#"{"AccessKeyId":"A","SecretAccessKey":"s","Expiration":"2026-01-01T01:00:00Z"}"#;
         assert_eq!(answered(bare, "2026-01-01T00:00:00Z").expect("served").get("Token"), None);
     }
 
@@ -185,7 +202,8 @@ mod tests {
             ("}", "", "cannot be parsed"),
             ("\"s3cr3t\"", "[\"s3cr3t\"]", "cannot be parsed"),
         ] {
-            let refusal = answered(&GOOD.replace(from, to), "2026-01-01T00:00:00Z").expect_err(hint);
+            let refusal =
+                answered(&GOOD.replace(from, to), "2026-01-01T00:00:00Z").expect_err(hint);
             assert!(refusal.to_string().contains(hint), "{refusal}");
             assert_eq!((refusal.status().as_u16(), refusal.code()), (503, "CredentialsMalformed"));
             let shown = format!("{refusal} {refusal:?}");

@@ -1,8 +1,8 @@
 //! Who is answered: whoever called this address by its own name and knows the token.
 //!
-//! A browser or a program that can be talked into calling a URL can reach a loopback address too. A name that
-//! resolves to it (DNS rebinding) is seen by its `Host`, and a proxy that passes requests on by what it adds; neither
-//! knows the token.
+//! A browser or a program that can be talked into calling a URL can reach a loopback address too. A
+//! name that resolves to it (DNS rebinding) is seen by its `Host`, and a proxy that passes requests
+//! on by what it adds; neither knows the token.
 
 use super::refusal::Refusal;
 use super::token;
@@ -31,9 +31,9 @@ pub(super) fn admit(asked: &Parts, served: SocketAddr) -> Result<(), Refusal> {
     if asked.method == Method::GET { Ok(()) } else { Err(Refusal::Method) }
 }
 
-/// Whether `host` names the address that is served on. The port may be left out: AWS's C library and what is built on
-/// it do. An address that is written as one cannot be rebound; beyond loopback the caller may know this machine by any
-/// of its addresses.
+/// Whether `host` names the address that is served on. The port may be left out: AWS's C library
+/// and what is built on it do. An address that is written as one cannot be rebound; beyond loopback
+/// the caller may know this machine by any of its addresses.
 fn is_own(host: &str, served: SocketAddr) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let port_fits = match authority.port_u16() {
@@ -56,7 +56,8 @@ fn is_own(host: &str, served: SocketAddr) -> bool {
 /// # Errors
 /// [`Refusal::NoToken`], [`Refusal::WrongToken`], [`Refusal::TokenFile`].
 pub(super) fn authorize(asked: &Parts, file: &Path) -> Result<(), Refusal> {
-    let token = token::read(file).map_err(|why| Refusal::TokenFile { path: file.into(), why: why.to_string() })?;
+    let token = token::read(file)
+        .map_err(|why| Refusal::TokenFile { path: file.into(), why: why.to_string() })?;
     let mut sent = asked.headers.get_all(AUTHORIZATION).iter();
     match (sent.next(), sent.next()) {
         (None, _) => Err(Refusal::NoToken),
@@ -71,7 +72,9 @@ mod tests {
     use http::Request;
 
     fn asked(method: &str, uri: &str, headers: &[(&str, &str)]) -> Parts {
-        let request = headers.iter().fold(Request::builder().method(method).uri(uri), |r, (k, v)| r.header(*k, *v));
+        let request = headers
+            .iter()
+            .fold(Request::builder().method(method).uri(uri), |r, (k, v)| r.header(*k, *v));
         request.body(()).expect("a request").into_parts().0
     }
 
@@ -102,7 +105,11 @@ mod tests {
                     "localhost.:9911",
                 ],
             ),
-            ("[::1]:9911", &["[::1]:9911", "localhost:9911"], &["127.0.0.1:9911", "::1", "[::2]:9911"]),
+            (
+                "[::1]:9911",
+                &["[::1]:9911", "localhost:9911"],
+                &["127.0.0.1:9911", "::1", "[::2]:9911"],
+            ),
             (
                 "0.0.0.0:9911",
                 &["10.0.0.1:9911", "127.0.0.1:9911", "localhost:9911"],
@@ -141,7 +148,11 @@ mod tests {
             ("OPTIONS", "/", vec![host], Refusal::Method),
         ];
         for (method, uri, headers, refusal) in table {
-            assert_eq!(admit(&asked(method, uri, &headers), served), Err(refusal), "{method} {uri} {headers:?}");
+            assert_eq!(
+                admit(&asked(method, uri, &headers), served),
+                Err(refusal),
+                "{method} {uri} {headers:?}"
+            );
         }
         let absolute = asked("GET", "http://127.0.0.1:9911/v1/credentials", &[host]);
         assert_eq!(admit(&absolute, served), Ok(()));
@@ -152,7 +163,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("token");
         let judge = |headers: &[(&str, &str)]| authorize(&asked("GET", "/", headers), &file);
-        assert!(matches!(judge(&[("authorization", "x")]), Err(Refusal::TokenFile { .. })), "no file, nobody served");
+        assert!(
+            matches!(judge(&[("authorization", "x")]), Err(Refusal::TokenFile { .. })),
+            "no file, nobody served"
+        );
         for empty in ["", " \n"] {
             std::fs::write(&file, empty).expect("written");
             assert!(
@@ -169,6 +183,10 @@ mod tests {
         let twice = judge(&[("authorization", "the-token"), ("authorization", "the-token")]);
         assert_eq!(twice, Err(Refusal::WrongToken));
         std::fs::write(&file, "another").expect("written");
-        assert_eq!(judge(&[("authorization", "the-token")]), Err(Refusal::WrongToken), "it is read anew");
+        assert_eq!(
+            judge(&[("authorization", "the-token")]),
+            Err(Refusal::WrongToken),
+            "it is read anew"
+        );
     }
 }

@@ -2,5 +2,6 @@
 
 /// Whether the process works.
 pub const HEALTHZ: &str = "/healthz";
-/// Whether it can do its work: the sidecar has credentials that have not expired, the controller has read what it watches.
+/// Whether it can do its work: the sidecar has credentials that have not expired, the controller
+/// has read what it watches.
 pub const READYZ: &str = "/readyz";

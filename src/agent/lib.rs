@@ -1,9 +1,10 @@
 //! The sidecar: serves mounted credentials over the [container credentials
-//! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html) on loopback.
+//! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html) on
+//! loopback.
 //!
-//! It is for images without a shell, which `credential_process` needs, and for every SDK: all of them read
-//! `AWS_CONTAINER_CREDENTIALS_FULL_URI` and `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, and ask again before the
-//! credentials expire.
+//! It is for images without a shell, which `credential_process` needs, and for every SDK: all of
+//! them read `AWS_CONTAINER_CREDENTIALS_FULL_URI` and `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, and
+//! ask again before the credentials expire.
 //!
 //! ```text
 //! serve        connections
@@ -12,8 +13,9 @@
 //!   -> file    the mounted file, read anew for each request, and whether it can be served (pure)
 //! ```
 //!
-//! It depends on no other crate of the workspace, and so links neither the Kubernetes client nor the AWS SDK. What the
-//! controller shares with it, the listener with limits and the log, is taken from here.
+//! It depends on no other crate of the workspace, and so links neither the Kubernetes client nor
+//! the AWS SDK. What the controller shares with it, the listener with limits and the log, is taken
+//! from here.
 
 #![warn(unused_crate_dependencies)]
 

@@ -15,8 +15,8 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts logging. `level` is that of this project's own lines; libraries are heard from `warn` on, and those in
-/// `quiet` only from the level given there.
+/// Starts logging. `level` is that of this project's own lines; libraries are heard from `warn` on,
+/// and those in `quiet` only from the level given there.
 pub fn start(format: LogFormat, level: Level, quiet: &[(&str, Level)]) {
     let heard = Targets::new()
         .with_default(Level::WARN)
@@ -25,9 +25,13 @@ pub fn start(format: LogFormat, level: Level, quiet: &[(&str, Level)]) {
     let lines = tracing_subscriber::registry().with(heard);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     match format {
-        LogFormat::Json => lines.with(layer.json().flatten_event(true).with_current_span(false)).init(),
+        LogFormat::Json => {
+            lines.with(layer.json().flatten_event(true).with_current_span(false)).init()
+        }
         LogFormat::Text => {
-            lines.with(layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))).init();
+            lines
+                .with(layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())))
+                .init();
         }
     }
 }

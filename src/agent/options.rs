@@ -10,8 +10,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "refreshable-agent", version = version::long(), about, max_term_width = 100)]
 pub struct Options {
-    /// File with the credentials, in the JSON of the credential process protocol. Other profiles are the files
-    /// `<profile>.json` beside it.
+    /// File with the credentials, in the JSON of the credential process protocol. Other profiles
+    /// are the files `<profile>.json` beside it.
     #[arg(
         long,
         env = "REFRESHABLE_AGENT_CREDENTIALS",
@@ -27,12 +27,13 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_AGENT_ALLOW_NON_LOOPBACK")]
     pub allow_non_loopback: bool,
 
-    /// File with the token that callers must send in `Authorization`. It is read anew for each request.
+    /// File with the token that callers must send in `Authorization`. It is read anew for each
+    /// request.
     #[arg(long, env = "REFRESHABLE_AGENT_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 
-    /// Write a random token into the token file at the start, unless there is one. It is readable by every user of
-    /// the containers that share the folder.
+    /// Write a random token into the token file at the start, unless there is one. It is readable
+    /// by every user of the containers that share the folder.
     #[arg(long, env = "REFRESHABLE_AGENT_CREATE_TOKEN", requires = "token_file")]
     pub create_token: bool,
 
@@ -52,8 +53,9 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_AGENT_SHUTDOWN_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_seconds: u64,
 
-    /// Serve nothing: ask the sidecar that runs at the address whether it is ready (`readyz`) or alive (`healthz`),
-    /// and end with status 0 if it is. For probes: the kubelet itself cannot call a Pod's loopback address.
+    /// Serve nothing: ask the sidecar that runs at the address whether it is ready (`readyz`) or
+    /// alive (`healthz`), and end with status 0 if it is. For probes: the kubelet itself cannot
+    /// call a Pod's loopback address.
     #[arg(long, value_enum)]
     pub probe: Option<Probe>,
 }
@@ -93,9 +95,14 @@ mod tests {
             (&["a", "--listen", "localhost"], ErrorKind::ValueValidation),
             (&["a", "--probe", "startupz"], ErrorKind::InvalidValue),
         ] {
-            assert_eq!(Options::try_parse_from(wrong).map_err(|e| e.kind()).expect_err("refused"), kind, "{wrong:?}");
+            assert_eq!(
+                Options::try_parse_from(wrong).map_err(|e| e.kind()).expect_err("refused"),
+                kind,
+                "{wrong:?}"
+            );
         }
-        let options = Options::try_parse_from(["a", "--create-token", "--token-file", "/t"]).expect("consistent");
+        let options = Options::try_parse_from(["a", "--create-token", "--token-file", "/t"])
+            .expect("consistent");
         assert!(options.listen.ip().is_loopback());
     }
 }

@@ -72,7 +72,8 @@ impl Pages {
 }
 
 fn error_page(refusal: &Refusal) -> Answer {
-    let body = serde_json::json!({"code": refusal.code(), "message": refusal.to_string()}).to_string();
+    let body =
+        serde_json::json!({"code": refusal.code(), "message": refusal.to_string()}).to_string();
     let mut answer = json(refusal.status(), Zeroizing::new(body.into_bytes()));
     if *refusal == Refusal::Method {
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
@@ -116,7 +117,8 @@ mod tests {
     }
 
     async fn get(pages: &Pages, path: &str, token: &str) -> (u16, String) {
-        let request = Request::get(path).header("host", "127.0.0.1:9911").header("authorization", token);
+        let request =
+            Request::get(path).header("host", "127.0.0.1:9911").header("authorization", token);
         let answer = pages.answer(&request.body(()).expect("a request").into_parts().0);
         assert_eq!(answer.headers()["cache-control"], "no-store");
         let status = answer.status().as_u16();

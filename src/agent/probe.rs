@@ -1,4 +1,5 @@
-//! Asks the sidecar that runs at an address how it is, for probes: an image without a shell has nothing else to ask with.
+//! Asks the sidecar that runs at an address how it is, for probes: an image without a shell has
+//! nothing else to ask with.
 
 use super::Probe;
 use super::health::{HEALTHZ, READYZ};
@@ -36,7 +37,11 @@ pub fn probe(listen: SocketAddr, which: Probe) -> Result<(), NotReady> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     match head.split_whitespace().nth(1) {
         Some("200") => Ok(()),
-        _ => Err(NotReady::Says(if body.is_empty() { head.to_owned() } else { body.trim_end().to_owned() })),
+        _ => Err(NotReady::Says(if body.is_empty() {
+            head.to_owned()
+        } else {
+            body.trim_end().to_owned()
+        })),
     }
 }
 
@@ -53,7 +58,9 @@ fn ask(address: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
+    stream.write_all(
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
     let mut answer = String::new();
     stream.take(LONGEST).read_to_string(&mut answer)?;
     Ok(answer)
@@ -76,16 +83,25 @@ mod tests {
         });
         let judged = probe(address, Probe::Readyz).map_err(|e| e.to_string());
         let asked = server.join().expect("a server");
-        assert!(asked.starts_with("GET /readyz HTTP/1.1\r\n") && asked.contains(&format!("Host: {address}\r\n")));
+        assert!(
+            asked.starts_with("GET /readyz HTTP/1.1\r\n")
+                && asked.contains(&format!("Host: {address}\r\n"))
+        );
         judged
     }
 
     #[test]
     fn only_200_is_ready() {
         assert_eq!(judged("HTTP/1.1 200 OK\r\n\r\nok\n"), Ok(()));
-        assert_eq!(judged("HTTP/1.1 503 Service Unavailable\r\n\r\nexpired\n"), Err("expired".to_owned()));
+        assert_eq!(
+            judged("HTTP/1.1 503 Service Unavailable\r\n\r\nexpired\n"),
+            Err("expired".to_owned())
+        );
         assert_eq!(judged(""), Err(String::new()), "it ends without an answer");
-        assert_eq!(judged("HTTP/1.1 404 Not Found\r\n\r\n"), Err("HTTP/1.1 404 Not Found".to_owned()));
+        assert_eq!(
+            judged("HTTP/1.1 404 Not Found\r\n\r\n"),
+            Err("HTTP/1.1 404 Not Found".to_owned())
+        );
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = taken.local_addr().expect("an address");
         drop(taken);
@@ -94,8 +110,14 @@ mod tests {
 
     #[test]
     fn every_address_means_loopback() {
-        assert_eq!(reachable("0.0.0.0".parse().expect("ip")), "127.0.0.1".parse::<IpAddr>().expect("ip"));
+        assert_eq!(
+            reachable("0.0.0.0".parse().expect("ip")),
+            "127.0.0.1".parse::<IpAddr>().expect("ip")
+        );
         assert_eq!(reachable("::".parse().expect("ip")), "::1".parse::<IpAddr>().expect("ip"));
-        assert_eq!(reachable("10.0.0.1".parse().expect("ip")), "10.0.0.1".parse::<IpAddr>().expect("ip"));
+        assert_eq!(
+            reachable("10.0.0.1".parse().expect("ip")),
+            "10.0.0.1".parse::<IpAddr>().expect("ip")
+        );
     }
 }

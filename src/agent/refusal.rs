@@ -9,13 +9,19 @@ use std::path::PathBuf;
 pub(super) enum Refusal {
     #[error("only GET is served here")]
     Method,
-    #[error("there is no such page: credentials are at /v1/credentials and /v1/credentials/<profile>")]
+    #[error(
+        "there is no such page: credentials are at /v1/credentials and /v1/credentials/<profile>"
+    )]
     Page,
-    #[error("Host must be the address that is served on, 127.0.0.1:<port> or localhost:<port>, and no other name")]
+    #[error(
+        "Host must be the address that is served on, 127.0.0.1:<port> or localhost:<port>, and no other name"
+    )]
     Host,
     #[error("requests that a proxy passes on are not served")]
     Forwarded,
-    #[error("Authorization is missing: set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE to the token's file")]
+    #[error(
+        "Authorization is missing: set AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE to the token's file"
+    )]
     NoToken,
     #[error("the token in Authorization is not the one in the token's file")]
     WrongToken,
@@ -23,7 +29,9 @@ pub(super) enum Refusal {
     TokenFile { path: PathBuf, why: String },
     #[error("there is no profile of this name: no file {path}")]
     Profile { path: PathBuf },
-    #[error("the credentials' file {path} cannot be read ({why}): is the Secret mounted there, with the process JSON?")]
+    #[error(
+        "the credentials' file {path} cannot be read ({why}): is the Secret mounted there, with the process JSON?"
+    )]
     Unreadable { path: PathBuf, why: String },
     #[error("the credentials' file {path} is no process JSON: {what}")]
     Malformed { path: PathBuf, what: String },
@@ -41,9 +49,10 @@ impl Refusal {
             Self::Page | Self::Profile { .. } => StatusCode::NOT_FOUND,
             Self::NoToken => StatusCode::UNAUTHORIZED,
             Self::Host | Self::Forwarded | Self::WrongToken => StatusCode::FORBIDDEN,
-            Self::TokenFile { .. } | Self::Unreadable { .. } | Self::Malformed { .. } | Self::Expired { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::TokenFile { .. }
+            | Self::Unreadable { .. }
+            | Self::Malformed { .. }
+            | Self::Expired { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

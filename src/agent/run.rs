@@ -33,7 +33,9 @@ pub enum StartError {
         source: io::Error,
     },
     /// The address cannot be listened on.
-    #[error("{address} cannot be listened on ({source}): is it taken? choose another one with --listen")]
+    #[error(
+        "{address} cannot be listened on ({source}): is it taken? choose another one with --listen"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -69,11 +71,14 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         None if !options.without_token => return Err(StartError::NoToken),
         None => tracing::warn!("everybody who reaches the address is served: there is no token"),
         Some(path) if options.create_token => {
-            token::create(path).map_err(|source| StartError::Token { path: path.clone(), source })?;
+            token::create(path)
+                .map_err(|source| StartError::Token { path: path.clone(), source })?;
         }
         Some(_) => {}
     }
-    let listener = TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })?;
     let served = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
     tracing::info!(listen = %served, file = %options.credentials.display(), "serves");
     let grace = options.shutdown();

@@ -6,9 +6,15 @@ use std::future::Future;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-const LIMITS: Limits = Limits { connections: 128, patience: Duration::from_secs(30), keep_alive: true };
+const LIMITS: Limits =
+    Limits { connections: 128, patience: Duration::from_secs(30), keep_alive: true };
 
 /// Serves `pages` until `stop`, and then what is under way, for `grace` at most.
-pub(super) async fn serve(listener: TcpListener, pages: Pages, stop: impl Future<Output = ()>, grace: Duration) {
+pub(super) async fn serve(
+    listener: TcpListener,
+    pages: Pages,
+    stop: impl Future<Output = ()>,
+    grace: Duration,
+) {
     server::serve(listener, LIMITS, move |asked| pages.answer(asked), stop, grace).await;
 }

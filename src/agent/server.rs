@@ -1,5 +1,5 @@
-//! Serves HTTP/1.1 to callers that nobody vouches for: whatever they send or leave out, memory and file descriptors
-//! stay bounded, and another caller is still answered.
+//! Serves HTTP/1.1 to callers that nobody vouches for: whatever they send or leave out, memory and
+//! file descriptors stay bounded, and another caller is still answered.
 
 use http::Response;
 use http::request::Parts;
@@ -32,12 +32,13 @@ pub type Answer = Response<Full<Bytes>>;
 /// What callers may take up.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at the same time. A further one ends the oldest, so that who holds many keeps out nobody.
+    /// Connections at the same time. A further one ends the oldest, so that who holds many keeps
+    /// out nobody.
     pub connections: usize,
     /// A connection is closed when its next request has not come in this time.
     pub patience: Duration,
-    /// Whether a connection may bring more than one request. Where not, its one answer has to be taken within
-    /// `patience`, too.
+    /// Whether a connection may bring more than one request. Where not, its one answer has to be
+    /// taken within `patience`, too.
     pub keep_alive: bool,
 }
 

@@ -110,7 +110,8 @@ async fn a_connection_may_be_kept_but_not_idle_for_long() {
     for _ in 0..3 {
         kept.write_all(REQUEST).await.expect("sent");
         let mut part = [0; 1024];
-        let length = timeout(SOON, kept.read(&mut part)).await.expect("in time").expect("an answer");
+        let length =
+            timeout(SOON, kept.read(&mut part)).await.expect("in time").expect("an answer");
         assert!(part[..length].ends_with(b"xx"));
     }
     assert_eq!(rest(&mut kept).await, "", "closed, as nothing more was asked");

@@ -1,6 +1,7 @@
 //! The token that callers must know.
 //!
-//! The SDKs read it from a file (`AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`) at each call and send it as it stands.
+//! The SDKs read it from a file (`AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`) at each call and send it
+//! as it stands.
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 use std::fs::{self, Permissions};
@@ -10,7 +11,8 @@ use std::path::Path;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Length of a token that is made here, in bytes; it is written in twice as many hexadecimal digits.
+/// Length of a token that is made here, in bytes; it is written in twice as many hexadecimal
+/// digits.
 const LENGTH: usize = 32;
 /// Longest token that is read, in bytes.
 const LONGEST: u64 = 8 * 1024;
@@ -40,8 +42,8 @@ pub(super) fn read(file: &Path) -> io::Result<Token> {
     }
 }
 
-/// Writes a random token into `file`, at once as a whole. One that is there stays: the sidecar may have been started
-/// again beside programs that know it.
+/// Writes a random token into `file`, at once as a whole. One that is there stays: the sidecar may
+/// have been started again beside programs that know it.
 ///
 /// # Errors
 /// Where the file cannot be written.
@@ -74,14 +76,17 @@ mod tests {
         assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o444);
         create(&file).expect("kept");
         assert_eq!(fs::read_to_string(&file).expect("a token"), first, "one that is there stays");
-        let names: Vec<_> =
-            fs::read_dir(folder.path()).expect("a folder").map(|e| e.expect("entry").file_name()).collect();
+        let names: Vec<_> = fs::read_dir(folder.path())
+            .expect("a folder")
+            .map(|e| e.expect("entry").file_name())
+            .collect();
         assert_eq!(names, ["token"], "nothing else is left");
         fs::remove_file(&file).expect("removed");
         fs::write(&file, "").expect("written");
         create(&file).expect("an empty file is no token");
         assert_ne!(fs::read_to_string(&file).expect("a token"), first, "another one each time");
-        let error = create(&folder.path().join("missing/token")).expect_err("there is no such folder");
+        let error =
+            create(&folder.path().join("missing/token")).expect_err("there is no such folder");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 

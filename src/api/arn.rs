@@ -33,7 +33,8 @@ impl<'a> Arn<'a> {
         if next()? != "arn" {
             return None;
         }
-        let (partition, service, region, account_id, resource) = (next()?, next()?, next()?, next()?, next()?);
+        let (partition, service, region, account_id, resource) =
+            (next()?, next()?, next()?, next()?, next()?);
         Some(Self { partition, service, region, account_id, resource })
     }
 
@@ -72,7 +73,10 @@ mod tests {
     #[test]
     fn parts_are_read_and_other_text_is_refused() {
         for (text, parts) in [
-            ("arn:aws:iam::111122223333:role/x", Some(["aws", "iam", "", "111122223333", "role/x"])),
+            (
+                "arn:aws:iam::111122223333:role/x",
+                Some(["aws", "iam", "", "111122223333", "role/x"]),
+            ),
             (
                 "arn:aws:rolesanywhere:eu-west-1:1:profile/a",
                 Some(["aws", "rolesanywhere", "eu-west-1", "1", "profile/a"]),

@@ -1,10 +1,11 @@
 //! Condition types and reasons, the one place where they are named.
 //!
-//! The conditions follow [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus):
-//! `Ready` says whether the Secret holds valid credentials of what the specification asks for,
-//! `Reconciling` that the controller is still working towards that, `Stalled` that it needs somebody
-//! to change something. `Reconciling` and `Stalled` are only ever `True` or absent.
-//! Of a CredentialPolicy `Ready` says whether what it allows is allowed.
+//! The conditions follow
+//! [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus): `Ready` says
+//! whether the Secret holds valid credentials of what the specification asks for, `Reconciling`
+//! that the controller is still working towards that, `Stalled` that it needs somebody to change
+//! something. `Reconciling` and `Stalled` are only ever `True` or absent. Of a CredentialPolicy
+//! `Ready` says whether what it allows is allowed.
 //!
 //! ```
 //! use refreshable_api::RefreshableCredentialStatus;
@@ -26,13 +27,17 @@ pub const RECONCILING: &str = "Reconciling";
 /// Nothing will change until somebody changes something.
 pub const STALLED: &str = "Stalled";
 
-/// Reason of the event that tells that the published Secret was deleted, because its permission was taken back.
+/// Reason of the event that tells that the published Secret was deleted, because its permission was
+/// taken back.
 pub const WITHDRAWN: &str = "Withdrawn";
 
-/// Why a condition has its status. Also the reason of events and the low-cardinality label of metrics.
+/// Why a condition has its status. Also the reason of events and the low-cardinality label of
+/// metrics.
 ///
 /// It is written as its variant is called, and read from that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray,
+)]
 pub enum Reason {
     /// Credentials are published and valid.
     Issued,
@@ -62,7 +67,8 @@ pub enum Reason {
     PersonNeeded,
     /// No CredentialPolicy allows it.
     NotPermitted,
-    /// No CredentialPolicy allows any more what is published: its Secret is withdrawn after a while.
+    /// No CredentialPolicy allows any more what is published: its Secret is withdrawn after a
+    /// while.
     WithdrawalPending,
     /// The same, and the Secret stays: too many would go at once, or withdrawals are paused.
     WithdrawalHeld,
@@ -70,7 +76,8 @@ pub enum Reason {
     SecretConflict,
     /// The published Secret is immutable.
     SecretImmutable,
-    /// The API server refuses the Secret: a quota, an admission policy or webhook, RBAC, or its size.
+    /// The API server refuses the Secret: a quota, an admission policy or webhook, RBAC, or its
+    /// size.
     SecretRefused,
     /// The published Secret is being deleted, and finalizers hold it.
     SecretTerminating,
@@ -82,9 +89,11 @@ pub enum Reason {
     InternalError,
     /// A workload could not be restarted after a rotation. Only of events.
     RestartFailing,
-    /// A workload was restarted after a rotation although its last rollout had not ended. Only of events.
+    /// A workload was restarted after a rotation although its last rollout had not ended. Only of
+    /// events.
     RestartForced,
-    /// Pods are not told of a rotation, because the administrator did not switch it on. Only of events.
+    /// Pods are not told of a rotation, because the administrator did not switch it on. Only of
+    /// events.
     PropagationOff,
 }
 
@@ -105,7 +114,8 @@ pub enum PolicyReason {
     Accepted,
     /// The same, but for patterns that no resource can ever match.
     UnmatchablePattern,
-    /// The namespace selector cannot be read, so that the policy selects nothing and allows nothing.
+    /// The namespace selector cannot be read, so that the policy selects nothing and allows
+    /// nothing.
     InvalidSelector,
 }
 
@@ -125,16 +135,23 @@ mod tests {
 
     #[test]
     fn a_reason_is_read_from_what_is_written() {
-        assert_eq!((Reason::Issued.as_str(), Reason::PropagationOff.as_str()), ("Issued", "PropagationOff"));
+        assert_eq!(
+            (Reason::Issued.as_str(), Reason::PropagationOff.as_str()),
+            ("Issued", "PropagationOff")
+        );
         for reason in Reason::ALL {
-            assert_eq!((reason.as_str().parse(), reason.to_string().as_str()), (Ok(*reason), reason.as_str()));
+            assert_eq!(
+                (reason.as_str().parse(), reason.to_string().as_str()),
+                (Ok(*reason), reason.as_str())
+            );
         }
         assert!("issued".parse::<Reason>().is_err());
     }
 
     fn documented_under(heading: &str) -> Vec<&'static str> {
         let page = include_str!("../../docs/troubleshooting.md");
-        let (_, page) = page.split_once(&format!("\n## {heading}\n")).expect("a part about reasons");
+        let (_, page) =
+            page.split_once(&format!("\n## {heading}\n")).expect("a part about reasons");
         let (page, _) = page.split_once("\n## ").expect("and one after it");
         let mut documented: Vec<&str> =
             page.lines().filter_map(|l| l.strip_prefix("### `")?.strip_suffix('`')).collect();
@@ -146,7 +163,11 @@ mod tests {
     fn every_reason_has_its_section_in_the_documentation() {
         let mut known: Vec<&str> = Reason::ALL.iter().map(|r| r.as_str()).collect();
         known.sort_unstable();
-        assert_eq!(documented_under("By reason"), known, "docs/troubleshooting.md has one section for each reason");
+        assert_eq!(
+            documented_under("By reason"),
+            known,
+            "docs/troubleshooting.md has one section for each reason"
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! RefreshableCredential: what is to be obtained, and where it is to be published.
 
-use super::{Format, ProfileSpec, RefreshableCredentialStatus, RestartTarget, Role, SecretSpec, Source, StsSpec};
+use super::{
+    Format, ProfileSpec, RefreshableCredentialStatus, RestartTarget, Role, SecretSpec, Source,
+    StsSpec,
+};
 use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,13 +22,36 @@ use serde::{Deserialize, Serialize};
     derive = "Default",
     doc = "AWS temporary credentials that are kept fresh in a Secret.",
     status = "RefreshableCredentialStatus",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Expires", type_ = "string", format = "date-time", json_path = ".status.expiration"),
-    printcolumn(name = "Refresh", type_ = "string", format = "date-time", json_path = ".status.nextRefreshTime"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(
+        name = "Expires",
+        type_ = "string",
+        format = "date-time",
+        json_path = ".status.expiration"
+    ),
+    printcolumn(
+        name = "Refresh",
+        type_ = "string",
+        format = "date-time",
+        json_path = ".status.nextRefreshTime"
+    ),
     printcolumn(name = "Secret", type_ = "string", json_path = ".status.secret.name"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Principal", type_ = "string", priority = 1, json_path = ".status.principal.arn")
+    printcolumn(
+        name = "Principal",
+        type_ = "string",
+        priority = 1,
+        json_path = ".status.principal.arn"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -46,12 +72,14 @@ pub struct RefreshableCredentialSpec {
     /// Where the first credentials come from. Defaults to `{ambient: {}}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    /// Roles to assume in order, each with the credentials of the one before. The last one's credentials are published.
+    /// Roles to assume in order, each with the credentials of the one before. The last one's
+    /// credentials are published.
     #[schemars(length(max = 5))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
-    /// Profiles for many accounts in one Secret, instead of `secret.profile`: each assumes its own roles with the
-    /// credentials of the source and of `roles`, which are obtained once for all of them.
+    /// Profiles for many accounts in one Secret, instead of `secret.profile`: each assumes its own
+    /// roles with the credentials of the source and of `roles`, which are obtained once for all of
+    /// them.
     #[schemars(length(min = 1, max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profiles: Option<Vec<ProfileSpec>>,
@@ -67,7 +95,8 @@ pub struct RefreshableCredentialSpec {
     /// Publish only if the credentials are this principal's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<PrincipalSpec>,
-    /// Workloads of the namespace to restart after each rotation, for programs that read their credentials once.
+    /// Workloads of the namespace to restart after each rotation, for programs that read their
+    /// credentials once.
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart: Vec<RestartTarget>,
@@ -121,7 +150,8 @@ pub enum VerifyPrincipal {
 }
 
 impl RefreshableCredential {
-    /// Name of the Secret that this resource publishes: `spec.secret.name`, else the resource's own.
+    /// Name of the Secret that this resource publishes: `spec.secret.name`, else the resource's
+    /// own.
     pub fn secret_name(&self) -> String {
         self.spec.secret.as_ref().and_then(|s| s.name.clone()).unwrap_or_else(|| self.name_any())
     }

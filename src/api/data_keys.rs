@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 /// Of each name there is one among all of them.
 const DIFFERENT_KEYS: &str = "[self.credentials, self.config, self.processJson, self.accessKeyId, self.secretAccessKey, self.sessionToken, self.region, self.defaultRegion, self.expiration].all(k, [self.credentials, self.config, self.processJson, self.accessKeyId, self.secretAccessKey, self.sessionToken, self.region, self.defaultRegion, self.expiration].exists_one(o, o == k))";
-const EQUAL_KEYS: &str = "every data key needs a name of its own: two of spec.secret.keys are equal";
+const EQUAL_KEYS: &str =
+    "every data key needs a name of its own: two of spec.secret.keys are equal";
 
-/// One row for each data key: its field in `spec.secret.keys`, its default, and the format that writes it.
+/// One row for each data key: its field in `spec.secret.keys`, its default, and the format that
+/// writes it.
 macro_rules! data_keys {
     ($($(#[doc = $doc:literal])+ $field:ident: $default:literal, $format:ident;)+) => {
         /// Names of the Secret's data keys, where others than the usual ones are wanted.
@@ -79,9 +81,14 @@ mod tests {
         for field in FIELDS {
             let mut words = field.split('_');
             let first = words.next().unwrap_or_default().to_owned();
-            let name = words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..]);
+            let name =
+                words.fold(first, |name, word| name + &word[..1].to_uppercase() + &word[1..]);
             let whole = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
-            let mentioned = DIFFERENT_KEYS.split(&format!("self.{name}")).skip(1).filter(|rest| whole(rest)).count();
+            let mentioned = DIFFERENT_KEYS
+                .split(&format!("self.{name}"))
+                .skip(1)
+                .filter(|rest| whole(rest))
+                .count();
             assert_eq!(mentioned, 2, "{name}");
         }
     }

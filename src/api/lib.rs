@@ -1,10 +1,13 @@
-//! The custom resources of `refreshable.dev/v1alpha1`: [`RefreshableCredential`] asks for AWS temporary credentials and
-//! for the Secret that they are published in, [`CredentialPolicy`] tells what a namespace may use of the administrator's.
+//! The custom resources of `refreshable.dev/v1alpha1`: [`RefreshableCredential`] asks for AWS
+//! temporary credentials and for the Secret that they are published in, [`CredentialPolicy`] tells
+//! what a namespace may use of the administrator's.
 //!
-//! A user writes the `spec`. The API server checks it by the schema and the CEL rules, which are generated from the types
-//! in this crate (as are the chart's CRDs and the API reference). The controller answers in the `status`: conditions in
-//! [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus)'s sense, times, the principal, failures.
-//! Nothing in here talks to a network or knows how credentials are obtained.
+//! A user writes the `spec`. The API server checks it by the schema and the CEL rules, which are
+//! generated from the types in this crate (as are the chart's CRDs and the API reference). The
+//! controller answers in the `status`: conditions in
+//! [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus)'s sense, times,
+//! the principal, failures. Nothing in here talks to a network or knows how credentials are
+//! obtained.
 //!
 //! ```
 //! use refreshable_api::{Format, RefreshableCredential};
@@ -27,7 +30,8 @@
 //! # }
 //! ```
 //!
-//! Defaults are filled in by methods and not by the API server, so that an object keeps what its author wrote:
+//! Defaults are filled in by methods and not by the API server, so that an object keeps what its
+//! author wrote:
 //!
 //! ```
 //! use refreshable_api::SecretSpec;
@@ -57,28 +61,33 @@ mod status;
 mod sts;
 
 pub use arn::Arn;
-pub use credential::{PrincipalSpec, RefreshSpec, RefreshableCredential, RefreshableCredentialSpec, VerifyPrincipal};
+pub use credential::{
+    PrincipalSpec, RefreshSpec, RefreshableCredential, RefreshableCredentialSpec, VerifyPrincipal,
+};
 pub use data_keys::SecretKeys;
 pub use object_name::{DataKey, ObjectName, is_namespace, is_path_segment};
 pub use policy::{
-    Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant, SessionTag, SessionTagValue, SessionTags,
-    TagGrant, TaggedChains, WITHDRAW_IMMEDIATELY,
+    Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant, SessionTag,
+    SessionTagValue, SessionTags, TagGrant, TaggedChains, WITHDRAW_IMMEDIATELY,
 };
 pub use policy_status::CredentialPolicyStatus;
 pub use profile::{ProfileSpec, ProfileStatus};
-pub use references::{CaBundleKind, CaBundleReference, SecretKeyReference, SecretReference, ServiceAccountReference};
+pub use references::{
+    CaBundleKind, CaBundleReference, SecretKeyReference, SecretReference, ServiceAccountReference,
+};
 pub use restart::{RestartStatus, RestartTarget, WorkloadKind};
 pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
 pub use secret::{DeletionPolicy, Format, Propagation, SecretSpec};
 pub use source::{
     AccessKeySource, AmbientSource, CognitoLogin, CognitoSource, ContainerSource, CustomHttpSource,
-    CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, FederationTokenSource, Header, HttpFormat,
-    IdentityCenterSource, InstanceMetadataSource, IotSource, Pkcs11Key, PodIdentityServiceAccount, PodIdentitySource,
-    RolesAnywhereSource, SamlSource, SecretPreset, SessionTokenSource, Source, SourceKind, WebIdentitySource,
+    CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, FederationTokenSource,
+    Header, HttpFormat, IdentityCenterSource, InstanceMetadataSource, IotSource, Pkcs11Key,
+    PodIdentityServiceAccount, PodIdentitySource, RolesAnywhereSource, SamlSource, SecretPreset,
+    SessionTokenSource, Source, SourceKind, WebIdentitySource,
 };
 pub use status::{
-    AttemptStatus, ControllerStatus, FailureStatus, InputDigest, InputStatus, PermissionStatus, PrincipalStatus,
-    RefreshableCredentialStatus, SecretStatus, time_of,
+    AttemptStatus, ControllerStatus, FailureStatus, InputDigest, InputStatus, PermissionStatus,
+    PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of,
 };
 pub use sts::StsSpec;
 

@@ -4,13 +4,14 @@
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`].
 pub const MANAGED_BY: &str = "refreshable-controller";
-/// Label on an input, a Secret or a ConfigMap, that asks for its changes to be noticed at once instead of by polling.
+/// Label on an input, a Secret or a ConfigMap, that asks for its changes to be noticed at once
+/// instead of by polling.
 pub const WATCH_LABEL: &str = "refreshable.dev/watch";
 /// Value of [`WATCH_LABEL`].
 pub const WATCH: &str = "true";
 
-/// Label on a Secret that holds a token of IAM Identity Center: the controller may write renewed tokens to it. The
-/// chart's admission policies let it write to no other foreign Secret.
+/// Label on a Secret that holds a token of IAM Identity Center: the controller may write renewed
+/// tokens to it. The chart's admission policies let it write to no other foreign Secret.
 pub const RENEW_LABEL: &str = "refreshable.dev/renew";
 /// Value of [`RENEW_LABEL`].
 pub const RENEW: &str = "true";
@@ -19,7 +20,8 @@ pub const RENEW: &str = "true";
 pub const ANNOTATION_PREFIX: &str = "refreshable.dev/";
 /// Name of the resource that owns a published Secret.
 pub const OWNER_NAME_ANNOTATION: &str = "refreshable.dev/owner-name";
-/// UID of the resource that owns a published Secret. It decides ownership together with the owner reference.
+/// UID of the resource that owns a published Secret. It decides ownership together with the owner
+/// reference.
 pub const OWNER_UID_ANNOTATION: &str = "refreshable.dev/owner-uid";
 /// When the credentials in the Secret were issued (RFC 3339, issuer's clock).
 pub const ISSUED_AT_ANNOTATION: &str = "refreshable.dev/issued-at";
@@ -31,8 +33,8 @@ pub const CLOCK_ANNOTATION: &str = "refreshable.dev/issuer-clock-ahead";
 pub const REQUEST_ANNOTATION: &str = "refreshable.dev/request";
 /// Versions of the input objects that the credentials were made from.
 pub const INPUTS_ANNOTATION: &str = "refreshable.dev/inputs";
-/// Keyed digests of the data that was used of them, see `rules::inputs`. An annotation of its own, so that an
-/// earlier version of the controller can still read the other one after a rollback.
+/// Keyed digests of the data that was used of them, see `rules::inputs`. An annotation of its own,
+/// so that an earlier version of the controller can still read the other one after a rollback.
 pub const INPUT_DIGESTS_ANNOTATION: &str = "refreshable.dev/input-digests";
 /// SHA-256 of the Secret's data, to tell an altered Secret from one that only got a new label.
 pub const CHECKSUM_ANNOTATION: &str = "refreshable.dev/checksum";
@@ -53,8 +55,8 @@ pub const HANDLED_REFRESH_ANNOTATION: &str = "refreshable.dev/last-handled-refre
 /// Present on a Secret that existed before and was taken over with `adopt: true`.
 pub const ADOPTED_ANNOTATION: &str = "refreshable.dev/adopted";
 
-/// Annotation on the Pod template of a workload that is restarted, followed by the resource's UID: issue time of the
-/// credentials that it was restarted for.
+/// Annotation on the Pod template of a workload that is restarted, followed by the resource's UID:
+/// issue time of the credentials that it was restarted for.
 pub const RESTARTED_FOR_PREFIX: &str = "restarted-for.refreshable.dev/";
 /// Annotation on a Pod template that `kubectl rollout restart` sets, too.
 pub const RESTARTED_AT_ANNOTATION: &str = "kubectl.kubernetes.io/restartedAt";
@@ -67,7 +69,8 @@ pub const PROPAGATION: &str = "Prompt";
 pub const INJECT_ANNOTATION: &str = "refreshable.dev/inject";
 /// Annotation on a Pod: the resources whose Secrets it mounts, separated by commas.
 pub const MOUNTS_ANNOTATION: &str = "refreshable.dev/mounts";
-/// Annotation that a Pod is given so that its kubelet looks: issue time of the newest credentials that it mounts.
+/// Annotation that a Pod is given so that its kubelet looks: issue time of the newest credentials
+/// that it mounts.
 pub const PROPAGATED_ANNOTATION: &str = "refreshable.dev/propagated";
 
 /// Annotation on a RefreshableCredential: any new value asks for a refresh now.
@@ -87,7 +90,8 @@ pub fn input_key_secret(lease: &str) -> String {
     format!("{lease}-input-key")
 }
 
-/// Name of the ConfigMap with the administrator's orders on withdrawals, beside the Lease of this name.
+/// Name of the ConfigMap with the administrator's orders on withdrawals, beside the Lease of this
+/// name.
 pub fn withdrawal_orders(lease: &str) -> String {
     format!("{lease}-withdrawals")
 }

@@ -1,17 +1,21 @@
 //! How Kubernetes names objects and the keys of their data.
 //!
-//! A name becomes a part of a URL. One that holds `?` or `/` would lead to another request than the one that is meant,
-//! such as a list of all Secrets instead of one of them. So each is held to Kubernetes' own form twice: by the CRD, and
-//! again before it is used, since an object may have been stored before the CRD said so.
+//! A name becomes a part of a URL. One that holds `?` or `/` would lead to another request than the
+//! one that is meant, such as a list of all Secrets instead of one of them. So each is held to
+//! Kubernetes' own form twice: by the CRD, and again before it is used, since an object may have
+//! been stored before the CRD said so.
 //!
-//! [`ObjectName`] and [`DataKey`] are the forms as schemas, for `#[schemars(with = "ObjectName")]` on a field.
+//! [`ObjectName`] and [`DataKey`] are the forms as schemas, for `#[schemars(with = "ObjectName")]`
+//! on a field.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
 
-/// A [DNS subdomain](https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names).
+/// A [DNS
+/// subdomain](https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names).
 const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-/// A key of a Secret's or ConfigMap's data: it is the name of a file, so neither `.` nor what begins with two dots.
+/// A key of a Secret's or ConfigMap's data: it is the name of a file, so neither `.` nor what
+/// begins with two dots.
 const KEY: &str = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$";
 /// Most characters of either.
 const LONGEST: usize = 253;
@@ -47,7 +51,11 @@ impl ObjectName {
     /// assert!(ObjectName::check("../reports").is_err_and(|why| why.contains("lower-case letters")));
     /// ```
     pub fn check(name: &str) -> Result<&str, String> {
-        if Self::fits(name) { Ok(name) } else { Err(format!("{name:?} is no name of an object: {}", Self::HINT)) }
+        if Self::fits(name) {
+            Ok(name)
+        } else {
+            Err(format!("{name:?} is no name of an object: {}", Self::HINT))
+        }
     }
 }
 
@@ -61,9 +69,11 @@ pub fn is_namespace(name: &str) -> bool {
     name.len() <= LONGEST_LABEL && is_label(name)
 }
 
-/// Whether `text` stands for itself as one segment of a URL's path: AWS's own characters of names, and not only dots.
+/// Whether `text` stands for itself as one segment of a URL's path: AWS's own characters of names,
+/// and not only dots.
 pub fn is_path_segment(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b)) && text.bytes().any(|b| b != b'.')
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+        && text.bytes().any(|b| b != b'.')
 }
 
 fn is_label(part: &str) -> bool {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 /// Texts that lead elsewhere in a URL, or that Kubernetes never takes.
 const NO_NAMES: [&str; 20] = [
-    "", "?", "a?b", "a/b", "../b", "..", ".", "a%2fb", "a#b", "a b", "a\nb", "Upper", "-a", "a-", ".a", "a.", "a..b",
-    "a.-b", "a_b", "ä",
+    "", "?", "a?b", "a/b", "../b", "..", ".", "a%2fb", "a#b", "a b", "a\nb", "Upper", "-a", "a-",
+    ".a", "a.", "a..b", "a.-b", "a_b", "ä",
 ];
 
 #[test]
@@ -15,14 +15,19 @@ fn names_that_lead_elsewhere_are_none() {
     for name in NO_NAMES {
         assert!(!ObjectName::fits(name), "{name:?}");
         let said = ObjectName::check(name).expect_err("no name");
-        assert!(said.contains(&format!("{name:?} is no name")) && said.contains("lower-case letters"), "{said}");
+        assert!(
+            said.contains(&format!("{name:?} is no name")) && said.contains("lower-case letters"),
+            "{said}"
+        );
         assert!(!is_namespace(name), "{name:?}");
     }
     for name in ["a", "0", "a-b", "a.b", "team-a.reports", "x".repeat(253).as_str()] {
         assert_eq!(ObjectName::check(name), Ok(name));
     }
     assert!(!ObjectName::fits(&"x".repeat(254)));
-    assert!(is_namespace(&"x".repeat(63)) && !is_namespace(&"x".repeat(64)) && !is_namespace("a.b"));
+    assert!(
+        is_namespace(&"x".repeat(63)) && !is_namespace(&"x".repeat(64)) && !is_namespace("a.b")
+    );
 }
 
 #[test]
@@ -76,9 +81,13 @@ fn crds() -> [(&'static str, Value); 2] {
         let crd = serde_json::to_value::<
             k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
         >(crd);
-        crd.expect("JSON")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].clone()
+        crd.expect("JSON")["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+            .clone()
     };
-    [("RefreshableCredential", spec(RefreshableCredential::crd())), ("CredentialPolicy", spec(CredentialPolicy::crd()))]
+    [
+        ("RefreshableCredential", spec(RefreshableCredential::crd())),
+        ("CredentialPolicy", spec(CredentialPolicy::crd())),
+    ]
 }
 
 fn rules(schema: &Value) -> Vec<&str> {
@@ -86,8 +95,8 @@ fn rules(schema: &Value) -> Vec<&str> {
     rules.into_iter().flatten().filter_map(|r| r["message"].as_str()).collect()
 }
 
-/// A field that names an object or a key of one has the form of it, whatever it is called. Derived from the schema, so
-/// that a reference which is added later is looked at, too.
+/// A field that names an object or a key of one has the form of it, whatever it is called. Derived
+/// from the schema, so that a reference which is added later is looked at, too.
 #[test]
 fn every_reference_of_the_schema_has_its_form() {
     let [(_, spec), _] = crds();
@@ -97,15 +106,21 @@ fn every_reference_of_the_schema_has_its_form() {
     for Text { path, schema } in &found {
         let parts: Vec<&str> = path.rsplit(['.']).map(|p| p.trim_end_matches("[]")).collect();
         let parent = parts.get(1).copied().unwrap_or_default();
-        let is_name = parts[0] == "name" && (parent.ends_with("Ref") || parent == "secret" || parent == "restart");
-        let is_key = (parts[0] == "key" && parent.ends_with("Ref")) || parts[0].ends_with("Key") || parent == "keys";
+        let is_name = parts[0] == "name"
+            && (parent.ends_with("Ref") || parent == "secret" || parent == "restart");
+        let is_key = (parts[0] == "key" && parent.ends_with("Ref"))
+            || parts[0].ends_with("Key")
+            || parent == "keys";
         let hint = match (is_name, is_key) {
             (true, _) => ObjectName::HINT,
             (_, true) => DataKey::HINT,
             _ => continue,
         };
         assert!(rules(schema).contains(&hint), "{path} has no form");
-        assert!(schema["pattern"].is_string() && schema["maxLength"] == LONGEST, "{path}: {schema}");
+        assert!(
+            schema["pattern"].is_string() && schema["maxLength"] == LONGEST,
+            "{path}: {schema}"
+        );
         if is_name { names.push(path.as_str()) } else { keys.push(path.as_str()) }
     }
     for known in [
@@ -132,7 +147,8 @@ fn every_reference_of_the_schema_has_its_form() {
     }
 }
 
-/// Texts that are no part of a URL's path or of a name, or whose form a rule knows better than a pattern.
+/// Texts that are no part of a URL's path or of a name, or whose form a rule knows better than a
+/// pattern.
 const FREE: [(&str, &str); 27] = [
     ("caBundle", "certificates, in the body of a file"),
     ("policy", "a document, in the body of a request"),
@@ -163,7 +179,8 @@ const FREE: [(&str, &str); 27] = [
     ("operator", "compared"),
 ];
 
-/// Of every text of a specification it is known what it may hold: a new one without a form fails here.
+/// Of every text of a specification it is known what it may hold: a new one without a form fails
+/// here.
 #[test]
 fn every_text_of_a_specification_has_a_form_or_a_reason() {
     let mut unused: Vec<&str> = FREE.iter().map(|(end, _)| *end).collect();
@@ -176,7 +193,8 @@ fn every_text_of_a_specification_has_a_form_or_a_reason() {
             }
             // What a policy holds is compared, and used for nothing.
             let compared = kind == "CredentialPolicy";
-            let free = FREE.iter().find(|(end, _)| path == *end || path.ends_with(&format!(".{end}")));
+            let free =
+                FREE.iter().find(|(end, _)| path == *end || path.ends_with(&format!(".{end}")));
             assert!(compared || free.is_some(), "{kind} {path}: say in a pattern what it may hold");
             if let Some((end, _)) = free {
                 unused.retain(|u| u != end);
@@ -186,7 +204,8 @@ fn every_text_of_a_specification_has_a_form_or_a_reason() {
     assert!(unused.is_empty(), "no such text is free any more: {unused:?}");
 }
 
-/// A reference leads nowhere but into the resource's own namespace: there is no way to write another one.
+/// A reference leads nowhere but into the resource's own namespace: there is no way to write
+/// another one.
 #[test]
 fn no_reference_names_a_namespace() {
     fn members(schema: &Value, found: &mut Vec<String>) {

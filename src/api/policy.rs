@@ -18,7 +18,11 @@ use serde::{Deserialize, Serialize};
     category = "refreshable",
     doc = "Permits namespaces to use the controller's own AWS identity and other things of the administrator's. What no policy allows is denied; policies add up.",
     status = "CredentialPolicyStatus",
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
     printcolumn(name = "Namespaces", type_ = "integer", json_path = ".status.namespaces"),
     printcolumn(name = "Resources", type_ = "integer", json_path = ".status.resources"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -42,16 +46,17 @@ use serde::{Deserialize, Serialize};
 pub struct CredentialPolicySpec {
     /// The namespaces that this policy speaks of, by their labels. `{}` selects every namespace.
     pub namespace_selector: LabelSelector,
-    /// Grants to those namespaces. In every pattern `{namespace}` stands for the name of the resource's
-    /// namespace and `{name}` for the resource's own.
+    /// Grants to those namespaces. In every pattern `{namespace}` stands for the name of the
+    /// resource's namespace and `{name}` for the resource's own.
     pub allow: Allow,
-    /// Session tags that tell these namespaces' sessions apart in AWS. A tenant can neither set nor change them.
+    /// Session tags that tell these namespaces' sessions apart in AWS. A tenant can neither set nor
+    /// change them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_tags: Option<SessionTags>,
-    /// How long a published Secret stays after what this policy allowed it is allowed no more: a duration like `10m`, or
-    /// `Immediate`. Meanwhile it is not renewed, and stays for good where the permission comes back. Of several policies
-    /// that allowed it together, the shortest counts. Defaults to what the controller was started with, `10m` if nothing
-    /// was said.
+    /// How long a published Secret stays after what this policy allowed it is allowed no more: a
+    /// duration like `10m`, or `Immediate`. Meanwhile it is not renewed, and stays for good where
+    /// the permission comes back. Of several policies that allowed it together, the shortest
+    /// counts. Defaults to what the controller was started with, `10m` if nothing was said.
     #[schemars(with = "Option<String>", length(max = 32))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdraw_after: Option<String>,
@@ -77,20 +82,23 @@ pub struct Allow {
     )]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<String>,
-    /// URLs that `fullUri` of source `container`, `url` of `custom.http` and `endpoint` of `iot` (with `https://`
-    /// before it) and `rolesAnywhere` may name, in the same form. Plain http, and addresses instead of names, only where they are written out here.
+    /// URLs that `fullUri` of source `container`, `url` of `custom.http` and `endpoint` of `iot`
+    /// (with `https://` before it) and `rolesAnywhere` may name, in the same form. Plain http, and
+    /// addresses instead of names, only where they are written out here.
     #[schemars(
         length(max = 256),
         inner(length(min = 8, max = 2048), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
     )]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
-    /// Whether a host that only a pattern with a wildcard allows may lead to private addresses (RFC 1918, RFC 6598,
-    /// RFC 4193), where cluster-internal services are. A host that is written out may. Loopback and link-local
-    /// addresses are called only where the address itself is written out.
+    /// Whether a host that only a pattern with a wildcard allows may lead to private addresses (RFC
+    /// 1918, RFC 6598, RFC 4193), where cluster-internal services are. A host that is written out
+    /// may. Loopback and link-local addresses are called only where the address itself is written
+    /// out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_addresses: Option<bool>,
-    /// Whether `caBundle` or `caBundleRef` may be set for AWS's own endpoints. For what `endpoints` and `urls` allow it always may.
+    /// Whether `caBundle` or `caBundleRef` may be set for AWS's own endpoints. For what `endpoints`
+    /// and `urls` allow it always may.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundles: Option<bool>,
     /// Sources that draw on the machine that the controller runs on.
@@ -120,7 +128,8 @@ pub enum NodeSource {
     PodIdentity,
 }
 
-/// Roles that may be assumed, and by which sessions. All that one grant says must hold of a role for it to be allowed.
+/// Roles that may be assumed, and by which sessions. All that one grant says must hold of a role
+/// for it to be allowed.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -137,8 +146,9 @@ pub struct RoleGrant {
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_duration_seconds: Option<i32>,
-    /// Patterns of the `roleSessionName` that may be chosen. Defaults to `{namespace}.*`, so that no namespace can take
-    /// another's name. The name that is given where none is chosen is always allowed.
+    /// Patterns of the `roleSessionName` that may be chosen. Defaults to `{namespace}.*`, so that
+    /// no namespace can take another's name. The name that is given where none is chosen is always
+    /// allowed.
     #[schemars(
         length(max = 64),
         inner(length(min = 1, max = 256), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
@@ -152,8 +162,8 @@ pub struct RoleGrant {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_identities: Option<Vec<String>>,
-    /// Patterns of the `externalId` that may be sent. Defaults to any. Where it is set, `externalIdSecretRef` is denied,
-    /// because what a Secret holds cannot be compared beforehand.
+    /// Patterns of the `externalId` that may be sent. Defaults to any. Where it is set,
+    /// `externalIdSecretRef` is denied, because what a Secret holds cannot be compared beforehand.
     #[schemars(
         length(max = 64),
         inner(length(min = 1, max = 1224), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
@@ -177,7 +187,10 @@ pub struct TagGrant {
     #[schemars(length(min = 1, max = 128))]
     pub key: String,
     /// Patterns of its value. Defaults to any value.
-    #[schemars(length(max = 64), inner(length(max = 512), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$")))]
+    #[schemars(
+        length(max = 64),
+        inner(length(max = 512), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub values: Option<Vec<String>>,
     /// Whether a role must have it.
@@ -185,8 +198,9 @@ pub struct TagGrant {
     pub required: Option<bool>,
 }
 
-/// Session tags that the controller puts on the first role that it assumes for a resource, transitive, so that every
-/// later session of the chain carries them. The roles' trust policies must allow `sts:TagSession` to who assumes them.
+/// Session tags that the controller puts on the first role that it assumes for a resource,
+/// transitive, so that every later session of the chain carries them. The roles' trust policies
+/// must allow `sts:TagSession` to who assumes them.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionTags {
@@ -204,8 +218,8 @@ pub enum TaggedChains {
     /// Those that start from the controller's own identity.
     #[default]
     Ambient,
-    /// Those of every source that roles follow. Who holds an identity of its own can leave the tags out by calling STS
-    /// itself, so there they inform and prove nothing.
+    /// Those of every source that roles follow. Who holds an identity of its own can leave the tags
+    /// out by calling STS itself, so there they inform and prove nothing.
     All,
 }
 

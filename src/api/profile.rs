@@ -10,9 +10,13 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct ProfileSpec {
     /// Its name, in the files and in the name of its process JSON (`<name>.json`).
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")
+    )]
     pub name: String,
-    /// Roles to assume behind the shared ones, in order. Defaults to the shared chain's own credentials.
+    /// Roles to assume behind the shared ones, in order. Defaults to the shared chain's own
+    /// credentials.
     #[schemars(length(max = 2))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,

@@ -26,7 +26,8 @@ pub struct SecretKeyReference {
     pub key: String,
 }
 
-/// Certificates of authorities (PEM) in a ConfigMap or Secret of the same namespace, as trust-manager writes them.
+/// Certificates of authorities (PEM) in a ConfigMap or Secret of the same namespace, as
+/// trust-manager writes them.
 ///
 /// ```
 /// use refreshable_api::{CaBundleKind, CaBundleReference};
@@ -45,8 +46,9 @@ pub struct CaBundleReference {
     /// Name of the object.
     #[schemars(with = "ObjectName")]
     pub name: String,
-    /// Key in its data. Defaults to `ca.crt`. A Bundle of trust-manager chooses its key in `spec.target.configMap.key` (or
-    /// `secret.key`), often `trust-bundle.pem`: choose `ca.crt` there, or name that key here.
+    /// Key in its data. Defaults to `ca.crt`. A Bundle of trust-manager chooses its key in
+    /// `spec.target.configMap.key` (or `secret.key`), often `trust-bundle.pem`: choose `ca.crt`
+    /// there, or name that key here.
     #[schemars(with = "Option<DataKey>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,

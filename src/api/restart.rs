@@ -5,7 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A workload of the namespace that is restarted after each rotation, as `kubectl rollout restart` does it.
+/// A workload of the namespace that is restarted after each rotation, as `kubectl rollout restart`
+/// does it.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestartTarget {
@@ -55,7 +56,8 @@ pub struct RestartStatus {
     pub kind: WorkloadKind,
     /// Its name.
     pub name: String,
-    /// Issue time of the credentials that its Pods are known to start with or to have been restarted for.
+    /// Issue time of the credentials that its Pods are known to start with or to have been
+    /// restarted for.
     #[serde(default)]
     pub restarted_for: Option<Time>,
     /// When those credentials expire.

@@ -39,7 +39,8 @@ pub struct Role {
     /// The external id, read from a Secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub external_id_secret_ref: Option<SecretKeyReference>,
-    /// Session policy (JSON) that narrows what the session may do. Together with the ARNs at most 2048 characters.
+    /// Session policy (JSON) that narrows what the session may do. Together with the ARNs at most
+    /// 2048 characters.
     #[schemars(length(min = 1, max = 2048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,

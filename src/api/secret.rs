@@ -66,8 +66,8 @@ pub enum Propagation {
     #[default]
     Kubelet,
     /// Within seconds: Pods with the label `refreshable.dev/propagation: Prompt` whose annotation
-    /// `refreshable.dev/inject` or `refreshable.dev/mounts` names the resource are annotated, so that their
-    /// kubelets look at once. Only where the administrator switched it on.
+    /// `refreshable.dev/inject` or `refreshable.dev/mounts` names the resource are annotated, so
+    /// that their kubelets look at once. Only where the administrator switched it on.
     Prompt,
 }
 
@@ -76,7 +76,8 @@ pub enum Propagation {
 pub enum Format {
     /// A shared credentials file with the three keys, for programs that read it afresh.
     Credentials,
-    /// A shared config file whose `credential_process` reads the process JSON, for long-lived programs.
+    /// A shared config file whose `credential_process` reads the process JSON, for long-lived
+    /// programs.
     Config,
     /// The JSON of the credential process protocol, version 1, with its expiration.
     ProcessJson,
@@ -100,7 +101,8 @@ impl SecretSpec {
     /// Default of `profile`.
     pub const DEFAULT_PROFILE: &str = "default";
     /// Default of `formats`.
-    pub const DEFAULT_FORMATS: [Format; 3] = [Format::Credentials, Format::Config, Format::ProcessJson];
+    pub const DEFAULT_FORMATS: [Format; 3] =
+        [Format::Credentials, Format::Config, Format::ProcessJson];
 
     /// The profile's name.
     pub fn profile(&self) -> &str {
@@ -121,7 +123,9 @@ impl SecretSpec {
     pub fn data_keys(&self) -> Vec<String> {
         let keys = self.keys.clone().unwrap_or_default();
         let mut written = Vec::new();
-        for format in [Format::Credentials, Format::Config, Format::ProcessJson, Format::Environment] {
+        for format in
+            [Format::Credentials, Format::Config, Format::ProcessJson, Format::Environment]
+        {
             if self.writes(format) {
                 written.extend(keys.of(format).iter().map(|k| (*k).to_owned()));
             }

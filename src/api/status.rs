@@ -32,7 +32,8 @@ pub struct RefreshableCredentialStatus {
     /// How far the workloads that `spec.restart` names have followed the rotations.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
     pub restarts: Option<Vec<RestartStatus>>,
-    /// Whether CredentialPolicies allow what is asked for; absent where nothing of the administrator's is asked for.
+    /// Whether CredentialPolicies allow what is asked for; absent where nothing of the
+    /// administrator's is asked for.
     pub permission: Option<PermissionStatus>,
     /// Failed attempts since the last success; absent when there was none.
     pub failures: Option<FailureStatus>,
@@ -40,8 +41,8 @@ pub struct RefreshableCredentialStatus {
     pub packed_policy_size: Option<i32>,
     /// The last value of the annotation `refreshable.dev/requested-at` that was acted on.
     pub last_handled_refresh_at: Option<String>,
-    /// Notes of the controller for itself, so that a restart costs no call. Its form may change with any version:
-    /// read nothing from it.
+    /// Notes of the controller for itself, so that a restart costs no call. Its form may change
+    /// with any version: read nothing from it.
     pub controller: Option<ControllerStatus>,
 }
 
@@ -63,16 +64,19 @@ pub struct PrincipalStatus {
 pub struct PermissionStatus {
     /// Whether they allow what is asked for.
     pub allowed: bool,
-    /// The policies that allow it, or a part of it. While a withdrawal is due, those that allowed it.
+    /// The policies that allow it, or a part of it. While a withdrawal is due, those that allowed
+    /// it.
     pub policies: Vec<String>,
-    /// Grants that the `spec.allow` of a policy must hold besides to allow what is not allowed yet: an object in the form of
-    /// `spec.allow`, with one member, for each kind of thing. Empty where no policy can allow it.
+    /// Grants that the `spec.allow` of a policy must hold besides to allow what is not allowed yet:
+    /// an object in the form of `spec.allow`, with one member, for each kind of thing. Empty where
+    /// no policy can allow it.
     #[schemars(schema_with = "grants")]
     pub missing: Vec<Value>,
     /// Since when the permission is missing.
     pub denied_time: Option<Time>,
-    /// When the published Secret is deleted, if the permission does not come back before: not before that time, and not
-    /// while the withdrawal is held (reason `WithdrawalHeld`). Absent where nothing is published.
+    /// When the published Secret is deleted, if the permission does not come back before: not
+    /// before that time, and not while the withdrawal is held (reason `WithdrawalHeld`). Absent
+    /// where nothing is published.
     pub withdraw_time: Option<Time>,
     /// When the published Secret was deleted because the permission was taken back.
     pub withdrawn_time: Option<Time>,
@@ -96,8 +100,8 @@ pub struct FailureStatus {
     pub count: i32,
     /// Reason of the last failure, as in the conditions.
     pub reason: String,
-    /// Class of the failure, which decides the pauses: `Throttled`, `Transient`, `Denied`, `Specification`, `Input`,
-    /// `Person` or `Secret`.
+    /// Class of the failure, which decides the pauses: `Throttled`, `Transient`, `Denied`,
+    /// `Specification`, `Input`, `Person` or `Secret`.
     pub class: String,
     /// AWS's error code, where it gave one.
     #[serde(default)]
@@ -115,14 +119,15 @@ pub struct FailureStatus {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ControllerStatus {
-    /// Resource version of the Secret when it was last known to be as published: another one means that somebody
-    /// touched it.
+    /// Resource version of the Secret when it was last known to be as published: another one means
+    /// that somebody touched it.
     pub secret_resource_version: Option<String>,
     /// The attempt that failed last, where nothing succeeded since.
     pub failed_attempt: Option<AttemptStatus>,
 }
 
-/// An attempt, by what it asked for and read: one that asks or reads something else does not wait for its pause.
+/// An attempt, by what it asked for and read: one that asks or reads something else does not wait
+/// for its pause.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AttemptStatus {
@@ -156,7 +161,8 @@ pub struct InputDigest {
     pub mac: String,
 }
 
-/// Objects that the API server takes as they are: it checked the specification that they were made from.
+/// Objects that the API server takes as they are: it checked the specification that they were made
+/// from.
 fn grants(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",

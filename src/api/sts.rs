@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!(has(self.caBundle) && has(self.caBundleRef))").message("set caBundle or caBundleRef, not both: take one of them out")
 )]
 pub struct StsSpec {
-    /// Region whose STS is called and which the profile names. Defaults to the source's own Region, else the
-    /// controller's own where it lies in the role's partition, else the partition's first Region.
+    /// Region whose STS is called and which the profile names. Defaults to the source's own Region,
+    /// else the controller's own where it lies in the role's partition, else the partition's first
+    /// Region.
     #[schemars(length(min = 4, max = 64), regex(pattern = r"^[a-z0-9-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// URL of another STS, for example that of an S3-compatible store. Needs a CredentialPolicy that allows it.
+    /// URL of another STS, for example that of an S3-compatible store. Needs a CredentialPolicy
+    /// that allows it.
     #[schemars(length(min = 8, max = 2048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -33,9 +35,10 @@ pub struct StsSpec {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
-    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as trust-manager writes it.
-    /// It is read at each attempt. Its change renews nothing that is published; an attempt that failed is repeated, at
-    /// once where the object has the label `refreshable.dev/watch: "true"`.
+    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as
+    /// trust-manager writes it. It is read at each attempt. Its change renews nothing that is
+    /// published; an attempt that failed is repeated, at once where the object has the label
+    /// `refreshable.dev/watch: "true"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleReference>,
     /// Time limit for one call in seconds, 1 to 60. Defaults to `15`.

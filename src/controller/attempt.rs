@@ -19,8 +19,14 @@ use refreshable_rules::session_name::default_session_name;
 use refreshable_rules::session_tags;
 use std::time::Duration;
 
-/// Remembers that the issuer is about to be asked: an attempt that never comes to its end has failed.
-pub(super) fn begins(object: &RefreshableCredential, sight: &Sight, cause: Cause, context: &Context) {
+/// Remembers that the issuer is about to be asked: an attempt that never comes to its end has
+/// failed.
+pub(super) fn begins(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    cause: Cause,
+    context: &Context,
+) {
     let failure = Failure {
         class: Class::Transient,
         reason: Reason::IssuerUnavailable,
@@ -37,7 +43,11 @@ pub(super) fn begins(object: &RefreshableCredential, sight: &Sight, cause: Cause
 }
 
 /// How `object` reaches STS, and STS as far as `terms` let it, in the Region of its source.
-pub(super) fn sts_of(object: &RefreshableCredential, grants: &Grants, context: &Context) -> (StsSpec, Sts) {
+pub(super) fn sts_of(
+    object: &RefreshableCredential,
+    grants: &Grants,
+    context: &Context,
+) -> (StsSpec, Sts) {
     let spec = object.spec.sts.clone().unwrap_or_default();
     let reach = spec.endpoint.as_ref().map(|url| grants.reach(url)).unwrap_or_default();
     (spec, source::at_source(&object.spec, &context.sts).reaching(reach))
@@ -52,9 +62,15 @@ pub(super) fn request<'a>(
     grants: &'a Grants,
     context: &'a Context,
 ) -> Result<Request<'a>, IssueError> {
-    let session_tags =
-        session_tags::resolve(&grants.session_tags, object, context.source_context.cluster_name.as_deref())
-            .map_err(|what| IssueError::Specification { field: "sessionTags".to_owned(), what: what.to_owned() })?;
+    let session_tags = session_tags::resolve(
+        &grants.session_tags,
+        object,
+        context.source_context.cluster_name.as_deref(),
+    )
+    .map_err(|what| IssueError::Specification {
+        field: "sessionTags".to_owned(),
+        what: what.to_owned(),
+    })?;
     Ok(Request {
         namespace,
         session_name: default_session_name(namespace, &object.name_any()),

@@ -1,5 +1,5 @@
-//! The brake on withdrawals as it stands: the rules decide (`refreshable_rules::withdrawal`), and this counts and remembers
-//! what they decide by.
+//! The brake on withdrawals as it stands: the rules decide (`refreshable_rules::withdrawal`), and
+//! this counts and remembers what they decide by.
 
 use super::Context;
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +21,8 @@ pub(super) const HELD_POLL: SignedDuration = SignedDuration::from_secs(60);
 /// The brake on withdrawals.
 #[derive(Debug)]
 pub struct Brake {
-    /// Namespace and name of the ConfigMap with the administrator's orders; without a namespace there are none.
+    /// Namespace and name of the ConfigMap with the administrator's orders; without a namespace
+    /// there are none.
     place: Option<(String, String)>,
     /// Grows with each change of a policy or of a namespace.
     changes: AtomicU64,
@@ -67,7 +68,11 @@ impl Brake {
     }
 
     /// How long what `object` published stays after its permission was taken back.
-    pub(super) fn after(&self, object: &RefreshableCredential, context: &Context) -> SignedDuration {
+    pub(super) fn after(
+        &self,
+        object: &RefreshableCredential,
+        context: &Context,
+    ) -> SignedDuration {
         let set = |name: &str| match context.view.policies.get(&ObjectRef::new(name)) {
             Some(policy) => withdrawal::set_by(&policy),
             None => self.former.lock().get(name).copied(),
@@ -80,11 +85,13 @@ impl Brake {
         let now = context.now();
         let changes = self.changes.load(Ordering::Acquire);
         let mut counted = self.counted.lock().await;
-        let current = |c: &Counted| c.changes == changes && (c.at..c.at + COUNTED_FOR).contains(&now);
+        let current =
+            |c: &Counted| c.changes == changes && (c.at..c.at + COUNTED_FOR).contains(&now);
         if !counted.as_ref().is_some_and(current) {
             *counted = None;
         }
-        let Counted { orders, decision, .. } = counted.get_or_insert_with(|| self.count(changes, context, now));
+        let Counted { orders, decision, .. } =
+            counted.get_or_insert_with(|| self.count(changes, context, now));
         if !orders.paused && orders.confirm(since, now) {
             return Decision::Released;
         }
@@ -107,7 +114,12 @@ impl Brake {
                 "ConfigMap {place}, which may pause withdrawals, could not be read yet. If this stays, give the controller \
                  the right to list and watch it"
             );
-            return Counted { at: now, changes, orders: Orders::default(), decision: Decision::Held(held) };
+            return Counted {
+                at: now,
+                changes,
+                orders: Orders::default(),
+                decision: Decision::Held(held),
+            };
         };
         let census = census(&orders, context, now);
         let recent = {
@@ -115,7 +127,13 @@ impl Brake {
             recent.retain(|at| (*at..*at + AT_ONCE).contains(&now));
             recent.len()
         };
-        let decision = Decision::decide(&context.settings.withdrawal, &orders, &census, recent, place.as_deref());
+        let decision = Decision::decide(
+            &context.settings.withdrawal,
+            &orders,
+            &census,
+            recent,
+            place.as_deref(),
+        );
         if let Decision::Held(why) = &decision {
             tracing::warn!(why, "withdrawals are held");
         }
@@ -151,7 +169,8 @@ fn census(orders: &Orders, context: &Context, now: Timestamp) -> Census {
         }
         let uid = object.uid().unwrap_or_default();
         let known = context.memory.of(&uid);
-        let since = known.as_ref().and_then(|k| k.denied_since).or_else(|| told(object)).unwrap_or(now);
+        let since =
+            known.as_ref().and_then(|k| k.denied_since).or_else(|| told(object)).unwrap_or(now);
         let published = view.secret(object, known.as_ref()).own().is_some();
         (object.as_ref(), published, !orders.confirm(since, now))
     }))

@@ -25,14 +25,17 @@ pub enum CallError {
 /// An error in words. Never `Debug`: some of kube's errors hold bodies.
 pub(super) fn describe(error: &kube::Error) -> String {
     match error {
-        kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        kube::Error::Api(status) => {
+            format!("{} ({} {})", status.message, status.code, status.reason)
+        }
         kube::Error::SerdeError(_) => "an answer of the API server could not be read".to_owned(),
         other => other.to_string(),
     }
 }
 
 impl CallError {
-    /// The error without what `redactor` protects: whoever refuses an object at admission may quote it.
+    /// The error without what `redactor` protects: whoever refuses an object at admission may quote
+    /// it.
     #[must_use]
     pub(super) fn redacted(self, redactor: &Redactor) -> Self {
         match self {
@@ -136,7 +139,10 @@ pub struct Calls {
 
 impl std::fmt::Debug for Calls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Calls").field("fence", &self.fence).field("limit", &self.limit).finish_non_exhaustive()
+        f.debug_struct("Calls")
+            .field("fence", &self.fence)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
     }
 }
 

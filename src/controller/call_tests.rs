@@ -22,7 +22,8 @@ impl Clock for Paused {
 }
 
 fn api(code: u16) -> CallError {
-    let status = Status { code, message: "words".into(), reason: "Reason".into(), ..Status::default() };
+    let status =
+        Status { code, message: "words".into(), reason: "Reason".into(), ..Status::default() };
     CallError::from(Box::new(kube::Error::Api(Box::new(status))))
 }
 
@@ -50,7 +51,8 @@ fn errors_are_told_apart() {
         (CallError::NotLeading(NotLeading), "not_leading", false),
     ] {
         assert_eq!((error.outcome(), error.is_transient()), (outcome, transient), "{error}");
-        let kinds = [error.is_conflict(), error.is_not_found(), error.is_forbidden(), error.is_invalid()];
+        let kinds =
+            [error.is_conflict(), error.is_not_found(), error.is_forbidden(), error.is_invalid()];
         let code = error.status().map(|(code, _)| code);
         assert_eq!(kinds, [409, 404, 403, 422].map(|c| code == Some(c)), "{error}");
     }
@@ -60,13 +62,21 @@ fn errors_are_told_apart() {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_never_ends_is_ended() {
     let began = Instant::now();
-    let error = bounded(SECOND * 3, std::future::pending::<Result<(), kube::Error>>()).await.expect_err("no answer");
+    let error = bounded(SECOND * 3, std::future::pending::<Result<(), kube::Error>>())
+        .await
+        .expect_err("no answer");
     assert!(matches!(error, CallError::Timeout(limit) if limit == SECOND * 3), "{error}");
     assert_eq!(began.elapsed(), SECOND * 3);
     let calls = calls(Fence::open());
     let began = Instant::now();
-    calls.read("get secrets", std::future::pending::<Result<(), _>>()).await.expect_err("no answer");
-    calls.write("patch status", std::future::pending::<Result<(), _>>()).await.expect_err("no answer");
+    calls
+        .read("get secrets", std::future::pending::<Result<(), _>>())
+        .await
+        .expect_err("no answer");
+    calls
+        .write("patch status", std::future::pending::<Result<(), _>>())
+        .await
+        .expect_err("no answer");
     assert_eq!(began.elapsed(), SECOND * 10);
 }
 

@@ -9,7 +9,8 @@ pub trait Clock: Send + Sync + std::fmt::Debug {
     /// The current time, by the wall clock: it may be wrong, and step when it is set.
     fn now(&self) -> Timestamp;
 
-    /// The time since the machine was started, the time that it was suspended for included. It never steps.
+    /// The time since the machine was started, the time that it was suspended for included. It
+    /// never steps.
     fn boot(&self) -> Duration;
 }
 

@@ -1,5 +1,5 @@
-//! Notices that the wall clock was set, or that the machine was suspended: what waits for a time then waits for another
-//! time than was meant, as timers count the time that the machine is awake.
+//! Notices that the wall clock was set, or that the machine was suspended: what waits for a time
+//! then waits for another time than was meant, as timers count the time that the machine is awake.
 
 use crate::clock::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -50,7 +50,8 @@ impl Jump {
         let span = |d: Duration| SignedDuration::try_from(d).unwrap_or_default();
         let boot = span(after.boot.saturating_sub(before.boot));
         let timers = span(after.timers.saturating_duration_since(before.timers));
-        let counted = |d: SignedDuration| if d.abs() > TOLERANCE { d } else { SignedDuration::ZERO };
+        let counted =
+            |d: SignedDuration| if d.abs() > TOLERANCE { d } else { SignedDuration::ZERO };
         Self {
             set: counted(after.wall.duration_since(before.wall).saturating_sub(boot)),
             suspended: counted(boot.saturating_sub(timers)),
@@ -58,7 +59,10 @@ impl Jump {
     }
 
     fn and(self, later: Self) -> Self {
-        Self { set: self.set.saturating_add(later.set), suspended: self.suspended.saturating_add(later.suspended) }
+        Self {
+            set: self.set.saturating_add(later.set),
+            suspended: self.suspended.saturating_add(later.suspended),
+        }
     }
 }
 
@@ -78,7 +82,11 @@ struct Watched {
 impl ClockWatch {
     /// Begins to watch.
     pub fn new(clock: &dyn Clock) -> Self {
-        Self(Mutex::new(Watched { last: Sample::take(clock), stepped: SignedDuration::ZERO, untold: None }))
+        Self(Mutex::new(Watched {
+            last: Sample::take(clock),
+            stepped: SignedDuration::ZERO,
+            untold: None,
+        }))
     }
 
     /// What happened since this was last asked, if anything: every wait has to be computed anew.
@@ -143,7 +151,11 @@ mod tests {
         let clocks = Clocks::new();
         let watch = ClockWatch::new(&clocks);
         tokio::time::advance(Duration::from_secs(3600)).await;
-        assert_eq!((watch.jump(&clocks), watch.stepped(&clocks)), (None, SignedDuration::ZERO), "time goes by");
+        assert_eq!(
+            (watch.jump(&clocks), watch.stepped(&clocks)),
+            (None, SignedDuration::ZERO),
+            "time goes by"
+        );
         clocks.set(HOUR * 2);
         assert_eq!(watch.stepped(&clocks), HOUR * 2);
         let forward = Jump { set: HOUR * 2, suspended: SignedDuration::ZERO };
@@ -173,6 +185,9 @@ mod tests {
         let watch = ClockWatch::new(&clocks);
         *clocks.suspended.lock() = Duration::from_secs(600);
         let asleep = Jump { set: SignedDuration::ZERO, suspended: SignedDuration::from_secs(600) };
-        assert_eq!((watch.stepped(&clocks), watch.jump(&clocks)), (SignedDuration::ZERO, Some(asleep)));
+        assert_eq!(
+            (watch.stepped(&clocks), watch.jump(&clocks)),
+            (SignedDuration::ZERO, Some(asleep))
+        );
     }
 }

@@ -88,7 +88,13 @@ impl RateLimiter {
     ///
     /// # Errors
     /// How long to wait: the turn is kept, however the wall clock is set meanwhile.
-    pub fn take(&self, lane: &str, object: &str, calls: u32, boot: Duration) -> Result<(), SignedDuration> {
+    pub fn take(
+        &self,
+        lane: &str,
+        object: &str,
+        calls: u32,
+        boot: Duration,
+    ) -> Result<(), SignedDuration> {
         let turn = self.lock().take(lane, object, calls, boot);
         turn.map_err(|turn| SignedDuration::try_from(turn.saturating_sub(boot)).unwrap_or_default())
     }

@@ -29,18 +29,31 @@ pub struct Announcement {
     pub reason: String,
     /// The condition's message.
     pub note: String,
-    /// Another object that it is about: events of one reason are counted as one where this is the same.
+    /// Another object that it is about: events of one reason are counted as one where this is the
+    /// same.
     pub related: Option<ObjectReference>,
 }
 
 impl Announcement {
     pub(super) fn of(object: &RefreshableCredential, ready: &Condition, warning: bool) -> Self {
         let note = shorten(&ready.message, LONGEST_NOTE);
-        Self { about: object.object_ref(&()), warning, reason: ready.reason.clone(), note, related: None }
+        Self {
+            about: object.object_ref(&()),
+            warning,
+            reason: ready.reason.clone(),
+            note,
+            related: None,
+        }
     }
 
     pub(super) fn warning(object: &RefreshableCredential, reason: Reason, note: String) -> Self {
-        Self { about: object.object_ref(&()), warning: true, reason: reason.as_str().to_owned(), note, related: None }
+        Self {
+            about: object.object_ref(&()),
+            warning: true,
+            reason: reason.as_str().to_owned(),
+            note,
+            related: None,
+        }
     }
 
     /// The same, about this object, too.
@@ -74,7 +87,8 @@ pub(super) async fn publish(
     mut announcements: mpsc::Receiver<Announcement>,
     metrics: Metrics,
 ) {
-    let reporter = Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: Some(identity) };
+    let reporter =
+        Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: Some(identity) };
     let recorder = Recorder::new(client, reporter);
     while let Some(announcement) = announcements.recv().await {
         let event = Event {

@@ -1,7 +1,8 @@
 //! What a watch's events do: they change the view, they teach memory, and they touch resources.
 //!
-//! A list that is begun anew changes nothing before its end. Then the view takes its part of the cluster over at once:
-//! what differs is a change like any other, what is no longer there included, and only then are resources touched.
+//! A list that is begun anew changes nothing before its end. Then the view takes its part of the
+//! cluster over at once: what differs is a change like any other, what is no longer there included,
+//! and only then are resources touched.
 
 use super::triggers::{Touched, Triggers};
 use super::{ConfigMapMeta, Context, PodMeta, PolicyNews, SecretMeta, View};
@@ -28,7 +29,8 @@ pub struct Writers {
     orders: Writer<ConfigMap>,
 }
 
-/// A view, and the end that writes to it. Without `policies` those and namespaces are never fed, without `pods` Pods.
+/// A view, and the end that writes to it. Without `policies` those and namespaces are never fed,
+/// without `pods` Pods.
 pub fn view(policies: bool, pods: bool) -> (View, Writers) {
     let (credentials, credentials_writer) = reflector::store();
     let (secrets, secrets_writer) = reflector::store();
@@ -90,7 +92,8 @@ impl Place {
     }
 }
 
-/// One object as the view showed it before and as it shows it now; absent where there was or is none.
+/// One object as the view showed it before and as it shows it now; absent where there was or is
+/// none.
 #[derive(Clone, Debug)]
 pub struct Change<K> {
     pub(super) before: Option<Arc<K>>,
@@ -125,7 +128,8 @@ pub struct Feeds {
     pub policies: Feed<CredentialPolicy>,
     /// Namespaces.
     pub namespaces: Feed<PartialObjectMeta<Namespace>>,
-    /// Pods that want to be told of rotations. One that appears needs nothing: it mounts what is there.
+    /// Pods that want to be told of rotations. One that appears needs nothing: it mounts what is
+    /// there.
     pub pods: Feed<PodMeta>,
     /// The ConfigMap with the administrator's orders on withdrawals.
     pub orders: Feed<ConfigMap>,
@@ -134,11 +138,13 @@ pub struct Feeds {
 impl Feeds {
     /// The feeds of `context`'s view. Namespaced kinds are watched in `places`.
     pub fn new(writers: Writers, context: &Arc<Context>, places: &BTreeSet<Place>) -> Self {
-        let triggers = Triggers::new(context.view.credentials.clone(), context.view.namespaces.clone());
+        let triggers =
+            Triggers::new(context.view.credentials.clone(), context.view.namespaces.clone());
         let (own, input, config_map) = (triggers.clone(), triggers.clone(), triggers.clone());
         let (policy, namespace, order) = (triggers.clone(), triggers.clone(), triggers);
         let (remembering, forgetting) = (context.clone(), context.clone());
-        let (by_policies, by_namespaces, by_orders) = (context.clone(), context.clone(), context.clone());
+        let (by_policies, by_namespaces, by_orders) =
+            (context.clone(), context.clone(), context.clone());
         let news = context.view.policy_news.clone();
         let (of_resource, of_policy, of_namespace) = (news.clone(), news.clone(), news);
         let everywhere = BTreeSet::from([Place::Everywhere]);
@@ -154,12 +160,17 @@ impl Feeds {
                 changes.iter().for_each(|change| remembering.memory.learn(change));
                 own.of_own_secrets(changes)
             }),
-            inputs: Feed::new(writers.inputs, places, move |changes| input.of_inputs(InputObject::Secret, changes)),
+            inputs: Feed::new(writers.inputs, places, move |changes| {
+                input.of_inputs(InputObject::Secret, changes)
+            }),
             config_maps: Feed::new(writers.config_maps, places, move |changes| {
                 config_map.of_inputs(InputObject::ConfigMap, changes)
             }),
             policies: Feed::new(writers.policies, &everywhere, move |changes| {
-                changes.iter().filter_map(Change::gone).for_each(|gone| by_policies.brake.remember(gone));
+                changes
+                    .iter()
+                    .filter_map(Change::gone)
+                    .for_each(|gone| by_policies.brake.remember(gone));
                 if of_policy.of_policies(changes) {
                     by_policies.brake.changed();
                 }
@@ -206,7 +217,15 @@ where
     ) -> Self {
         let store = writer.as_reader();
         let (places, waiting) = (places.clone(), places.clone());
-        Self { writer, store, lists: BTreeMap::new(), places, waiting, ready: false, touches: Box::new(touches) }
+        Self {
+            writer,
+            store,
+            lists: BTreeMap::new(),
+            places,
+            waiting,
+            ready: false,
+            touches: Box::new(touches),
+        }
     }
 
     /// Where the kind is watched.
@@ -267,7 +286,8 @@ where
 
     /// A list of `place` is complete: what the view shows of it becomes what the list holds.
     fn swap(&mut self, place: &Place, list: Vec<K>) -> Vec<Change<K>> {
-        let mut listed: HashMap<ObjectRef<K>, K> = list.into_iter().map(|o| (ObjectRef::from_obj(&o), o)).collect();
+        let mut listed: HashMap<ObjectRef<K>, K> =
+            list.into_iter().map(|o| (ObjectRef::from_obj(&o), o)).collect();
         let mut changes = Vec::new();
         for before in self.store.state() {
             if !place.holds(before.meta().namespace.as_deref()) {

@@ -10,7 +10,8 @@ fn secret(namespace: &str, name: &str, version: u32) -> SecretMeta {
 fn unlike(namespace: &str, name: &str, version: u32, uid: &str) -> SecretMeta {
     let metadata = json!({"namespace": namespace, "name": name, "resourceVersion": version.to_string(),
         "uid": format!("{name}-{uid}"), "annotations": {names::OWNER_NAME_ANNOTATION: name}});
-    serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata})).expect("metadata")
+    serde_json::from_value(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}))
+        .expect("metadata")
 }
 
 fn version(secret: &SecretMeta) -> String {
@@ -30,17 +31,25 @@ impl Bench {
         let noted = Arc::<Mutex<Vec<String>>>::default();
         let (notes, shown) = (noted.clone(), store.clone());
         let namespaces: Vec<String> = namespaces.iter().map(|n| (*n).to_owned()).collect();
-        let feed = Feed::new(writer, &Place::of(&namespaces), move |changes: &[Change<SecretMeta>]| {
-            for change in changes {
-                let one = change.sides().next().expect("one of both");
-                let (before, after) = (change.before.as_deref().map(version), change.after.as_deref().map(version));
-                let seen = shown.get(&ObjectRef::from_obj(one)).map(|s| version(&s));
-                assert_eq!(seen, after, "the view shows a change before anything is touched");
-                let say = |v: Option<String>| v.unwrap_or("-".to_owned());
-                notes.lock().push(format!("{} {}>{}", one.name_any(), say(before), say(after)));
-            }
-            changes.iter().filter_map(|c| c.sides().next()).map(|s| ObjectRef::new(&s.name_any())).collect()
-        });
+        let feed =
+            Feed::new(writer, &Place::of(&namespaces), move |changes: &[Change<SecretMeta>]| {
+                for change in changes {
+                    let one = change.sides().next().expect("one of both");
+                    let (before, after) = (
+                        change.before.as_deref().map(version),
+                        change.after.as_deref().map(version),
+                    );
+                    let seen = shown.get(&ObjectRef::from_obj(one)).map(|s| version(&s));
+                    assert_eq!(seen, after, "the view shows a change before anything is touched");
+                    let say = |v: Option<String>| v.unwrap_or("-".to_owned());
+                    notes.lock().push(format!("{} {}>{}", one.name_any(), say(before), say(after)));
+                }
+                changes
+                    .iter()
+                    .filter_map(|c| c.sides().next())
+                    .map(|s| ObjectRef::new(&s.name_any()))
+                    .collect()
+            });
         Self { feed, store, noted }
     }
 
@@ -66,7 +75,10 @@ impl Bench {
         };
         for (name, version) in listed {
             let before = self.shown();
-            assert!(self.take(place, Event::InitApply(secret(namespace, name, *version))).is_empty(), "{name}: early");
+            assert!(
+                self.take(place, Event::InitApply(secret(namespace, name, *version))).is_empty(),
+                "{name}: early"
+            );
             assert_eq!(self.shown(), before, "{name}: a list that is not complete is not shown");
         }
     }
@@ -89,12 +101,22 @@ fn a_list_changes_what_differs_and_only_at_its_end() {
     for namespaces in [&[] as &[&str], &["a"]] {
         let mut bench = Bench::watching(namespaces);
         let place = bench.feed.places().first().expect("a place").clone();
-        assert_eq!(bench.list(&place, &[("x", 1), ("y", 2), ("z", 3)]), ["x ->1", "y ->2", "z ->3"]);
+        assert_eq!(
+            bench.list(&place, &[("x", 1), ("y", 2), ("z", 3)]),
+            ["x ->1", "y ->2", "z ->3"]
+        );
         assert_eq!(bench.take(&place, Event::Apply(secret("a", "x", 4))), ["x 1>4"]);
         assert_eq!(bench.take(&place, Event::Delete(secret("a", "z", 5))), ["z 5>-"]);
-        assert!(bench.list(&place, &[("x", 4), ("y", 2)]).is_empty(), "a list of the same changes nothing");
+        assert!(
+            bench.list(&place, &[("x", 4), ("y", 2)]).is_empty(),
+            "a list of the same changes nothing"
+        );
         let gap = bench.list(&place, &[("x", 7), ("new", 8)]);
-        assert_eq!(gap, ["new ->8", "x 4>7", "y 2>-"], "what was changed, made and deleted in a gap");
+        assert_eq!(
+            gap,
+            ["new ->8", "x 4>7", "y 2>-"],
+            "what was changed, made and deleted in a gap"
+        );
         assert_eq!(bench.shown(), ["new 8", "x 7"]);
     }
 }

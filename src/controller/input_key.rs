@@ -1,4 +1,5 @@
-//! The key of the digests of inputs: a Secret of the controller's own namespace, made once by whoever leads.
+//! The key of the digests of inputs: a Secret of the controller's own namespace, made once by
+//! whoever leads.
 
 use super::{CallError, Calls};
 use jiff::{SignedDuration, Timestamp};
@@ -82,7 +83,9 @@ async fn load(calls: &Calls, namespace: &str, name: &str) -> Result<InputKey, Ke
         metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
         type_: Some(names::INPUT_KEY_TYPE.to_owned()),
         immutable: Some(true),
-        data: Some([(names::INPUT_KEY.to_owned(), ByteString(bytes.expose_secret().to_vec()))].into()),
+        data: Some(
+            [(names::INPUT_KEY.to_owned(), ByteString(bytes.expose_secret().to_vec()))].into(),
+        ),
         ..Secret::default()
     };
     match calls.write("create secrets", api.create(&PostParams::default(), &secret)).await {
@@ -94,6 +97,7 @@ async fn load(calls: &Calls, namespace: &str, name: &str) -> Result<InputKey, Ke
 }
 
 fn read(secret: Secret) -> Result<InputKey, KeyError> {
-    let bytes = secret.data.unwrap_or_default().remove(names::INPUT_KEY).map(|b| SecretSlice::from(b.0));
+    let bytes =
+        secret.data.unwrap_or_default().remove(names::INPUT_KEY).map(|b| SecretSlice::from(b.0));
     bytes.and_then(|b| InputKey::new(b.expose_secret())).ok_or(KeyError::Invalid)
 }

@@ -32,9 +32,11 @@ pub(super) struct ClusterInputs<'a> {
     namespace: &'a str,
     at_hand: &'a ReadInputs,
     read: Mutex<ReadInputs>,
-    /// What the controller itself writes to: it matters to an attempt that failed, and is no input of one that did not.
+    /// What the controller itself writes to: it matters to an attempt that failed, and is no input
+    /// of one that did not.
     states: Mutex<ReadInputs>,
-    /// Objects with the certificates that endpoints are trusted by: these, too, matter only to an attempt that failed.
+    /// Objects with the certificates that endpoints are trusted by: these, too, matter only to an
+    /// attempt that failed.
     trusted: Mutex<ReadInputs>,
 }
 
@@ -47,13 +49,17 @@ pub(super) async fn read_input(
     let (metadata, data) = match object {
         InputObject::Secret(name) => {
             let api = Api::<Secret>::namespaced(calls.client(), namespace);
-            let Some(secret) = calls.read("get secrets", api.get_opt(name)).await? else { return Ok(None) };
+            let Some(secret) = calls.read("get secrets", api.get_opt(name)).await? else {
+                return Ok(None);
+            };
             let data = secret.data.unwrap_or_default().into_iter();
             (secret.metadata, data.map(|(k, v)| (k, SecretSlice::from(v.0))).collect())
         }
         InputObject::ConfigMap(name) => {
             let api = Api::<ConfigMap>::namespaced(calls.client(), namespace);
-            let Some(map) = calls.read("get configmaps", api.get_opt(name)).await? else { return Ok(None) };
+            let Some(map) = calls.read("get configmaps", api.get_opt(name)).await? else {
+                return Ok(None);
+            };
             let text = map.data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.into_bytes()));
             let bytes = map.binary_data.unwrap_or_default().into_iter().map(|(k, v)| (k, v.0));
             (map.metadata, text.chain(bytes).map(|(k, v)| (k, SecretSlice::from(v))).collect())
@@ -64,13 +70,15 @@ pub(super) async fn read_input(
 }
 
 impl<'a> ClusterInputs<'a> {
-    /// Inputs in `namespace`, of which some are `at_hand`: they were read a moment ago to see whether they changed.
+    /// Inputs in `namespace`, of which some are `at_hand`: they were read a moment ago to see
+    /// whether they changed.
     pub(super) fn new(context: &'a Context, namespace: &'a str, at_hand: &'a ReadInputs) -> Self {
         let (read, states, trusted) = Default::default();
         Self { context, calls: &context.calls, namespace, at_hand, read, states, trusted }
     }
 
-    /// What the resource `owner` was given of the Secrets that were read: what its credentials were made from.
+    /// What the resource `owner` was given of the Secrets that were read: what its credentials were
+    /// made from.
     pub(super) fn used(&self, owner: &str) -> UsedInputs {
         self.of(&lock(&self.read), owner)
     }
@@ -84,19 +92,23 @@ impl<'a> ClusterInputs<'a> {
 
     fn of(&self, objects: &ReadInputs, owner: &str) -> UsedInputs {
         let key = self.context.input_keys.known();
-        let used = |held: &Option<Arc<InputData>>| held.as_ref().map_or(UsedInput::default(), |h| h.used(key, owner));
+        let used = |held: &Option<Arc<InputData>>| {
+            held.as_ref().map_or(UsedInput::default(), |h| h.used(key, owner))
+        };
         objects.iter().map(|(object, held)| (object.to_string(), used(held))).collect()
     }
 
-    /// The object, read once for `purpose` and for the `other` one together, which must not share what was asked of it:
-    /// a Secret with a certificate often holds that of its authority, too.
+    /// The object, read once for `purpose` and for the `other` one together, which must not share
+    /// what was asked of it: a Secret with a certificate often holds that of its authority, too.
     async fn read_once(
         &self,
         object: &InputObject,
         purpose: &Mutex<ReadInputs>,
         other: &Mutex<ReadInputs>,
     ) -> Result<Arc<InputData>, IssueError> {
-        let for_another = |held: &Option<Arc<InputData>>| held.as_ref().map(|h| Arc::new(h.for_another_purpose()));
+        let for_another = |held: &Option<Arc<InputData>>| {
+            held.as_ref().map(|h| Arc::new(h.for_another_purpose()))
+        };
         let known = lock(purpose).get(object).cloned();
         let known = known.or_else(|| lock(other).get(object).map(for_another));
         let known = known.or_else(|| self.at_hand.get(object).map(for_another));
@@ -123,9 +135,15 @@ impl<'a> ClusterInputs<'a> {
         Ok(held)
     }
 
-    /// Writes one key over the version that was read; the API server refuses it over any other. A dry run is refused
-    /// as the write itself would be, by RBAC and by admission.
-    async fn replace_key(&self, over: &InputData, key: &str, value: &[u8], dry_run: bool) -> Result<bool, IssueError> {
+    /// Writes one key over the version that was read; the API server refuses it over any other. A
+    /// dry run is refused as the write itself would be, by RBAC and by admission.
+    async fn replace_key(
+        &self,
+        over: &InputData,
+        key: &str,
+        value: &[u8],
+        dry_run: bool,
+    ) -> Result<bool, IssueError> {
         let api = Api::<Secret>::namespaced(self.calls.client(), self.namespace);
         let (uid, version) = over.version.split_once('/').unwrap_or_default();
         let body = json!({
@@ -136,7 +154,8 @@ impl<'a> ClusterInputs<'a> {
         let parameters = PatchParams { field_manager, dry_run, ..PatchParams::default() };
         let patch = Patch::Merge(&body);
         let name = over.object.name();
-        match self.calls.write("patch secrets", api.patch_metadata(name, &parameters, &patch)).await {
+        match self.calls.write("patch secrets", api.patch_metadata(name, &parameters, &patch)).await
+        {
             Ok(written) => {
                 if !dry_run {
                     let after = over.after_write(key, value, version_of(&written.metadata));
@@ -158,7 +177,11 @@ impl<'a> ClusterInputs<'a> {
         }
     }
 
-    async fn request_token(&self, account: &str, audience: &str) -> Result<SecretString, IssueError> {
+    async fn request_token(
+        &self,
+        account: &str,
+        audience: &str,
+    ) -> Result<SecretString, IssueError> {
         checked("ServiceAccount", account)?;
         let api = Api::<ServiceAccount>::namespaced(self.calls.client(), self.namespace);
         let request = TokenRequest {
@@ -175,7 +198,10 @@ impl<'a> ClusterInputs<'a> {
             if e.is_not_found() {
                 return missing("ServiceAccount", account);
             }
-            IssueError::Kubernetes { what: format!("a token of ServiceAccount {account}"), detail: e.to_string() }
+            IssueError::Kubernetes {
+                what: format!("a token of ServiceAccount {account}"),
+                detail: e.to_string(),
+            }
         })?;
         answer.status.map(|s| SecretString::from(s.token)).ok_or_else(|| IssueError::Kubernetes {
             what: format!("a token of ServiceAccount {account}"),
@@ -199,11 +225,18 @@ impl Inputs for ClusterInputs<'_> {
         })
     }
 
-    fn trust<'a>(&'a self, object: &'a InputObject) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
+    fn trust<'a>(
+        &'a self,
+        object: &'a InputObject,
+    ) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
         Box::pin(self.read_once(object, &self.trusted, &self.read))
     }
 
-    fn may_replace<'a>(&'a self, over: &'a InputData, key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>> {
+    fn may_replace<'a>(
+        &'a self,
+        over: &'a InputData,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<bool, IssueError>> {
         Box::pin(async move { self.replace_key(over, key, over.bytes(key)?, true).await })
     }
 
@@ -216,19 +249,24 @@ impl Inputs for ClusterInputs<'_> {
         Box::pin(self.replace_key(over, key, value.expose_secret().as_bytes(), false))
     }
 
-    fn token<'a>(&'a self, account: &'a str, audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>> {
+    fn token<'a>(
+        &'a self,
+        account: &'a str,
+        audience: &'a str,
+    ) -> BoxFuture<'a, Result<SecretString, IssueError>> {
         Box::pin(self.request_token(account, audience))
     }
 }
 
-/// Holds a name to Kubernetes' form before it becomes a part of a URL: an object that was stored before the CRD said so
-/// may hold any text.
+/// Holds a name to Kubernetes' form before it becomes a part of a URL: an object that was stored
+/// before the CRD said so may hold any text.
 fn checked(kind: &str, name: &str) -> Result<(), IssueError> {
     let wrong = |what| IssueError::Specification { field: format!("the name of a {kind}"), what };
     ObjectName::check(name).map(drop).map_err(wrong)
 }
 
-/// All that was read for two purposes. Of an object that served both, it tells what was asked for either.
+/// All that was read for two purposes. Of an object that served both, it tells what was asked for
+/// either.
 fn both(one: &ReadInputs, other: &ReadInputs) -> ReadInputs {
     let mut all = other.clone();
     for (object, held) in one {
@@ -273,12 +311,23 @@ mod tests {
             InputObject::ConfigMap("device".into()),
             InputObject::ConfigMap("gone".into()),
         ];
-        let read = ReadInputs::from([(device.clone(), held(&device, "tls.crt")), (seed.clone(), held(&seed, "seed"))]);
-        let trusted =
-            [(device.clone(), held(&device, "ca.crt")), (ca.clone(), held(&ca, "ca.crt")), (gone.clone(), None)];
+        let read = ReadInputs::from([
+            (device.clone(), held(&device, "tls.crt")),
+            (seed.clone(), held(&seed, "seed")),
+        ]);
+        let trusted = [
+            (device.clone(), held(&device, "ca.crt")),
+            (ca.clone(), held(&ca, "ca.crt")),
+            (gone.clone(), None),
+        ];
         let key = InputKey::new(&[1; InputKey::LENGTH]).expect("a key");
-        let keys = |held: Option<Arc<InputData>>| held.and_then(|h| h.used(Some(&key), "uid").digest).map(|d| d.keys);
-        let all: Vec<_> = both(&read, &trusted.into()).into_iter().map(|(o, h)| (o.to_string(), keys(h))).collect();
+        let keys = |held: Option<Arc<InputData>>| {
+            held.and_then(|h| h.used(Some(&key), "uid").digest).map(|d| d.keys)
+        };
+        let all: Vec<_> = both(&read, &trusted.into())
+            .into_iter()
+            .map(|(o, h)| (o.to_string(), keys(h)))
+            .collect();
         let expected = [
             ("device", Some(vec!["ca.crt", "tls.crt"])),
             ("seed", Some(vec!["seed"])),

@@ -1,4 +1,5 @@
-//! Reads a Secret that was written to since it was reported, or that is no longer seen, before anything else is done.
+//! Reads a Secret that was written to since it was reported, or that is no longer seen, before
+//! anything else is done.
 
 use super::next::Next;
 use super::publish::{self, Place};
@@ -14,8 +15,9 @@ use refreshable_rules::plan::{self, Cause};
 use refreshable_rules::render;
 use refreshable_rules::report::Finding;
 
-/// Compares the Secret with what was published. An altered one is issued anew; labels, annotations and owner are put
-/// right without the issuer; one that refuses to be written stalls the resource. Then `cause` goes on, if there is one.
+/// Compares the Secret with what was published. An altered one is issued anew; labels, annotations
+/// and owner are put right without the issuer; one that refuses to be written stalls the resource.
+/// Then `cause` goes on, if there is one.
 pub(super) async fn inspect(
     object: &RefreshableCredential,
     sight: &Sight,
@@ -50,7 +52,8 @@ pub(super) async fn inspect(
     match cause {
         None => {
             publish::prune(context, object).await?;
-            status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
+            status::report(context, object, &sight.permission, Some(record), &Finding::Good)
+                .await?;
             Ok(outcome::next_of(object, record, &Finding::Good))
         }
         // It is there: another look plans with it.
@@ -59,8 +62,8 @@ pub(super) async fn inspect(
     }
 }
 
-/// Says that the Secret is being deleted. Its end is seen; until then the resource is looked at when what the Secret
-/// holds `ends`.
+/// Says that the Secret is being deleted. Its end is seen; until then the resource is looked at
+/// when what the Secret holds `ends`.
 pub(super) async fn await_deletion(
     object: &RefreshableCredential,
     sight: &Sight,
@@ -103,7 +106,11 @@ async fn repair(
     let manifest = render::restored(object, secret, record.adopted);
     match Place::of(context, object, true).apply(&manifest).await {
         Ok(meta) => {
-            tracing::info!(uid, secret = record.name, "labels, annotations or owner of the Secret were put right");
+            tracing::info!(
+                uid,
+                secret = record.name,
+                "labels, annotations or owner of the Secret were put right"
+            );
             let repaired = ownership::view(&meta, &uid);
             context.memory.secret_written(&uid, meta, now);
             let Some(record) = repaired.own().filter(|_| cause.is_none()) else {
@@ -111,7 +118,8 @@ async fn repair(
                 return Ok(Next::At(now));
             };
             publish::prune(context, object).await?;
-            status::report(context, object, &sight.permission, Some(record), &Finding::Good).await?;
+            status::report(context, object, &sight.permission, Some(record), &Finding::Good)
+                .await?;
             Ok(outcome::next_of(object, record, &Finding::Good))
         }
         Err(publish::PublishError::Call(error)) if refusal::may_pass(&error) => Err(error),

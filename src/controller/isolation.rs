@@ -1,5 +1,5 @@
-//! Keeps a fault of the controller itself to the resource that it shows at: each look is a task of its own, and a panic
-//! in it ends that task alone.
+//! Keeps a fault of the controller itself to the resource that it shows at: each look is a task of
+//! its own, and a panic in it ends that task alone.
 
 use super::memory::Entry;
 use super::{CallError, Context, Next, issuer_time, reconcile, status};
@@ -26,7 +26,8 @@ const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 /// Panics of resources that nobody asked about for so long after their pause are forgotten.
 const KEPT: Duration = Duration::from_secs(2 * 3600);
 
-/// What a user reads of a panic. The log says where it was, and nobody what it said: that may be a secret.
+/// What a user reads of a panic. The log says where it was, and nobody what it said: that may be a
+/// secret.
 const MESSAGE: &str = "The controller met a fault of its own while it worked on this resource, and left it as it was. Other \
      resources are not concerned. Its log names the place: report that to the controller's developers. It is tried again \
      by itself, and at once where the specification changes";
@@ -74,8 +75,8 @@ impl Panics {
     }
 }
 
-/// Brings one resource forward by one step, in a task of its own. Where that panics, the resource is stalled and tried
-/// again slowly. Dropped, it ends the task.
+/// Brings one resource forward by one step, in a task of its own. Where that panics, the resource
+/// is stalled and tried again slowly. Dropped, it ends the task.
 pub async fn look(object: Arc<RefreshableCredential>, context: &Arc<Context>) -> Next {
     let uid = object.uid().unwrap_or_default();
     let asked = (object.metadata.generation, object.requested_at().map(str::to_owned));
@@ -98,7 +99,11 @@ pub async fn look(object: Arc<RefreshableCredential>, context: &Arc<Context>) ->
         }
         Err(error) if error.is_panic() => {
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-            tracing::error!(namespace, name, "a fault of the controller itself: this resource is left as it is");
+            tracing::error!(
+                namespace,
+                name,
+                "a fault of the controller itself: this resource is left as it is"
+            );
             context.metrics.panicked();
             let count = before.map_or(1, |p| p.count.saturating_add(1));
             let pause = retry::pause(Class::Person, count, &uid);
@@ -113,8 +118,14 @@ pub async fn look(object: Arc<RefreshableCredential>, context: &Arc<Context>) ->
 }
 
 /// Reports the panic where that has not been done, and waits for the end of the pause.
-async fn wait(object: Arc<RefreshableCredential>, uid: &str, panic: &Panic, context: &Arc<Context>) -> Next {
-    let left = SignedDuration::try_from(panic.until.saturating_sub(context.clock.boot())).unwrap_or_default();
+async fn wait(
+    object: Arc<RefreshableCredential>,
+    uid: &str,
+    panic: &Panic,
+    context: &Arc<Context>,
+) -> Next {
+    let left = SignedDuration::try_from(panic.until.saturating_sub(context.clock.boot()))
+        .unwrap_or_default();
     let until = Next::At(context.now() + left);
     if panic.reported {
         return until;
@@ -149,11 +160,13 @@ async fn report(object: &RefreshableCredential, context: &Context) -> Result<(),
         inputs: Default::default(),
     };
     let attempted = plan::attempt(object, Cause::Due);
-    let finding: Finding = report::failing(object, &failure, attempted, secret.own(), context.now());
+    let finding: Finding =
+        report::failing(object, &failure, attempted, secret.own(), context.now());
     status::report(context, object, &permission, secret.own(), &finding).await
 }
 
-/// Work that the whole process stands on: a panic in it ends the process, as nothing else would notice.
+/// Work that the whole process stands on: a panic in it ends the process, as nothing else would
+/// notice.
 pub(super) async fn vital<T>(what: &'static str, work: impl Future<Output = T>) -> T {
     match AssertUnwindSafe(work).catch_unwind().await {
         Ok(done) => done,

@@ -60,9 +60,20 @@ pub(super) async fn issue(
                     return rest(object, &uid, sight, content.expiration, context).await;
                 }
             }
-            let files = render::files(&object.spec.secret(), &source::region(&object.spec, &sts.1), &issued);
+            let files = render::files(
+                &object.spec.secret(),
+                &source::region(&object.spec, &sts.1),
+                &issued,
+            );
             let used = inputs.used(&uid);
-            let manifest = render::manifest(object, &issued, &BTreeMap::new(), &used, &files, target.existing());
+            let manifest = render::manifest(
+                object,
+                &issued,
+                &BTreeMap::new(),
+                &used,
+                &files,
+                target.existing(),
+            );
             let manifest = manifest.annotated(issuer_time::annotation(issuer_time::ahead()));
             let place = Place::of(context, object, target.uid.is_some());
             let publication = Publication::whole(place, manifest, &issued.session.key);
@@ -77,9 +88,13 @@ pub(super) async fn issue(
     }
 }
 
-/// What is published, if the source gave the same session again: metadata services do until shortly before its
-/// end, and a Secret that something else rotates until then.
-fn unchanged<'a>(object: &RefreshableCredential, sight: &'a Sight, issued: &Issued) -> Option<&'a Content> {
+/// What is published, if the source gave the same session again: metadata services do until shortly
+/// before its end, and a Secret that something else rotates until then.
+fn unchanged<'a>(
+    object: &RefreshableCredential,
+    sight: &'a Sight,
+    issued: &Issued,
+) -> Option<&'a Content> {
     let content = sight.secret.own()?.content.as_ref()?;
     let same = content.key_id.as_deref() == Some(issued.session.key.id.as_str());
     (same && content.request == fingerprint::of_request(&object.spec)).then_some(content)
@@ -103,7 +118,11 @@ async fn rest(
 }
 
 /// Asks for a turn at the issuer.
-fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<(), jiff::Timestamp> {
+fn turn(
+    object: &RefreshableCredential,
+    uid: &str,
+    context: &Context,
+) -> Result<(), jiff::Timestamp> {
     let source = object.spec.source();
     let Some(source) = source::of(&source) else { return Ok(()) };
     let behind = object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
@@ -118,7 +137,10 @@ fn turn(object: &RefreshableCredential, uid: &str, context: &Context) -> Result<
     );
     let weight = budget::weight(context.settings.calls_per_second, source.issuer_rate_limit());
     let calls = source.calls().saturating_mul(weight).saturating_add(roles);
-    context.rate_limiter.take(&lane, uid, calls, context.clock.boot()).map_err(|wait| context.now() + wait)
+    context
+        .rate_limiter
+        .take(&lane, uid, calls, context.clock.boot())
+        .map_err(|wait| context.now() + wait)
 }
 
 async fn obtain(

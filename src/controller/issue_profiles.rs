@@ -1,4 +1,5 @@
-//! Obtains the credentials of many profiles and publishes them together. A profile that fails keeps what it had.
+//! Obtains the credentials of many profiles and publishes them together. A profile that fails keeps
+//! what it had.
 
 use super::attempt::{self, in_time, request, sts_of};
 use super::inputs::ClusterInputs;
@@ -43,7 +44,8 @@ pub(super) async fn issue(
     let wanted = wanted(object, content, cause, context).await?;
     attempt::begins(object, sight, cause, context);
     let sts = sts_of(object, &sight.grants, context);
-    let outcomes = obtain(object, &namespace, &sts, (&inputs, &sight.grants), &wanted, context).await;
+    let outcomes =
+        obtain(object, &namespace, &sts, (&inputs, &sight.grants), &wanted, context).await;
     let first_error = match &outcomes {
         Err(error) => Some(error),
         Ok(list) => list.iter().find_map(|(_, result)| result.as_ref().err()),
@@ -58,7 +60,9 @@ pub(super) async fn issue(
     };
     let outcomes: BTreeMap<String, Result<Issued, Failure>> = outcomes
         .into_iter()
-        .map(|(name, result)| (name, result.map_err(|e| e.failure_of(object).after_reading(inputs.attempted(&uid)))))
+        .map(|(name, result)| {
+            (name, result.map_err(|e| e.failure_of(object).after_reading(inputs.attempted(&uid))))
+        })
         .collect();
     let failed: BTreeMap<String, Failure> =
         outcomes.iter().filter_map(|(n, r)| Some((n.clone(), r.as_ref().err()?.clone()))).collect();
@@ -85,7 +89,8 @@ pub(super) async fn issue(
 
 /// Inputs of the profiles that stay as they are: other data in one of them is a change still.
 fn kept_inputs(object: &RefreshableCredential, sight: &Sight, cause: Cause) -> UsedInputs {
-    let content = sight.secret.own().and_then(|r| r.content.as_ref()).filter(|_| cause == Cause::Incomplete);
+    let content =
+        sight.secret.own().and_then(|r| r.content.as_ref()).filter(|_| cause == Cause::Incomplete);
     let mut kept = content.map(|c| c.inputs.clone()).unwrap_or_default();
     let named = source::names_of_inputs(&object.spec);
     kept.retain(|name, _| named.contains(name));
@@ -100,14 +105,18 @@ async fn wanted<'a>(
     context: &Context,
 ) -> Result<Vec<&'a ProfileSpec>, CallError> {
     let all = object.spec.profiles.iter().flatten();
-    let Some(content) = content.filter(|_| cause == Cause::Incomplete) else { return Ok(all.collect()) };
+    let Some(content) = content.filter(|_| cause == Cause::Incomplete) else {
+        return Ok(all.collect());
+    };
     let lacking = profiles::lacking(object, content);
     // Of a Secret that was altered or is gone nothing can be kept: all are obtained.
     let old = publish::read_data(context, object).await?;
     let published = old.as_ref().and_then(|secret| Some((published(object, secret)?, secret)));
     let now = context.now();
     let stays = |p: &ProfileSpec| {
-        let kept = |(content, secret): &(Content, &_)| profile_batch::kept(object, content, secret, p, now).is_some();
+        let kept = |(content, secret): &(Content, &_)| {
+            profile_batch::kept(object, content, secret, p, now).is_some()
+        };
         published.as_ref().is_some_and(kept)
     };
     Ok(all.filter(|p| lacking.contains(&p.name) || !stays(p)).collect())
@@ -132,8 +141,8 @@ async fn obtain(
     Ok(outcomes)
 }
 
-/// None of the profiles that were asked for could be had: nothing is written. Where others are published, the status
-/// goes on telling of each.
+/// None of the profiles that were asked for could be had: nothing is written. Where others are
+/// published, the status goes on telling of each.
 async fn nothing_new(
     object: &RefreshableCredential,
     sight: &Sight,
@@ -142,7 +151,9 @@ async fn nothing_new(
     context: &Context,
 ) -> Result<Next, CallError> {
     let failure = first_failure(object, failed).unwrap_or_else(|| nothing().failure());
-    let Some(record) = sight.secret.own().filter(|r| cause == Cause::Incomplete && r.content.is_some()) else {
+    let Some(record) =
+        sight.secret.own().filter(|r| cause == Cause::Incomplete && r.content.is_some())
+    else {
         return fail(object, sight, cause, &failure, context).await;
     };
     outcome::warn(object, &failure);
@@ -153,5 +164,8 @@ async fn nothing_new(
 }
 
 fn nothing() -> IssueError {
-    IssueError::Specification { field: "spec.profiles".to_owned(), what: "there is none".to_owned() }
+    IssueError::Specification {
+        field: "spec.profiles".to_owned(),
+        what: "there is none".to_owned(),
+    }
 }

@@ -7,8 +7,9 @@
 //! Clocks of different machines are never compared, only how long a lease has been seen unchanged
 //! (as client-go does).
 //!
-//! It is our own because the libraries for this (`kube-leader-election`, `kubert`) tell who leads, and leave it to the caller
-//! to stop in time. The fence needs the moment at which a renewal was sent, on a clock that goes on in suspension.
+//! It is our own because the libraries for this (`kube-leader-election`, `kubert`) tell who leads,
+//! and leave it to the caller to stop in time. The fence needs the moment at which a renewal was
+//! sent, on a clock that goes on in suspension.
 
 use super::Metrics;
 use super::call::{CallError, bounded};
@@ -42,7 +43,8 @@ pub struct Fence {
 #[derive(Clone, Copy, Debug)]
 enum Proof {
     Always,
-    /// By [`Clock::boot`](crate::clock::Clock::boot): others wait on while this machine is suspended.
+    /// By [`Clock::boot`](crate::clock::Clock::boot): others wait on while this machine is
+    /// suspended.
     Until(Duration),
     Never,
 }
@@ -62,7 +64,8 @@ impl Fence {
         }
     }
 
-    /// A fence that is closed until a lease is held. By `clock`, it is relied on as long as `timings` say.
+    /// A fence that is closed until a lease is held. By `clock`, it is relied on as long as
+    /// `timings` say.
     pub fn closed(clock: SharedClock, timings: LeaseTimings) -> Self {
         Self { proof: Arc::new(Mutex::new(Proof::Never)), clock, timings }
     }
@@ -82,8 +85,8 @@ impl Fence {
         }
     }
 
-    /// Opens the fence for as long as a renewal may be relied on that was sent at `sent`, by the clock's
-    /// [`boot`](crate::clock::Clock::boot).
+    /// Opens the fence for as long as a renewal may be relied on that was sent at `sent`, by the
+    /// clock's [`boot`](crate::clock::Clock::boot).
     pub fn renewed(&self, sent: Duration) {
         *self.lock() = Proof::Until(sent + self.timings.renew_deadline());
     }
@@ -147,21 +150,26 @@ impl Candidate {
             match self.attempt().await {
                 Ok(true) => return,
                 Ok(false) => heard(),
-                Err(error) => tracing::warn!(%error, lease = self.name, "the lease cannot be read or written"),
+                Err(error) => {
+                    tracing::warn!(%error, lease = self.name, "the lease cannot be read or written")
+                }
             }
             tokio::time::sleep(self.timings().retry_period()).await;
         }
     }
 
-    /// Renews the lease until somebody else has it. `heard` is called after every renewal. While nothing can be
-    /// learned of the lease it is not lost: the fence closes by itself, and opens with the next renewal.
+    /// Renews the lease until somebody else has it. `heard` is called after every renewal. While
+    /// nothing can be learned of the lease it is not lost: the fence closes by itself, and opens
+    /// with the next renewal.
     pub(super) async fn hold(&mut self, heard: impl Fn()) {
         loop {
             tokio::time::sleep(self.timings().retry_period()).await;
             match self.attempt().await {
                 Ok(true) => heard(),
                 Ok(false) => break,
-                Err(error) => tracing::warn!(%error, lease = self.name, "the lease cannot be renewed"),
+                Err(error) => {
+                    tracing::warn!(%error, lease = self.name, "the lease cannot be renewed")
+                }
             }
             self.metrics.leads(self.fence.check().is_ok());
         }
@@ -198,7 +206,8 @@ impl Candidate {
     async fn attempt(&mut self) -> Result<bool, CallError> {
         let mut outcome = self.one_try().await;
         for _ in 1..TRIES {
-            // Somebody wrote in between: who holds it now decides, and a label that was put on it does not.
+            // Somebody wrote in between: who holds it now decides, and a label that was put on it
+            // does not.
             if !outcome.as_ref().is_err_and(CallError::is_conflict) {
                 break;
             }
@@ -211,19 +220,25 @@ impl Candidate {
         let sent = self.fence.clock.boot();
         let written = match self.call(GET, self.api.get_opt(&self.name)).await? {
             None => {
-                let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
+                let metadata =
+                    ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
                 let lease = Lease { metadata, spec: Some(self.spec(None)) };
                 self.call(CREATE, self.api.create(&PostParams::default(), &lease)).await?
             }
             Some(lease) if !self.may_take(&lease) => return Ok(false),
             Some(lease) => {
-                // The resource version that was read goes with the write: of two candidates one gets a conflict.
+                // The resource version that was read goes with the write: of two candidates one
+                // gets a conflict.
                 let lease = Lease { spec: Some(self.spec(lease.spec.as_ref())), ..lease };
-                self.call(UPDATE, self.api.replace(&self.name, &PostParams::default(), &lease)).await?
+                self.call(UPDATE, self.api.replace(&self.name, &PostParams::default(), &lease))
+                    .await?
             }
         };
         if self.fence.has_lapsed() {
-            tracing::warn!(lease = self.name, "the lease is renewed, late: what was put off meanwhile is done now");
+            tracing::warn!(
+                lease = self.name,
+                "the lease is renewed, late: what was put off meanwhile is done now"
+            );
         }
         self.term = Some(term(&written));
         self.fence.renewed(sent);
@@ -250,7 +265,11 @@ impl Candidate {
         }
         let version = lease.metadata.resource_version.clone().unwrap_or_default();
         let ours = self.timings().duration();
-        let seconds = lease.spec.as_ref().and_then(|s| s.lease_duration_seconds).and_then(|s| u64::try_from(s).ok());
+        let seconds = lease
+            .spec
+            .as_ref()
+            .and_then(|s| s.lease_duration_seconds)
+            .and_then(|s| u64::try_from(s).ok());
         let respected = seconds.map_or(ours, Duration::from_secs).max(ours);
         match &self.seen {
             Some((seen, since)) if *seen == version => since.elapsed() > respected,
@@ -267,9 +286,14 @@ impl Candidate {
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: i32::try_from(self.timings().duration().as_secs()).ok(),
-            acquire_time: before.filter(|_| mine).and_then(|b| b.acquire_time.clone()).or_else(|| Some(now.clone())),
+            acquire_time: before
+                .filter(|_| mine)
+                .and_then(|b| b.acquire_time.clone())
+                .or_else(|| Some(now.clone())),
             renew_time: Some(now),
-            lease_transitions: Some(before.and_then(|b| b.lease_transitions).unwrap_or_default() + i32::from(!mine)),
+            lease_transitions: Some(
+                before.and_then(|b| b.lease_transitions).unwrap_or_default() + i32::from(!mine),
+            ),
             ..LeaseSpec::default()
         }
     }

@@ -67,7 +67,10 @@ impl Server {
 
     fn answer(&mut self, method: &Method, body: &Value) -> (u16, Value) {
         let refusal = |code: u16, reason: &str| {
-            (code, json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": reason}))
+            (
+                code,
+                json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": reason}),
+            )
         };
         if *method != Method::GET
             && let Some(interfere) = self.interferences.pop()
@@ -116,11 +119,20 @@ impl Stage {
                 }
                 let (code, answer) = server.lock().answer(&parts.method, &body);
                 let answer = Body::from(answer.to_string().into_bytes());
-                Ok::<_, tower::BoxError>(Response::builder().status(code).body(answer).expect("a response"))
+                Ok::<_, tower::BoxError>(
+                    Response::builder().status(code).body(answer).expect("a response"),
+                )
             }
         });
         let fence = Fence::closed(Arc::new(self.clocks.clone()), LeaseTimings::default());
-        Candidate::new(kube::Client::new(service, "default"), "ns", "leader", identity, fence, Metrics::new())
+        Candidate::new(
+            kube::Client::new(service, "default"),
+            "ns",
+            "leader",
+            identity,
+            fence,
+            Metrics::new(),
+        )
     }
 
     /// A candidate that holds the lease.
@@ -134,7 +146,8 @@ impl Stage {
         self.server.lock()
     }
 
-    /// Between the next read and its write, after those that were asked for before, somebody else writes.
+    /// Between the next read and its write, after those that were asked for before, somebody else
+    /// writes.
     fn interfere(&self, change: impl FnOnce(&mut Value) + Send + 'static) {
         self.server().interferences.insert(0, Box::new(change));
     }
@@ -155,7 +168,10 @@ async fn a_lease_is_made_and_renewed() {
     assert_eq!(candidate.fence.check(), Err(NotLeading));
     candidate.acquire(|| ()).await;
     let first = stage.server().lease.clone().expect("a lease");
-    assert_eq!((stage.server().holder(), &first["spec"]["leaseTransitions"]), (Some("me"), &json!(1)));
+    assert_eq!(
+        (stage.server().holder(), &first["spec"]["leaseTransitions"]),
+        (Some("me"), &json!(1))
+    );
     assert!(candidate.fence.check().is_ok_and(|left| left <= DURATION));
 
     let renewed = std::sync::atomic::AtomicUsize::new(0);
@@ -179,7 +195,11 @@ async fn a_lease_that_nobody_renews_is_taken_after_its_time() {
     let began = Instant::now();
     let mut candidate = stage.candidate("me");
     candidate.acquire(|| ()).await;
-    assert!(began.elapsed() > DURATION && began.elapsed() < DURATION + PAUSE * 2, "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() > DURATION && began.elapsed() < DURATION + PAUSE * 2,
+        "{:?}",
+        began.elapsed()
+    );
     assert_eq!(stage.server().holder(), Some("me"));
 }
 
@@ -234,7 +254,9 @@ async fn a_conflict_with_another_holder_is_the_end() {
 async fn of_two_candidates_for_a_new_lease_one_gets_it() {
     let stage = Stage::new();
     let mut candidate = stage.candidate("me");
-    stage.interfere(|lease| lease["spec"] = json!({"holderIdentity": "faster", "leaseDurationSeconds": 15}));
+    stage.interfere(|lease| {
+        lease["spec"] = json!({"holderIdentity": "faster", "leaseDurationSeconds": 15})
+    });
     assert!(!candidate.attempt().await.expect("an answer"));
     assert_eq!(stage.server().holder(), Some("faster"));
     assert_eq!(candidate.fence.check(), Err(NotLeading));
@@ -250,8 +272,15 @@ async fn a_fence_lapses_and_comes_back_with_the_next_renewal() {
         assert!(tokio::time::timeout(SECOND * 5, &mut held).await.is_err());
         assert!(fence.check().is_ok(), "it is renewed");
         stage.server().hangs = true;
-        assert!(tokio::time::timeout(SECOND * outage, &mut held).await.is_err(), "nobody else is known to have it");
-        assert_eq!(fence.check().is_ok(), outage < 10, "after {outage} s: it is relied on for ten seconds");
+        assert!(
+            tokio::time::timeout(SECOND * outage, &mut held).await.is_err(),
+            "nobody else is known to have it"
+        );
+        assert_eq!(
+            fence.check().is_ok(),
+            outage < 10,
+            "after {outage} s: it is relied on for ten seconds"
+        );
         stage.server().hangs = false;
         // The request that hangs takes four seconds to be given up, and two more go by.
         assert!(tokio::time::timeout(SECOND * 7, &mut held).await.is_err());
@@ -269,7 +298,9 @@ async fn a_lease_that_others_held_in_between_is_lost() {
     let mut other = stage.holder("other").await;
     other.release().await;
     assert_eq!(stage.server().holder(), None);
-    tokio::time::timeout(SECOND * 3, candidate.hold(|| ())).await.expect("it is lost, though nobody has it");
+    tokio::time::timeout(SECOND * 3, candidate.hold(|| ()))
+        .await
+        .expect("it is lost, though nobody has it");
     assert_eq!(candidate.fence.check(), Err(NotLeading));
 }
 

@@ -1,4 +1,5 @@
-//! How long a lease lasts, how long its holder relies on it, and how often it is renewed: together, or two could lead.
+//! How long a lease lasts, how long its holder relies on it, and how often it is renewed: together,
+//! or two could lead.
 
 use std::time::Duration;
 
@@ -18,13 +19,17 @@ impl Default for LeaseTimings {
 }
 
 impl LeaseTimings {
-    /// `duration`: how long others respect a lease that nobody renews, in whole seconds, which is all that a Lease can
-    /// say. `renew_deadline`: how long its holder relies on it after it sent a renewal. `retry_period`: the pause between
-    /// renewals, and between attempts to get it.
+    /// `duration`: how long others respect a lease that nobody renews, in whole seconds, which is
+    /// all that a Lease can say. `renew_deadline`: how long its holder relies on it after it sent a
+    /// renewal. `retry_period`: the pause between renewals, and between attempts to get it.
     ///
     /// # Errors
     /// The rule that they break, with advice.
-    pub fn new(duration: Duration, renew_deadline: Duration, retry_period: Duration) -> Result<Self, String> {
+    pub fn new(
+        duration: Duration,
+        renew_deadline: Duration,
+        retry_period: Duration,
+    ) -> Result<Self, String> {
         if duration.subsec_nanos() != 0 || duration > Duration::from_secs(3600) {
             return Err(format!("--lease-duration {duration:?} must be whole seconds, at most 1h"));
         }
@@ -60,12 +65,14 @@ impl LeaseTimings {
         self.retry_period
     }
 
-    /// How long a write that began while the lease was relied on may still take before another replica may lead.
+    /// How long a write that began while the lease was relied on may still take before another
+    /// replica may lead.
     pub fn margin(&self) -> Duration {
         self.duration - self.renew_deadline
     }
 
-    /// Time limit for one call: it ends within the [margin](Self::margin), and a second one begins before the deadline.
+    /// Time limit for one call: it ends within the [margin](Self::margin), and a second one begins
+    /// before the deadline.
     pub fn call(&self) -> Duration {
         self.margin().min(self.renew_deadline - 2 * self.retry_period) * 4 / 5
     }
@@ -90,7 +97,8 @@ mod tests {
             (15.0, 10.0, 5.0, Some("--lease-renew-deadline 10s must be at least")),
             (15.0, 10.0, 10.0, Some("--lease-renew-deadline 10s must be at least")),
         ] {
-            let [duration, deadline, period] = [duration, deadline, period].map(Duration::from_secs_f64);
+            let [duration, deadline, period] =
+                [duration, deadline, period].map(Duration::from_secs_f64);
             let made = LeaseTimings::new(duration, deadline, period);
             match (&made, wrong) {
                 (Ok(timings), None) => {
@@ -103,13 +111,19 @@ mod tests {
             }
         }
         let (second, longest) = (Duration::from_secs(1), Duration::MAX);
-        for [duration, deadline, period] in
-            [[longest, second, second], [second, longest, second], [15 * second, 10 * second, longest]]
-        {
-            assert!(LeaseTimings::new(duration, deadline, period).is_err(), "{duration:?} {deadline:?} {period:?}");
+        for [duration, deadline, period] in [
+            [longest, second, second],
+            [second, longest, second],
+            [15 * second, 10 * second, longest],
+        ] {
+            assert!(
+                LeaseTimings::new(duration, deadline, period).is_err(),
+                "{duration:?} {deadline:?} {period:?}"
+            );
         }
         let timings = LeaseTimings::default();
-        let same = LeaseTimings::new(timings.duration(), timings.renew_deadline(), timings.retry_period());
+        let same =
+            LeaseTimings::new(timings.duration(), timings.renew_deadline(), timings.retry_period());
         assert_eq!(same, Ok(timings));
         assert_eq!(timings.call(), Duration::from_secs(4));
     }

@@ -1,4 +1,5 @@
-//! The controller: a thin hand between the rules, which decide, and the network, which carries it out.
+//! The controller: a thin hand between the rules, which decide, and the network, which carries it
+//! out.
 //!
 //! ```text
 //! watches       RefreshableCredentials, metadata of Secrets and ConfigMaps, CredentialPolicies, Namespaces

@@ -15,7 +15,8 @@ use refreshable_rules::timing::down_to_second;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// A view that has not caught up after this long is no longer waited for: the object is read instead.
+/// A view that has not caught up after this long is no longer waited for: the object is read
+/// instead.
 pub(super) const CATCH_UP: SignedDuration = SignedDuration::from_secs(30);
 
 /// Pause after the first status write that failed; it doubles up to [`LONGEST_STATUS_PAUSE`].
@@ -45,7 +46,8 @@ pub(super) struct Entry {
     pub(super) since: Timestamp,
     /// Inputs that are not watched.
     pub(super) polled: Option<Polled>,
-    /// Digests of inputs that were read because their version changed, with the version that was read.
+    /// Digests of inputs that were read because their version changed, with the version that was
+    /// read.
     pub(super) compared: BTreeMap<String, (String, BTreeSet<String>)>,
     /// The source had nothing newer than what is published; it is asked again at that time.
     pub(super) rests_until: Option<Timestamp>,
@@ -61,8 +63,8 @@ pub(super) struct Entry {
     pub(super) denied_since: Option<Timestamp>,
 }
 
-/// A status that could not be written. Rules see it in the place of the one that the API server has, so that its
-/// pauses hold.
+/// A status that could not be written. Rules see it in the place of the one that the API server
+/// has, so that its pauses hold.
 #[derive(Clone, Debug)]
 struct Unsaved {
     status: RefreshableCredentialStatus,
@@ -71,7 +73,8 @@ struct Unsaved {
 }
 
 impl Entry {
-    /// `object` with the status that this process knows, where that is another than the API server's.
+    /// `object` with the status that this process knows, where that is another than the API
+    /// server's.
     pub(super) fn onto(&self, object: Arc<RefreshableCredential>) -> Arc<RefreshableCredential> {
         if self.unsaved.is_none() && self.attempting.is_none() {
             return object;
@@ -144,18 +147,33 @@ impl Memory {
         });
     }
 
-    /// The API server does not take `status`: it is kept here, and tried again at the time that is returned.
-    pub(super) fn status_refused(&self, uid: &str, status: RefreshableCredentialStatus, now: Timestamp) -> Timestamp {
+    /// The API server does not take `status`: it is kept here, and tried again at the time that is
+    /// returned.
+    pub(super) fn status_refused(
+        &self,
+        uid: &str,
+        status: RefreshableCredentialStatus,
+        now: Timestamp,
+    ) -> Timestamp {
         let mut entries = self.lock();
         let entry = entries.entry(uid.to_owned()).or_default();
         let tries = entry.unsaved.as_ref().map_or(0, |u| u.tries);
         let pause = STATUS_PAUSE.saturating_mul(1 << tries.min(5)).min(LONGEST_STATUS_PAUSE);
-        entry.unsaved = Some(Box::new(Unsaved { status, tries: tries.saturating_add(1), next_try: now + pause }));
+        entry.unsaved = Some(Box::new(Unsaved {
+            status,
+            tries: tries.saturating_add(1),
+            next_try: now + pause,
+        }));
         now + pause
     }
 
     /// `status` waits for the lease: it is written as soon as that is renewed.
-    pub(super) fn status_put_off(&self, uid: &str, status: RefreshableCredentialStatus, now: Timestamp) {
+    pub(super) fn status_put_off(
+        &self,
+        uid: &str,
+        status: RefreshableCredentialStatus,
+        now: Timestamp,
+    ) {
         let unsaved = Unsaved { status, tries: 0, next_try: now };
         self.lock().entry(uid.to_owned()).or_default().unsaved = Some(Box::new(unsaved));
     }
@@ -190,12 +208,13 @@ impl Memory {
         }
     }
 
-    /// Policies deny the resource with this UID, which its status may tell since when: a status that somebody rewrites puts
-    /// nothing off. Since when they have.
+    /// Policies deny the resource with this UID, which its status may tell since when: a status
+    /// that somebody rewrites puts nothing off. Since when they have.
     pub(super) fn denied(&self, uid: &str, told: Option<Timestamp>, now: Timestamp) -> Timestamp {
         let mut entries = self.lock();
         let entry = entries.entry(uid.to_owned()).or_default();
-        let since = entry.denied_since.into_iter().chain(told).fold(down_to_second(now), Timestamp::min);
+        let since =
+            entry.denied_since.into_iter().chain(told).fold(down_to_second(now), Timestamp::min);
         entry.denied_since = Some(since);
         since
     }
@@ -259,12 +278,14 @@ impl Memory {
         self.update(uid, now, |e| e.rests_until = Some(until));
     }
 
-    /// Whether the source of the resource with this UID had nothing newer, and is asked again after `now`.
+    /// Whether the source of the resource with this UID had nothing newer, and is asked again after
+    /// `now`.
     pub(super) fn is_resting(&self, uid: &str, now: Timestamp) -> bool {
         self.lock().get(uid).and_then(|e| e.rests_until).is_some_and(|until| until > now)
     }
 
-    /// The clock of the issuer of the resource with this UID is so far ahead of ours as that was when the process began.
+    /// The clock of the issuer of the resource with this UID is so far ahead of ours as that was
+    /// when the process began.
     pub(super) fn clock_learned(&self, uid: &str, ahead: SignedDuration) {
         self.lock().entry(uid.to_owned()).or_default().clock = Some(ahead);
     }
@@ -274,12 +295,15 @@ impl Memory {
         self.lock().get(uid)?.clock
     }
 
-    /// The view shows the Secret `meta` of the resource with this UID: what was written is forgotten
-    /// once the view is as new.
+    /// The view shows the Secret `meta` of the resource with this UID: what was written is
+    /// forgotten once the view is as new.
     pub(super) fn secret_seen(&self, uid: &str, meta: &ObjectMeta) {
         if let Some(entry) = self.lock().get_mut(uid)
             && let Some(WrittenSecret::Applied(written)) = &entry.secret
-            && !older(meta.resource_version.as_deref(), written.resource_version.as_deref().unwrap_or_default())
+            && !older(
+                meta.resource_version.as_deref(),
+                written.resource_version.as_deref().unwrap_or_default(),
+            )
         {
             entry.secret = None;
         }
@@ -344,7 +368,11 @@ mod tests {
     use super::*;
 
     fn meta(uid: &str, version: &str) -> ObjectMeta {
-        ObjectMeta { uid: Some(uid.into()), resource_version: Some(version.into()), ..ObjectMeta::default() }
+        ObjectMeta {
+            uid: Some(uid.into()),
+            resource_version: Some(version.into()),
+            ..ObjectMeta::default()
+        }
     }
 
     #[test]
@@ -374,7 +402,11 @@ mod tests {
         // Somebody takes the time out of the status, or sets it later; the clock steps.
         assert_eq!(memory.denied("me", None, at(200)), at(100));
         assert_eq!(memory.denied("me", Some(at(5000)), at(200)), at(100));
-        assert_eq!(memory.denied("me", Some(at(90)), at(200)), at(90), "what an earlier process saw");
+        assert_eq!(
+            memory.denied("me", Some(at(90)), at(200)),
+            at(90),
+            "what an earlier process saw"
+        );
         assert_eq!(memory.denied("me", None, at(50)), at(50));
         memory.not_denied("me");
         assert_eq!(memory.denied("me", None, at(300)), at(300));

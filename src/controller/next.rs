@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// The longest time between two looks at a resource that waits for a change: a watch that says nothing, or a
-/// decision made from what has changed since, leaves nothing behind for longer.
+/// The longest time between two looks at a resource that waits for a change: a watch that says
+/// nothing, or a decision made from what has changed since, leaves nothing behind for longer.
 pub const LONGEST: SignedDuration = SignedDuration::from_mins(10);
 
 /// When a resource is to be looked at again, if nothing happens before.

@@ -27,7 +27,8 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_LOG_LEVEL", default_value = "info")]
     pub log_level: tracing::Level,
 
-    /// Namespaces to serve, instead of all. With --no-policies no rights on cluster level are needed then.
+    /// Namespaces to serve, instead of all. With --no-policies no rights on cluster level are
+    /// needed then.
     #[arg(long, env = "REFRESHABLE_WATCH_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
     pub watch_namespace: Vec<String>,
 
@@ -35,13 +36,13 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_NO_POLICIES")]
     pub no_policies: bool,
 
-    /// Watch Pods with the label refreshable.dev/propagation: Prompt, and annotate them after a rotation, so that their
-    /// kubelets bring the new files at once. Takes the right to patch Pods.
+    /// Watch Pods with the label refreshable.dev/propagation: Prompt, and annotate them after a
+    /// rotation, so that their kubelets bring the new files at once. Takes the right to patch Pods.
     #[arg(long, env = "REFRESHABLE_PROMPT_PROPAGATION")]
     pub prompt_propagation: bool,
 
-    /// The cluster's name, for session tags that CredentialPolicies put on (sessionTags, from: Cluster). At most 256
-    /// characters of those that AWS takes in the value of a tag.
+    /// The cluster's name, for session tags that CredentialPolicies put on (sessionTags, from:
+    /// Cluster). At most 256 characters of those that AWS takes in the value of a tag.
     #[arg(long, env = "REFRESHABLE_CLUSTER_NAME", value_parser = cluster_name)]
     pub cluster_name: Option<String>,
 
@@ -81,7 +82,8 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub concurrency: u16,
 
-    /// Most STS calls a second for one calling identity in one Region, in the long run. AWS grants 600.
+    /// Most STS calls a second for one calling identity in one Region, in the long run. AWS grants
+    /// 600.
     #[arg(long, env = "REFRESHABLE_STS_CALLS_PER_SECOND", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub sts_calls_per_second: u32,
 
@@ -89,13 +91,13 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_STS_BURST", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub sts_burst: u32,
 
-    /// How long a published Secret stays after its permission was taken back, where no policy says otherwise
-    /// (withdrawAfter): a duration, or Immediate. The permission may come back meanwhile.
+    /// How long a published Secret stays after its permission was taken back, where no policy says
+    /// otherwise (withdrawAfter): a duration, or Immediate. The permission may come back meanwhile.
     #[arg(long, env = "REFRESHABLE_WITHDRAW_AFTER", default_value = "10m", value_parser = withdrawal::parse_after)]
     pub withdraw_after: SignedDuration,
 
-    /// The share of all published Secrets, in percent, that may be withdrawn at once. What goes beyond it waits for a
-    /// confirmation.
+    /// The share of all published Secrets, in percent, that may be withdrawn at once. What goes
+    /// beyond it waits for a confirmation.
     #[arg(long, env = "REFRESHABLE_WITHDRAWAL_LIMIT_PERCENT", default_value_t = 20, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub withdrawal_limit_percent: u8,
 
@@ -121,7 +123,9 @@ fn cluster_name(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
     match (1..=256).contains(&text.chars().count()) && text.chars().all(fits) {
         true => Ok(text.to_owned()),
-        false => Err("a cluster's name has 1 to 256 letters, digits, blanks and _.:/=+-@".to_owned()),
+        false => {
+            Err("a cluster's name has 1 to 256 letters, digits, blanks and _.:/=+-@".to_owned())
+        }
     }
 }
 
@@ -164,7 +168,10 @@ impl Options {
 
     /// The controller's own namespace: of its Lease, and of the key of its digests.
     pub fn home(&self) -> Option<String> {
-        self.lease_namespace.clone().or_else(|| std::env::var("POD_NAMESPACE").ok()).filter(|n| !n.is_empty())
+        self.lease_namespace
+            .clone()
+            .or_else(|| std::env::var("POD_NAMESPACE").ok())
+            .filter(|n| !n.is_empty())
     }
 
     /// This replica's name in the Lease.
@@ -207,17 +214,27 @@ mod tests {
 
     #[test]
     fn namespaces_may_be_separated_by_commas() {
-        let options = Options::parse_from(["c", "--watch-namespace", "a,b", "--watch-namespace", "c"]);
+        let options =
+            Options::parse_from(["c", "--watch-namespace", "a,b", "--watch-namespace", "c"]);
         assert_eq!(options.watch_namespace, ["a", "b", "c"]);
     }
 
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
         for flag in ["--watch-namespace", "--lease-namespace", "--lease-name"] {
-            for (name, fits) in
-                [("team-a", true), ("?", false), ("a/b", false), ("..", false), ("Team", false), ("", false)]
-            {
-                assert_eq!(Options::try_parse_from(["c", flag, name]).is_ok(), fits, "{flag} {name:?}");
+            for (name, fits) in [
+                ("team-a", true),
+                ("?", false),
+                ("a/b", false),
+                ("..", false),
+                ("Team", false),
+                ("", false),
+            ] {
+                assert_eq!(
+                    Options::try_parse_from(["c", flag, name]).is_ok(),
+                    fits,
+                    "{flag} {name:?}"
+                );
             }
         }
     }

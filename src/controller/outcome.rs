@@ -22,8 +22,8 @@ use std::collections::BTreeMap;
 /// While credentials that could not be written are kept, their write is looked at so often.
 const WRITING: SignedDuration = SignedDuration::from_secs(1);
 
-/// Writes what was obtained. Where that fails for now, the write goes on by itself, for as long as the credentials are
-/// kept, and this attempt ends.
+/// Writes what was obtained. Where that fails for now, the write goes on by itself, for as long as
+/// the credentials are kept, and this attempt ends.
 pub(super) async fn publish(
     object: &RefreshableCredential,
     sight: &Sight,
@@ -60,7 +60,9 @@ pub(super) async fn written(
             Ok(None)
         }
         Progress::Running(_) => Ok(Some(Next::At(context.now() + WRITING))),
-        Progress::Ended(result, about) => record_write(object, sight, *result, about, context).await.map(Some),
+        Progress::Ended(result, about) => {
+            record_write(object, sight, *result, about, context).await.map(Some)
+        }
     }
 }
 
@@ -98,7 +100,8 @@ async fn record_write(
         namespace = object.namespace().unwrap_or_default(),
         name = object.name_any(),
         cause = cause.as_str(),
-        principal = record.content.as_ref().and_then(|c| c.principal.arn.as_deref()).unwrap_or_default(),
+        principal =
+            record.content.as_ref().and_then(|c| c.principal.arn.as_deref()).unwrap_or_default(),
         next = record.content.as_ref().map(|c| plan::refresh_at(object, c).to_string()),
         "credentials published"
     );
@@ -106,8 +109,14 @@ async fn record_write(
         warn(object, &failure);
     }
     context.metrics.rotated(cause);
-    if let (Some(content), Cause::Due) = (sight.secret.own().and_then(|r| r.content.as_ref()), cause) {
-        context.metrics.late_by(now.duration_since(plan::due_at(object, content, sight.rests_until)));
+    if let (Some(content), Cause::Due) =
+        (sight.secret.own().and_then(|r| r.content.as_ref()), cause)
+    {
+        context.metrics.late_by(now.duration_since(plan::due_at(
+            object,
+            content,
+            sight.rests_until,
+        )));
     }
     let finding = finding(object, record, &about.failed, context);
     status::report(context, object, &sight.permission, Some(record), &finding).await?;
@@ -162,7 +171,10 @@ pub(super) fn warn(object: &RefreshableCredential, failure: &Failure) {
 }
 
 /// One failure that speaks for all.
-pub(super) fn first_failure(object: &RefreshableCredential, failed: &BTreeMap<String, Failure>) -> Option<Failure> {
+pub(super) fn first_failure(
+    object: &RefreshableCredential,
+    failed: &BTreeMap<String, Failure>,
+) -> Option<Failure> {
     let (name, first) = failed.first_key_value()?;
     let all = object.spec.profiles.iter().flatten().count();
     let message = format!("{} of {all} profiles failed; {name}: {}", failed.len(), first.message);
@@ -183,5 +195,8 @@ pub(super) fn finding(
     let expiration = record.content.as_ref().and_then(|c| profiles::first_end(c, now));
     let uid = object.uid().unwrap_or_default();
     let status = failure.record(before.as_ref(), attempted, &uid, now, expiration);
-    Finding::Partial(status, failed.iter().map(|(name, f)| (name.clone(), f.message.clone())).collect())
+    Finding::Partial(
+        status,
+        failed.iter().map(|(name, f)| (name.clone(), f.message.clone())).collect(),
+    )
 }

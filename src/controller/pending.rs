@@ -1,7 +1,7 @@
 //! Writes of Secrets that go on after their attempt has released its slot.
 //!
-//! Credentials that could not be written cost an issuer call. They are kept by the task that writes them, for at most
-//! [`KEPT`], and by nothing else.
+//! Credentials that could not be written cost an issuer call. They are kept by the task that writes
+//! them, for at most [`KEPT`], and by nothing else.
 
 use super::publication::Publication;
 use super::publish::PublishError;
@@ -84,7 +84,9 @@ impl Writes {
             let mut writes = self.lock();
             match writes.get(uid) {
                 None => return Progress::None,
-                Some(write) if !write.task.is_finished() => return Progress::Running(write.about.clone()),
+                Some(write) if !write.task.is_finished() => {
+                    return Progress::Running(write.about.clone());
+                }
                 Some(_) => writes.remove(uid),
             }
         };

@@ -1,5 +1,5 @@
-//! Keeps the statuses of policies: looks at all of them after something changed that they tell of, and writes those that
-//! say something new.
+//! Keeps the statuses of policies: looks at all of them after something changed that they tell of,
+//! and writes those that say something new.
 //!
 //! Apart from the queue of resources: a rotation neither waits for this nor causes it.
 
@@ -35,13 +35,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 pub struct PolicyNews(Arc<Notify>);
 
 impl PolicyNews {
-    /// Resources that came, went, or ask for something else. Their statuses, which each rotation writes, do not count.
+    /// Resources that came, went, or ask for something else. Their statuses, which each rotation
+    /// writes, do not count.
     pub(super) fn of_resources(&self, changes: &[Change<RefreshableCredential>]) {
         self.where_differs(changes, specification);
     }
 
-    /// Policies that came, went, or say something else, and whether there are such. Their statuses do not count, or each
-    /// write would cause a look.
+    /// Policies that came, went, or say something else, and whether there are such. Their statuses
+    /// do not count, or each write would cause a look.
     pub(super) fn of_policies(&self, changes: &[Change<CredentialPolicy>]) -> bool {
         self.where_differs(changes, specification)
     }
@@ -51,7 +52,11 @@ impl PolicyNews {
         self.where_differs(changes, |n| (n.metadata.uid.clone(), n.metadata.labels.clone()))
     }
 
-    fn where_differs<K, Part: PartialEq>(&self, changes: &[Change<K>], part: impl Fn(&K) -> Part) -> bool {
+    fn where_differs<K, Part: PartialEq>(
+        &self,
+        changes: &[Change<K>],
+        part: impl Fn(&K) -> Part,
+    ) -> bool {
         let side = |side: &Option<Arc<K>>| side.as_deref().map(&part);
         let differs = changes.iter().any(|c| side(&c.before) != side(&c.after));
         if differs {
@@ -74,7 +79,8 @@ fn specification<K: Resource>(object: &K) -> (Option<String>, Option<i64>) {
     (object.meta().uid.clone(), object.meta().generation)
 }
 
-/// Keeps the statuses for as long as it is polled. `everywhere` says whether every namespace is watched.
+/// Keeps the statuses for as long as it is polled. `everywhere` says whether every namespace is
+/// watched.
 pub(super) async fn keep(context: Arc<Context>, everywhere: bool) {
     let (calls, view, clock) = (context.calls.clone(), context.view.clone(), context.clock.clone());
     Keeper { calls, view, clock, everywhere, written: HashMap::new() }.run().await;
@@ -114,8 +120,9 @@ impl Keeper {
         }
     }
 
-    /// Looks at all policies and writes the statuses that say something new. What keeps one write from being made is
-    /// told once the others were tried; a lease that is not held, or an API server that does not answer, ends the look.
+    /// Looks at all policies and writes the statuses that say something new. What keeps one write
+    /// from being made is told once the others were tried; a lease that is not held, or an API
+    /// server that does not answer, ends the look.
     async fn look(&mut self) -> Result<(), CallError> {
         let policies = self.view.policies.state();
         self.written.retain(|uid, _| policies.iter().any(|p| p.metadata.uid.as_ref() == Some(uid)));
@@ -128,17 +135,21 @@ impl Keeper {
             match self.write(&policy, &status).await {
                 Ok(Some(new)) => drop(self.written.insert(new.uid().unwrap_or_default(), new)),
                 Ok(None) => {}
-                Err(error) if error.is_transient() || matches!(error, CallError::NotLeading(_)) => return Err(error),
+                Err(error) if error.is_transient() || matches!(error, CallError::NotLeading(_)) => {
+                    return Err(error);
+                }
                 Err(error) => failed = failed.and(Err(error)),
             }
         }
         failed
     }
 
-    /// The policy with the status that this process wrote last, where the view does not show that yet.
+    /// The policy with the status that this process wrote last, where the view does not show that
+    /// yet.
     fn newest(&self, policy: Arc<CredentialPolicy>) -> Arc<CredentialPolicy> {
         let own = policy.metadata.uid.as_ref().and_then(|uid| self.written.get(uid));
-        let version = own.and_then(|own| own.metadata.resource_version.as_deref()).unwrap_or_default();
+        let version =
+            own.and_then(|own| own.metadata.resource_version.as_deref()).unwrap_or_default();
         match own {
             Some(own) if older(policy.metadata.resource_version.as_deref(), version) => {
                 let mut policy = Arc::unwrap_or_clone(policy);
@@ -149,8 +160,8 @@ impl Keeper {
         }
     }
 
-    /// Each policy with the status that it should have. To judge many resources takes a while: in a thread of its own
-    /// that holds up no rotation.
+    /// Each policy with the status that it should have. To judge many resources takes a while: in a
+    /// thread of its own that holds up no rotation.
     async fn found(
         &self,
         policies: Vec<Arc<CredentialPolicy>>,
@@ -164,8 +175,11 @@ impl Keeper {
             policies.into_iter().zip(found).collect()
         });
         judged.await.unwrap_or_else(|_| {
-            // A resource that panics at each look is stalled alone, and must not end the process from here.
-            tracing::error!("a fault of the controller itself: the statuses of policies are left as they are");
+            // A resource that panics at each look is stalled alone, and must not end the process
+            // from here.
+            tracing::error!(
+                "a fault of the controller itself: the statuses of policies are left as they are"
+            );
             Vec::new()
         })
     }
@@ -185,7 +199,11 @@ impl Keeper {
         let patch = Patch::Merge(json!({ "metadata": { "uid": policy.uid() }, "status": status }));
         let api = Api::<CredentialPolicy>::all(self.calls.client());
         let name = policy.name_any();
-        match self.calls.write("patch policy status", api.patch_status(&name, &call::merge(), &patch)).await {
+        match self
+            .calls
+            .write("patch policy status", api.patch_status(&name, &call::merge(), &patch))
+            .await
+        {
             Ok(new) => Ok(Some(new)),
             Err(e) if e.is_not_found() || e.is_conflict() => Ok(None),
             Err(e) => Err(e),

@@ -17,17 +17,24 @@ fn object<K: DeserializeOwned>(value: Value) -> K {
 }
 
 fn policy(name: &str, generation: i64) -> CredentialPolicy {
-    let metadata = json!({"name": name, "uid": name, "generation": generation, "resourceVersion": "1"});
-    let spec = json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]}});
+    let metadata =
+        json!({"name": name, "uid": name, "generation": generation, "resourceVersion": "1"});
+    let spec =
+        json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]}});
     let kind = "CredentialPolicy";
-    object(json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}))
+    object(
+        json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}),
+    )
 }
 
 fn resource(name: &str, generation: i64) -> RefreshableCredential {
-    let metadata = json!({"namespace": "team-a", "name": name, "uid": name, "generation": generation});
+    let metadata =
+        json!({"namespace": "team-a", "name": name, "uid": name, "generation": generation});
     let spec = json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]});
     let kind = "RefreshableCredential";
-    object(json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}))
+    object(
+        json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}),
+    )
 }
 
 fn namespace(labels: Value) -> PartialObjectMeta<Namespace> {
@@ -50,7 +57,8 @@ async fn what_asks_for_something_else_is_news_and_what_reports_is_not() {
     let news = PolicyNews::default();
     let (one, other) = (resource("a", 1), resource("a", 2));
     let mut rotated = one.clone();
-    rotated.status = Some(object(json!({"observedGeneration": 1, "lastRefreshTime": "2026-01-01T00:00:00Z"})));
+    rotated.status =
+        Some(object(json!({"observedGeneration": 1, "lastRefreshTime": "2026-01-01T00:00:00Z"})));
     for (before, after, told) in [
         (None, Some(&one), true),
         (Some(&one), Some(&other), true),
@@ -62,10 +70,13 @@ async fn what_asks_for_something_else_is_news_and_what_reports_is_not() {
     }
     let (one, other) = (policy("p", 1), policy("p", 2));
     let mut reported = one.clone();
-    reported.status = Some(CredentialPolicyStatus { namespaces: Some(1), ..CredentialPolicyStatus::default() });
-    for (before, after, told) in
-        [(None, Some(&one), true), (Some(&one), Some(&other), true), (Some(&one), Some(&reported), false)]
-    {
+    reported.status =
+        Some(CredentialPolicyStatus { namespaces: Some(1), ..CredentialPolicyStatus::default() });
+    for (before, after, told) in [
+        (None, Some(&one), true),
+        (Some(&one), Some(&other), true),
+        (Some(&one), Some(&reported), false),
+    ] {
         news.of_policies(&changed(before, after));
         assert_eq!(is_told(&news).await, told, "{before:?} {after:?}");
     }
@@ -94,7 +105,10 @@ impl Server {
         self.written.push((path.to_owned(), body.clone()));
         if self.refuses {
             let reason = "Forbidden";
-            return (403, json!({"kind": "Status", "status": "Failure", "code": 403, "reason": reason, "message": ""}));
+            return (
+                403,
+                json!({"kind": "Status", "status": "Failure", "code": 403, "reason": reason, "message": ""}),
+            );
         }
         self.version += 1;
         let mut answer = json!(policy("p", 1));
@@ -121,15 +135,22 @@ impl Bench {
             async move {
                 let path = request.uri().path().to_owned();
                 let body = request.into_body().collect().await?.to_bytes();
-                let (code, answer) = server.lock().expect("a server").answer(&path, serde_json::from_slice(&body)?);
-                let answer = Response::builder().status(code).body(Body::from(answer.to_string().into_bytes()));
+                let (code, answer) =
+                    server.lock().expect("a server").answer(&path, serde_json::from_slice(&body)?);
+                let answer = Response::builder()
+                    .status(code)
+                    .body(Body::from(answer.to_string().into_bytes()));
                 Ok::<_, tower::BoxError>(answer?)
             }
         });
-        let calls = Calls::new(Client::new(service, "default"), Fence::open(), SETTLE, Metrics::new());
+        let calls =
+            Calls::new(Client::new(service, "default"), Fence::open(), SETTLE, Metrics::new());
         let (mut view, _) = view(true, false);
-        let ((credentials, mut resources), (policies, mut policy_writer), (namespaces, mut namespace_writer)) =
-            (store(), store(), store());
+        let (
+            (credentials, mut resources),
+            (policies, mut policy_writer),
+            (namespaces, mut namespace_writer),
+        ) = (store(), store(), store());
         resources.apply_watcher_event(&Event::Apply(resource("a", 1)));
         policy_writer.apply_watcher_event(&Event::Apply(policy("p", 1)));
         namespace_writer.apply_watcher_event(&Event::Apply(namespace(json!({}))));
@@ -155,7 +176,8 @@ async fn a_status_is_written_once_for_what_is_new_in_it() {
     let [(path, body)] = first.as_slice() else { panic!("{first:?}") };
     assert_eq!(path, "/apis/refreshable.dev/v1alpha1/credentialpolicies/p/status");
     assert_eq!(body["metadata"]["uid"], "p");
-    let counts = |body: &Value| (body["status"]["namespaces"].clone(), body["status"]["resources"].clone());
+    let counts =
+        |body: &Value| (body["status"]["namespaces"].clone(), body["status"]["resources"].clone());
     assert_eq!(counts(body), (json!(1), json!(1)));
     // The view lags: it shows the policy as it was, and what was written counts all the same.
     assert_eq!(bench.written_within(PAUSE * 2).await, []);

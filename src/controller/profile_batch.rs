@@ -1,5 +1,5 @@
-//! Puts the fresh credentials of many profiles together with those that stay: no call, only what was obtained and what
-//! the Secret holds.
+//! Puts the fresh credentials of many profiles together with those that stay: no call, only what
+//! was obtained and what the Secret holds.
 
 use super::issuer_time;
 use super::published::published;
@@ -20,7 +20,8 @@ use refreshable_rules::ownership::ProfileRecord;
 use refreshable_rules::render::{self, Manifest, Profile};
 use std::collections::BTreeMap;
 
-/// What was obtained for the profiles of one resource, and what the Secret's metadata records of those that stay.
+/// What was obtained for the profiles of one resource, and what the Secret's metadata records of
+/// those that stay.
 pub(super) struct ProfileBatch {
     pub(super) object: RefreshableCredential,
     /// What the published Secret holds.
@@ -58,7 +59,8 @@ impl ProfileBatch {
                 Some(Ok(issued)) => Some(issued.clone()),
                 _ => None,
             };
-            // One that was asked for in vain, or that had failed before, holds credentials of an earlier attempt.
+            // One that was asked for in vain, or that had failed before, holds credentials of an
+            // earlier attempt.
             let failed = match self.outcomes.get(&spec.name) {
                 Some(outcome) => outcome.is_err(),
                 None => self.record(spec).is_none_or(|r| r.failed),
@@ -84,7 +86,14 @@ impl ProfileBatch {
         let lead = self.lead(&profiles, &records);
         let region = source::region(&self.object.spec, &self.sts);
         let files = render::profile_files(&self.object.spec.secret(), &region, &profiles);
-        let manifest = render::manifest(&self.object, &lead, &records, &self.inputs, &files, self.target.existing());
+        let manifest = render::manifest(
+            &self.object,
+            &lead,
+            &records,
+            &self.inputs,
+            &files,
+            self.target.existing(),
+        );
         manifest.annotated(issuer_time::annotation(self.ahead))
     }
 
@@ -94,10 +103,13 @@ impl ProfileBatch {
         wall.checked_add(self.ahead).unwrap_or(wall)
     }
 
-    /// What stands for all of them in the Secret's metadata: the one of the last attempt that ends first, without a
-    /// name. What was kept has its own pace, that of its failure.
+    /// What stands for all of them in the Secret's metadata: the one of the last attempt that ends
+    /// first, without a name. What was kept has its own pace, that of its failure.
     fn lead(&self, profiles: &[Profile], records: &BTreeMap<String, ProfileRecord>) -> Issued {
-        let current = profiles.iter().filter(|p| records.get(&p.name).is_some_and(|r| !r.failed)).map(|p| &p.issued);
+        let current = profiles
+            .iter()
+            .filter(|p| records.get(&p.name).is_some_and(|r| !r.failed))
+            .map(|p| &p.issued);
         let lead = current.min_by_key(|i| i.lifetime.expiration).unwrap_or(&self.first);
         Issued { principal: Default::default(), packed_policy_size: None, ..lead.clone() }
     }
@@ -115,8 +127,8 @@ impl ProfileBatch {
     }
 }
 
-/// The credentials that `profile` has in `secret`, which holds what was [published](super::published::published), while they are valid and what is
-/// asked for.
+/// The credentials that `profile` has in `secret`, which holds what was
+/// [published](super::published::published), while they are valid and what is asked for.
 pub(super) fn kept(
     object: &RefreshableCredential,
     content: &Content,

@@ -64,8 +64,10 @@ impl Publication {
     /// # Errors
     /// The last try's.
     pub(super) async fn persist(self, limit: Duration) -> Result<ObjectMeta, PublishError> {
-        let pauses =
-            ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE).without_max_times();
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(FIRST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE)
+            .without_max_times();
         let tries = (|| self.once()).retry(pauses).when(PublishError::may_succeed_later);
         let gave_up = |_| Err(PublishError::Call(CallError::Timeout(limit)));
         tokio::time::timeout(limit, tries).await.unwrap_or_else(gave_up)

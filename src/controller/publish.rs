@@ -1,9 +1,9 @@
 //! Writes, takes over and deletes Secrets: one server-side apply, guarded by ownership.
 //!
-//! Where no own Secret is known, the apply is not forced: a foreign Secret of the name then meets it
-//! with another type (which cannot be changed), another controlling owner (there can be one) or
-//! conflicting fields (each resource has a field manager of its own), and the API server refuses it.
-//! Where an own Secret is known, the apply names its UID, and the API server refuses any other.
+//! Where no own Secret is known, the apply is not forced: a foreign Secret of the name then meets
+//! it with another type (which cannot be changed), another controlling owner (there can be one) or
+//! conflicting fields (each resource has a field manager of its own), and the API server refuses
+//! it. Where an own Secret is known, the apply names its UID, and the API server refuses any other.
 
 use super::{Context, refusal};
 use crate::{CallError, Calls};
@@ -44,8 +44,8 @@ impl PublishError {
         }
     }
 
-    /// Whether the same write may succeed in a moment: no answer, an answer that says so, or a lease that may be
-    /// renewed again.
+    /// Whether the same write may succeed in a moment: no answer, an answer that says so, or a
+    /// lease that may be renewed again.
     pub(super) fn may_succeed_later(&self) -> bool {
         match self {
             Self::Taken | Self::NamespaceGone => false,
@@ -66,7 +66,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The place where `object` publishes. `known` says that an own or adopted Secret with the manifest's UID exists.
+    /// The place where `object` publishes. `known` says that an own or adopted Secret with the
+    /// manifest's UID exists.
     pub(super) fn of(context: &Context, object: &RefreshableCredential, known: bool) -> Self {
         Self {
             calls: context.calls.clone(),
@@ -82,8 +83,8 @@ impl Place {
         self.send(manifest, false).await
     }
 
-    /// Asks the API server whether it would take the Secret. Validation, ownership, quota and admission judge as they
-    /// do for the write itself, and nothing is written.
+    /// Asks the API server whether it would take the Secret. Validation, ownership, quota and
+    /// admission judge as they do for the write itself, and nothing is written.
     pub(super) async fn rehearse(&self, manifest: &Manifest) -> Result<(), PublishError> {
         self.send(manifest, true).await.map(drop)
     }
@@ -99,8 +100,13 @@ impl Place {
             Err(e) if e.is_forbidden() && e.to_string().contains("is being terminated") => {
                 Err(PublishError::NamespaceGone)
             }
-            Err(e) if !self.known && (e.is_conflict() || is_foreign(&e)) => Err(PublishError::Taken),
-            Err(e) if e.is_invalid() && e.to_string().contains("Only one reference can have Controller") => {
+            Err(e) if !self.known && (e.is_conflict() || is_foreign(&e)) => {
+                Err(PublishError::Taken)
+            }
+            Err(e)
+                if e.is_invalid()
+                    && e.to_string().contains("Only one reference can have Controller") =>
+            {
                 Err(PublishError::Taken)
             }
             Err(e) => Err(e.into()),
@@ -123,8 +129,12 @@ fn is_foreign(error: &CallError) -> bool {
     error.is_invalid() && (immutable || text.contains("Only one reference can have Controller"))
 }
 
-/// Reads the metadata of the Secret that `object` publishes under its name. Under what is no name there is none.
-pub(super) async fn read(context: &Context, object: &RefreshableCredential) -> Result<Option<ObjectMeta>, CallError> {
+/// Reads the metadata of the Secret that `object` publishes under its name. Under what is no name
+/// there is none.
+pub(super) async fn read(
+    context: &Context,
+    object: &RefreshableCredential,
+) -> Result<Option<ObjectMeta>, CallError> {
     let api = secrets(context, object);
     let name = object.secret_name();
     if !ObjectName::fits(&name) {
@@ -135,7 +145,10 @@ pub(super) async fn read(context: &Context, object: &RefreshableCredential) -> R
 }
 
 /// Reads that Secret whole, to compare its data with its checksum.
-pub(super) async fn read_data(context: &Context, object: &RefreshableCredential) -> Result<Option<Secret>, CallError> {
+pub(super) async fn read_data(
+    context: &Context,
+    object: &RefreshableCredential,
+) -> Result<Option<Secret>, CallError> {
     Place::of(context, object, false).read_data().await
 }
 
@@ -156,8 +169,8 @@ pub(super) async fn delete(
     }
 }
 
-/// Every Secret of the namespace that `object` owns, whatever its name and labels, as name and UID. Those that are
-/// being deleted are left out.
+/// Every Secret of the namespace that `object` owns, whatever its name and labels, as name and UID.
+/// Those that are being deleted are left out.
 pub(super) async fn owned(
     context: &Context,
     object: &RefreshableCredential,
@@ -168,7 +181,8 @@ pub(super) async fn owned(
     loop {
         let page = context.calls.read("list secrets", api.list_metadata(&parameters)).await?;
         for secret in page.items {
-            if let Some(own) = ownership::view(&secret.metadata, &uid).own().filter(|r| !r.deleting) {
+            if let Some(own) = ownership::view(&secret.metadata, &uid).own().filter(|r| !r.deleting)
+            {
                 owned.push((own.name.clone(), own.uid.clone()));
             }
         }
@@ -180,12 +194,19 @@ pub(super) async fn owned(
 }
 
 /// Deletes what the resource published under other names, unless it is to be retained.
-pub(super) async fn prune(context: &Context, object: &RefreshableCredential) -> Result<(), CallError> {
-    if !plan::may_have_moved(object) || object.spec.secret().deletion_policy() == DeletionPolicy::Retain {
+pub(super) async fn prune(
+    context: &Context,
+    object: &RefreshableCredential,
+) -> Result<(), CallError> {
+    if !plan::may_have_moved(object)
+        || object.spec.secret().deletion_policy() == DeletionPolicy::Retain
+    {
         return Ok(());
     }
     let current = object.secret_name();
-    for (name, secret_uid) in owned(context, object).await?.into_iter().filter(|(name, _)| *name != current) {
+    for (name, secret_uid) in
+        owned(context, object).await?.into_iter().filter(|(name, _)| *name != current)
+    {
         tracing::info!(secret = name, "deleting what was published under an earlier name");
         delete(context, object, &name, &secret_uid).await?;
     }

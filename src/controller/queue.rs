@@ -1,4 +1,5 @@
-//! What waits for the reconciler, and since when. It only looks on: the queue itself is kube's, which tells nothing.
+//! What waits for the reconciler, and since when. It only looks on: the queue itself is kube's,
+//! which tells nothing.
 
 use super::Metrics;
 use super::metrics::put;
@@ -20,7 +21,8 @@ pub(super) struct Queue(Arc<Mutex<Entries>>);
 
 #[derive(Debug, Default)]
 struct Entries {
-    /// When each resource is due, by a digest of its name: names would take as much memory as the view.
+    /// When each resource is due, by a digest of its name: names would take as much memory as the
+    /// view.
     due: HashMap<u64, Instant>,
     running: i64,
 }
@@ -45,11 +47,15 @@ impl Queue {
         self.lock().due.remove(&key(which));
     }
 
-    /// The reconciler takes a resource at `now`: how long it has waited. The turn ends with [`left`](Self::left).
+    /// The reconciler takes a resource at `now`: how long it has waited. The turn ends with
+    /// [`left`](Self::left).
     pub(super) fn taken<K: Lookup>(&self, which: &ObjectRef<K>, now: Instant) -> Duration {
         let mut entries = self.lock();
         entries.running += 1;
-        entries.due.remove(&key(which)).map_or(Duration::ZERO, |due| now.saturating_duration_since(due))
+        entries
+            .due
+            .remove(&key(which))
+            .map_or(Duration::ZERO, |due| now.saturating_duration_since(due))
     }
 
     /// The reconciler is done with a resource.
@@ -60,7 +66,8 @@ impl Queue {
     /// How many wait at `now`, and how long the first of them has.
     fn waiting(&self, now: Instant) -> (i64, Duration) {
         let entries = self.lock();
-        let waits = entries.due.values().filter(|due| **due <= now).map(|due| now.duration_since(*due));
+        let waits =
+            entries.due.values().filter(|due| **due <= now).map(|due| now.duration_since(*due));
         waits.fold((0, Duration::ZERO), |(count, longest), wait| (count + 1, longest.max(wait)))
     }
 
@@ -79,7 +86,13 @@ impl Collector for Queue {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let (depth, oldest) = self.waiting(Instant::now());
         let (depth, running) = (ConstGauge::new(depth), ConstGauge::new(self.lock().running));
-        put(&mut encoder, "workqueue_depth", "Resources that are due and wait for the reconciler", None, &depth)?;
+        put(
+            &mut encoder,
+            "workqueue_depth",
+            "Resources that are due and wait for the reconciler",
+            None,
+            &depth,
+        )?;
         let help = "How long the resource that waits longest has waited so far";
         let oldest = ConstGauge::new(oldest.as_secs_f64());
         put(&mut encoder, "workqueue_longest_wait", help, Some(&Unit::Seconds), &oldest)?;

@@ -28,7 +28,8 @@ pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) ->
     let uid = object.uid().unwrap_or_default();
     match advance(object, &uid, context).await {
         Ok(next) => {
-            // Never at once: not every look comes to the status, and one that does not must not be repeated for it.
+            // Never at once: not every look comes to the status, and one that does not must not be
+            // repeated for it.
             let again = context.now() + AGAIN;
             next.by(context.memory.status_retry(&uid).map(|retry| retry.max(again)))
         }
@@ -44,7 +45,11 @@ pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) ->
     }
 }
 
-async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Context) -> Result<Next, CallError> {
+async fn advance(
+    object: Arc<RefreshableCredential>,
+    uid: &str,
+    context: &Context,
+) -> Result<Next, CallError> {
     let Some((object, written)) = freshest(object, uid, context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
@@ -58,7 +63,8 @@ async fn advance(object: Arc<RefreshableCredential>, uid: &str, context: &Contex
     if asks && sight.compare(&object, uid, context).await? {
         action = plan::plan(&sight.observed(&object), now);
     }
-    let renews = asks || matches!(action, Action::Wait(_) | Action::Inspect(None) | Action::Backoff(_));
+    let renews =
+        asks || matches!(action, Action::Wait(_) | Action::Inspect(None) | Action::Backoff(_));
     let next = carry_out(action, &object, uid, &sight, context).await?;
     let poll_at = context.memory.polled_at(uid).map(|at| at + INPUT_POLL);
     Ok(if renews { next.by(poll_at) } else { next })
@@ -90,7 +96,9 @@ async fn carry_out(
             Ok(Next::At(again.map_or(until, |a| a.min(until))))
         }
         Action::Inspect(cause) => inspect::inspect(object, sight, cause, context).await,
-        Action::AwaitDeletion(until) => inspect::await_deletion(object, sight, record, until, context).await,
+        Action::AwaitDeletion(until) => {
+            inspect::await_deletion(object, sight, record, until, context).await
+        }
         Action::Pause(until) => Ok(Next::At(until)),
         Action::Backoff(until) => {
             if let Some(finding) = report::still_failing(object) {
@@ -110,7 +118,8 @@ async fn carry_out(
         }
         Action::Withdraw(why) => withdraw(object, uid, sight, why, context).await,
         Action::Stall(reason, why) => {
-            status::report(context, object, permission, record, &Finding::Stalled(reason, why)).await?;
+            status::report(context, object, permission, record, &Finding::Stalled(reason, why))
+                .await?;
             Ok(match reason {
                 Reason::SecretConflict => Next::At(now + CONFLICT_POLL),
                 _ => Next::Change,
@@ -128,7 +137,11 @@ fn ends_writing(action: &Action) -> bool {
         | Action::Stall(..)
         | Action::Suspend(_)
         | Action::AwaitDeletion(_) => true,
-        Action::Issue(_) | Action::Wait(_) | Action::Inspect(_) | Action::Pause(_) | Action::Backoff(_) => false,
+        Action::Issue(_)
+        | Action::Wait(_)
+        | Action::Inspect(_)
+        | Action::Pause(_)
+        | Action::Backoff(_) => false,
     }
 }
 
@@ -158,8 +171,8 @@ async fn withdraw(
     Ok(Next::Change)
 }
 
-/// Deletes every Secret that the resource owns: the one that is seen, and those of earlier names or without a label.
-/// Whether there was one.
+/// Deletes every Secret that the resource owns: the one that is seen, and those of earlier names or
+/// without a label. Whether there was one.
 async fn delete_owned(
     object: &RefreshableCredential,
     uid: &str,
@@ -177,7 +190,8 @@ async fn delete_owned(
     Ok(!owned.is_empty())
 }
 
-/// Brings what is published to the programs that use it. When to look again, if something is left to do.
+/// Brings what is published to the programs that use it. When to look again, if something is left
+/// to do.
 async fn spread(
     object: &RefreshableCredential,
     record: Option<&Record>,
@@ -188,8 +202,8 @@ async fn spread(
     restart::follow(object, content, context).await
 }
 
-/// The resource, if the view of it is as new as the last status write. Where the view does not catch
-/// up, the resource and its Secret are read.
+/// The resource, if the view of it is as new as the last status write. Where the view does not
+/// catch up, the resource and its Secret are read.
 async fn freshest(
     object: Arc<RefreshableCredential>,
     uid: &str,
@@ -204,7 +218,10 @@ async fn freshest(
     if !written.doubt && !((behind || secret_behind) && late) {
         return Ok((!behind).then_some((object, Some(written))));
     }
-    let api = Api::<RefreshableCredential>::namespaced(context.calls.client(), &object.namespace().unwrap_or_default());
+    let api = Api::<RefreshableCredential>::namespaced(
+        context.calls.client(),
+        &object.namespace().unwrap_or_default(),
+    );
     let name = object.name_any();
     let live = context.calls.read("get refreshablecredentials", api.get_opt(&name)).await?;
     let Some(live) = live.filter(|l| l.metadata.uid.as_deref() == Some(uid)) else {

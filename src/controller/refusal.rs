@@ -24,12 +24,16 @@ pub(super) fn of(object: &RefreshableCredential, error: &PublishError) -> Failur
             refused(object, Reason::SecretRefused, error, "Nothing: it goes with its namespace")
         }
         // It was made anew in between, or changed: another look finds out.
-        PublishError::Call(call) if may_pass(call) || call.is_conflict() || call.is_not_found() => failure(
-            Class::Transient,
-            Reason::KubernetesError,
-            format!("{}. It is tried again by itself", what(object, error)),
-        ),
-        PublishError::Call(call) if call.to_string().contains("when `immutable` is set") => immutable(object),
+        PublishError::Call(call) if may_pass(call) || call.is_conflict() || call.is_not_found() => {
+            failure(
+                Class::Transient,
+                Reason::KubernetesError,
+                format!("{}. It is tried again by itself", what(object, error)),
+            )
+        }
+        PublishError::Call(call) if call.to_string().contains("when `immutable` is set") => {
+            immutable(object)
+        }
         PublishError::Call(call) => refused(object, Reason::SecretRefused, error, advice(call)),
     }
 }
@@ -39,7 +43,10 @@ fn advice(error: &CallError) -> &'static str {
     let text = error.to_string();
     if text.contains("exceeded quota") {
         "Raise the namespace's ResourceQuota, or delete Secrets that are not needed"
-    } else if error.is_too_large() || text.contains("Too long") || text.contains("must have at most") {
+    } else if error.is_too_large()
+        || text.contains("Too long")
+        || text.contains("must have at most")
+    {
         "Make it smaller: fewer spec.profiles, fewer of spec.secret.formats, or a Secret of its own instead of an \
          adopted one"
     } else if error.is_forbidden() && text.contains("cannot patch resource") {
@@ -68,22 +75,35 @@ pub(super) fn immutable(object: &RefreshableCredential) -> Failure {
 /// The Secret of that name is being deleted.
 pub(super) fn terminating(object: &RefreshableCredential) -> Failure {
     let name = object.secret_name();
-    let what = format!("Secret {name} is being deleted; remove its finalizers if whoever set them does not");
+    let what = format!(
+        "Secret {name} is being deleted; remove its finalizers if whoever set them does not"
+    );
     failure(Class::Secret, Reason::SecretTerminating, what)
 }
 
 /// The Secret could not be written for now; what was obtained is kept until `until`.
-pub(super) fn postponed(object: &RefreshableCredential, error: &PublishError, until: Timestamp) -> Failure {
+pub(super) fn postponed(
+    object: &RefreshableCredential,
+    error: &PublishError,
+    until: Timestamp,
+) -> Failure {
     let what = what(object, error);
     let until = down_to_second(until);
     failure(
         Class::Transient,
         Reason::KubernetesError,
-        format!("{what}. What was obtained is kept until {until} and written as soon as the API server takes it"),
+        format!(
+            "{what}. What was obtained is kept until {until} and written as soon as the API server takes it"
+        ),
     )
 }
 
-fn refused(object: &RefreshableCredential, reason: Reason, error: &PublishError, advice: &str) -> Failure {
+fn refused(
+    object: &RefreshableCredential,
+    reason: Reason,
+    error: &PublishError,
+    advice: &str,
+) -> Failure {
     failure(Class::Secret, reason, format!("{}. {advice}", what(object, error)))
 }
 

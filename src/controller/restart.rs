@@ -1,4 +1,5 @@
-//! Restarts the workloads that a resource names, once for each rotation, before what their Pods hold expires.
+//! Restarts the workloads that a resource names, once for each rotation, before what their Pods
+//! hold expires.
 
 use super::metrics::Restart;
 use super::{Announcement, CallError, Context, call, status};
@@ -8,7 +9,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch};
 use refreshable_api::conditions::Reason;
-use refreshable_api::{ObjectName, RefreshableCredential, RestartStatus, RestartTarget, WorkloadKind};
+use refreshable_api::{
+    ObjectName, RefreshableCredential, RestartStatus, RestartTarget, WorkloadKind,
+};
 use refreshable_rules::ownership::Content;
 use refreshable_rules::restart::{self, Verdict, Workload};
 use refreshable_rules::timing::down_to_second;
@@ -20,7 +23,8 @@ const CHANGED: SignedDuration = SignedDuration::from_secs(2);
 /// While a workload is missing, or may not be restarted.
 const HINDERED: SignedDuration = SignedDuration::from_mins(2);
 
-/// Restarts what is behind the rotation of `content`. When to look again, if something is left to do.
+/// Restarts what is behind the rotation of `content`. When to look again, if something is left to
+/// do.
 pub(super) async fn follow(
     object: &RefreshableCredential,
     content: &Content,
@@ -34,7 +38,9 @@ pub(super) async fn follow(
     let mut statuses = restart::status(object, Some(content)).unwrap_or_default();
     let mut again = None::<Timestamp>;
     for target in behind {
-        let Some(status) = statuses.iter_mut().find(|s| s.kind == target.kind && s.name == target.name) else {
+        let Some(status) =
+            statuses.iter_mut().find(|s| s.kind == target.kind && s.name == target.name)
+        else {
             continue;
         };
         let held_until = restart::held_until(status, content);
@@ -79,19 +85,28 @@ fn tell(
         Outcome::Insisted(why) => {
             context.metrics.restarted(Restart::Forced);
             let about = format!("{what} was {why}: see why its rollouts do not end");
-            context.event_publisher.announce(Announcement::warning(object, Reason::RestartForced, about).on(workload));
+            context
+                .event_publisher
+                .announce(Announcement::warning(object, Reason::RestartForced, about).on(workload));
         }
         Outcome::Hindered(why) if before.message.as_ref() != Some(why) => {
             context.metrics.restarted(Restart::Hindered);
             let about = format!("{what} could not be restarted: {why}");
-            context.event_publisher.announce(Announcement::warning(object, Reason::RestartFailing, about).on(workload));
+            context.event_publisher.announce(
+                Announcement::warning(object, Reason::RestartFailing, about).on(workload),
+            );
         }
         Outcome::Done | Outcome::Waits(..) | Outcome::Hindered(_) => {}
     }
 }
 
 /// Writes an outcome into the status, and says when to look again where it is not the last one.
-fn note(status: &mut RestartStatus, outcome: Outcome, content: &Content, now: Timestamp) -> Option<Timestamp> {
+fn note(
+    status: &mut RestartStatus,
+    outcome: Outcome,
+    content: &Content,
+    now: Timestamp,
+) -> Option<Timestamp> {
     if matches!(outcome, Outcome::Restarted | Outcome::Insisted(_)) {
         status.last_restart_time = Some(Time(down_to_second(now)));
     }
@@ -124,8 +139,11 @@ async fn one(
         Ok(read) => read,
         Err(error) => return hindered(error),
     };
-    let Ok(workload) = serde_json::to_value(&read).and_then(serde_json::from_value::<Workload>) else {
-        return Ok(Outcome::Hindered("what the API server says of it could not be read".to_owned()));
+    let Ok(workload) = serde_json::to_value(&read).and_then(serde_json::from_value::<Workload>)
+    else {
+        return Ok(Outcome::Hindered(
+            "what the API server says of it could not be read".to_owned(),
+        ));
     };
     let (now, deadline) = (context.now(), restart::deadline(held_until, content));
     let held_until = down_to_second(held_until);
@@ -161,9 +179,10 @@ async fn one(
                         Outcome::Restarted
                     })
                 }
-                Err(e) if e.is_conflict() => {
-                    Ok(Outcome::Waits("it changed while it was to be restarted".to_owned(), now + CHANGED))
-                }
+                Err(e) if e.is_conflict() => Ok(Outcome::Waits(
+                    "it changed while it was to be restarted".to_owned(),
+                    now + CHANGED,
+                )),
                 Err(error) => hindered(error),
             }
         }
@@ -173,11 +192,14 @@ async fn one(
 /// What a user can mend is told; what mends itself is tried again.
 fn hindered(error: CallError) -> Result<Outcome, CallError> {
     if error.is_not_found() {
-        return Ok(Outcome::Hindered("it does not exist: correct spec.restart, or make it".to_owned()));
+        return Ok(Outcome::Hindered(
+            "it does not exist: correct spec.restart, or make it".to_owned(),
+        ));
     }
     if error.is_forbidden() {
         return Ok(Outcome::Hindered(
-            "the controller may not restart workloads: install its chart with restart.enabled=true".to_owned(),
+            "the controller may not restart workloads: install its chart with restart.enabled=true"
+                .to_owned(),
         ));
     }
     if error.is_invalid() {
@@ -186,9 +208,15 @@ fn hindered(error: CallError) -> Result<Outcome, CallError> {
     Err(error)
 }
 
-fn workloads(context: &Context, object: &RefreshableCredential, kind: WorkloadKind) -> Api<DynamicObject> {
-    let resource =
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("apps", "v1", kind.as_str()), kind.plural());
+fn workloads(
+    context: &Context,
+    object: &RefreshableCredential,
+    kind: WorkloadKind,
+) -> Api<DynamicObject> {
+    let resource = ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("apps", "v1", kind.as_str()),
+        kind.plural(),
+    );
     Api::namespaced_with(context.calls.client(), &object.namespace().unwrap_or_default(), &resource)
 }
 

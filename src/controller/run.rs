@@ -6,8 +6,8 @@ use super::isolation::{look, vital};
 use super::lease::Candidate;
 use super::queue::Queue;
 use super::{
-    Brake, Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options, Panics, RateLimiter,
-    View, Writers, events, feeds, policy_status, serve, watches,
+    Brake, Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options,
+    Panics, RateLimiter, View, Writers, events, feeds, policy_status, serve, watches,
 };
 use crate::clock::{SharedClock, SystemClock};
 use aws_config::BehaviorVersion;
@@ -31,7 +31,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-/// A watch's connection that is silent for longer is dead: the API server sends a bookmark every minute.
+/// A watch's connection that is silent for longer is dead: the API server sends a bookmark every
+/// minute.
 const SILENCE: Duration = Duration::from_secs(150);
 /// Pause between two questions whether the API server is there.
 const PULSE: Duration = Duration::from_secs(5);
@@ -51,7 +52,9 @@ pub enum Error {
     #[error("{0} cannot be listened on: {1}")]
     Listen(std::net::SocketAddr, std::io::Error),
     /// A lease needs a namespace.
-    #[error("--lease-namespace is needed (or --no-leader-election, where nothing ever runs a second replica)")]
+    #[error(
+        "--lease-namespace is needed (or --no-leader-election, where nothing ever runs a second replica)"
+    )]
     NoLeaseNamespace,
     /// The timings of the lease do not go together.
     #[error("{0}")]
@@ -79,7 +82,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let registry = options.registry.as_deref().map(Registry::read).transpose()?.unwrap_or_default();
     let metrics = Metrics::new();
     let health = Health::new();
-    let listener = TcpListener::bind(options.listen).await.map_err(|e| Error::Listen(options.listen, e))?;
+    let listener =
+        TcpListener::bind(options.listen).await.map_err(|e| Error::Listen(options.listen, e))?;
     let client = client().await?;
     tokio::spawn(vital("serve", serve::serve(listener, metrics.clone(), health.clone())));
     tokio::spawn(vital("pulse", pulse(client.clone(), health.clone(), metrics.clone())));
@@ -96,9 +100,14 @@ pub async fn run(options: Options) -> Result<(), Error> {
     health.leads();
     metrics.leads(true);
     let (event_publisher, announcements) = EventPublisher::new();
-    tokio::spawn(vital("events", events::publish(client.clone(), identity, announcements, metrics.clone())));
+    tokio::spawn(vital(
+        "events",
+        events::publish(client.clone(), identity, announcements, metrics.clone()),
+    ));
     let (view, writers) = feeds::view(!options.no_policies, options.prompt_propagation);
-    let context = Arc::new(context(&options, registry, client, fence, view, metrics.clone(), event_publisher).await);
+    let context = Arc::new(
+        context(&options, registry, client, fence, view, metrics.clone(), event_publisher).await,
+    );
     metrics.observe(&context, options.object_metrics);
     let result = lead(&options, writers, &context, candidate.as_mut(), &health, &stop).await;
     metrics.leads(false);
@@ -127,7 +136,14 @@ async fn lead(
     };
     let (touched, watches) = watches::start(&scope, writers, context);
     let everywhere = options.watch_namespace.is_empty();
-    let work = work(options.concurrency, everywhere, touched, context.clone(), health.clone(), ended.clone());
+    let work = work(
+        options.concurrency,
+        everywhere,
+        touched,
+        context.clone(),
+        health.clone(),
+        ended.clone(),
+    );
     let mut work = tokio::spawn(vital("work", work));
     let held: BoxFuture<'_, ()> = match candidate {
         Some(candidate) => Box::pin(candidate.hold(|| health.heard())),
@@ -161,8 +177,8 @@ fn lost(health: &Health, work: &JoinHandle<()>) -> Error {
     Error::LeaseLost
 }
 
-/// Hands resources to the reconciler until `ended`, and keeps the statuses of policies meanwhile. `everywhere` says
-/// whether every namespace is watched.
+/// Hands resources to the reconciler until `ended`, and keeps the statuses of policies meanwhile.
+/// `everywhere` says whether every namespace is watched.
 async fn work(
     concurrency: u16,
     everywhere: bool,
@@ -180,7 +196,8 @@ async fn work(
     let tidy = AbortOnDropHandle::new(tokio::spawn(vital("tidy", tidy(context.clone()))));
     let stop = ended.clone();
     let (jumps, jumped) = futures::channel::mpsc::unbounded();
-    let clocks = AbortOnDropHandle::new(tokio::spawn(vital("clocks", watch_clocks(context.clone(), jumps))));
+    let clocks =
+        AbortOnDropHandle::new(tokio::spawn(vital("clocks", watch_clocks(context.clone(), jumps))));
     let policies = context.view.reads_policies.then(|| {
         let keep = policy_status::keep(context.clone(), everywhere);
         AbortOnDropHandle::new(tokio::spawn(vital("policy statuses", keep)))
@@ -190,7 +207,8 @@ async fn work(
     Controller::for_stream(futures::stream::pending(), context.view.credentials.clone())
         .with_config(controller::Config::default().concurrency(concurrency))
         .reconcile_on(
-            futures::stream::select(touched, jumped).inspect(move |which| touching.due(which, Instant::now())),
+            futures::stream::select(touched, jumped)
+                .inspect(move |which| touching.due(which, Instant::now())),
         )
         .graceful_shutdown_on(async move { stop.cancelled().await })
         .run(
@@ -211,8 +229,12 @@ async fn work(
     drop((tidy, clocks, policies));
 }
 
-/// Has every resource looked at when the clock was set or the machine was suspended: their waits are then others.
-async fn watch_clocks(context: Arc<Context>, jumps: UnboundedSender<ObjectRef<RefreshableCredential>>) {
+/// Has every resource looked at when the clock was set or the machine was suspended: their waits
+/// are then others.
+async fn watch_clocks(
+    context: Arc<Context>,
+    jumps: UnboundedSender<ObjectRef<RefreshableCredential>>,
+) {
     loop {
         tokio::time::sleep(CLOCKS).await;
         let Some(jump) = context.clocks.jump(&*context.clock) else { continue };
@@ -239,7 +261,11 @@ async fn tidy(context: Arc<Context>) {
 }
 
 /// Reconciles one resource, timed.
-async fn one(object: Arc<RefreshableCredential>, context: Arc<Context>, queue: Queue) -> Result<Action, Infallible> {
+async fn one(
+    object: Arc<RefreshableCredential>,
+    context: Arc<Context>,
+    queue: Queue,
+) -> Result<Action, Infallible> {
     let which = ObjectRef::from_obj(object.as_ref());
     let began = Instant::now();
     context.metrics.waited(queue.taken(&which, began));
@@ -247,7 +273,8 @@ async fn one(object: Arc<RefreshableCredential>, context: Arc<Context>, queue: Q
     context.metrics.reconciled(began.elapsed());
     queue.left();
     let now = context.now();
-    let wait = Duration::try_from(next.at_latest(now).duration_since(now)).unwrap_or(Duration::ZERO);
+    let wait =
+        Duration::try_from(next.at_latest(now).duration_since(now)).unwrap_or(Duration::ZERO);
     queue.due(&which, Instant::now() + wait);
     Ok(Action::requeue(wait))
 }
@@ -271,9 +298,11 @@ fn candidate(
         return Ok((Fence::open(), None));
     }
     let namespace = options.home().ok_or(Error::NoLeaseNamespace)?;
-    let fence = Fence::closed(Arc::new(SystemClock), options.lease_timings().map_err(Error::LeaseTimings)?);
+    let fence =
+        Fence::closed(Arc::new(SystemClock), options.lease_timings().map_err(Error::LeaseTimings)?);
     let (client, metrics) = (client.clone(), metrics.clone());
-    let candidate = Candidate::new(client, &namespace, &options.lease_name, identity, fence.clone(), metrics);
+    let candidate =
+        Candidate::new(client, &namespace, &options.lease_name, identity, fence.clone(), metrics);
     Ok((fence, Some(candidate)))
 }
 
@@ -310,11 +339,16 @@ async fn context(
     }
 }
 
-/// Asks the API server from time to time whether it is there, and shows that the runtime still turns.
+/// Asks the API server from time to time whether it is there, and shows that the runtime still
+/// turns.
 async fn pulse(client: Client, health: Health, metrics: Metrics) {
     loop {
         health.beat();
-        if metrics.kubernetes("get version", bounded(PULSE, client.apiserver_version())).await.is_ok() {
+        if metrics
+            .kubernetes("get version", bounded(PULSE, client.apiserver_version()))
+            .await
+            .is_ok()
+        {
             health.heard();
         }
         tokio::time::sleep(PULSE).await;
@@ -323,7 +357,8 @@ async fn pulse(client: Client, health: Health, metrics: Metrics) {
 
 fn stop_signal() -> Result<CancellationToken, std::io::Error> {
     let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let token = stop.clone();
     tokio::spawn(async move {
         tokio::select! {

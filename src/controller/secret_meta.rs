@@ -15,15 +15,20 @@ pub type ConfigMapMeta = PartialObjectMeta<ConfigMap>;
 
 /// `<uid>/<resourceVersion>`: what tells one state of an input from another.
 pub(super) fn version_of(meta: &ObjectMeta) -> String {
-    format!("{}/{}", meta.uid.as_deref().unwrap_or_default(), meta.resource_version.as_deref().unwrap_or_default())
+    format!(
+        "{}/{}",
+        meta.uid.as_deref().unwrap_or_default(),
+        meta.resource_version.as_deref().unwrap_or_default()
+    )
 }
 
 /// When a Secret's data was last written, as the API server notes for each field manager.
 pub(super) fn data_written(meta: &ObjectMeta) -> Option<Timestamp> {
     let writes_data = |fields: &Value| fields.get("f:data").is_some();
     let managers = meta.managed_fields.iter().flatten();
-    let times =
-        managers.filter(|m| m.fields_v1.as_ref().is_some_and(|f| writes_data(&f.0))).filter_map(|m| m.time.as_ref());
+    let times = managers
+        .filter(|m| m.fields_v1.as_ref().is_some_and(|f| writes_data(&f.0)))
+        .filter_map(|m| m.time.as_ref());
     times.map(|t| t.0).max().or_else(|| meta.creation_timestamp.as_ref().map(|t| t.0))
 }
 

@@ -18,15 +18,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// What Prometheus scrapes.
 const METRICS: &str = "/metrics";
 /// Whoever reaches the Pod can call: neither a kubelet nor a Prometheus needs more.
-const LIMITS: Limits = Limits { connections: 128, patience: Duration::from_secs(10), keep_alive: false };
-/// Pages of metrics in memory at the same time: with object metrics they are long, and a caller may read slowly.
+const LIMITS: Limits =
+    Limits { connections: 128, patience: Duration::from_secs(10), keep_alive: false };
+/// Pages of metrics in memory at the same time: with object metrics they are long, and a caller may
+/// read slowly.
 const PAGES: usize = 4;
 
 /// Serves until the process ends.
 pub(super) async fn serve(listener: TcpListener, metrics: Metrics, health: Health) {
-    let pages = Pages { metrics, health, latest: Mutex::default(), room: Arc::new(Semaphore::new(PAGES)) };
+    let pages =
+        Pages { metrics, health, latest: Mutex::default(), room: Arc::new(Semaphore::new(PAGES)) };
     let for_ever = std::future::pending();
-    server::serve(listener, LIMITS, move |asked| pages.answer(asked), for_ever, Duration::ZERO).await;
+    server::serve(listener, LIMITS, move |asked| pages.answer(asked), for_ever, Duration::ZERO)
+        .await;
 }
 
 struct Pages {
@@ -60,7 +64,10 @@ impl Pages {
             METRICS => self.metrics(),
             HEALTHZ => verdict(self.health.ailment()),
             READYZ => verdict(self.health.unready()),
-            _ => text(StatusCode::NOT_FOUND, format!("{METRICS}, {HEALTHZ} and {READYZ} are served\n")),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                format!("{METRICS}, {HEALTHZ} and {READYZ} are served\n"),
+            ),
         }
     }
 
@@ -111,7 +118,13 @@ mod tests {
     }
 
     fn asked(method: Method, path: &str) -> Parts {
-        http::Request::builder().method(method).uri(path).body(()).expect("a request").into_parts().0
+        http::Request::builder()
+            .method(method)
+            .uri(path)
+            .body(())
+            .expect("a request")
+            .into_parts()
+            .0
     }
 
     #[test]
@@ -126,14 +139,19 @@ mod tests {
             (Method::GET, "/metrics/", 404),
             (Method::POST, "/metrics", 405),
         ] {
-            assert_eq!(pages.answer(&asked(method.clone(), path)).status(), status, "{method} {path}");
+            assert_eq!(
+                pages.answer(&asked(method.clone(), path)).status(),
+                status,
+                "{method} {path}"
+            );
         }
     }
 
     #[tokio::test]
     async fn pages_that_are_read_slowly_are_few_in_memory_and_others_are_still_answered() {
         let pages = pages();
-        let slow: Vec<Answer> = (0..50).map(|_| pages.answer(&asked(Method::GET, "/metrics"))).collect();
+        let slow: Vec<Answer> =
+            (0..50).map(|_| pages.answer(&asked(Method::GET, "/metrics"))).collect();
         assert_eq!(pages.room.available_permits(), 0);
         let mut texts = std::collections::BTreeSet::new();
         for answer in slow {
@@ -143,8 +161,16 @@ mod tests {
         }
         assert_eq!(texts.len(), PAGES);
         pages.metrics.leads(true);
-        let fresh = pages.answer(&asked(Method::GET, "/metrics")).into_body().collect().await.expect("a body");
+        let fresh = pages
+            .answer(&asked(Method::GET, "/metrics"))
+            .into_body()
+            .collect()
+            .await
+            .expect("a body");
         let fresh = String::from_utf8(fresh.to_bytes().to_vec()).expect("text");
-        assert!(fresh.contains("refreshable_leader 1"), "a page is made anew as soon as there is room");
+        assert!(
+            fresh.contains("refreshable_leader 1"),
+            "a page is made anew as soon as there is room"
+        );
     }
 }

@@ -51,8 +51,10 @@ impl Sight {
         let Some(judgement) = context.view.judgement(object) else { return Ok(None) };
         let Judgement { permission, grants } = judgement;
         let revoked = revoked(object, uid, &permission, written.as_ref(), context);
-        let failed = object.status.as_ref().and_then(RecordedFailure::from_status).and_then(|f| f.attempt);
-        let attempted = failed.map(|attempt| inputs::from_status(&attempt.inputs)).unwrap_or_default();
+        let failed =
+            object.status.as_ref().and_then(RecordedFailure::from_status).and_then(|f| f.attempt);
+        let attempted =
+            failed.map(|attempt| inputs::from_status(&attempt.inputs)).unwrap_or_default();
         let mut sight = Self {
             secret: context.view.secret(object, written.as_ref()),
             permission,
@@ -74,8 +76,13 @@ impl Sight {
             Look::Refused => None,
         });
         for (name, version) in watched.chain(looked) {
-            let compared = written.compared.get(name).filter(|(at, _)| Some(at) == version.as_ref());
-            sight.known.see(name, version, compared.map(|(_, macs)| macs.clone()).unwrap_or_default());
+            let compared =
+                written.compared.get(name).filter(|(at, _)| Some(at) == version.as_ref());
+            sight.known.see(
+                name,
+                version,
+                compared.map(|(_, macs)| macs.clone()).unwrap_or_default(),
+            );
         }
         Ok(Some(sight))
     }
@@ -108,7 +115,8 @@ impl Sight {
         content.map(|c| &c.inputs).into_iter().chain([&self.attempted])
     }
 
-    /// Inputs that matter and are not watched: looked at again after [`INPUT_POLL`], whether all is well or not.
+    /// Inputs that matter and are not watched: looked at again after [`INPUT_POLL`], whether all is
+    /// well or not.
     async fn polled(
         &mut self,
         object: &RefreshableCredential,
@@ -118,7 +126,9 @@ impl Sight {
     ) -> Result<Polled, CallError> {
         let now = context.now();
         let named = inputs_of(&object.spec).into_iter().map(|object| object.to_string());
-        let matters = |n: &String| !self.watched.contains_key(n) && self.used().any(|used| used.contains_key(n));
+        let matters = |n: &String| {
+            !self.watched.contains_key(n) && self.used().any(|used| used.contains_key(n))
+        };
         let names: BTreeSet<String> = named.filter(matters).collect();
         if names.is_empty() {
             context.memory.no_longer_polled(uid);
@@ -148,7 +158,8 @@ impl Sight {
         Ok(polled)
     }
 
-    /// Reads inputs whose version changed, and compares the data that was used of them. Whether one was read.
+    /// Reads inputs whose version changed, and compares the data that was used of them. Whether one
+    /// was read.
     pub(super) async fn compare(
         &mut self,
         object: &RefreshableCredential,
@@ -158,8 +169,11 @@ impl Sight {
         if self.used().all(UsedInputs::is_empty) {
             return Ok(false);
         }
-        let Some(key) = context.input_keys.get(&context.calls, context.now()).await else { return Ok(false) };
-        let unread: BTreeSet<String> = self.used().flat_map(|used| self.known.unread(used, key)).collect();
+        let Some(key) = context.input_keys.get(&context.calls, context.now()).await else {
+            return Ok(false);
+        };
+        let unread: BTreeSet<String> =
+            self.used().flat_map(|used| self.known.unread(used, key)).collect();
         let namespace = object.namespace().unwrap_or_default();
         for name in &unread {
             let input = InputObject::spelled(name);
@@ -170,25 +184,29 @@ impl Sight {
             };
             let digests = self.used().filter_map(|used| used.get(name)?.digest.as_ref());
             let compared = held.as_ref().map(|held| {
-                let keys =
-                    |d: &refreshable_api::InputDigest| held.digest(key, uid, d.keys.iter().map(String::as_str)).mac;
+                let keys = |d: &refreshable_api::InputDigest| {
+                    held.digest(key, uid, d.keys.iter().map(String::as_str)).mac
+                };
                 (held.version.clone(), digests.map(keys).collect::<BTreeSet<String>>())
             });
             if let Some((version, macs)) = &compared {
                 context.memory.compared(uid, name, version.clone(), macs.clone());
             }
-            let (version, macs) = compared.map_or_else(Default::default, |(version, macs)| (Some(version), macs));
+            let (version, macs) =
+                compared.map_or_else(Default::default, |(version, macs)| (Some(version), macs));
             self.known.read(name, version, macs);
             self.at_hand.insert(input, held);
         }
         Ok(!unread.is_empty())
     }
 
-    /// Takes note that an attempt has just read `used`: those that are not watched are looked at again later.
+    /// Takes note that an attempt has just read `used`: those that are not watched are looked at
+    /// again later.
     pub(super) fn read_by_attempt(&self, uid: &str, used: &UsedInputs, context: &Context) {
         let unwatched = used.iter().filter(|(name, _)| !self.watched.contains_key(*name));
         let look = |version: &Option<String>| version.clone().map_or(Look::Absent, Look::Version);
-        let looks: BTreeMap<_, _> = unwatched.map(|(name, used)| (name.clone(), look(&used.version))).collect();
+        let looks: BTreeMap<_, _> =
+            unwatched.map(|(name, used)| (name.clone(), look(&used.version))).collect();
         if !looks.is_empty() {
             context.memory.read_by_attempt(uid, looks, context.now());
         }
@@ -215,16 +233,26 @@ fn revoked(
 }
 
 /// The version of an input, without its data; `None` where it does not exist.
-async fn look_at(input: &InputObject, namespace: &str, context: &Context) -> Result<Option<String>, CallError> {
+async fn look_at(
+    input: &InputObject,
+    namespace: &str,
+    context: &Context,
+) -> Result<Option<String>, CallError> {
     let (calls, client) = (&context.calls, context.calls.client());
     Ok(match input {
         InputObject::Secret(name) => {
             let api = Api::<Secret>::namespaced(client, namespace);
-            calls.read("get secrets", api.get_metadata_opt(name)).await?.map(|meta| version_of(&meta.metadata))
+            calls
+                .read("get secrets", api.get_metadata_opt(name))
+                .await?
+                .map(|meta| version_of(&meta.metadata))
         }
         InputObject::ConfigMap(name) => {
             let api = Api::<ConfigMap>::namespaced(client, namespace);
-            calls.read("get configmaps", api.get_metadata_opt(name)).await?.map(|meta| version_of(&meta.metadata))
+            calls
+                .read("get configmaps", api.get_metadata_opt(name))
+                .await?
+                .map(|meta| version_of(&meta.metadata))
         }
     })
 }

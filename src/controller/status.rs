@@ -10,8 +10,8 @@ use refreshable_rules::policy::Permission;
 use refreshable_rules::report::{self, Finding};
 use serde_json::{Value, json};
 
-/// Reports `finding`. Writes nothing where the status says it already. A status that the API server does not take is
-/// kept in memory, so that its pauses hold all the same, and tried again.
+/// Reports `finding`. Writes nothing where the status says it already. A status that the API server
+/// does not take is kept in memory, so that its pauses hold all the same, and tried again.
 pub(super) async fn report(
     context: &Context,
     object: &RefreshableCredential,
@@ -33,7 +33,8 @@ pub(super) async fn report(
         Err(error) => keep(context, &uid, status.clone(), error)?,
     }
     if let Some(condition) = report::transition(object.status.as_ref(), &status) {
-        let failing = status.conditions.iter().any(|c| c.type_ == RECONCILING) || condition.status == "False";
+        let failing =
+            status.conditions.iter().any(|c| c.type_ == RECONCILING) || condition.status == "False";
         let mut announcement = Announcement::of(object, condition, failing);
         if report::withdrawn(object.status.as_ref(), &status) {
             WITHDRAWN.clone_into(&mut announcement.reason);
@@ -53,14 +54,25 @@ pub(super) async fn restarted(
         let uid = object.uid().unwrap_or_default();
         if let Err(error) = write(context, object, json!({ "restarts": restarts })).await {
             let before = object.status.clone().unwrap_or_default();
-            keep(context, &uid, RefreshableCredentialStatus { restarts: Some(restarts.clone()), ..before }, error)?;
+            keep(
+                context,
+                &uid,
+                RefreshableCredentialStatus { restarts: Some(restarts.clone()), ..before },
+                error,
+            )?;
         }
     }
     Ok(())
 }
 
-/// Keeps a status that the API server does not take. A lease that is not held ends the attempt as well.
-fn keep(context: &Context, uid: &str, status: RefreshableCredentialStatus, error: CallError) -> Result<(), CallError> {
+/// Keeps a status that the API server does not take. A lease that is not held ends the attempt as
+/// well.
+fn keep(
+    context: &Context,
+    uid: &str,
+    status: RefreshableCredentialStatus,
+    error: CallError,
+) -> Result<(), CallError> {
     if matches!(error, CallError::NotLeading(_)) {
         context.memory.status_put_off(uid, status, context.now());
         return Err(error);
@@ -71,13 +83,21 @@ fn keep(context: &Context, uid: &str, status: RefreshableCredentialStatus, error
 }
 
 /// Patches members of the status. Whether the resource is still there.
-async fn write(context: &Context, object: &RefreshableCredential, status: Value) -> Result<bool, CallError> {
+async fn write(
+    context: &Context,
+    object: &RefreshableCredential,
+    status: Value,
+) -> Result<bool, CallError> {
     let uid = object.uid().unwrap_or_default();
-    let api = Api::<RefreshableCredential>::namespaced(context.calls.client(), &object.namespace().unwrap_or_default());
+    let api = Api::<RefreshableCredential>::namespaced(
+        context.calls.client(),
+        &object.namespace().unwrap_or_default(),
+    );
     // The UID keeps the status of a deleted resource from a new one of the same name.
     let patch = Patch::Merge(json!({ "metadata": { "uid": uid }, "status": status }));
     let name = object.name_any();
-    match context.calls.write("patch status", api.patch_status(&name, &call::merge(), &patch)).await {
+    match context.calls.write("patch status", api.patch_status(&name, &call::merge(), &patch)).await
+    {
         Ok(new) => {
             context.memory.status_written(&uid, new.metadata.resource_version, context.now());
             Ok(true)

@@ -25,8 +25,9 @@ impl Target {
     }
 }
 
-/// Finds the Secret to write to. One that is not known as the resource's own is looked up only where
-/// there is reason to think that there is one: it is to be adopted, or the last write was refused.
+/// Finds the Secret to write to. One that is not known as the resource's own is looked up only
+/// where there is reason to think that there is one: it is to be adopted, or the last write was
+/// refused.
 pub(super) async fn find(
     object: &RefreshableCredential,
     sight: &Sight,
@@ -44,13 +45,17 @@ pub(super) async fn find(
     if !adopts && !was_refused(object) {
         return Ok(Ok(Target::default()));
     }
-    let Some(meta) = publish::read(context, object).await? else { return Ok(Ok(Target::default())) };
+    let Some(meta) = publish::read(context, object).await? else {
+        return Ok(Ok(Target::default()));
+    };
     Ok(match ownership::view(&meta, &object.uid().unwrap_or_default()) {
         SecretView::Absent => Ok(Target::default()),
         _ if meta.deletion_timestamp.is_some() => Err(refusal::terminating(object)),
         SecretView::Own(record) => Ok(Target { uid: Some(record.uid), adopted: record.adopted }),
         // There can be one controlling owner: such a Secret cannot be taken over.
-        SecretView::Foreign(whose) if !adopts || ownership::is_controlled(&meta) => Err(refusal::taken(object, &whose)),
+        SecretView::Foreign(whose) if !adopts || ownership::is_controlled(&meta) => {
+            Err(refusal::taken(object, &whose))
+        }
         SecretView::Foreign(_) => Ok(Target { uid: meta.uid, adopted: true }),
     })
 }
@@ -61,7 +66,8 @@ fn was_refused(object: &RefreshableCredential) -> bool {
     failures.is_some_and(|f| Class::from_status(&f.class) == Class::Secret)
 }
 
-/// After a write that the API server refused, asks it whether it would take another, before the issuer is asked.
+/// After a write that the API server refused, asks it whether it would take another, before the
+/// issuer is asked.
 pub(super) async fn rehearse(
     object: &RefreshableCredential,
     target: &Target,

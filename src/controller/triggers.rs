@@ -42,7 +42,8 @@ impl Triggers {
             let namespace = secret.namespace().unwrap_or_default();
             owner_name(&secret.metadata).map(|name| ObjectRef::new(name).within(&namespace))
         };
-        let mut owners: Touched = changes.iter().flat_map(Change::sides).filter_map(owner).collect();
+        let mut owners: Touched =
+            changes.iter().flat_map(Change::sides).filter_map(owner).collect();
         owners.dedup();
         owners
     }
@@ -61,8 +62,8 @@ impl Triggers {
             let namespace = side.metadata.namespace.as_deref().unwrap_or_default();
             changed.entry(namespace).or_default().insert(input(side.name_any()));
         }
-        // A bundle that is distributed to every namespace changes in each of them: resources of the others are passed
-        // over without a look at what they read.
+        // A bundle that is distributed to every namespace changes in each of them: resources of the
+        // others are passed over without a look at what they read.
         let reads = |c: &RefreshableCredential| {
             let here = changed.get(c.metadata.namespace.as_deref().unwrap_or_default());
             here.is_some_and(|here| inputs_of(&c.spec).iter().any(|one| here.contains(one)))
@@ -79,9 +80,14 @@ impl Triggers {
             return Touched::new();
         }
         // How soon it is withdrawn what they denied before may be another.
-        let after = |spec: &Option<CredentialPolicySpec>| spec.as_ref().and_then(|s| s.withdraw_after.clone());
+        let after = |spec: &Option<CredentialPolicySpec>| {
+            spec.as_ref().and_then(|s| s.withdraw_after.clone())
+        };
         let otherwise_soon = changes.iter().any(|(before, now)| after(before) != after(now));
-        self.those(|c| policy::concerns(c) && (otherwise_soon && is_denied(c) || self.says_otherwise(c, &changes)))
+        self.those(|c| {
+            policy::concerns(c)
+                && (otherwise_soon && is_denied(c) || self.says_otherwise(c, &changes))
+        })
     }
 
     /// The administrator's orders on withdrawals: every resource that may have one ahead.
@@ -100,12 +106,16 @@ impl Triggers {
     }
 
     /// Namespaces: where labels changed, every resource in them that policies bear on.
-    pub(super) fn of_namespaces(&self, changes: &[Change<PartialObjectMeta<Namespace>>]) -> Touched {
+    pub(super) fn of_namespaces(
+        &self,
+        changes: &[Change<PartialObjectMeta<Namespace>>],
+    ) -> Touched {
         let labels = |namespace: &Option<Arc<PartialObjectMeta<Namespace>>>| {
             namespace.as_ref().map(|n| n.metadata.labels.clone().unwrap_or_default())
         };
         let otherwise = changes.iter().filter(|c| labels(&c.before) != labels(&c.after));
-        let changed: BTreeSet<String> = otherwise.flat_map(Change::sides).map(|n| n.name_any()).collect();
+        let changed: BTreeSet<String> =
+            otherwise.flat_map(Change::sides).map(|n| n.name_any()).collect();
         if changed.is_empty() {
             return Touched::new();
         }
@@ -113,7 +123,12 @@ impl Triggers {
     }
 
     fn those(&self, touched: impl Fn(&RefreshableCredential) -> bool) -> Touched {
-        self.credentials.state().iter().filter(|c| touched(c)).map(|c| ObjectRef::from_obj(c.as_ref())).collect()
+        self.credentials
+            .state()
+            .iter()
+            .filter(|c| touched(c))
+            .map(|c| ObjectRef::from_obj(c.as_ref()))
+            .collect()
     }
 }
 
@@ -147,12 +162,16 @@ mod tests {
         let source = json!({"accessKey": {"secretRef": {"name": "key"}}});
         let roles = json!([{"roleArn": "arn:aws:iam::111122223333:role/x"}]);
         let trusts = json!({"roles": roles, "sts": {"caBundleRef": {"name": "key"}}});
-        for (name, spec) in
-            [("ambient", json!({"roles": roles})), ("reads", json!({"source": source})), ("trusts", trusts)]
-        {
+        for (name, spec) in [
+            ("ambient", json!({"roles": roles})),
+            ("reads", json!({"source": source})),
+            ("trusts", trusts),
+        ] {
             let one = json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
                 "metadata": {"namespace": "team-a", "name": name, "uid": name}, "spec": spec});
-            writer.apply_watcher_event(&Event::Apply(object::<RefreshableCredential>(one).as_ref().clone()));
+            writer.apply_watcher_event(&Event::Apply(
+                object::<RefreshableCredential>(one).as_ref().clone(),
+            ));
         }
         let (namespaces, mut writer) = store();
         writer.apply_watcher_event(&Event::Apply(namespace("team-a", json!({})).as_ref().clone()));
@@ -160,7 +179,9 @@ mod tests {
     }
 
     fn namespace(name: &str, labels: Value) -> Arc<PartialObjectMeta<Namespace>> {
-        object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
+        object(
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}),
+        )
     }
 
     fn policy(arns: &str, labels: Value) -> Arc<CredentialPolicy> {
@@ -170,7 +191,8 @@ mod tests {
     }
 
     fn owned(by: Option<&str>) -> Arc<SecretMeta> {
-        let annotations = by.map(|name| json!({"refreshable.dev/owner-name": name})).unwrap_or(json!({}));
+        let annotations =
+            by.map(|name| json!({"refreshable.dev/owner-name": name})).unwrap_or(json!({}));
         object(json!({"apiVersion": "v1", "kind": "Secret",
             "metadata": {"namespace": "team-a", "name": "s", "annotations": annotations}}))
     }
@@ -184,8 +206,10 @@ mod tests {
     #[test]
     fn a_policy_touches_where_it_says_something_else_and_a_namespace_where_its_labels_do() {
         let triggers = triggers();
-        let (one, relabelled) =
-            (policy("arn:aws:iam::*:role/*", json!({})), policy("arn:aws:iam::*:role/*", json!({"a": "b"})));
+        let (one, relabelled) = (
+            policy("arn:aws:iam::*:role/*", json!({})),
+            policy("arn:aws:iam::*:role/*", json!({"a": "b"})),
+        );
         let other = policy("arn:aws:iam::999999999999:role/x", json!({}));
         let of = |change| names(triggers.of_policies(&[change]));
         assert_eq!(of(change(None, Some(&one))), ["ambient", "trusts"]);
@@ -193,10 +217,17 @@ mod tests {
         assert_eq!(of(change(Some(&one), None)), ["ambient", "trusts"]);
         assert!(of(change(Some(&one), Some(&relabelled))).is_empty(), "only its metadata changed");
         let mut reported = one.as_ref().clone();
-        reported.status = Some(CredentialPolicyStatus { resources: Some(1), ..CredentialPolicyStatus::default() });
-        assert!(of(change(Some(&one), Some(&Arc::new(reported)))).is_empty(), "only its status was written");
+        reported.status = Some(CredentialPolicyStatus {
+            resources: Some(1),
+            ..CredentialPolicyStatus::default()
+        });
+        assert!(
+            of(change(Some(&one), Some(&Arc::new(reported)))).is_empty(),
+            "only its status was written"
+        );
 
-        let (plain, labelled) = (namespace("team-a", json!({})), namespace("team-a", json!({"a": "b"})));
+        let (plain, labelled) =
+            (namespace("team-a", json!({})), namespace("team-a", json!({"a": "b"})));
         let of = |change| names(triggers.of_namespaces(&[change]));
         assert_eq!(of(change(None, Some(&plain))), ["ambient", "trusts"]);
         assert_eq!(of(change(Some(&plain), Some(&labelled))), ["ambient", "trusts"]);
@@ -211,14 +242,20 @@ mod tests {
         let of = |change| names(triggers.of_own_secrets(&[change]));
         let (ours, theirs, nobody) = (owned(Some("ambient")), owned(Some("reads")), owned(None));
         assert_eq!(of(change(Some(&ours), Some(&ours))), ["ambient"]);
-        assert_eq!(of(change(Some(&ours), Some(&nobody))), ["ambient"], "its owner's name was taken off it");
+        assert_eq!(
+            of(change(Some(&ours), Some(&nobody))),
+            ["ambient"],
+            "its owner's name was taken off it"
+        );
         assert_eq!(of(change(Some(&ours), Some(&theirs))), ["ambient", "reads"]);
         assert_eq!(of(change(Some(&ours), None)), ["ambient"]);
         assert!(of(change(None, Some(&nobody))).is_empty());
 
         let input = |namespace: &str, name: &str| {
             let metadata = json!({"namespace": namespace, "name": name});
-            let one = object::<SecretMeta>(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}));
+            let one = object::<SecretMeta>(
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata}),
+            );
             names(triggers.of_inputs(InputObject::Secret, &[change(None, Some(&one))]))
         };
         assert_eq!(input("team-a", "key"), ["reads"]);
@@ -226,10 +263,16 @@ mod tests {
 
         let config_map = |namespace: &str, name: &str| {
             let metadata = json!({"namespace": namespace, "name": name});
-            let one = object::<ConfigMapMeta>(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}));
+            let one = object::<ConfigMapMeta>(
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}),
+            );
             names(triggers.of_inputs(InputObject::ConfigMap, &[change(None, Some(&one))]))
         };
-        assert_eq!(config_map("team-a", "key"), ["trusts"], "and not what reads the Secret of that name");
+        assert_eq!(
+            config_map("team-a", "key"),
+            ["trusts"],
+            "and not what reads the Secret of that name"
+        );
         assert!(config_map("team-b", "key").is_empty() && config_map("team-a", "other").is_empty());
     }
 }

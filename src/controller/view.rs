@@ -39,7 +39,8 @@ pub struct View {
     pub pods: Store<PodMeta>,
     /// Whether those are watched at all.
     pub reads_pods: bool,
-    /// Whether policies and namespaces are watched at all. Where not, what needs a policy is denied.
+    /// Whether policies and namespaces are watched at all. Where not, what needs a policy is
+    /// denied.
     pub reads_policies: bool,
     /// The ConfigMap with the administrator's orders on withdrawals.
     pub orders: Store<ConfigMap>,
@@ -49,17 +50,28 @@ pub struct View {
 
 impl View {
     /// The Secret that `object` publishes under its name: the newer one of store and memory.
-    pub(super) fn secret(&self, object: &RefreshableCredential, written: Option<&Entry>) -> SecretView {
+    pub(super) fn secret(
+        &self,
+        object: &RefreshableCredential,
+        written: Option<&Entry>,
+    ) -> SecretView {
         let uid = object.uid().unwrap_or_default();
         let stored = self.stored_secret(object);
         let meta = match written.and_then(|w| w.secret.as_ref()) {
-            Some(WrittenSecret::Applied(meta)) if meta.name.as_deref() == Some(&object.secret_name()) => {
+            Some(WrittenSecret::Applied(meta))
+                if meta.name.as_deref() == Some(&object.secret_name()) =>
+            {
                 let behind = stored.as_ref().is_none_or(|s| {
-                    older(s.resource_version.as_deref(), meta.resource_version.as_deref().unwrap_or_default())
+                    older(
+                        s.resource_version.as_deref(),
+                        meta.resource_version.as_deref().unwrap_or_default(),
+                    )
                 });
                 if behind { Some(meta.as_ref().clone()) } else { stored }
             }
-            Some(WrittenSecret::Deleted { uid }) => stored.filter(|s| s.uid.as_deref() != Some(uid)),
+            Some(WrittenSecret::Deleted { uid }) => {
+                stored.filter(|s| s.uid.as_deref() != Some(uid))
+            }
             _ => stored,
         };
         meta.map_or(SecretView::Absent, |m| ownership::view(&m, &uid))
@@ -70,7 +82,8 @@ impl View {
         self.secrets.get(&secret_key(object)).is_some()
     }
 
-    /// The administrator's orders on withdrawals; `None` while it is not known whether there are some.
+    /// The administrator's orders on withdrawals; `None` while it is not known whether there are
+    /// some.
     pub(super) fn orders(&self) -> Option<Option<Arc<ConfigMap>>> {
         self.orders.wait_until_ready().now_or_never()?.ok()?;
         Some(self.orders.state().into_iter().next())
@@ -80,19 +93,29 @@ impl View {
         self.secrets.get(&secret_key(object)).map(|s| s.metadata.clone())
     }
 
-    /// How far the issuer's clock was ahead when what `object` publishes was issued, where that is told.
-    pub(super) fn issuer_clock_ahead(&self, object: &RefreshableCredential) -> Option<SignedDuration> {
+    /// How far the issuer's clock was ahead when what `object` publishes was issued, where that is
+    /// told.
+    pub(super) fn issuer_clock_ahead(
+        &self,
+        object: &RefreshableCredential,
+    ) -> Option<SignedDuration> {
         let secret = self.secrets.get(&secret_key(object))?;
-        secret.annotations().get(names::CLOCK_ANNOTATION)?.parse().ok().map(SignedDuration::from_secs)
+        secret
+            .annotations()
+            .get(names::CLOCK_ANNOTATION)?
+            .parse()
+            .ok()
+            .map(SignedDuration::from_secs)
     }
 
-    /// What policies say of `object`; `None` while its namespace is not in view, because what is not known must
-    /// not take a Secret away.
+    /// What policies say of `object`; `None` while its namespace is not in view, because what is
+    /// not known must not take a Secret away.
     pub(super) fn judgement(&self, object: &RefreshableCredential) -> Option<Judgement> {
         if !self.reads_policies || !policy::concerns(object) {
             return Some(policy::judge(object, &BTreeMap::new(), &self.policies.state()));
         }
-        let key = ObjectRef::<PartialObjectMeta<Namespace>>::new(&object.namespace().unwrap_or_default());
+        let key =
+            ObjectRef::<PartialObjectMeta<Namespace>>::new(&object.namespace().unwrap_or_default());
         let namespace = self.namespaces.get(&key)?;
         Some(policy::judge(object, namespace.labels(), &self.policies.state()))
     }
@@ -104,7 +127,10 @@ impl View {
             InputObject::Secret(name) => version_in(&self.inputs, name, &namespace),
             InputObject::ConfigMap(name) => version_in(&self.config_maps, name, &namespace),
         };
-        inputs_of(&object.spec).into_iter().filter_map(|input| Some((input.to_string(), version(&input)?))).collect()
+        inputs_of(&object.spec)
+            .into_iter()
+            .filter_map(|input| Some((input.to_string(), version(&input)?)))
+            .collect()
     }
 }
 

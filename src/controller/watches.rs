@@ -37,13 +37,23 @@ pub(super) struct Scope {
 }
 
 /// Starts the watches. They run until the returned set is dropped.
-pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> (Touched, JoinSet<()>) {
+pub(super) fn start(
+    scope: &Scope,
+    writers: Writers,
+    context: &Arc<Context>,
+) -> (Touched, JoinSet<()>) {
     let (client, metrics) = (context.calls.client(), &context.metrics);
     let (sender, touched) = mpsc::unbounded();
     let feeds = Feeds::new(writers, context, &Place::of(&scope.namespaces));
     let mut watches = JoinSet::new();
     let credentials = watch_all(feeds.credentials.places(), |p| within(&client, p), "");
-    watches.spawn(pump("refreshablecredentials", credentials, feeds.credentials, sender.clone(), metrics.clone()));
+    watches.spawn(pump(
+        "refreshablecredentials",
+        credentials,
+        feeds.credentials,
+        sender.clone(),
+        metrics.clone(),
+    ));
     let own = format!("{}={}", names::MANAGED_BY_LABEL, names::MANAGED_BY);
     let secrets = watch_all(feeds.secrets.places(), |p| within(&client, p), &own);
     watches.spawn(pump("secrets", secrets, feeds.secrets, sender.clone(), metrics.clone()));
@@ -58,11 +68,29 @@ pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> 
     if scope.policies {
         // They hold bundles of certificates, which no resource may choose without a policy.
         let config_maps = watch_all(feeds.config_maps.places(), |p| within(&client, p), &input);
-        watches.spawn(pump("input configmaps", config_maps, feeds.config_maps, sender.clone(), metrics.clone()));
+        watches.spawn(pump(
+            "input configmaps",
+            config_maps,
+            feeds.config_maps,
+            sender.clone(),
+            metrics.clone(),
+        ));
         let policies = watch_all(feeds.policies.places(), |_| Api::all(client.clone()), "");
-        watches.spawn(pump("credentialpolicies", policies, feeds.policies, sender.clone(), metrics.clone()));
+        watches.spawn(pump(
+            "credentialpolicies",
+            policies,
+            feeds.policies,
+            sender.clone(),
+            metrics.clone(),
+        ));
         let namespaces = watch_all(feeds.namespaces.places(), |_| Api::all(client.clone()), "");
-        watches.spawn(pump("namespaces", namespaces, feeds.namespaces, sender.clone(), metrics.clone()));
+        watches.spawn(pump(
+            "namespaces",
+            namespaces,
+            feeds.namespaces,
+            sender.clone(),
+            metrics.clone(),
+        ));
     }
     if let Some((namespace, name)) = context.brake.place() {
         let api: Api<ConfigMap> = Api::namespaced(client, namespace);
@@ -72,8 +100,9 @@ pub(super) fn start(scope: &Scope, writers: Writers, context: &Arc<Context>) -> 
     (touched, watches)
 }
 
-/// Waits until every watch has had its first list, but that of ConfigMaps: they decide when a failed attempt is repeated,
-/// and never keep a healthy resource from being renewed, even if RBAC of an earlier version does not let them be listed.
+/// Waits until every watch has had its first list, but that of ConfigMaps: they decide when a
+/// failed attempt is repeated, and never keep a healthy resource from being renewed, even if RBAC
+/// of an earlier version does not let them be listed.
 pub(super) async fn synced(view: &View) {
     let own = futures::join!(
         view.credentials.wait_until_ready(),
@@ -83,7 +112,8 @@ pub(super) async fn synced(view: &View) {
     let pods = if view.reads_pods { view.pods.wait_until_ready().await } else { Ok(()) };
     let ready = own.0.and(own.1).and(own.2).and(pods);
     if view.reads_policies {
-        let theirs = futures::join!(view.policies.wait_until_ready(), view.namespaces.wait_until_ready());
+        let theirs =
+            futures::join!(view.policies.wait_until_ready(), view.namespaces.wait_until_ready());
         if ready.and(theirs.0).and(theirs.1).is_ok() {
             return;
         }
@@ -114,7 +144,8 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let config = Config::default().labels(labels);
-    select_all(places.iter().map(|place| watch_in(place.clone(), api(place), config.clone()))).boxed()
+    select_all(places.iter().map(|place| watch_in(place.clone(), api(place), config.clone())))
+        .boxed()
 }
 
 /// Watches the object of this name alone.
@@ -136,7 +167,8 @@ where
         .boxed()
 }
 
-/// Keeps a watch going. A panic ends the process: nothing else would notice that a watch is no more.
+/// Keeps a watch going. A panic ends the process: nothing else would notice that a watch is no
+/// more.
 async fn pump<K>(
     what: &'static str,
     events: Events<K>,
@@ -149,8 +181,9 @@ async fn pump<K>(
     vital(what, drive(what, events, feed, sender, metrics)).await;
 }
 
-/// Feeds the events of a kind's watches, and passes on which resources they touch. Errors are logged and go no
-/// further: in the controller's queue an error of one watch would hold up the others.
+/// Feeds the events of a kind's watches, and passes on which resources they touch. Errors are
+/// logged and go no further: in the controller's queue an error of one watch would hold up the
+/// others.
 async fn drive<K>(
     what: &'static str,
     mut events: Events<K>,
@@ -163,7 +196,9 @@ async fn drive<K>(
     metrics.watches(what);
     while let Some((place, event)) = events.next().await {
         match event {
-            Ok(event) => feed.take(&place, event).into_iter().for_each(|t| drop(sender.unbounded_send(t))),
+            Ok(event) => {
+                feed.take(&place, event).into_iter().for_each(|t| drop(sender.unbounded_send(t)))
+            }
             Err(error) => {
                 metrics.watch_failed(what);
                 tracing::warn!(what, error = describe(&error), "a watch failed and is begun again");
@@ -176,9 +211,9 @@ async fn drive<K>(
 fn describe(error: &watcher::Error) -> String {
     match error {
         watcher::Error::WatchError(status) => format!("{} ({})", status.message, status.reason),
-        watcher::Error::InitialListFailed(e) | watcher::Error::WatchStartFailed(e) | watcher::Error::WatchFailed(e) => {
-            super::call::describe(e)
-        }
+        watcher::Error::InitialListFailed(e)
+        | watcher::Error::WatchStartFailed(e)
+        | watcher::Error::WatchFailed(e) => super::call::describe(e),
         other => other.to_string(),
     }
 }

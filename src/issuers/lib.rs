@@ -8,8 +8,9 @@
 //! source::verify   whose credentials are these?
 //! ```
 //!
-//! To add a source: its file in `source`, its variant in `refreshable_api::Source` and in `source::of`, what it needs in
-//! `refreshable_rules::policy`, its page in `docs/sources`, its tests.
+//! To add a source: its file in `source`, its variant in `refreshable_api::Source` and in
+//! `source::of`, what it needs in `refreshable_rules::policy`, its page in `docs/sources`, its
+//! tests.
 
 #![warn(unused_crate_dependencies)]
 

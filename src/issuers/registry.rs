@@ -57,16 +57,20 @@ impl Registry {
     /// # Errors
     /// See [`RegistryError`].
     pub fn read(file: &Path) -> Result<Self, RegistryError> {
-        let text = std::fs::read_to_string(file).map_err(|e| RegistryError::Unreadable(file.to_owned(), e))?;
+        let text = std::fs::read_to_string(file)
+            .map_err(|e| RegistryError::Unreadable(file.to_owned(), e))?;
         Self::parse(&text).map_err(|what| RegistryError::Wrong(file.to_owned(), what))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let registry: Self = serde_saphyr::from_str(text).map_err(|e| e.to_string())?;
         for (name, process) in &registry.processes {
-            let program = process.command.first().ok_or_else(|| format!("process {name} has no command"))?;
+            let program =
+                process.command.first().ok_or_else(|| format!("process {name} has no command"))?;
             if !Path::new(program).is_absolute() {
-                return Err(format!("process {name}: {program} is no absolute path, and no PATH is searched"));
+                return Err(format!(
+                    "process {name}: {program} is no absolute path, and no PATH is searched"
+                ));
             }
             if !(1..=60).contains(&process.timeout_seconds) {
                 return Err(format!("process {name}: timeoutSeconds must be 1 to 60"));
@@ -74,7 +78,10 @@ impl Registry {
         }
         for (name, path) in &registry.pkcs11_modules {
             if !path.is_absolute() {
-                return Err(format!("PKCS#11 module {name}: {} is no absolute path", path.display()));
+                return Err(format!(
+                    "PKCS#11 module {name}: {} is no absolute path",
+                    path.display()
+                ));
             }
         }
         Ok(registry)
@@ -91,7 +98,10 @@ mod tests {
         let registry = Registry::parse(text).expect("a registry");
         assert_eq!(registry.processes["vault"].timeout_seconds, 30);
         assert!(registry.processes["vault"].takes_args);
-        assert_eq!(registry.pkcs11_modules["softhsm"], Path::new("/usr/lib/softhsm/libsofthsm2.so"));
+        assert_eq!(
+            registry.pkcs11_modules["softhsm"],
+            Path::new("/usr/lib/softhsm/libsofthsm2.so")
+        );
         assert_eq!(Registry::parse("{}"), Ok(Registry::default()));
     }
 

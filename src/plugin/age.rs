@@ -2,8 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A span in its largest unit, with the next one where that still matters: `45s`, `2m5s`, `42m`, `3h5m`, `12h`, `2d4h`,
-/// `30d`.
+/// A span in its largest unit, with the next one where that still matters: `45s`, `2m5s`, `42m`,
+/// `3h5m`, `12h`, `2d4h`, `30d`.
 pub fn span(span: SignedDuration) -> String {
     let seconds = span.as_secs().abs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);

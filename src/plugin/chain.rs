@@ -1,5 +1,5 @@
-//! The steps of a chain, as a specification has them: a pure function, which shows no value that was given in
-//! confidence.
+//! The steps of a chain, as a specification has them: a pure function, which shows no value that
+//! was given in confidence.
 
 use kube::ResourceExt as _;
 use refreshable_api::{RefreshableCredential, Role};
@@ -47,7 +47,9 @@ pub fn steps(object: &RefreshableCredential) -> Vec<Step> {
         let title = format!("profile {}", profile.name);
         match profile.roles.is_empty() {
             true => steps.push(Step { step: title, parameters: Vec::new() }),
-            false => steps.extend(profile.roles.iter().map(|r| role(format!("{title}: assumeRole"), r, object))),
+            false => steps.extend(
+                profile.roles.iter().map(|r| role(format!("{title}: assumeRole"), r, object)),
+            ),
         }
     }
     steps
@@ -58,18 +60,25 @@ fn role(step: String, role: &Role, object: &RefreshableCredential) -> Step {
     // The role comes first, whatever the alphabet says.
     parameters.sort_by_key(|p| p.name != "roleArn");
     if role.role_session_name.is_none() {
-        let value = default_session_name(&object.namespace().unwrap_or_default(), &object.name_any());
-        parameters.push(Parameter { name: "roleSessionName".into(), value: format!("{value} (by default)") });
+        let value =
+            default_session_name(&object.namespace().unwrap_or_default(), &object.name_any());
+        parameters.push(Parameter {
+            name: "roleSessionName".into(),
+            value: format!("{value} (by default)"),
+        });
     }
     if role.duration_seconds.is_none() {
-        parameters.push(Parameter { name: "durationSeconds".into(), value: "3600 (by default)".into() });
+        parameters
+            .push(Parameter { name: "durationSeconds".into(), value: "3600 (by default)".into() });
     }
     Step { step, parameters }
 }
 
 fn parameters(given: &Value) -> Vec<Parameter> {
     let members = given.as_object().into_iter().flatten();
-    members.map(|(name, value)| Parameter { name: name.clone(), value: shown(name, value) }).collect()
+    members
+        .map(|(name, value)| Parameter { name: name.clone(), value: shown(name, value) })
+        .collect()
 }
 
 fn shown(name: &str, value: &Value) -> String {
@@ -83,7 +92,8 @@ fn shown(name: &str, value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(list) => list.iter().map(|v| shown("", v)).collect::<Vec<_>>().join(", "),
         Value::Object(members) => {
-            let text: Vec<String> = members.iter().map(|(k, v)| format!("{k}={}", shown(k, v))).collect();
+            let text: Vec<String> =
+                members.iter().map(|(k, v)| format!("{k}={}", shown(k, v))).collect();
             text.join(" ")
         }
         other => other.to_string(),
@@ -98,7 +108,8 @@ mod tests {
 
     fn lines(spec: Value) -> Vec<String> {
         let step = |s: &Step| {
-            let parameters: Vec<String> = s.parameters.iter().map(|p| format!("{}: {}", p.name, p.value)).collect();
+            let parameters: Vec<String> =
+                s.parameters.iter().map(|p| format!("{}: {}", p.name, p.value)).collect();
             format!("{} [{}]", s.step, parameters.join("; "))
         };
         steps(&credential(spec)).iter().map(step).collect()

@@ -34,7 +34,8 @@ impl Cluster {
         config.default_retry = false;
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         config.read_timeout = None;
-        let namespace = global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let namespace =
+            global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         if !is_namespace(&namespace) {
             return Err(Error::failed(format!(
                 "{namespace:?} is no name of a namespace: write 1 to 63 lower-case letters, digits and hyphens"
@@ -43,10 +44,17 @@ impl Cluster {
         let server = config.cluster_url.to_string();
         if let Some(exec) = &mut config.auth_info.exec {
             let running = std::env::var(plugin_loop::RUNNING).unwrap_or_default();
-            plugin_loop::enter(exec, &server, &running, std::env::var("AWS_PROFILE").ok().as_deref())?;
+            plugin_loop::enter(
+                exec,
+                &server,
+                &running,
+                std::env::var("AWS_PROFILE").ok().as_deref(),
+            )?;
         }
         let exec = config.auth_info.exec.clone();
-        let unusable = |e| plugin_loop::failure(&e, exec.as_ref()).unwrap_or_else(|| Error::Kubeconfig(chain(&e)));
+        let unusable = |e| {
+            plugin_loop::failure(&e, exec.as_ref()).unwrap_or_else(|| Error::Kubeconfig(chain(&e)))
+        };
         let client = Client::try_from(config).map_err(unusable)?;
         Ok(Self { client, namespace, server, timeout: global.request_timeout })
     }
@@ -82,10 +90,14 @@ impl Cluster {
         let answer = if self.timeout.is_zero() {
             request.await
         } else {
-            tokio::time::timeout(self.timeout, request).await.map_err(|_| Error::Slow(self.timeout))?
+            tokio::time::timeout(self.timeout, request)
+                .await
+                .map_err(|_| Error::Slow(self.timeout))?
         };
         answer.map_err(|error| match Error::from(error) {
-            Error::Unreachable(why) => Error::Unreachable(format!("the API server at {}: {why}", self.server)),
+            Error::Unreachable(why) => {
+                Error::Unreachable(format!("the API server at {}: {why}", self.server))
+            }
             other => other,
         })
     }
@@ -107,14 +119,20 @@ impl Cluster {
     where
         K: Clone + DeserializeOwned + Debug,
     {
-        let parameters = selector.map_or_else(ListParams::default, |s| ListParams::default().labels(s));
+        let parameters =
+            selector.map_or_else(ListParams::default, |s| ListParams::default().labels(s));
         self.ask(api.list(&parameters)).await.map_err(not_installed)
     }
 }
 
 /// A name as it may be given: alone, or behind the kind as in kubectl (`rcred/reports`).
 pub fn bare_name(given: &str) -> &str {
-    let kinds = ["rcred", "refreshablecredential", "refreshablecredentials", "refreshablecredential.refreshable.dev"];
+    let kinds = [
+        "rcred",
+        "refreshablecredential",
+        "refreshablecredentials",
+        "refreshablecredential.refreshable.dev",
+    ];
     match given.split_once('/') {
         Some((kind, name)) if kinds.contains(&kind.to_ascii_lowercase().as_str()) => name,
         _ => given,
@@ -143,7 +161,8 @@ fn not_installed(error: Error) -> Error {
     }
 }
 
-/// The way to the API server: the kubeconfig, or in a Pod its ServiceAccount, and over it the flags.
+/// The way to the API server: the kubeconfig, or in a Pod its ServiceAccount, and over it the
+/// flags.
 async fn config(global: &Global) -> Result<Config> {
     let unusable = |e: &dyn std::error::Error| Error::Kubeconfig(chain(e));
     let options = KubeConfigOptions {
@@ -152,7 +171,9 @@ async fn config(global: &Global) -> Result<Config> {
         user: global.user.clone(),
     };
     let mut config = match kubeconfig(global)? {
-        Some(file) => Config::from_custom_kubeconfig(file, &options).await.map_err(|e| unusable(&e))?,
+        Some(file) => {
+            Config::from_custom_kubeconfig(file, &options).await.map_err(|e| unusable(&e))?
+        }
         None => match (&global.server, Config::incluster()) {
             (_, Ok(config)) => config,
             (Some(server), Err(_)) => Config::new(uri(server)?),
@@ -184,11 +205,12 @@ async fn config(global: &Global) -> Result<Config> {
     Ok(config)
 }
 
-/// The kubeconfig: of the flag, else the files of `KUBECONFIG` that exist, else `~/.kube/config`; `None` where there is
-/// none at all.
+/// The kubeconfig: of the flag, else the files of `KUBECONFIG` that exist, else `~/.kube/config`;
+/// `None` where there is none at all.
 fn kubeconfig(global: &Global) -> Result<Option<Kubeconfig>> {
     let read = |path: &Path| {
-        Kubeconfig::read_from(path).map_err(|e| Error::Kubeconfig(format!("{}: {}", path.display(), chain(&e))))
+        Kubeconfig::read_from(path)
+            .map_err(|e| Error::Kubeconfig(format!("{}: {}", path.display(), chain(&e))))
     };
     if let Some(path) = &global.kubeconfig {
         return read(path).map(Some);
@@ -211,19 +233,31 @@ fn kubeconfig(global: &Global) -> Result<Option<Kubeconfig>> {
 }
 
 fn uri(server: &str) -> Result<http::Uri> {
-    let whole = if server.contains("://") { server.to_owned() } else { format!("https://{server}") };
-    whole
-        .parse()
-        .map_err(|_| Error::Kubeconfig(format!("--server {server} is no URL: write it like https://10.0.0.1:6443")))
+    let whole =
+        if server.contains("://") { server.to_owned() } else { format!("https://{server}") };
+    whole.parse().map_err(|_| {
+        Error::Kubeconfig(format!(
+            "--server {server} is no URL: write it like https://10.0.0.1:6443"
+        ))
+    })
 }
 
 fn certificates(file: &Path) -> Result<Vec<Vec<u8>>> {
-    let unusable = |what: String| Error::Kubeconfig(format!("--certificate-authority {}: {what}", file.display()));
+    let unusable = |what: String| {
+        Error::Kubeconfig(format!("--certificate-authority {}: {what}", file.display()))
+    };
     let text = std::fs::read(file).map_err(|e| unusable(e.to_string()))?;
     let blocks = pem::parse_many(text).map_err(|e| unusable(e.to_string()))?;
-    let found: Vec<Vec<u8>> =
-        blocks.into_iter().filter(|b| b.tag() == "CERTIFICATE").map(pem::Pem::into_contents).collect();
-    if found.is_empty() { Err(unusable("there is no certificate in it".to_owned())) } else { Ok(found) }
+    let found: Vec<Vec<u8>> = blocks
+        .into_iter()
+        .filter(|b| b.tag() == "CERTIFICATE")
+        .map(pem::Pem::into_contents)
+        .collect();
+    if found.is_empty() {
+        Err(unusable("there is no certificate in it".to_owned()))
+    } else {
+        Ok(found)
+    }
 }
 
 #[cfg(test)]
@@ -232,7 +266,12 @@ mod tests {
 
     #[test]
     fn names_may_carry_their_kind() {
-        for given in ["reports", "rcred/reports", "refreshablecredential/reports", "RefreshableCredentials/reports"] {
+        for given in [
+            "reports",
+            "rcred/reports",
+            "refreshablecredential/reports",
+            "RefreshableCredentials/reports",
+        ] {
             assert_eq!(bare_name(given), "reports");
         }
         assert_eq!(bare_name("pod/reports"), "pod/reports");
@@ -240,7 +279,10 @@ mod tests {
 
     #[test]
     fn servers_may_be_given_without_a_scheme() {
-        assert_eq!(uri("127.0.0.1:6443").map(|u| u.to_string()).expect("a URL"), "https://127.0.0.1:6443/");
+        assert_eq!(
+            uri("127.0.0.1:6443").map(|u| u.to_string()).expect("a URL"),
+            "https://127.0.0.1:6443/"
+        );
         let error = uri("not a url").expect_err("no URL").to_string();
         assert!(error.contains("--server not a url is no URL: write it like"), "{error}");
     }

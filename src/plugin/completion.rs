@@ -26,8 +26,8 @@ const FOR_KUBECTL: &str = "\
 exec kubectl-refreshable __complete \"$@\"
 ";
 
-/// Print a script that completes this program's arguments in a shell. With kubectl, whose own completion runs a program
-/// for each plugin:
+/// Print a script that completes this program's arguments in a shell. With kubectl, whose own
+/// completion runs a program for each plugin:
 ///
 ///   kubectl refreshable completion kubectl > ~/.local/bin/kubectl_complete-refreshable
 ///   chmod +x ~/.local/bin/kubectl_complete-refreshable
@@ -88,12 +88,14 @@ pub struct Complete {
 }
 
 impl Complete {
-    /// Prints what the last word may become, in the form that kubectl reads. What cannot be had is not offered.
+    /// Prints what the last word may become, in the form that kubectl reads. What cannot be had is
+    /// not offered.
     ///
     /// # Errors
     /// Where the output cannot be written.
     pub async fn run(self, _: &Global) -> Result<ExitCode> {
-        let (typed, before) = self.words.split_last().map_or((OsStr::new(""), &[][..]), |(t, b)| (t.as_os_str(), b));
+        let (typed, before) =
+            self.words.split_last().map_or((OsStr::new(""), &[][..]), |(t, b)| (t.as_os_str(), b));
         let mut lines = fixed(before, typed);
         let place = place(before, typed);
         if place == Place::Name {
@@ -120,8 +122,11 @@ fn is_name(text: &str) -> bool {
 
 /// What the command line itself allows: commands, flags and their values.
 fn fixed(before: &[OsString], typed: &OsStr) -> Vec<String> {
-    let words: Vec<OsString> =
-        [OsString::from(PROGRAM)].into_iter().chain(before.iter().cloned()).chain([typed.to_owned()]).collect();
+    let words: Vec<OsString> = [OsString::from(PROGRAM)]
+        .into_iter()
+        .chain(before.iter().cloned())
+        .chain([typed.to_owned()])
+        .collect();
     let last = words.len() - 1;
     let line = |c: &CompletionCandidate| {
         let help = c.get_help().map(|h| h.to_string()).unwrap_or_default();
@@ -150,7 +155,8 @@ fn place(before: &[OsString], typed: &OsStr) -> Place {
     let whole = command_line();
     let command = words.iter().find_map(|w| whole.find_subcommand(w));
     let flag = |word: &str| {
-        let own = command.into_iter().flat_map(clap::Command::get_arguments).chain(whole.get_arguments());
+        let own =
+            command.into_iter().flat_map(clap::Command::get_arguments).chain(whole.get_arguments());
         let mut own = own.filter(|a| a.get_action().takes_values());
         own.find(|a| match word.strip_prefix("--") {
             Some(long) => a.get_long() == Some(long),
@@ -163,10 +169,15 @@ fn place(before: &[OsString], typed: &OsStr) -> Place {
         Some(_) => return Place::Other,
         None => {}
     }
-    let takes_names =
-        command.is_some_and(|c| c.get_positionals().any(|p| ["name", "names"].contains(&p.get_id().as_str())));
+    let takes_names = command.is_some_and(|c| {
+        c.get_positionals().any(|p| ["name", "names"].contains(&p.get_id().as_str()))
+    });
     let behind = words.iter().any(|w| w == "--");
-    if takes_names && !behind && !typed.to_string_lossy().starts_with('-') { Place::Name } else { Place::Other }
+    if takes_names && !behind && !typed.to_string_lossy().starts_with('-') {
+        Place::Name
+    } else {
+        Place::Other
+    }
 }
 
 /// Names in the cluster that the words so far lead to.
@@ -210,8 +221,10 @@ mod tests {
         let commands = of("st");
         assert!(commands.len() == 1 && commands[0].starts_with("status\tShow"), "{commands:?}");
         assert!(of("status --wat").iter().any(|l| l.starts_with("--watch")));
-        let forms: Vec<String> =
-            of("status -o ").iter().map(|l| l.split('\t').next().expect("a word").to_owned()).collect();
+        let forms: Vec<String> = of("status -o ")
+            .iter()
+            .map(|l| l.split('\t').next().expect("a word").to_owned())
+            .collect();
         assert_eq!(forms, ["json", "yaml", "wide", "name"]);
         assert!(!of("").iter().any(|l| l.starts_with("__complete")));
     }
@@ -228,7 +241,9 @@ mod tests {
         for text in ["status -n ", "inspect x --namespace te", "-n "] {
             assert_eq!(of(text), Place::Namespace, "{text}");
         }
-        for text in ["", "sta", "status -", "status -o ", "exec x -- ls ", "--kubeconfig ", "version "] {
+        for text in
+            ["", "sta", "status -", "status -o ", "exec x -- ls ", "--kubeconfig ", "version "]
+        {
             assert_eq!(of(text), Place::Other, "{text}");
         }
     }
@@ -238,7 +253,9 @@ mod tests {
         for name in ["reports", "team-a.reports", "1"] {
             assert!(is_name(name), "{name}");
         }
-        for text in ["", "-x", "a b", "$(id)", "a`id`", "a\nb", "a\tb", "\u{1b}]0;x\u{7}", "a\u{202e}", "A"] {
+        for text in
+            ["", "-x", "a b", "$(id)", "a`id`", "a\nb", "a\tb", "\u{1b}]0;x\u{7}", "a\u{202e}", "A"]
+        {
             assert!(!is_name(text), "{text:?}");
         }
     }
@@ -247,7 +264,12 @@ mod tests {
     fn every_shell_has_a_script() {
         for shell in [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh] {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command_line().bin_name(PROGRAM), PROGRAM, &mut script);
+            clap_complete::generate(
+                shell,
+                &mut command_line().bin_name(PROGRAM),
+                PROGRAM,
+                &mut script,
+            );
             assert!(String::from_utf8(script).expect("text").contains("status"), "{shell}");
         }
     }

@@ -29,8 +29,8 @@ pub struct Wanted<'a> {
     pub secret: &'a str,
 }
 
-/// The consumer that an object with these Pods is; `None` where it uses nothing of it. `pod_metadata` is that of its
-/// Pods.
+/// The consumer that an object with these Pods is; `None` where it uses nothing of it.
+/// `pod_metadata` is that of its Pods.
 pub fn consumer(
     kind: &'static str,
     metadata: &ObjectMeta,
@@ -49,22 +49,31 @@ pub fn consumer(
 }
 
 fn uses(metadata: Option<&ObjectMeta>, pod: Option<&PodSpec>, wanted: Wanted<'_>) -> Vec<String> {
-    let annotation = |name: &str| metadata.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get(name));
+    let annotation =
+        |name: &str| metadata.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get(name));
     let mut uses = Vec::new();
     if annotation(INJECT_ANNOTATION).is_some_and(|a| a == wanted.resource) {
         uses.push(format!("annotation {INJECT_ANNOTATION}"));
     }
-    if annotation(MOUNTS_ANNOTATION).is_some_and(|list| list.split(',').any(|n| n.trim() == wanted.resource)) {
+    if annotation(MOUNTS_ANNOTATION)
+        .is_some_and(|list| list.split(',').any(|n| n.trim() == wanted.resource))
+    {
         uses.push(format!("annotation {MOUNTS_ANNOTATION}"));
     }
     let Some(pod) = pod else { return uses };
-    let containers: Vec<&Container> = pod.init_containers.iter().flatten().chain(&pod.containers).collect();
+    let containers: Vec<&Container> =
+        pod.init_containers.iter().flatten().chain(&pod.containers).collect();
     for volume in pod.volumes.iter().flatten().filter(|v| holds(v, wanted.secret)) {
         uses.extend(mounts(volume, &containers));
     }
     let mut variables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for container in &containers {
-        if container.env_from.iter().flatten().any(|e| e.secret_ref.as_ref().is_some_and(|s| s.name == wanted.secret)) {
+        if container
+            .env_from
+            .iter()
+            .flatten()
+            .any(|e| e.secret_ref.as_ref().is_some_and(|s| s.name == wanted.secret))
+        {
             uses.push(format!("envFrom in container {} (read at its start alone)", container.name));
         }
         for variable in container.env.iter().flatten() {
@@ -75,7 +84,10 @@ fn uses(metadata: Option<&ObjectMeta>, pod: Option<&PodSpec>, wanted: Wanted<'_>
         }
     }
     for (container, names) in variables {
-        uses.push(format!("env {} in container {container} (read at its start alone)", names.join(", ")));
+        uses.push(format!(
+            "env {} in container {container} (read at its start alone)",
+            names.join(", ")
+        ));
     }
     uses
 }
@@ -92,7 +104,10 @@ fn mounts(volume: &Volume, containers: &[&Container]) -> Vec<String> {
         for mount in container.volume_mounts.iter().flatten().filter(|m| m.name == volume.name) {
             let never = mount.sub_path.is_some() || mount.sub_path_expr.is_some();
             let note = if never { " by subPath, which is never updated" } else { "" };
-            found.push(format!("mounted at {} in container {}{note}", mount.mount_path, container.name));
+            found.push(format!(
+                "mounted at {} in container {}{note}",
+                mount.mount_path, container.name
+            ));
         }
     }
     if found.is_empty() {
@@ -109,7 +124,8 @@ mod tests {
     const WANTED: Wanted<'_> = Wanted { resource: "reports", secret: "reports-aws" };
 
     fn seen(annotations: Value, pod: Value) -> Vec<String> {
-        let metadata: ObjectMeta = serde_json::from_value(json!({"annotations": annotations})).expect("metadata");
+        let metadata: ObjectMeta =
+            serde_json::from_value(json!({"annotations": annotations})).expect("metadata");
         let pod: PodSpec = serde_json::from_value(pod).expect("a Pod");
         uses(Some(&metadata), Some(&pod), WANTED)
     }
@@ -118,7 +134,10 @@ mod tests {
     fn every_way_to_use_a_secret_is_seen() {
         let app = |more: Value| {
             let mut container = json!({"name": "app"});
-            container.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            container
+                .as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
             json!({"containers": [container]})
         };
         let with_volume = |mut pod: Value, volume: Value| {
@@ -127,14 +146,20 @@ mod tests {
         };
         let mount = |more: Value| {
             let mut mount = json!({"name": "aws", "mountPath": "/aws"});
-            mount.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            mount
+                .as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
             app(json!({"volumeMounts": [mount]}))
         };
         let own = json!({"name": "aws", "secret": {"secretName": "reports-aws"}});
-        let projected = json!({"name": "aws", "projected": {"sources": [{"secret": {"name": "reports-aws"}}]}});
+        let projected =
+            json!({"name": "aws", "projected": {"sources": [{"secret": {"name": "reports-aws"}}]}});
         let other = json!({"name": "aws", "secret": {"secretName": "other"}});
         let variable = |secret: &str| {
-            app(json!({"env": [{"name": "AWS_REGION", "valueFrom": {"secretKeyRef": {"name": secret, "key": "k"}}}]}))
+            app(
+                json!({"env": [{"name": "AWS_REGION", "valueFrom": {"secretKeyRef": {"name": secret, "key": "k"}}}]}),
+            )
         };
         let cases = [
             (with_volume(mount(json!({})), own.clone()), vec!["mounted at /aws in container app"]),
@@ -149,7 +174,10 @@ mod tests {
                 app(json!({"envFrom": [{"secretRef": {"name": "reports-aws"}}]})),
                 vec!["envFrom in container app (read at its start alone)"],
             ),
-            (variable("reports-aws"), vec!["env AWS_REGION in container app (read at its start alone)"]),
+            (
+                variable("reports-aws"),
+                vec!["env AWS_REGION in container app (read at its start alone)"],
+            ),
             (variable("other"), vec![]),
         ];
         for (pod, expected) in cases {

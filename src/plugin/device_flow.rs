@@ -1,6 +1,7 @@
-//! Signing in to IAM Identity Center on another device (RFC 8628, by
-//! [SSO OIDC](https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/Welcome.html)): RegisterClient,
-//! StartDeviceAuthorization, then CreateToken until a person has confirmed the code.
+//! Signing in to IAM Identity Center on another device (RFC 8628, by [SSO
+//! OIDC](https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/Welcome.html)):
+//! RegisterClient, StartDeviceAuthorization, then CreateToken until a person has confirmed the
+//! code.
 
 use super::error::{Error, Result, chain};
 use aws_config::BehaviorVersion;
@@ -49,11 +50,19 @@ impl SignIn {
             .load()
             .await;
         let client = Client::new(&config);
-        let asked = client.register_client().client_name(CLIENT_NAME).client_type("public").scopes(SCOPE).send();
+        let asked = client
+            .register_client()
+            .client_name(CLIENT_NAME)
+            .client_type("public")
+            .scopes(SCOPE)
+            .send();
         let registered = asked.await.map_err(|e| failed("RegisterClient", region, &e))?;
-        let missing = |what: &str| Error::failed(format!("IAM Identity Center in {region} answered without {what}"));
+        let missing = |what: &str| {
+            Error::failed(format!("IAM Identity Center in {region} answered without {what}"))
+        };
         let client_id = registered.client_id().ok_or_else(|| missing("clientId"))?.to_owned();
-        let client_secret = SecretString::from(registered.client_secret().ok_or_else(|| missing("clientSecret"))?);
+        let client_secret =
+            SecretString::from(registered.client_secret().ok_or_else(|| missing("clientSecret"))?);
         let asked = client
             .start_device_authorization()
             .client_id(&client_id)
@@ -69,7 +78,9 @@ impl SignIn {
             registration_expires_at: Timestamp::from_second(registered.client_secret_expires_at())
                 .ok()
                 .filter(|t| t.as_second() > 0),
-            device_code: SecretString::from(started.device_code().ok_or_else(|| missing("deviceCode"))?),
+            device_code: SecretString::from(
+                started.device_code().ok_or_else(|| missing("deviceCode"))?,
+            ),
             user_code: started.user_code().ok_or_else(|| missing("userCode"))?.to_owned(),
             page: web_address(page.ok_or_else(|| missing("verificationUri"))?, region)?,
             good_for: SignedDuration::from_secs(started.expires_in().into()),
@@ -82,7 +93,8 @@ impl SignIn {
 
     /// Asks until somebody has confirmed the code, or it is no longer good.
     pub(super) async fn finish(mut self) -> Result<SsoToken> {
-        let deadline = tokio::time::Instant::now() + Duration::try_from(self.good_for).unwrap_or(PAUSE);
+        let deadline =
+            tokio::time::Instant::now() + Duration::try_from(self.good_for).unwrap_or(PAUSE);
         loop {
             tokio::time::sleep(self.pause).await;
             match self.ask().await? {
@@ -117,9 +129,9 @@ impl SignIn {
                 Ok(None)
             }
             (_, Some("ExpiredTokenException")) => Err(too_late()),
-            (_, Some("AccessDeniedException")) => {
-                Err(Error::failed("the sign-in was denied on the page: run the command again and allow it"))
-            }
+            (_, Some("AccessDeniedException")) => Err(Error::failed(
+                "the sign-in was denied on the page: run the command again and allow it",
+            )),
             // The network may come back while the code is good.
             (SdkError::DispatchFailure(_) | SdkError::TimeoutError(_), _) => Ok(None),
             _ => Err(failed("CreateToken", &self.region, &error)),
@@ -128,9 +140,15 @@ impl SignIn {
 
     fn token(&self, answer: &CreateTokenOutput, now: Timestamp) -> Result<SsoToken> {
         let access = answer.access_token().filter(|t| !t.is_empty() && answer.expires_in() > 0);
-        let access = access.ok_or_else(|| Error::failed("IAM Identity Center answered without a token"))?;
-        let signed_in = SsoToken::signed_in(&self.start_url, &self.region, access, answer.expires_in(), now);
-        let signed_in = signed_in.registered(&self.client_id, &self.client_secret, self.registration_expires_at);
+        let access =
+            access.ok_or_else(|| Error::failed("IAM Identity Center answered without a token"))?;
+        let signed_in =
+            SsoToken::signed_in(&self.start_url, &self.region, access, answer.expires_in(), now);
+        let signed_in = signed_in.registered(
+            &self.client_id,
+            &self.client_secret,
+            self.registration_expires_at,
+        );
         Ok(match answer.refresh_token() {
             Some(refresh) => signed_in.refreshed_by(refresh),
             None => signed_in,
@@ -153,7 +171,8 @@ fn too_late() -> Error {
     Error::failed("nobody confirmed the code while it was good: run the command again")
 }
 
-/// What AWS said. Its words speak of what was asked, which holds no secret but the client's, and never repeat that.
+/// What AWS said. Its words speak of what was asked, which holds no secret but the client's, and
+/// never repeat that.
 fn failed<E>(
     operation: &str,
     region: &str,
@@ -183,14 +202,25 @@ mod tests {
 
     #[test]
     fn only_web_addresses_are_shown_to_people() {
-        for page in ["https://example.awsapps.com/device?user_code=ABCD-EFGH", "http://127.0.0.1:8080/start"] {
+        for page in [
+            "https://example.awsapps.com/device?user_code=ABCD-EFGH",
+            "http://127.0.0.1:8080/start",
+        ] {
             assert_eq!(web_address(page, "eu-west-1").expect("an address"), page);
         }
-        for page in
-            ["", "javascript:x", "https://e/\u{1b}]0;x\u{7}", "https://e/ x", "https://e/\u{202e}", "https://e/\n"]
-        {
+        for page in [
+            "",
+            "javascript:x",
+            "https://e/\u{1b}]0;x\u{7}",
+            "https://e/ x",
+            "https://e/\u{202e}",
+            "https://e/\n",
+        ] {
             let error = web_address(page, "eu-west-1").expect_err(page).to_string();
-            assert!(error.contains("no web address") && !error.contains(super::super::terminal::steers), "{error:?}");
+            assert!(
+                error.contains("no web address") && !error.contains(super::super::terminal::steers),
+                "{error:?}"
+            );
         }
     }
 }

@@ -15,8 +15,8 @@ use std::process::ExitCode;
 ///   kubectl refreshable env -o fish reports | source
 ///   kubectl refreshable env -o powershell reports | Out-String | Invoke-Expression
 ///
-/// Variables that would win over them, like AWS_PROFILE, are unset. The shell keeps them as they are now: they are not
-/// renewed in it.
+/// Variables that would win over them, like AWS_PROFILE, are unset. The shell keeps them as they
+/// are now: they are not renewed in it.
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Env {
@@ -37,7 +37,9 @@ impl Env {
     /// Where there are no valid credentials, or this user may not read them.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
-        let published = published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now()).await?;
+        let published =
+            published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now())
+                .await?;
         let variables = Variables::new(&published)?;
         output::print(self.output.write(&variables)?.expose_secret())?;
         let left_over = self.output.left_over(&variables, |name| std::env::var_os(name).is_some());

@@ -10,8 +10,8 @@ pub const FAILURE: u8 = 1;
 /// What a command gives back.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command failed. Its text is the line that the user reads, in which nothing steers a terminal; no variant holds
-/// secret material.
+/// Why a command failed. Its text is the line that the user reads, in which nothing steers a
+/// terminal; no variant holds secret material.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused. Followed by what to do about it, where that is known.
@@ -70,7 +70,9 @@ impl Error {
     /// The same error, with what to do about it where it is a refusal for want of rights.
     pub fn advise(self, forbidden: &str) -> Self {
         match self {
-            Self::Server { status, .. } if status.code == 403 => Self::Server { status, advice: forbidden.to_owned() },
+            Self::Server { status, .. } if status.code == 403 => {
+                Self::Server { status, advice: forbidden.to_owned() }
+            }
             other => other,
         }
     }
@@ -80,7 +82,8 @@ impl From<kube::Error> for Error {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::Server { status, advice: String::new() },
-            other => plugin_loop::failure(&other, None).unwrap_or_else(|| Self::Unreachable(chain(&other))),
+            other => plugin_loop::failure(&other, None)
+                .unwrap_or_else(|| Self::Unreachable(chain(&other))),
         }
     }
 }
@@ -115,8 +118,12 @@ mod tests {
 
     #[test]
     fn the_server_s_words_are_kubectl_s() {
-        let status =
-            Status { code: 404, reason: "NotFound".into(), message: "x not found".into(), ..Status::default() };
+        let status = Status {
+            code: 404,
+            reason: "NotFound".into(),
+            message: "x not found".into(),
+            ..Status::default()
+        };
         let error = Error::from(kube::Error::Api(Box::new(status)));
         assert_eq!(error.to_string(), "Error from server (NotFound): x not found");
         assert!(error.is_not_found() && !error.is_forbidden());
@@ -125,7 +132,8 @@ mod tests {
     #[test]
     fn want_of_rights_gets_advice_and_nothing_else_does() {
         let refused = |code| {
-            let status = Status { code, reason: "R".into(), message: "m".into(), ..Status::default() };
+            let status =
+                Status { code, reason: "R".into(), message: "m".into(), ..Status::default() };
             Error::from(kube::Error::Api(Box::new(status))).advise("ask").to_string()
         };
         assert_eq!(refused(403), "Error from server (R): m\nask");
@@ -135,7 +143,8 @@ mod tests {
     #[test]
     fn no_error_steers_a_terminal() {
         let evil = "x\u{1b}]52;c;eA==\u{7}\u{9b}2J\u{202e}\nerror: run this\r";
-        let status = Status { code: 403, reason: evil.into(), message: evil.into(), ..Status::default() };
+        let status =
+            Status { code: 403, reason: evil.into(), message: evil.into(), ..Status::default() };
         for error in [
             Error::Server { status: Box::new(status), advice: evil.to_owned() },
             Error::Unreachable(evil.to_owned()),
@@ -144,8 +153,14 @@ mod tests {
             Error::Output(std::io::Error::other(evil)),
         ] {
             let said = error.to_string();
-            assert!(said.contains("x^[]52;c;eA==^G<U+009B>2J<U+202E> error: run this^M"), "{said:?}");
-            assert!(!said.contains(|c: char| c != '\n' && super::super::terminal::steers(c)), "{said:?}");
+            assert!(
+                said.contains("x^[]52;c;eA==^G<U+009B>2J<U+202E> error: run this^M"),
+                "{said:?}"
+            );
+            assert!(
+                !said.contains(|c: char| c != '\n' && super::super::terminal::steers(c)),
+                "{said:?}"
+            );
             assert!(said.lines().count() <= 2, "one line, and one of advice: {said:?}");
         }
     }

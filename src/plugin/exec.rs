@@ -18,7 +18,8 @@ const NOT_EXECUTABLE: u8 = 126;
 /// Exit code where there is no such program, as shells have it.
 const NOT_FOUND: u8 = 127;
 
-/// Run a command with the published credentials in its environment. Its exit code is this command's.
+/// Run a command with the published credentials in its environment. Its exit code is this
+/// command's.
 ///
 ///   kubectl refreshable exec -n team-a reports -- aws s3 ls
 ///
@@ -37,13 +38,16 @@ pub struct Exec {
 }
 
 impl Exec {
-    /// Runs the command. Where that works this process becomes it, so that signals and the terminal are its own.
+    /// Runs the command. Where that works this process becomes it, so that signals and the terminal
+    /// are its own.
     ///
     /// # Errors
     /// Where there are no valid credentials, or this user may not read them.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
-        let published = published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now()).await?;
+        let published =
+            published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now())
+                .await?;
         let Some((program, arguments)) = self.command.split_first() else {
             return Err(Error::failed("name a command behind --"));
         };
@@ -59,6 +63,10 @@ impl Exec {
         // It comes back only where it failed.
         let error = command.exec();
         output::say(&format!("error: {}: {error}", visible(&program.to_string_lossy())));
-        Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE }))
+        Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound {
+            NOT_FOUND
+        } else {
+            NOT_EXECUTABLE
+        }))
     }
 }

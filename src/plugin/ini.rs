@@ -1,4 +1,5 @@
-//! AWS's [shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html), as the SDK itself reads them.
+//! AWS's [shared files](https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html), as the
+//! SDK itself reads them.
 
 use aws_runtime::env_config::{file::EnvConfigFiles, section::EnvConfigSections, source};
 use futures::FutureExt;
@@ -11,7 +12,8 @@ pub use aws_runtime::env_config::file::EnvConfigFileKind as Kind;
 /// In which line something stands that no section may hold.
 pub fn read(kind: Kind, text: &str) -> Result<EnvConfigSections, String> {
     let files = EnvConfigFiles::builder().with_contents(kind, text).build();
-    // Nothing is waited for: the text is at hand. The environment could only choose a profile, which is not asked for.
+    // Nothing is waited for: the text is at hand. The environment could only choose a profile,
+    // which is not asked for.
     let loaded = source::load(&Default::default(), &Default::default(), &files).now_or_never();
     let source = loaded.ok_or("it cannot be read at once")?.map_err(|e| e.to_string())?;
     // It names no file, and breaks the line.
@@ -34,7 +36,10 @@ mod tests {
         assert_eq!(region("c"), None);
         assert_eq!(sections.sso_session("b").and_then(|s| s.get("sso_region")), Some("x"));
         let sections = read(Kind::Credentials, "[a/b@c]\naws_access_key_id = A\n").expect("there");
-        assert_eq!(sections.get_profile("a/b@c").and_then(|p| p.get("aws_access_key_id")), Some("A"));
+        assert_eq!(
+            sections.get_profile("a/b@c").and_then(|p| p.get("aws_access_key_id")),
+            Some("A")
+        );
     }
 
     #[test]

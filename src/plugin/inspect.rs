@@ -21,8 +21,9 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Show everything about one RefreshableCredential: the chain step by step, the policy that allows it or the rule that
-/// would, the last error and what to do about it, and who uses its Secret. Never a secret.
+/// Show everything about one RefreshableCredential: the chain step by step, the policy that allows
+/// it or the rule that would, the last error and what to do about it, and who uses its Secret.
+/// Never a secret.
 ///
 ///   kubectl refreshable inspect -n team-a reports
 #[derive(Args, Debug)]
@@ -39,7 +40,8 @@ impl Inspect {
     /// Runs the command.
     ///
     /// # Errors
-    /// What the API server said of the resource. What else this user may not see is left out, and said.
+    /// What the API server said of the resource. What else this user may not see is left out, and
+    /// said.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
         let object = cluster.credential(bare_name(&self.name)).await?;
@@ -48,16 +50,20 @@ impl Inspect {
         let report = Report::of(&object, permission, consumers, not_visible);
         match self.output {
             Some(format) => {
-                let value = serde_json::to_value(&report).map_err(|e| Error::failed(e.to_string()))?;
+                let value =
+                    serde_json::to_value(&report).map_err(|e| Error::failed(e.to_string()))?;
                 output::print(&format.write(&value)?)?;
             }
-            None => output::show(&inspect_text::write(&report, Timestamp::now(), &Terminal::stdout()))?,
+            None => {
+                output::show(&inspect_text::write(&report, Timestamp::now(), &Terminal::stdout()))?
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Judges as the controller does, where this user may read what it reads; else by what the status says.
+/// Judges as the controller does, where this user may read what it reads; else by what the status
+/// says.
 async fn permission(cluster: &Cluster, object: &RefreshableCredential) -> Result<Allowed> {
     let nobody_s: [Arc<CredentialPolicy>; 0] = [];
     if policy::judge(object, &BTreeMap::new(), &nobody_s).permission == Permission::NotNeeded {
@@ -83,10 +89,15 @@ fn by_status(object: &RefreshableCredential, error: &Error) -> Allowed {
     let status = object.status.as_ref();
     let ready = status.and_then(|s| s.conditions.iter().find(|c| c.type_ == READY));
     let current = status.and_then(|s| s.observed_generation) == object.metadata.generation;
-    let permission = status.and_then(|s| s.permission.as_ref()).filter(|p| current && !p.policies.is_empty());
+    let permission =
+        status.and_then(|s| s.permission.as_ref()).filter(|p| current && !p.policies.is_empty());
     match (ready, permission) {
-        (Some(ready), _) if ready.reason.parse().is_ok_and(is_denial) => Allowed::No { rule: ready.message.clone() },
-        (_, Some(permission)) if permission.allowed => Allowed::Yes { policies: permission.policies.clone() },
+        (Some(ready), _) if ready.reason.parse().is_ok_and(is_denial) => {
+            Allowed::No { rule: ready.message.clone() }
+        }
+        (_, Some(permission)) if permission.allowed => {
+            Allowed::Yes { policies: permission.policies.clone() }
+        }
         (Some(ready), _) if ready.status == "True" && current => Allowed::YesSomehow { why },
         _ => Allowed::Unknown { why },
     }
@@ -98,7 +109,10 @@ const fn is_denial(reason: Reason) -> bool {
 }
 
 /// Who uses the Secret, by kind; and the kinds that this user may not list.
-async fn consumers(cluster: &Cluster, object: &RefreshableCredential) -> Result<(Vec<Consumer>, Vec<&'static str>)> {
+async fn consumers(
+    cluster: &Cluster,
+    object: &RefreshableCredential,
+) -> Result<(Vec<Consumer>, Vec<&'static str>)> {
     let (name, secret) = (object.name_any(), object.secret_name());
     let wanted = Wanted { resource: &name, secret: &secret };
     let mut found = Vec::new();
@@ -110,8 +124,10 @@ async fn consumers(cluster: &Cluster, object: &RefreshableCredential) -> Result<
                 None => hidden.push($name),
                 Some(objects) => found.extend(objects.iter().filter_map(|$object| {
                     let template = $template;
-                    let (metadata, pod) =
-                        (template.and_then(|t| t.metadata.as_ref()), template.and_then(|t| t.spec.as_ref()));
+                    let (metadata, pod) = (
+                        template.and_then(|t| t.metadata.as_ref()),
+                        template.and_then(|t| t.spec.as_ref()),
+                    );
                     consumers::consumer($name, &$object.metadata, metadata, pod, wanted)
                 })),
             }
@@ -120,14 +136,17 @@ async fn consumers(cluster: &Cluster, object: &RefreshableCredential) -> Result<
     look!(Deployment, "Deployment", |o| o.spec.as_ref().map(|s| &s.template));
     look!(StatefulSet, "StatefulSet", |o| o.spec.as_ref().map(|s| &s.template));
     look!(DaemonSet, "DaemonSet", |o| o.spec.as_ref().map(|s| &s.template));
-    look!(CronJob, "CronJob", |o| o.spec.as_ref().and_then(|s| s.job_template.spec.as_ref()).map(|s| &s.template));
+    look!(CronJob, "CronJob", |o| o
+        .spec
+        .as_ref()
+        .and_then(|s| s.job_template.spec.as_ref())
+        .map(|s| &s.template));
     look!(Job, "Job", |o| o.spec.as_ref().map(|s| &s.template));
     match listed::<Pod>(cluster).await? {
         None => hidden.push("Pod"),
-        Some(pods) => found.extend(
-            pods.iter()
-                .filter_map(|p| consumers::consumer("Pod", &p.metadata, Some(&p.metadata), p.spec.as_ref(), wanted)),
-        ),
+        Some(pods) => found.extend(pods.iter().filter_map(|p| {
+            consumers::consumer("Pod", &p.metadata, Some(&p.metadata), p.spec.as_ref(), wanted)
+        })),
     }
     Ok((found, hidden))
 }
@@ -163,7 +182,8 @@ mod tests {
             let mut object = issued.clone();
             let policies = policies.iter().map(ToString::to_string).collect();
             let status = object.status.as_mut().expect("a status");
-            status.permission = Some(PermissionStatus { allowed, policies, ..PermissionStatus::default() });
+            status.permission =
+                Some(PermissionStatus { allowed, policies, ..PermissionStatus::default() });
             object
         };
         let policies = vec!["team-a".to_owned()];

@@ -5,7 +5,9 @@ use super::consumers::Consumer;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use refreshable_api::conditions::READY;
-use refreshable_api::{FailureStatus, PrincipalStatus, ProfileStatus, RefreshableCredential, time_of};
+use refreshable_api::{
+    FailureStatus, PrincipalStatus, ProfileStatus, RefreshableCredential, time_of,
+};
 use serde::Serialize;
 
 /// The report on a resource.
@@ -66,7 +68,9 @@ impl Report {
             ready: ready.map_or("Unknown", |c| c.status.as_str()).to_owned(),
             reason: ready.map_or("Pending", |c| c.reason.as_str()).to_owned(),
             message: ready
-                .map_or("the controller has not looked at it: is it running?", |c| c.message.as_str())
+                .map_or("the controller has not looked at it: is it running?", |c| {
+                    c.message.as_str()
+                })
                 .to_owned(),
             suspended: object.spec.suspended(),
             issued: time_of(&status.last_refresh_time),

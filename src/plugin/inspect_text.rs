@@ -26,16 +26,25 @@ pub(super) fn write(report: &Report, now: Timestamp, terminal: &Terminal) -> Str
     if report.suspended {
         page.line("Suspended", Tone::Warning, "spec.suspend is set: nothing is renewed");
     }
-    let moment =
-        |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |t| format!("{t} ({})", age::from(now, t)));
+    let moment = |time: Option<Timestamp>| {
+        time.map_or_else(|| "-".to_owned(), |t| format!("{t} ({})", age::from(now, t)))
+    };
     page.line("Issued", Tone::Plain, &moment(report.issued));
-    page.line(if report.failure.is_some() { "Next try" } else { "Renewal" }, Tone::Plain, &moment(report.renewal));
+    page.line(
+        if report.failure.is_some() { "Next try" } else { "Renewal" },
+        Tone::Plain,
+        &moment(report.renewal),
+    );
     let ended = report.expiration.is_some_and(|e| e <= now);
     page.line("Expires", if ended { Tone::Bad } else { Tone::Plain }, &moment(report.expiration));
     if let Some(principal) = &report.principal {
         page.line("Principal", Tone::Plain, principal.arn.as_deref().unwrap_or("-"));
     }
-    let keys = if report.secret_keys.is_empty() { "not published".to_owned() } else { report.secret_keys.join(", ") };
+    let keys = if report.secret_keys.is_empty() {
+        "not published".to_owned()
+    } else {
+        report.secret_keys.join(", ")
+    };
     page.line("Secret", Tone::Plain, &format!("{} ({keys})", report.secret));
     chain(&mut page, report);
     permission(&mut page, &report.permission);
@@ -47,8 +56,13 @@ pub(super) fn write(report: &Report, now: Timestamp, terminal: &Terminal) -> Str
         last_error(&mut page, failure, now);
     }
     used_by(&mut page, &report.consumers, &report.not_visible);
-    let span =
-        Span { label: String::new(), issued: report.issued, renewal: report.renewal, expiry: report.expiration, tone };
+    let span = Span {
+        label: String::new(),
+        issued: report.issued,
+        renewal: report.renewal,
+        expiry: report.expiration,
+        tone,
+    };
     let drawn = timeline::draw(&[span], now, terminal);
     if !drawn.is_empty() {
         page.text = format!("{}\n{drawn}", page.text);
@@ -68,7 +82,8 @@ impl Page<'_> {
     }
 
     fn heading(&mut self, title: &str) {
-        self.text.push_str(&format!("\n{}\n", self.terminal.paint(Tone::Heading, &format!("{title}:"))));
+        self.text
+            .push_str(&format!("\n{}\n", self.terminal.paint(Tone::Heading, &format!("{title}:"))));
     }
 
     fn item(&mut self, tone: Tone, text: &str) {
@@ -89,7 +104,9 @@ fn chain(page: &mut Page<'_>, report: &Report) {
 fn permission(page: &mut Page<'_>, allowed: &Allowed) {
     page.heading("Permission");
     match allowed {
-        Allowed::NotNeeded => page.item(Tone::Plain, "not needed: it draws on nothing of the administrator's"),
+        Allowed::NotNeeded => {
+            page.item(Tone::Plain, "not needed: it draws on nothing of the administrator's")
+        }
         Allowed::Yes { policies } => {
             page.item(Tone::Good, &format!("allowed by CredentialPolicy {}", policies.join(", ")))
         }
@@ -101,19 +118,25 @@ fn permission(page: &mut Page<'_>, allowed: &Allowed) {
         Allowed::Unknown { why } => {
             page.item(
                 Tone::Warning,
-                &format!("not known: you may not read the policies, and the status does not say ({why})"),
+                &format!(
+                    "not known: you may not read the policies, and the status does not say ({why})"
+                ),
             );
         }
     }
 }
 
 fn profile(page: &mut Page<'_>, profile: &ProfileStatus, now: Timestamp) {
-    let expires = time_of(&profile.expiration).map_or("nothing published".to_owned(), |t| match t <= now {
-        true => format!("expired {}", age::from(now, t)),
-        false => format!("expires {}", age::from(now, t)),
-    });
+    let expires =
+        time_of(&profile.expiration).map_or("nothing published".to_owned(), |t| match t <= now {
+            true => format!("expired {}", age::from(now, t)),
+            false => format!("expires {}", age::from(now, t)),
+        });
     let tone = if profile.message.is_some() { Tone::Warning } else { Tone::Plain };
-    page.item(tone, &format!("{}: {expires}, {}", profile.name, profile.arn.as_deref().unwrap_or("-")));
+    page.item(
+        tone,
+        &format!("{}: {expires}, {}", profile.name, profile.arn.as_deref().unwrap_or("-")),
+    );
     if let Some(message) = &profile.message {
         page.item(tone, &format!("  {message}"));
     }
@@ -122,8 +145,15 @@ fn profile(page: &mut Page<'_>, profile: &ProfileStatus, now: Timestamp) {
 fn last_error(page: &mut Page<'_>, failure: &FailureStatus, now: Timestamp) {
     page.heading("Last error");
     page.item(Tone::Bad, &failure.message);
-    let attempts = if failure.count == 1 { "1 attempt".to_owned() } else { format!("{} attempts", failure.count) };
-    page.item(Tone::Plain, &format!("reason {}, class {}, {attempts}", failure.reason, failure.class));
+    let attempts = if failure.count == 1 {
+        "1 attempt".to_owned()
+    } else {
+        format!("{} attempts", failure.count)
+    };
+    page.item(
+        Tone::Plain,
+        &format!("reason {}, class {}, {attempts}", failure.reason, failure.class),
+    );
     if let Some(code) = &failure.code {
         page.item(Tone::Plain, &format!("AWS's error code {code}"));
     }
@@ -146,7 +176,10 @@ fn used_by(page: &mut Page<'_>, consumers: &[Consumer], not_visible: &[&str]) {
         }
     }
     if !not_visible.is_empty() {
-        page.item(Tone::Faint, &format!("not visible to you: objects of kind {}", not_visible.join(", ")));
+        page.item(
+            Tone::Faint,
+            &format!("not visible to you: objects of kind {}", not_visible.join(", ")),
+        );
     }
 }
 
@@ -167,7 +200,12 @@ mod tests {
             uses: vec!["mounted at /aws in container app".into()],
             owner: None,
         };
-        let report = Report::of(&object, Allowed::Yes { policies: vec!["team-a".into()] }, vec![consumer], vec!["Pod"]);
+        let report = Report::of(
+            &object,
+            Allowed::Yes { policies: vec!["team-a".into()] },
+            vec![consumer],
+            vec!["Pod"],
+        );
         let expected = "\
 Name:        x
 Namespace:   team-a
@@ -215,7 +253,11 @@ Used by:
             },
         };
         let object = failed(with_a_role(), &error, None, minute(0));
-        let text = write(&Report::of(&object, Allowed::NotNeeded, vec![], vec![]), minute(0), &Terminal::plain(60));
+        let text = write(
+            &Report::of(&object, Allowed::NotNeeded, vec![], vec![]),
+            minute(0),
+            &Terminal::plain(60),
+        );
         for part in [
             "Ready:       False (AccessDenied)\n",
             "Issued:      -\n",
@@ -237,17 +279,25 @@ Used by:
             {"name": "a", "arn": "arn:a", "expiration": "2026-01-01T01:00:00Z"}, {"name": "b", "message": "denied"},
         ]}))
         .expect("a status");
-        let text = write(&Report::of(&object, Allowed::NotNeeded, vec![], vec![]), minute(0), &Terminal::plain(60));
+        let text = write(
+            &Report::of(&object, Allowed::NotNeeded, vec![], vec![]),
+            minute(0),
+            &Terminal::plain(60),
+        );
         assert!(
-            text.contains("\nProfiles:\n  a: expires in 60m, arn:a\n  b: nothing published, -\n    denied\n"),
+            text.contains(
+                "\nProfiles:\n  a: expires in 60m, arn:a\n  b: nothing published, -\n    denied\n"
+            ),
             "{text}"
         );
     }
 
     #[test]
     fn what_stands_in_a_resource_steers_no_terminal() {
-        let evil = "x\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1A\r\u{202e}\nReady:       True (Issued)";
-        let mut object = failed(with_a_role(), &refreshable_rules::fixtures::unreachable(), None, minute(0));
+        let evil =
+            "x\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1A\r\u{202e}\nReady:       True (Issued)";
+        let mut object =
+            failed(with_a_role(), &refreshable_rules::fixtures::unreachable(), None, minute(0));
         let status = object.status.as_mut().expect("a status");
         for condition in &mut status.conditions {
             (condition.reason, condition.message) = (evil.into(), evil.into());
@@ -256,11 +306,22 @@ Used by:
         (failure.message, failure.reason) = (evil.into(), evil.into());
         (failure.code, failure.request_id) = (Some(evil.into()), Some(evil.into()));
         object.spec.roles[0].role_arn = evil.into();
-        let consumer =
-            Consumer { kind: "Pod", name: evil.into(), uses: vec![evil.into()], owner: Some(format!("Job/{evil}")) };
-        let mut report = Report::of(&object, Allowed::No { rule: evil.into() }, vec![consumer], vec![]);
-        report.profiles = vec![ProfileStatus { name: evil.into(), message: Some(evil.into()), ..Default::default() }];
-        for terminal in [Terminal::plain(80), Terminal { colour: true, unicode: true, ..Terminal::plain(80) }] {
+        let consumer = Consumer {
+            kind: "Pod",
+            name: evil.into(),
+            uses: vec![evil.into()],
+            owner: Some(format!("Job/{evil}")),
+        };
+        let mut report =
+            Report::of(&object, Allowed::No { rule: evil.into() }, vec![consumer], vec![]);
+        report.profiles = vec![ProfileStatus {
+            name: evil.into(),
+            message: Some(evil.into()),
+            ..Default::default()
+        }];
+        for terminal in
+            [Terminal::plain(80), Terminal { colour: true, unicode: true, ..Terminal::plain(80) }]
+        {
             for allowed in [
                 Allowed::No { rule: evil.into() },
                 Allowed::Yes { policies: vec![evil.into()] },

@@ -10,13 +10,16 @@
 //! | [`age`] | how long from now, or how long ago |
 //! | [`manifest`] | files as kubectl reads them, with the place of each value |
 //!
-//! To add a command: its file with its arguments and `async fn run(self, global: &Global) -> Result<ExitCode>`, its
-//! variant in [`Command`] and its line in [`Command::run`], its page part in `docs/plugin.md`.
+//! To add a command: its file with its arguments and `async fn run(self, global: &Global) ->
+//! Result<ExitCode>`, its variant in [`Command`] and its line in [`Command::run`], its page part in
+//! `docs/plugin.md`.
 //!
-//! What a command prints goes to standard output, everything else to standard error. Secret material goes to standard
-//! output alone, and only where it is what the command is for (`process`, `env`).
+//! What a command prints goes to standard output, everything else to standard error. Secret
+//! material goes to standard output alone, and only where it is what the command is for (`process`,
+//! `env`).
 //!
-//! [`output`] alone writes: text from outside reaches a terminal through it, so that nothing in it steers the terminal.
+//! [`output`] alone writes: text from outside reaches a terminal through it, so that nothing in it
+//! steers the terminal.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![warn(unused_crate_dependencies)]
@@ -120,14 +123,19 @@ impl Command {
     }
 }
 
-/// Runs the command that these arguments (with the program's name first) name, and says what went wrong.
+/// Runs the command that these arguments (with the program's name first) name, and says what went
+/// wrong.
 pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(usage) => {
             // Nobody listens where this cannot be printed.
             let _ = usage.print();
-            return if usage.use_stderr() { ExitCode::from(error::FAILURE) } else { ExitCode::SUCCESS };
+            return if usage.use_stderr() {
+                ExitCode::from(error::FAILURE)
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     match arguments.command.run(&arguments.global).await {
@@ -154,7 +162,10 @@ mod tests {
         let others = ["check", "trust-policy", "migrate"];
         for command in super::command_line().get_subcommands().filter(|c| !c.is_hide_set()) {
             let name = command.get_name();
-            assert!(others.contains(&name) || page.contains(&format!("\n## {name}\n")), "{name} has no part");
+            assert!(
+                others.contains(&name) || page.contains(&format!("\n## {name}\n")),
+                "{name} has no part"
+            );
         }
         let mut typed = 0;
         for line in page.split("kubectl refreshable ").skip(1) {

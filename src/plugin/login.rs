@@ -1,4 +1,5 @@
-//! `login`: signs a person in to IAM Identity Center and puts the token where source `identityCenter` reads it.
+//! `login`: signs a person in to IAM Identity Center and puts the token where source
+//! `identityCenter` reads it.
 
 use super::cluster::{Cluster, bare_name, object_name};
 use super::device_flow::SignIn;
@@ -24,10 +25,12 @@ const FIELD_MANAGER: &str = "kubectl-refreshable";
 /// Key of the token where no resource names another.
 const KEY: &str = "token.json";
 
-/// Sign in to IAM Identity Center for a RefreshableCredential with source identityCenter. Prints an address and a code to
-/// confirm on any device, and puts the token into the Secret that the resource refers to.
+/// Sign in to IAM Identity Center for a RefreshableCredential with source identityCenter. Prints an
+/// address and a code to confirm on any device, and puts the token into the Secret that the
+/// resource refers to.
 ///
-///   kubectl refreshable login -n team-a reports --start-url https://example.awsapps.com/start --region eu-west-1
+/// kubectl refreshable login -n team-a reports --start-url https://example.awsapps.com/start
+/// --region eu-west-1
 ///
 /// Where the Secret holds a token already, its start URL and Region are used again:
 ///
@@ -98,10 +101,15 @@ impl Login {
             return Ok(Place { secret: object_name(secret)?.to_owned(), key: self.key.clone() });
         }
         let name = bare_name(self.name.as_deref().unwrap_or_default());
-        let object = cluster.credential(name).await.map_err(|e| e.advise("Or name the Secret with --secret"))?;
+        let object = cluster
+            .credential(name)
+            .await
+            .map_err(|e| e.advise("Or name the Secret with --secret"))?;
         let source = object.spec.source();
         let center = source.identity_center.ok_or_else(|| {
-            Error::failed(format!("{name} has another source than identityCenter: nobody has to sign in for it"))
+            Error::failed(format!(
+                "{name} has another source than identityCenter: nobody has to sign in for it"
+            ))
         })?;
         object_name(&center.token_secret_ref.name)?;
         Ok(Place { secret: center.token_secret_ref.name, key: center.token_key })
@@ -123,7 +131,9 @@ impl Login {
                     place.secret
                 )));
             }
-            Err(error) => return Err(error.advise(&format!("Where to sign in cannot be read: {advice}"))),
+            Err(error) => {
+                return Err(error.advise(&format!("Where to sign in cannot be read: {advice}")));
+            }
         };
         let data = secret.data.unwrap_or_default();
         let token = data.get(&place.key).and_then(|bytes| SsoToken::parse(&bytes.0).ok());
@@ -140,7 +150,13 @@ impl Login {
 }
 
 /// What the person reads.
-fn invitation(code: &str, page: &str, good_for: SignedDuration, qr: bool, terminal: &Terminal) -> String {
+fn invitation(
+    code: &str,
+    page: &str,
+    good_for: SignedDuration,
+    qr: bool,
+    terminal: &Terminal,
+) -> String {
     let mut text = format!(
         "Open this page on any device, and confirm the code {} there (it is good for {}):\n\n  {}\n\n",
         terminal.paint(Tone::Heading, code),
@@ -157,7 +173,8 @@ fn invitation(code: &str, page: &str, good_for: SignedDuration, qr: bool, termin
 fn qr_code(page: &str, columns: usize) -> String {
     let Ok(code) = QrCode::new(page) else { return String::new() };
     // Terminals are mostly dark: what is dark in the code is left empty.
-    let drawn = code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
+    let drawn =
+        code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
     let width = drawn.lines().map(|l| l.chars().count()).max().unwrap_or(0);
     if width > columns { String::new() } else { format!("{drawn}\n\n") }
 }
@@ -166,15 +183,22 @@ fn qr_code(page: &str, columns: usize) -> String {
 fn outlook(token: &SsoToken, now: Timestamp) -> String {
     match token.renewable_until() {
         Some(end) => {
-            format!("; the controller renews the session by itself, at most for {}", age::span(end.duration_since(now)))
+            format!(
+                "; the controller renews the session by itself, at most for {}",
+                age::span(end.duration_since(now))
+            )
         }
-        None => "; there is no refresh token, so somebody has to sign in again when it ends".to_owned(),
+        None => {
+            "; there is no refresh token, so somebody has to sign in again when it ends".to_owned()
+        }
     }
 }
 
-/// Writes the token, and the label by which the controller notices it. Without a token it is only tried.
+/// Writes the token, and the label by which the controller notices it. Without a token it is only
+/// tried.
 async fn write(cluster: &Cluster, place: &Place, token: Option<&SsoToken>) -> Result<()> {
-    let value = token.map(|t| BASE64_STANDARD.encode(t.to_json().expose_secret())).unwrap_or_default();
+    let value =
+        token.map(|t| BASE64_STANDARD.encode(t.to_json().expose_secret())).unwrap_or_default();
     let body = json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -185,7 +209,8 @@ async fn write(cluster: &Cluster, place: &Place, token: Option<&SsoToken>) -> Re
     let mut parameters = PatchParams::apply(FIELD_MANAGER).force();
     parameters.dry_run = token.is_none();
     let secrets = cluster.api::<Secret>();
-    let written = cluster.ask(secrets.patch_metadata(&place.secret, &parameters, &Patch::Apply(&body))).await;
+    let written =
+        cluster.ask(secrets.patch_metadata(&place.secret, &parameters, &Patch::Apply(&body))).await;
     written.map(drop).map_err(|e| {
         e.advise(&format!(
             "Ask for a Role with verbs patch and create on secrets in namespace {} (patch alone where Secret {} exists)",
@@ -201,15 +226,22 @@ fn of_session(name: &str) -> Result<Portal> {
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".aws/config")))
         .ok_or_else(|| Error::failed("there is no home folder to look for .aws/config in"))?;
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::failed(format!("{}: {e}", path.display())))?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| Error::failed(format!("{}: {e}", path.display())))?;
     session_in(&text, name).map_err(|what| Error::failed(format!("{}: {what}", path.display())))
 }
 
 fn session_in(text: &str, name: &str) -> std::result::Result<Portal, String> {
     let sections = ini::read(ini::Kind::Config, text)?;
-    let session = sections.sso_session(name).ok_or_else(|| format!("there is no section [sso-session {name}]"))?;
-    let take =
-        |key: &str| session.get(key).map(str::to_owned).ok_or_else(|| format!("[sso-session {name}] has no {key}"));
+    let session = sections
+        .sso_session(name)
+        .ok_or_else(|| format!("there is no section [sso-session {name}]"))?;
+    let take = |key: &str| {
+        session
+            .get(key)
+            .map(str::to_owned)
+            .ok_or_else(|| format!("[sso-session {name}] has no {key}"))
+    };
     Ok(Portal { start_url: take("sso_start_url")?, region: take("sso_region")? })
 }
 
@@ -219,11 +251,13 @@ mod tests {
 
     #[test]
     fn a_session_of_the_config_file_names_the_portal() {
-        let text =
-            "[default]\nregion = x\n[sso-session bench]\nsso_region = eu-west-1\nsso_start_url = https://e/start\n";
+        let text = "[default]\nregion = x\n[sso-session bench]\nsso_region = eu-west-1\nsso_start_url = https://e/start\n";
         let expected = Portal { start_url: "https://e/start".into(), region: "eu-west-1".into() };
         assert_eq!(session_in(text, "bench"), Ok(expected));
-        assert_eq!(session_in(text, "other"), Err("there is no section [sso-session other]".into()));
+        assert_eq!(
+            session_in(text, "other"),
+            Err("there is no section [sso-session other]".into())
+        );
         assert_eq!(
             session_in("[sso-session a]\nsso_region=x\n", "a"),
             Err("[sso-session a] has no sso_start_url".into())
@@ -234,8 +268,12 @@ mod tests {
     fn what_aws_answers_steers_no_terminal() {
         let terminal = Terminal { colour: true, unicode: true, interactive: true, columns: 80 };
         let minutes = SignedDuration::from_mins(10);
-        let text = invitation("AB\u{1b}[2J\r", "https://e/\u{9b}2J\u{202e}", minutes, true, &terminal);
-        assert!(text.contains("AB^[[2J^M") && text.contains("https://e/<U+009B>2J<U+202E>"), "{text:?}");
+        let text =
+            invitation("AB\u{1b}[2J\r", "https://e/\u{9b}2J\u{202e}", minutes, true, &terminal);
+        assert!(
+            text.contains("AB^[[2J^M") && text.contains("https://e/<U+009B>2J<U+202E>"),
+            "{text:?}"
+        );
         assert!(text.contains('█') && crate::terminal::for_people(&text) == text, "{text:?}");
     }
 
@@ -243,7 +281,10 @@ mod tests {
     fn a_qr_code_fits_or_is_left_out() {
         let page = "https://example.awsapps.com/device?user_code=ABCD-EFGH";
         let drawn = qr_code(page, 80);
-        assert!(drawn.lines().count() > 15 && drawn.contains('█') && drawn.contains('▀'), "{drawn}");
+        assert!(
+            drawn.lines().count() > 15 && drawn.contains('█') && drawn.contains('▀'),
+            "{drawn}"
+        );
         assert_eq!(qr_code(page, 20), "");
         assert_eq!(qr_code(&"x".repeat(5000), 500), "");
     }

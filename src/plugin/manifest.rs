@@ -1,7 +1,7 @@
 //! Manifests as kubectl reads them: YAML and JSON, several documents, with the place of each value.
 //!
-//! kubectl reads YAML 1.1 in the way of [go-yaml 2](https://github.com/go-yaml/yaml/tree/v2): `yes` is a boolean there
-//! and `0o7`, `1_000` and `017` are numbers. So they are here.
+//! kubectl reads YAML 1.1 in the way of [go-yaml 2](https://github.com/go-yaml/yaml/tree/v2): `yes`
+//! is a boolean there and `0o7`, `1_000` and `017` are numbers. So they are here.
 
 use super::output;
 use serde_json::{Map, Number, Value};
@@ -44,7 +44,8 @@ pub struct Unreadable {
 }
 
 impl Document {
-    /// Where the value with that JSON pointer stands: for a missing one, where what would hold it stands.
+    /// Where the value with that JSON pointer stands: for a missing one, where what would hold it
+    /// stands.
     pub fn place(&self, pointer: &str) -> Option<Place> {
         let mut pointer = pointer;
         loop {
@@ -57,7 +58,11 @@ impl Document {
 
     /// A part of it as a document, for the items of a list.
     pub fn part(&self, pointer: &str) -> Option<Self> {
-        let below = |p: &str| p.strip_prefix(pointer).filter(|r| r.is_empty() || r.starts_with('/')).map(str::to_owned);
+        let below = |p: &str| {
+            p.strip_prefix(pointer)
+                .filter(|r| r.is_empty() || r.starts_with('/'))
+                .map(str::to_owned)
+        };
         Some(Self {
             value: self.value.pointer(pointer)?.clone(),
             places: self.places.iter().filter_map(|(p, place)| Some((below(p)?, *place))).collect(),
@@ -105,7 +110,8 @@ pub fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
 /// Where it is neither YAML nor JSON, with its place.
 pub fn objects(file: &str, text: &str) -> Result<Vec<Value>, String> {
     let documents = read(text).map_err(|e| format!("{file}:{}: {}", e.place.line, e.what))?;
-    let of_a_list = |document: Document| match document.value.get("items").and_then(Value::as_array) {
+    let of_a_list = |document: Document| match document.value.get("items").and_then(Value::as_array)
+    {
         Some(items) => items.clone(),
         None => vec![document.value],
     };
@@ -114,7 +120,9 @@ pub fn objects(file: &str, text: &str) -> Result<Vec<Value>, String> {
 
 /// JSON, which may be indented by tabs. It is YAML too, from which the places are.
 fn read_json(text: &str) -> Result<Vec<Document>, Unreadable> {
-    let values = serde_json::Deserializer::from_str(text).into_iter::<Value>().collect::<Result<Vec<_>, _>>();
+    let values = serde_json::Deserializer::from_str(text)
+        .into_iter::<Value>()
+        .collect::<Result<Vec<_>, _>>();
     let values = match values {
         Ok(values) => values,
         // Flow style YAML begins with a brace, too.
@@ -132,8 +140,8 @@ fn read_json(text: &str) -> Result<Vec<Document>, Unreadable> {
     Ok(values.into_iter().map(bare).collect())
 }
 
-/// Writes an object as YAML in which YAML 1.1, too, reads what was written: words that are booleans or numbers there alone
-/// it would take for those. JSON, which is YAML, has quotes around all text.
+/// Writes an object as YAML in which YAML 1.1, too, reads what was written: words that are booleans
+/// or numbers there alone it would take for those. JSON, which is YAML, has quotes around all text.
 ///
 /// # Errors
 /// Where it cannot be written.
@@ -144,7 +152,8 @@ pub fn write(object: &Value) -> Result<String, String> {
 }
 
 fn read_yaml(text: &str) -> Result<Vec<Document>, Unreadable> {
-    let mut events = Events { parser: Parser::new_from_str(text), anchors: HashMap::new(), count: 0 };
+    let mut events =
+        Events { parser: Parser::new_from_str(text), anchors: HashMap::new(), count: 0 };
     let mut documents = Vec::new();
     loop {
         let (event, span) = events.next()?;
@@ -154,13 +163,17 @@ fn read_yaml(text: &str) -> Result<Vec<Document>, Unreadable> {
                 events.anchors.clear();
                 let (event, span) = events.next()?;
                 let node = events.node(event, span, 0)?;
-                let mut document = Document { value: Value::Null, places: BTreeMap::new(), repeated: Vec::new() };
-                document.value = node.into_value("", &mut document.places, &mut document.repeated)?;
+                let mut document =
+                    Document { value: Value::Null, places: BTreeMap::new(), repeated: Vec::new() };
+                document.value =
+                    node.into_value("", &mut document.places, &mut document.repeated)?;
                 if !document.value.is_null() {
                     documents.push(document);
                 }
             }
-            _ if documents.len() > MOST => return Err(at(span, "there are too many documents in it")),
+            _ if documents.len() > MOST => {
+                return Err(at(span, "there are too many documents in it"));
+            }
             _ => {}
         }
     }
@@ -231,7 +244,11 @@ impl<'a> Events<'a> {
                 let node = self.anchors.get(&id).cloned();
                 let node = node.ok_or_else(|| at(span, "this alias stands for what it lies in"))?;
                 self.count += node.size();
-                return if self.count > MOST { Err(at(span, "its aliases stand for too much")) } else { Ok(node) };
+                return if self.count > MOST {
+                    Err(at(span, "its aliases stand for too much"))
+                } else {
+                    Ok(node)
+                };
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.as_deref().map(|t| format!("{}{}", t.handle(), t.suffix()));
@@ -316,7 +333,9 @@ impl Node {
                 let items = items.into_iter().enumerate();
                 Value::Array(
                     items
-                        .map(|(n, item)| item.into_value(&format!("{pointer}/{n}"), places, repeated))
+                        .map(|(n, item)| {
+                            item.into_value(&format!("{pointer}/{n}"), places, repeated)
+                        })
                         .collect::<Result<_, _>>()?,
                 )
             }
@@ -338,7 +357,10 @@ impl Node {
 }
 
 /// A map's members, with those that `<<` brings in where the map has none of that name itself.
-fn merged(place: Place, members: Vec<(Place, Key, Node)>) -> Result<Vec<(Place, String, Node)>, Unreadable> {
+fn merged(
+    place: Place,
+    members: Vec<(Place, Key, Node)>,
+) -> Result<Vec<(Place, String, Node)>, Unreadable> {
     let mut own: Vec<(Place, String, Node)> = Vec::new();
     let mut others: Vec<(Place, String, Node)> = Vec::new();
     for (at, key, node) in members {
@@ -391,12 +413,15 @@ fn plain(text: &str) -> Result<Value, String> {
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
             return Ok(Value::Bool(false));
         }
-        ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" | "-.inf" | "-.Inf"
-        | "-.INF" => return Err(format!("{text} has no form in JSON: put it in quotes if it is text")),
+        ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF"
+        | "-.inf" | "-.Inf" | "-.INF" => {
+            return Err(format!("{text} has no form in JSON: put it in quotes if it is text"));
+        }
         _ => {}
     }
     let numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
-    Ok(if numeric { number(text) } else { None }.map_or_else(|| Value::String(text.to_owned()), Value::Number))
+    Ok(if numeric { number(text) } else { None }
+        .map_or_else(|| Value::String(text.to_owned()), Value::Number))
 }
 
 fn number(text: &str) -> Option<Number> {
@@ -411,7 +436,9 @@ fn number(text: &str) -> Option<Number> {
         i128::from_str_radix(rest, radix).ok().filter(|_| !rest.starts_with(['+', '-']))
     };
     let octal = || {
-        let old = digits.len() > 1 && digits.starts_with('0') && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+        let old = digits.len() > 1
+            && digits.starts_with('0')
+            && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
         old.then(|| i128::from_str_radix(digits, 8).ok()).flatten()
     };
     let decimal = || {
@@ -515,13 +542,24 @@ mod tests {
         assert_eq!(place("/spec/roles/0/roleArn"), Some((6, 5)));
         assert_eq!(place("/spec/roles/0/tags/0/key"), Some((7, 13)));
         assert_eq!(place("/spec/roles/0/missing"), place("/spec/roles/0"));
-        assert_eq!(documents[0].part("/spec/roles/0").expect("a role").place("/roleArn").expect("a place").line, 6);
+        assert_eq!(
+            documents[0]
+                .part("/spec/roles/0")
+                .expect("a role")
+                .place("/roleArn")
+                .expect("a place")
+                .line,
+            6
+        );
     }
 
     #[test]
     fn json_may_be_indented_by_tabs_and_follow_itself() {
         let documents = read("{\n\t\"a\": 1\n}\n{\"a\": 2}").expect("JSON");
-        assert_eq!(documents.iter().map(|d| d.value["a"].clone()).collect::<Vec<_>>(), [json!(1), json!(2)]);
+        assert_eq!(
+            documents.iter().map(|d| d.value["a"].clone()).collect::<Vec<_>>(),
+            [json!(1), json!(2)]
+        );
         assert_eq!(one("{a: 1, b: [x, z]}"), json!({"a": 1, "b": ["x", "z"]}));
         let error = read("{\"a\": [}").expect_err("no JSON");
         assert_eq!(error.place.line, 1);
@@ -531,7 +569,10 @@ mod tests {
     fn anchors_and_merges_are_resolved() {
         let text = "base: &b {a: 1, b: 2}\none: {<<: *b, b: 3}\ntwo: *b\n";
         let value = one(text);
-        assert_eq!((&value["one"], &value["two"]), (&json!({"a": 1, "b": 3}), &json!({"a": 1, "b": 2})));
+        assert_eq!(
+            (&value["one"], &value["two"]),
+            (&json!({"a": 1, "b": 3}), &json!({"a": 1, "b": 2}))
+        );
         let document = read("a: 1\na: 2\n").expect("YAML").remove(0);
         assert_eq!((document.value, document.repeated), (json!({"a": 2}), vec!["/a".to_owned()]));
     }
@@ -541,11 +582,17 @@ mod tests {
         assert_eq!(read("a: [1\nb: 2\n").expect_err("broken").place.line, 2);
         let what = |text: &str| read(text).map(drop).expect_err("refused").what;
         let deep = what(&format!("a: {}", "[".repeat(5000)));
-        assert!(deep.contains("nested") || deep.contains("recursion") || deep.contains("depth"), "{deep}");
+        assert!(
+            deep.contains("nested") || deep.contains("recursion") || deep.contains("depth"),
+            "{deep}"
+        );
         let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
         for n in 1..9 {
             let before = n - 1;
-            bomb.push_str(&format!("a{n}: &a{n} [{}]\n", vec![format!("*a{before}"); 10].join(",")));
+            bomb.push_str(&format!(
+                "a{n}: &a{n} [{}]\n",
+                vec![format!("*a{before}"); 10].join(",")
+            ));
         }
         let bomb = what(&bomb);
         assert!(bomb.contains("too large") || bomb.contains("stand for too much"), "{bomb}");

@@ -77,11 +77,13 @@ pub fn to_json(value: &Value) -> String {
     escaped(&format!("{value:#}\n"))
 }
 
-/// JSON of the same meaning, in which no character steers a terminal: JSON itself asks that of C0 alone.
+/// JSON of the same meaning, in which no character steers a terminal: JSON itself asks that of C0
+/// alone.
 pub fn escaped(json: &str) -> String {
     let mut whole = String::with_capacity(json.len());
     for c in json.chars() {
-        // They stand in strings alone: JSON's own white space is no such character but for the line break.
+        // They stand in strings alone: JSON's own white space is no such character but for the line
+        // break.
         match c {
             '\n' => whole.push(c),
             c if terminal::steers(c) => whole.push_str(&format!("\\u{:04x}", u32::from(c))),
@@ -91,18 +93,20 @@ pub fn escaped(json: &str) -> String {
     whole
 }
 
-/// A value as YAML. One with characters that steer a terminal is written as JSON, which is YAML too.
+/// A value as YAML. One with characters that steer a terminal is written as JSON, which is YAML
+/// too.
 ///
 /// # Errors
 /// Where it cannot be written as YAML.
 pub fn to_yaml(value: &Value) -> Result<String> {
-    let yaml = serde_saphyr::to_string(value).map_err(|e| Error::failed(format!("writing YAML: {e}")))?;
+    let yaml =
+        serde_saphyr::to_string(value).map_err(|e| Error::failed(format!("writing YAML: {e}")))?;
     let safe = !yaml.contains(|c: char| c != '\n' && terminal::steers(c));
     Ok(if safe { yaml } else { to_json(value) })
 }
 
-/// Objects of the API as kubectl gives them: one alone where one was asked for by name, else a list; without
-/// `managedFields`.
+/// Objects of the API as kubectl gives them: one alone where one was asked for by name, else a
+/// list; without `managedFields`.
 pub fn list(mut objects: Vec<Value>, by_name: bool) -> Value {
     for object in &mut objects {
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -186,19 +190,26 @@ mod tests {
     #[test]
     fn a_cell_stays_one_line_whatever_stands_in_it() {
         let mut table = Table::new(["NAME", "READY"]);
-        table.row([(Tone::Plain, "a\nroot   True\u{1b}]0;x\u{7}".into()), (Tone::Bad, "\u{202e}False".into())]);
+        table.row([
+            (Tone::Plain, "a\nroot   True\u{1b}]0;x\u{7}".into()),
+            (Tone::Bad, "\u{202e}False".into()),
+        ]);
         let drawn = table.draw(&Terminal::plain(80), false);
         assert_eq!(drawn, "a root   True^[]0;x^G   <U+202E>False\n");
     }
 
     #[test]
     fn json_and_yaml_keep_every_character_and_steer_nothing() {
-        let all: String = (0..0xffff_u32).filter_map(char::from_u32).filter(|c| terminal::steers(*c)).collect();
+        let all: String =
+            (0..0xffff_u32).filter_map(char::from_u32).filter(|c| terminal::steers(*c)).collect();
         assert!(all.chars().count() > 65, "{all:?}");
         let value = json!({"message": all, "plain": "it's\nü", "list": ["\u{9b}2J"]});
         for (text, read) in [
             (to_json(&value), serde_json::from_str::<Value>(&to_json(&value)).expect("JSON")),
-            (to_yaml(&value).expect("YAML"), serde_saphyr::from_str(&to_yaml(&value).expect("YAML")).expect("YAML")),
+            (
+                to_yaml(&value).expect("YAML"),
+                serde_saphyr::from_str(&to_yaml(&value).expect("YAML")).expect("YAML"),
+            ),
         ] {
             assert_eq!(read, value);
             assert!(!text.contains(|c: char| c != '\n' && terminal::steers(c)), "{text:?}");

@@ -1,8 +1,10 @@
-//! Ends a loop: the kubeconfig's credential plugin (`aws eks get-token`) takes its AWS credentials from a profile whose
-//! `credential_process` is this program, which cannot ask the cluster before that plugin has answered.
+//! Ends a loop: the kubeconfig's credential plugin (`aws eks get-token`) takes its AWS credentials
+//! from a profile whose `credential_process` is this program, which cannot ask the cluster before
+//! that plugin has answered.
 //!
-//! Each plugin that this program starts finds in its environment which plugins are running above it. A plugin that asks
-//! for another cluster, or as another user, is let through: that ends by itself.
+//! Each plugin that this program starts finds in its environment which plugins are running above
+//! it. A plugin that asks for another cluster, or as another user, is let through: that ends by
+//! itself.
 
 use super::error::{Error, Result};
 use super::terminal::visible;
@@ -16,12 +18,17 @@ pub const RUNNING: &str = "REFRESHABLE_CREDENTIAL_PLUGINS";
 /// Hex digits that tell plugins apart.
 const DIGITS: usize = 16;
 
-/// Marks a plugin as running in the environment that it is about to get. `running` is the value of [`RUNNING`] here,
-/// `profile` that of `AWS_PROFILE`.
+/// Marks a plugin as running in the environment that it is about to get. `running` is the value of
+/// [`RUNNING`] here, `profile` that of `AWS_PROFILE`.
 ///
 /// # Errors
 /// Where it is running already, above this process.
-pub fn enter(exec: &mut ExecConfig, server: &str, running: &str, profile: Option<&str>) -> Result<()> {
+pub fn enter(
+    exec: &mut ExecConfig,
+    server: &str,
+    running: &str,
+    profile: Option<&str>,
+) -> Result<()> {
     let own = identity(exec, server);
     if running.split(',').any(|one| one == own) {
         let profile = profile.map(|p| format!(" (AWS_PROFILE is {p} here)")).unwrap_or_default();
@@ -47,7 +54,9 @@ fn identity(exec: &ExecConfig, server: &str) -> String {
     add(exec.command.as_deref().unwrap_or_default());
     exec.args.iter().flatten().for_each(|argument| add(argument));
     for variable in exec.env.iter().flatten() {
-        ["name", "value"].into_iter().for_each(|part| add(variable.get(part).map_or("", String::as_str)));
+        ["name", "value"]
+            .into_iter()
+            .for_each(|part| add(variable.get(part).map_or("", String::as_str)));
     }
     let mut digits = hex::encode(hash.finalize());
     digits.truncate(DIGITS);
@@ -59,8 +68,8 @@ fn name(exec: &ExecConfig) -> &str {
     exec.command.as_deref().unwrap_or("without a command")
 }
 
-/// Why a plugin failed, in words that repeat neither its arguments nor what it printed for this program alone: `None` for
-/// other errors.
+/// Why a plugin failed, in words that repeat neither its arguments nor what it printed for this
+/// program alone: `None` for other errors.
 pub fn failure(error: &kube::Error, exec: Option<&ExecConfig>) -> Option<Error> {
     let refused = match error {
         kube::Error::Auth(refused) => Some(refused),
@@ -73,7 +82,10 @@ pub fn failure(error: &kube::Error, exec: Option<&ExecConfig>) -> Option<Error> 
     let said = said.trim();
     let said = if said.is_empty() { String::new() } else { format!(": {}", visible(said)) };
     let plugin = exec.map(|e| format!(" {}", name(e))).unwrap_or_default();
-    Some(Error::Kubeconfig(format!("the kubeconfig's credential plugin{plugin} failed ({}){said}", out.status)))
+    Some(Error::Kubeconfig(format!(
+        "the kubeconfig's credential plugin{plugin} failed ({}){said}",
+        out.status
+    )))
 }
 
 #[cfg(test)]
@@ -83,7 +95,8 @@ mod tests {
     use std::process::{ExitStatus, Output};
 
     fn plugin(arguments: &[&str]) -> ExecConfig {
-        serde_json::from_value(serde_json::json!({"command": "aws", "args": arguments})).expect("a plugin")
+        serde_json::from_value(serde_json::json!({"command": "aws", "args": arguments}))
+            .expect("a plugin")
     }
 
     fn running(exec: &ExecConfig) -> &str {
@@ -108,7 +121,11 @@ mod tests {
             assert_eq!(entered.is_err(), stops, "{again:?} {server}");
             if let Err(error) = entered {
                 let said = error.to_string();
-                assert!(said.contains("plugin aws is waiting") && said.contains("AWS_PROFILE is reports"), "{said}");
+                assert!(
+                    said.contains("plugin aws is waiting")
+                        && said.contains("AWS_PROFILE is reports"),
+                    "{said}"
+                );
             }
         }
     }
@@ -120,10 +137,15 @@ mod tests {
             stdout: b"the-token".to_vec(),
             stderr: b"no \x1b[31mcredentials\n".to_vec(),
         };
-        let error = AuthError::AuthExecRun { cmd: "aws --secret hush".to_owned(), out: Box::new(out) };
-        let said =
-            failure(&kube::Error::Auth(error), Some(&plugin(&["--secret", "hush"]))).expect("a failure").to_string();
-        assert_eq!(said, "error: the kubeconfig's credential plugin aws failed (exit status: 1): no ^[[31mcredentials");
+        let error =
+            AuthError::AuthExecRun { cmd: "aws --secret hush".to_owned(), out: Box::new(out) };
+        let said = failure(&kube::Error::Auth(error), Some(&plugin(&["--secret", "hush"])))
+            .expect("a failure")
+            .to_string();
+        assert_eq!(
+            said,
+            "error: the kubeconfig's credential plugin aws failed (exit status: 1): no ^[[31mcredentials"
+        );
         assert!(failure(&kube::Error::LinesCodecMaxLineLengthExceeded, None).is_none());
     }
 }

@@ -9,7 +9,8 @@ use refreshable_rules::render;
 use secrecy::ExposeSecret as _;
 use std::process::ExitCode;
 
-/// Print the published credentials as process JSON, so that a line in ~/.aws/config can name this command:
+/// Print the published credentials as process JSON, so that a line in ~/.aws/config can name this
+/// command:
 ///
 ///   [profile reports]
 ///   credential_process = kubectl refreshable process -n team-a reports
@@ -32,8 +33,13 @@ impl Process {
     /// Where there are no valid credentials, or this user may not read them.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
-        let published = published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now()).await?;
-        output::print(&output::escaped(&format!("{}\n", render::process_json(&published.issued).expose_secret())))?;
+        let published =
+            published::read(&cluster, &self.name, self.profile.as_deref(), Timestamp::now())
+                .await?;
+        output::print(&output::escaped(&format!(
+            "{}\n",
+            render::process_json(&published.issued).expose_secret()
+        )))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -25,12 +25,17 @@ pub struct Published {
     pub region: Option<String>,
 }
 
-/// Reads what the resource `name` has published, under `profile` where it has many. What has expired at `now` is
-/// refused.
+/// Reads what the resource `name` has published, under `profile` where it has many. What has
+/// expired at `now` is refused.
 ///
 /// # Errors
 /// What is missing and why, with what to do about it.
-pub async fn read(cluster: &Cluster, name: &str, profile: Option<&str>, now: Timestamp) -> Result<Published> {
+pub async fn read(
+    cluster: &Cluster,
+    name: &str,
+    profile: Option<&str>,
+    now: Timestamp,
+) -> Result<Published> {
     let name = bare_name(name);
     let namespace = cluster.namespace();
     // Who may read the Secret alone gets what it holds: its annotations say whose it is.
@@ -39,10 +44,13 @@ pub async fn read(cluster: &Cluster, name: &str, profile: Option<&str>, now: Tim
         Err(error) if error.is_forbidden() => None,
         Err(error) => return Err(error),
     };
-    let secret_name = credential.as_ref().map_or_else(|| name.to_owned(), RefreshableCredential::secret_name);
+    let secret_name =
+        credential.as_ref().map_or_else(|| name.to_owned(), RefreshableCredential::secret_name);
     let secret = match cluster.ask(cluster.api::<Secret>().get(object_name(&secret_name)?)).await {
         Ok(secret) => secret,
-        Err(error) if error.is_not_found() => return Err(nothing(credential.as_ref(), namespace, name)),
+        Err(error) if error.is_not_found() => {
+            return Err(nothing(credential.as_ref(), namespace, name));
+        }
         Err(error) => {
             return Err(error.advise(&format!(
                 "Ask for a Role with verb get on secrets, resourceNames [{secret_name}], in namespace {namespace}"
@@ -55,7 +63,8 @@ pub async fn read(cluster: &Cluster, name: &str, profile: Option<&str>, now: Tim
 
 /// Why there is no Secret.
 fn nothing(credential: Option<&RefreshableCredential>, namespace: &str, name: &str) -> Error {
-    let said = credential.map_or_else(String::new, |c| why(c).map_or_else(String::new, |w| format!(": {w}")));
+    let said = credential
+        .map_or_else(String::new, |c| why(c).map_or_else(String::new, |w| format!(": {w}")));
     Error::failed(format!("RefreshableCredential {namespace}/{name} has published nothing{said}"))
 }
 
@@ -70,10 +79,16 @@ pub fn why(credential: &RefreshableCredential) -> Option<String> {
 }
 
 /// What the Secret's metadata records, where it is this resource's.
-fn owned(secret: &Secret, credential: Option<&RefreshableCredential>, name: &str) -> Result<Record> {
+fn owned(
+    secret: &Secret,
+    credential: Option<&RefreshableCredential>,
+    name: &str,
+) -> Result<Record> {
     let annotation = |key: &str| secret.annotations().get(key).map(String::as_str);
     let uid = credential.and_then(ResourceExt::uid);
-    let uid = uid.or_else(|| annotation(names::OWNER_UID_ANNOTATION).map(str::to_owned)).unwrap_or_default();
+    let uid = uid
+        .or_else(|| annotation(names::OWNER_UID_ANNOTATION).map(str::to_owned))
+        .unwrap_or_default();
     let named = annotation(names::OWNER_NAME_ANNOTATION) == Some(name);
     match ownership::view(&secret.metadata, &uid) {
         SecretView::Own(record) if named => Ok(*record),
@@ -93,17 +108,23 @@ fn of(
     now: Timestamp,
 ) -> Result<Published> {
     let content = record.content.as_ref().ok_or_else(|| {
-        Error::failed(format!("the annotations of Secret {} are not as the controller wrote them", secret.name_any()))
+        Error::failed(format!(
+            "the annotations of Secret {} are not as the controller wrote them",
+            secret.name_any()
+        ))
     })?;
     let many = chosen(&content.profiles, profile)?;
     let spec = credential.map(|c| c.spec.secret()).unwrap_or_default();
     let files = Files { secret, keys: spec.keys.clone().unwrap_or_default() };
     let section = many.map_or_else(|| spec.profile().to_owned(), |(name, _)| name.to_owned());
     if many.is_none() && profile.is_some_and(|wanted| credential.is_some() && wanted != section) {
-        return Err(Error::failed(format!("there is one profile, {section:?}: leave --profile out, or name that one")));
+        return Err(Error::failed(format!(
+            "there is one profile, {section:?}: leave --profile out, or name that one"
+        )));
     }
     let recorded = many.map_or(content.expiration, |(_, r)| r.expiration);
-    let json_key = many.map_or_else(|| files.keys.process_json.clone(), |(name, _)| profile_key(name));
+    let json_key =
+        many.map_or_else(|| files.keys.process_json.clone(), |(name, _)| profile_key(name));
     let found = files.process_json(&json_key)?;
     let found = found.or_else(|| files.environment(recorded).filter(|_| many.is_none()));
     let (key, expiration) = found.or_else(|| files.credentials(&section, recorded)).ok_or_else(|| {
@@ -121,7 +142,9 @@ fn of(
     let account_id = arn.as_deref().and_then(Arn::account_of);
     let region = files.region(&section).or_else(|| spec.region.clone()).or_else(|| {
         let spec = &credential?.spec;
-        let own = many.and_then(|(name, _)| spec.profiles.iter().flatten().find(|p| p.name == name)?.region.clone());
+        let own = many.and_then(|(name, _)| {
+            spec.profiles.iter().flatten().find(|p| p.name == name)?.region.clone()
+        });
         own.or_else(|| spec.sts.as_ref()?.region.clone())
     });
     Ok(Published {
@@ -151,20 +174,29 @@ fn chosen<'a>(
     let Some(wanted) = wanted else {
         return match profiles.get_key_value("default") {
             Some((name, record)) => Ok(Some((name, record))),
-            None => Err(Error::failed(format!("there are several profiles: choose one of {} with --profile", all()))),
+            None => Err(Error::failed(format!(
+                "there are several profiles: choose one of {} with --profile",
+                all()
+            ))),
         };
     };
     match profiles.get_key_value(wanted) {
         Some((name, record)) => Ok(Some((name, record))),
-        None => Err(Error::failed(format!("profile {wanted} is not published: there are {}", all()))),
+        None => {
+            Err(Error::failed(format!("profile {wanted} is not published: there are {}", all())))
+        }
     }
 }
 
 fn expired(credential: Option<&RefreshableCredential>, at: Timestamp, now: Timestamp) -> Error {
-    let said = credential
-        .and_then(why)
-        .map_or_else(|| "is the controller running?".to_owned(), |w| format!("they are not renewed because of {w}"));
-    Error::failed(format!("the published credentials expired {} ({at}); {said}", age::from(now, at)))
+    let said = credential.and_then(why).map_or_else(
+        || "is the controller running?".to_owned(),
+        |w| format!("they are not renewed because of {w}"),
+    );
+    Error::failed(format!(
+        "the published credentials expired {} ({at}); {said}",
+        age::from(now, at)
+    ))
 }
 
 /// The Secret's data, in the forms that the controller writes.
@@ -194,9 +226,16 @@ impl Files<'_> {
         let Some(text) = self.text(key) else { return Ok(None) };
         // The parser's own words may repeat what it read.
         let json: ProcessJson = serde_json::from_str(text).map_err(|_| {
-            Error::failed(format!("Secret {}, key {key}: this is no process JSON of version 1", self.secret.name_any()))
+            Error::failed(format!(
+                "Secret {}, key {key}: this is no process JSON of version 1",
+                self.secret.name_any()
+            ))
         })?;
-        let key = AccessKey { id: json.access_key_id, secret: json.secret_access_key, token: Some(json.session_token) };
+        let key = AccessKey {
+            id: json.access_key_id,
+            secret: json.secret_access_key,
+            token: Some(json.session_token),
+        };
         Ok(Some((key, json.expiration)))
     }
 
@@ -212,7 +251,8 @@ impl Files<'_> {
     }
 
     fn credentials(&self, section: &str, recorded: Timestamp) -> Option<Found> {
-        let sections = ini::read(ini::Kind::Credentials, self.text(&self.keys.credentials)?).ok()?;
+        let sections =
+            ini::read(ini::Kind::Credentials, self.text(&self.keys.credentials)?).ok()?;
         let profile = sections.get_profile(section)?;
         let take = |name: &str| profile.get(name).map(str::to_owned);
         let key = AccessKey {

@@ -11,7 +11,11 @@ const SECRET: &str = "s3cr3t-of-the-key";
 fn issued() -> Issued {
     Issued {
         session: Session {
-            key: AccessKey { id: "ASIAEXAMPLE".into(), secret: SECRET.into(), token: Some("t0k3n-of-it".into()) },
+            key: AccessKey {
+                id: "ASIAEXAMPLE".into(),
+                secret: SECRET.into(),
+                token: Some("t0k3n-of-it".into()),
+            },
             expiration: minute(60),
         },
         lifetime: Lifetime { issued_at: minute(0), expiration: minute(60) },
@@ -36,8 +40,11 @@ fn secret(object: &RefreshableCredential) -> Secret {
     let (files, records) = match &object.spec.profiles {
         None => (render::files(&spec, "eu-west-1", &issued()), BTreeMap::new()),
         Some(profiles) => {
-            let one =
-                |name: &str, region: Option<String>| render::Profile { name: name.into(), region, issued: issued() };
+            let one = |name: &str, region: Option<String>| render::Profile {
+                name: name.into(),
+                region,
+                issued: issued(),
+            };
             let all: Vec<_> = profiles.iter().map(|p| one(&p.name, p.region.clone())).collect();
             let record = ProfileRecord {
                 issued_at: minute(0),
@@ -51,7 +58,8 @@ fn secret(object: &RefreshableCredential) -> Secret {
         }
     };
     let existing = render::Existing { uid: None, adopted: false };
-    let manifest = render::manifest(object, &issued(), &records, &Default::default(), &files, existing);
+    let manifest =
+        render::manifest(object, &issued(), &records, &Default::default(), &files, existing);
     serde_json::from_value(manifest.expose().clone()).expect("a Secret")
 }
 
@@ -70,11 +78,15 @@ fn json_of(published: &Published) -> Value {
 
 #[test]
 fn every_form_is_read_back() {
-    for formats in
-        [json!(["ProcessJson"]), json!(["Environment"]), json!(["Credentials"]), json!(["Config", "ProcessJson"])]
-    {
+    for formats in [
+        json!(["ProcessJson"]),
+        json!(["Environment"]),
+        json!(["Credentials"]),
+        json!(["Config", "ProcessJson"]),
+    ] {
         for known in [true, false] {
-            let published = read_as(json!({"secret": {"formats": formats}}), None, known, 1).expect("credentials");
+            let published = read_as(json!({"secret": {"formats": formats}}), None, known, 1)
+                .expect("credentials");
             let json = json_of(&published);
             assert_eq!(json["SecretAccessKey"], SECRET, "{formats}");
             assert_eq!(json["SessionToken"], "t0k3n-of-it");
@@ -113,7 +125,10 @@ fn one_of_many_profiles_is_chosen() {
 fn the_region_is_that_of_the_files_or_the_specification() {
     let region = |spec| read_as(spec, None, true, 1).expect("credentials").region;
     assert_eq!(region(json!({})).as_deref(), Some("eu-west-1"));
-    assert_eq!(region(json!({"secret": {"formats": ["Environment"]}})).as_deref(), Some("eu-west-1"));
+    assert_eq!(
+        region(json!({"secret": {"formats": ["Environment"]}})).as_deref(),
+        Some("eu-west-1")
+    );
     assert_eq!(region(json!({"secret": {"formats": ["ProcessJson"]}})), None);
     let sts = json!({"secret": {"formats": ["ProcessJson"]}, "sts": {"region": "eu-north-1"}});
     assert_eq!(region(sts).as_deref(), Some("eu-north-1"));
@@ -129,13 +144,23 @@ fn what_has_expired_is_refused_with_the_reason() {
 fn somebody_else_s_secret_is_left_alone() {
     let object = credential(json!({}));
     let mut foreign = secret(&object);
-    foreign.metadata.annotations.as_mut().expect("some").insert(names::OWNER_NAME_ANNOTATION.into(), "other".into());
+    foreign
+        .metadata
+        .annotations
+        .as_mut()
+        .expect("some")
+        .insert(names::OWNER_NAME_ANNOTATION.into(), "other".into());
     let name = object.name_any();
-    for (secret, object, name) in
-        [(&foreign, Some(&object), name.as_str()), (&foreign, None, name.as_str()), (&Secret::default(), None, "x")]
-    {
+    for (secret, object, name) in [
+        (&foreign, Some(&object), name.as_str()),
+        (&foreign, None, name.as_str()),
+        (&Secret::default(), None, "x"),
+    ] {
         let error = owned(secret, object, name).map(drop).expect_err("somebody else's").to_string();
-        assert!(error.contains(&format!("was not published by RefreshableCredential {name}")), "{error}");
+        assert!(
+            error.contains(&format!("was not published by RefreshableCredential {name}")),
+            "{error}"
+        );
     }
 }
 
@@ -149,6 +174,7 @@ fn what_cannot_be_read_is_named_and_not_shown() {
         k8s_openapi::ByteString(b"{\"SecretAccessKey\": \"s3cr3t-of-the-key\"".to_vec()),
     );
     let record = owned(&broken, Some(&object), &object.name_any()).expect("its own");
-    let error = of(&broken, &record, Some(&object), None, minute(1)).expect_err("no JSON").to_string();
+    let error =
+        of(&broken, &record, Some(&object), None, minute(1)).expect_err("no JSON").to_string();
     assert!(error.contains("credentials.json") && !error.contains("s3cr3t"), "{error}");
 }

@@ -19,7 +19,8 @@ use tokio::time::Instant;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
-/// What was stalled before the request may only be about to move: this long it is not taken for an answer.
+/// What was stalled before the request may only be about to move: this long it is not taken for an
+/// answer.
 const GRACE: Duration = Duration::from_secs(3);
 /// Resources that are asked for or waited for at the same time.
 const AT_ONCE: usize = 16;
@@ -55,12 +56,16 @@ impl Refresh {
     /// Runs the command.
     ///
     /// # Errors
-    /// What the API server refused. Resources that fail one by one are said one by one, and the exit code is 1.
+    /// What the API server refused. Resources that fail one by one are said one by one, and the
+    /// exit code is 1.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
         let chosen = self.chosen(&cluster).await?;
         if chosen.is_empty() {
-            output::say(&format!("No resources found{}.", if self.all_namespaces { "" } else { " in this namespace" }));
+            output::say(&format!(
+                "No resources found{}.",
+                if self.all_namespaces { "" } else { " in this namespace" }
+            ));
             return Ok(ExitCode::SUCCESS);
         }
         let request = Timestamp::now().to_string();
@@ -79,7 +84,10 @@ impl Refresh {
             match outcome {
                 Ok(said) => {
                     let name = visible(&name);
-                    output::show(&format!("refreshablecredential.refreshable.dev/{name} {}\n", visible(&said)))?;
+                    output::show(&format!(
+                        "refreshablecredential.refreshable.dev/{name} {}\n",
+                        visible(&said)
+                    ))?;
                 }
                 Err(error) if several => {
                     failed = true;
@@ -97,17 +105,25 @@ impl Refresh {
             let of = |name: &String| (cluster.namespace().to_owned(), bare_name(name).to_owned());
             return Ok(self.names.iter().map(of).collect());
         }
-        let api: Api<RefreshableCredential> = if self.all_namespaces { cluster.everywhere() } else { cluster.api() };
+        let api: Api<RefreshableCredential> =
+            if self.all_namespaces { cluster.everywhere() } else { cluster.api() };
         let found = cluster.list(&api, self.selector.as_deref()).await?;
         Ok(found.items.iter().map(|c| (c.namespace().unwrap_or_default(), c.name_any())).collect())
     }
 
     /// Asks for one and waits for it; gives back what is said of it.
-    async fn one(&self, cluster: &Cluster, namespace: &str, name: &str, request: &str) -> Result<String> {
+    async fn one(
+        &self,
+        cluster: &Cluster,
+        namespace: &str,
+        name: &str,
+        request: &str,
+    ) -> Result<String> {
         object_name(name)?;
         let api: Api<RefreshableCredential> = Api::namespaced(cluster.client(), namespace);
         let patch = json!({"metadata": {"annotations": {names::REQUESTED_AT_ANNOTATION: request}}});
-        let asked = cluster.ask(api.patch(name, &PatchParams::default(), &Patch::Merge(&patch))).await;
+        let asked =
+            cluster.ask(api.patch(name, &PatchParams::default(), &Patch::Merge(&patch))).await;
         let mut object = asked.map_err(|e| {
             e.advise(&format!(
                 "Ask for a Role with verbs get and patch on refreshablecredentials.refreshable.dev in namespace {namespace}"
@@ -125,7 +141,9 @@ impl Refresh {
         loop {
             match verdict(&object, request, began.elapsed() > GRACE) {
                 Verdict::Done(said) => return Ok(said),
-                Verdict::Failed(why) => return Err(Error::failed(format!("{name} was not refreshed: {why}"))),
+                Verdict::Failed(why) => {
+                    return Err(Error::failed(format!("{name} was not refreshed: {why}")));
+                }
                 Verdict::Waiting(state) if began.elapsed() >= self.timeout => {
                     return Err(Error::failed(format!(
                         "timed out after {:?} waiting for {name} to be refreshed: {state}",
@@ -151,7 +169,8 @@ enum Verdict {
     Waiting(String),
 }
 
-/// Judges the status by the request. `settled`: enough time has passed for the controller to have looked.
+/// Judges the status by the request. `settled`: enough time has passed for the controller to have
+/// looked.
 fn verdict(object: &RefreshableCredential, request: &str, settled: bool) -> Verdict {
     let Some(status) = &object.status else {
         return Verdict::Waiting("the controller has not looked at it: is it running?".to_owned());
@@ -164,7 +183,9 @@ fn verdict(object: &RefreshableCredential, request: &str, settled: bool) -> Verd
             Verdict::Failed(format!("{}: {} (next try at {next})", failure.reason, failure.message))
         }
         (None, Some(ready)) if handled && ready.status == "True" => {
-            let until = time_of(&status.expiration).map(|t| format!(", valid until {t}")).unwrap_or_default();
+            let until = time_of(&status.expiration)
+                .map(|t| format!(", valid until {t}"))
+                .unwrap_or_default();
             Verdict::Done(format!("refreshed{until}"))
         }
         (_, Some(ready)) => match condition(STALLED).filter(|s| s.status == "True") {
@@ -173,9 +194,13 @@ fn verdict(object: &RefreshableCredential, request: &str, settled: bool) -> Verd
                 Verdict::Failed(format!("{}: {}", stalled.reason, stalled.message))
             }
             _ if handled => Verdict::Waiting(format!("{}: {}", ready.reason, ready.message)),
-            _ => Verdict::Waiting("the controller has not answered the request: is it running?".to_owned()),
+            _ => Verdict::Waiting(
+                "the controller has not answered the request: is it running?".to_owned(),
+            ),
         },
-        (_, None) => Verdict::Waiting("the controller has not looked at it: is it running?".to_owned()),
+        (_, None) => {
+            Verdict::Waiting("the controller has not looked at it: is it running?".to_owned())
+        }
     }
 }
 
@@ -187,7 +212,9 @@ mod tests {
     use refreshable_rules::report::{self, Finding};
 
     fn requested(mut object: RefreshableCredential) -> RefreshableCredential {
-        object.annotations_mut().insert(names::REQUESTED_AT_ANNOTATION.to_owned(), "now".to_owned());
+        object
+            .annotations_mut()
+            .insert(names::REQUESTED_AT_ANNOTATION.to_owned(), "now".to_owned());
         object
     }
 
@@ -199,7 +226,9 @@ mod tests {
         assert!(matches!(verdict(&before, "now", true), Verdict::Waiting(_)));
         own.content.as_mut().expect("content").handled_refresh = Some("now".to_owned());
         let after = reported(object, &own);
-        let Verdict::Done(said) = verdict(&after, "now", false) else { panic!("{:?}", verdict(&after, "now", false)) };
+        let Verdict::Done(said) = verdict(&after, "now", false) else {
+            panic!("{:?}", verdict(&after, "now", false))
+        };
         assert_eq!(said, format!("refreshed, valid until {}", minute(60)));
     }
 
@@ -207,7 +236,9 @@ mod tests {
     fn a_failure_says_reason_and_advice() {
         let object = requested(with_a_role());
         let after = failed(object.clone(), &unreachable(), None, minute(1));
-        let Verdict::Failed(why) = verdict(&after, "now", false) else { panic!("{:?}", verdict(&after, "now", false)) };
+        let Verdict::Failed(why) = verdict(&after, "now", false) else {
+            panic!("{:?}", verdict(&after, "now", false))
+        };
         assert!(why.starts_with("IssuerUnavailable: AssumeRole: sts cannot be reached"), "{why}");
         assert!(why.contains(unreachable().advice()) && why.contains("next try at"), "{why}");
         // A failure of before is no answer.
@@ -218,9 +249,14 @@ mod tests {
     #[test]
     fn what_stalls_is_an_answer_once_the_controller_has_looked() {
         let mut object = requested(with_a_role());
-        let finding = Finding::Stalled(refreshable_api::conditions::Reason::NotPermitted, "no policy".into());
-        object.status = Some(report::status(&object, &Permission::NotNeeded, None, &finding, minute(1)));
+        let finding =
+            Finding::Stalled(refreshable_api::conditions::Reason::NotPermitted, "no policy".into());
+        object.status =
+            Some(report::status(&object, &Permission::NotNeeded, None, &finding, minute(1)));
         assert!(matches!(verdict(&object, "now", false), Verdict::Waiting(_)));
-        assert_eq!(verdict(&object, "now", true), Verdict::Failed("NotPermitted: no policy".into()));
+        assert_eq!(
+            verdict(&object, "now", true),
+            Verdict::Failed("NotPermitted: no policy".into())
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! What the table and the timeline of `status` say of each resource: a pure function of the resource and of the time.
+//! What the table and the timeline of `status` say of each resource: a pure function of the
+//! resource and of the time.
 
 use super::age;
 use super::output::Table;
@@ -52,7 +53,11 @@ impl Item {
     /// The row of the timeline.
     pub fn span(&self, with_namespace: bool, now: Timestamp) -> Span {
         let status = self.known.as_ref().and_then(|c| c.status.as_ref());
-        let label = if with_namespace { format!("{}/{}", self.namespace, self.name) } else { self.name.clone() };
+        let label = if with_namespace {
+            format!("{}/{}", self.namespace, self.name)
+        } else {
+            self.name.clone()
+        };
         let failing = status.and_then(|s| s.failures.as_ref()).map(|f| f.next_try_time.0);
         Span {
             label,
@@ -69,7 +74,8 @@ impl Item {
             return ("Unknown".into(), "of a newer version".into(), Tone::Warning);
         };
         let status = known.status.as_ref();
-        let Some(ready) = status.and_then(|s| s.conditions.iter().find(|c| c.type_ == READY)) else {
+        let Some(ready) = status.and_then(|s| s.conditions.iter().find(|c| c.type_ == READY))
+        else {
             return ("Unknown".into(), "Pending".into(), Tone::Warning);
         };
         let ended = status.and_then(|s| time_of(&s.expiration)).is_some_and(|e| e <= now);
@@ -84,13 +90,18 @@ impl Item {
 
     fn cells(&self, shape: Shape, now: Timestamp) -> Vec<(Tone, String)> {
         let status = self.known.as_ref().and_then(|c| c.status.as_ref());
-        let when = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |t| age::from(now, t));
+        let when =
+            |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), |t| age::from(now, t));
         let (ready, reason, tone) = self.standing(now);
         let expires = status.and_then(|s| time_of(&s.expiration));
         let failure = status.and_then(|s| s.failures.as_ref());
-        let refresh = failure.map(|f| f.next_try_time.0).or_else(|| status.and_then(|s| time_of(&s.next_refresh_time)));
+        let refresh = failure
+            .map(|f| f.next_try_time.0)
+            .or_else(|| status.and_then(|s| time_of(&s.next_refresh_time)));
         let created = self.known.as_ref().and_then(|c| c.creation_timestamp()).map(|t| t.0);
-        let text = |text: Option<&str>| (Tone::Plain, text.filter(|t| !t.is_empty()).unwrap_or("-").to_owned());
+        let text = |text: Option<&str>| {
+            (Tone::Plain, text.filter(|t| !t.is_empty()).unwrap_or("-").to_owned())
+        };
         let mut cells = Vec::new();
         if shape.namespaces {
             cells.push((Tone::Plain, self.namespace.clone()));
@@ -99,10 +110,16 @@ impl Item {
             (Tone::Plain, self.name.clone()),
             (tone, ready),
             (tone, reason),
-            (if expires.is_some_and(|e| e <= now) { Tone::Bad } else { Tone::Plain }, when(expires)),
+            (
+                if expires.is_some_and(|e| e <= now) { Tone::Bad } else { Tone::Plain },
+                when(expires),
+            ),
             (if failure.is_some() { Tone::Warning } else { Tone::Plain }, when(refresh)),
             text(status.and_then(|s| s.secret.as_ref()).map(|s| s.name.as_str())),
-            (Tone::Plain, created.map_or_else(|| "-".to_owned(), |t| age::span(now.duration_since(t)))),
+            (
+                Tone::Plain,
+                created.map_or_else(|| "-".to_owned(), |t| age::span(now.duration_since(t))),
+            ),
         ]);
         if shape.wide {
             cells.push((Tone::Plain, when(status.and_then(|s| time_of(&s.last_refresh_time)))));
@@ -148,8 +165,11 @@ mod tests {
 
     fn item(mut object: RefreshableCredential, name: &str) -> Item {
         object.metadata.name = Some(name.to_owned());
-        object.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(minute(-60)));
-        Item::of(serde_json::from_value(serde_json::to_value(object).expect("JSON")).expect("an object"))
+        object.metadata.creation_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(minute(-60)));
+        Item::of(
+            serde_json::from_value(serde_json::to_value(object).expect("JSON")).expect("an object"),
+        )
     }
 
     fn items() -> Vec<Item> {
@@ -158,14 +178,20 @@ mod tests {
         let good = reported(object.clone(), &own);
         let failing = failed(good.clone(), &unreachable(), Some(&own), minute(41));
         let nothing = failed(object.clone(), &unreachable(), None, minute(41));
-        vec![item(good, "reports"), item(failing, "batch"), item(nothing, "payroll"), item(object, "new")]
+        vec![
+            item(good, "reports"),
+            item(failing, "batch"),
+            item(nothing, "payroll"),
+            item(object, "new"),
+        ]
     }
 
     #[test]
     fn the_table_at_a_fixed_time() {
         let items = items();
         let all: Vec<&Item> = items.iter().collect();
-        let drawn = table(&all, Shape { namespaces: false, wide: false }, minute(41)).draw(&Terminal::plain(100), true);
+        let drawn = table(&all, Shape { namespaces: false, wide: false }, minute(41))
+            .draw(&Terminal::plain(100), true);
         let expected = "\
 NAME      READY     REASON              EXPIRES   REFRESH     SECRET   AGE
 reports   True      Issued              in 19m    2m12s ago   x        101m
@@ -179,8 +205,8 @@ new       Unknown   Pending             -         -           -        101m
     #[test]
     fn the_wide_table_has_namespaces_and_principals() {
         let items = items();
-        let drawn =
-            table(&[&items[0]], Shape { namespaces: true, wide: true }, minute(5)).draw(&Terminal::plain(200), true);
+        let drawn = table(&[&items[0]], Shape { namespaces: true, wide: true }, minute(5))
+            .draw(&Terminal::plain(200), true);
         let expected = "\
 NAMESPACE   NAME      READY   REASON   EXPIRES   REFRESH   SECRET   AGE   ISSUED   FAILURES   PRINCIPAL
 team-a      reports   True    Issued   in 55m    in 33m    x        65m   5m ago   0          arn:aws:sts::111122223333:assumed-role/reader/team-a.x
@@ -205,14 +231,19 @@ new                                                |
             spans.iter().map(|s| s.tone).collect::<Vec<_>>(),
             [Tone::Good, Tone::Warning, Tone::Bad, Tone::Warning]
         );
-        assert_eq!(items[0].span(true, minute(61)).tone, Tone::Bad, "it has expired, whatever the status says");
+        assert_eq!(
+            items[0].span(true, minute(61)).tone,
+            Tone::Bad,
+            "it has expired, whatever the status says"
+        );
     }
 
     #[test]
     fn what_stands_in_a_resource_steers_no_terminal() {
         let evil = "x\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1A\r\u{202e}\nfake   True";
         let object = with_a_role();
-        let mut object = serde_json::to_value(reported(object.clone(), &record(&object))).expect("JSON");
+        let mut object =
+            serde_json::to_value(reported(object.clone(), &record(&object))).expect("JSON");
         object["metadata"]["name"] = evil.into();
         object["metadata"]["namespace"] = evil.into();
         object["status"]["secret"]["name"] = evil.into();
@@ -230,7 +261,10 @@ new                                                |
             assert_eq!(super::super::terminal::for_people(text), *text);
             assert!(text.contains("x^[]52;c;ZXZpbA==^G^[[2J"), "{text:?}");
         }
-        assert_eq!((drawn.lines().count(), timeline.lines().count(), item.full_name().lines().count()), (1, 3, 1));
+        assert_eq!(
+            (drawn.lines().count(), timeline.lines().count(), item.full_name().lines().count()),
+            (1, 3, 1)
+        );
     }
 
     #[test]
@@ -238,8 +272,8 @@ new                                                |
         let object = json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
             "metadata": {"name": "x", "namespace": "n"}, "spec": {"roles": 7}});
         let item = Item::of(serde_json::from_value(object).expect("an object"));
-        let drawn =
-            table(&[&item], Shape { namespaces: false, wide: true }, minute(0)).draw(&Terminal::plain(200), false);
+        let drawn = table(&[&item], Shape { namespaces: false, wide: true }, minute(0))
+            .draw(&Terminal::plain(200), false);
         assert!(drawn.starts_with("x   Unknown   of a newer version"), "{drawn}");
     }
 }

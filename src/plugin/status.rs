@@ -18,8 +18,8 @@ use std::time::Duration;
 /// How often a screen is drawn anew where nothing changed: times go by.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Show how RefreshableCredentials stand: a table, and a timeline of what was issued, when it is renewed and when it
-/// expires.
+/// Show how RefreshableCredentials stand: a table, and a timeline of what was issued, when it is
+/// renewed and when it expires.
 ///
 ///   kubectl refreshable status -A
 ///   kubectl refreshable status -n team-a reports -w
@@ -76,8 +76,11 @@ impl Status {
         } else {
             let items = self.get(&cluster).await?;
             if items.is_empty() && !matches!(self.output, Some(Form::Json | Form::Yaml)) {
-                let place =
-                    if self.all_namespaces { String::new() } else { format!(" in {} namespace", cluster.namespace()) };
+                let place = if self.all_namespaces {
+                    String::new()
+                } else {
+                    format!(" in {} namespace", cluster.namespace())
+                };
                 output::say(&format!("No resources found{place}."));
             } else {
                 self.write(&self.whole(&items, Timestamp::now(), &Terminal::stdout())?)?;
@@ -118,7 +121,8 @@ impl Status {
 
     /// All of the output at once.
     fn whole(&self, items: &Items, now: Timestamp, terminal: &Terminal) -> Result<String> {
-        let list = || output::list(items.values().map(|i| i.raw.clone()).collect(), self.names.len() == 1);
+        let list =
+            || output::list(items.values().map(|i| i.raw.clone()).collect(), self.names.len() == 1);
         match self.output {
             Some(Form::Json) => Ok(output::to_json(&list())),
             Some(Form::Yaml) => output::to_yaml(&list()),
@@ -126,7 +130,8 @@ impl Status {
             None | Some(Form::Wide) => {
                 let items: Vec<&Item> = items.values().collect();
                 let mut text = self.table(&items, now, terminal, !self.no_headers);
-                let spans: Vec<_> = items.iter().map(|i| i.span(self.all_namespaces, now)).collect();
+                let spans: Vec<_> =
+                    items.iter().map(|i| i.span(self.all_namespaces, now)).collect();
                 if !self.no_timeline && !self.no_headers {
                     let drawn = timeline::draw(&spans, now, terminal);
                     if !drawn.is_empty() {
@@ -138,18 +143,27 @@ impl Status {
         }
     }
 
-    fn table(&self, items: &[&Item], now: Timestamp, terminal: &Terminal, headings: bool) -> String {
-        let shape = rows::Shape { namespaces: self.all_namespaces, wide: self.output == Some(Form::Wide) };
+    fn table(
+        &self,
+        items: &[&Item],
+        now: Timestamp,
+        terminal: &Terminal,
+        headings: bool,
+    ) -> String {
+        let shape =
+            rows::Shape { namespaces: self.all_namespaces, wide: self.output == Some(Form::Wide) };
         rows::table(items, shape, now).draw(terminal, headings)
     }
 
-    /// Shows what is there, and every change. A screen is drawn anew; elsewhere a line is added for each change.
+    /// Shows what is there, and every change. A screen is drawn anew; elsewhere a line is added for
+    /// each change.
     async fn follow(&self, cluster: &Cluster) -> Result<()> {
         let names: Vec<&str> = self.names.iter().map(|n| bare_name(n)).collect();
         if !names.is_empty() {
             self.get(cluster).await?;
         }
-        let mut config = watcher::Config { label_selector: self.selector.clone(), ..watcher::Config::default() };
+        let mut config =
+            watcher::Config { label_selector: self.selector.clone(), ..watcher::Config::default() };
         if let [only] = names[..] {
             config = config.fields(&format!("metadata.name={only}"));
         }
@@ -190,7 +204,9 @@ impl Status {
             Some(Form::Json) => Ok(output::to_json(&raw)),
             Some(Form::Yaml) => Ok(format!("---\n{}", output::to_yaml(&raw)?)),
             Some(Form::Name) => Ok(item.full_name()),
-            None | Some(Form::Wide) => Ok(self.table(&[item], Timestamp::now(), terminal, headings)),
+            None | Some(Form::Wide) => {
+                Ok(self.table(&[item], Timestamp::now(), terminal, headings))
+            }
         }
     }
 
@@ -201,7 +217,8 @@ impl Status {
             | watcher::Error::WatchStartFailed(kube::Error::Api(status))
                 if matches!(status.code, 401 | 403 | 404) =>
             {
-                let advice = "-w needs the verbs list and watch on refreshablecredentials.refreshable.dev";
+                let advice =
+                    "-w needs the verbs list and watch on refreshablecredentials.refreshable.dev";
                 Some(Error::Server { status, advice: advice.to_owned() })
             }
             _ => None,
@@ -225,7 +242,9 @@ fn change(items: &mut Items, event: watcher::Event<DynamicObject>, names: &[&str
             }
             let before = items.insert(item.key(), item.clone());
             before
-                .is_none_or(|b| b.raw["metadata"]["resourceVersion"] != item.raw["metadata"]["resourceVersion"])
+                .is_none_or(|b| {
+                    b.raw["metadata"]["resourceVersion"] != item.raw["metadata"]["resourceVersion"]
+                })
                 .then_some(item)
         }
     }

@@ -1,8 +1,8 @@
-//! What the terminal can show. Colours only where there is one: `NO_COLOR`, `CLICOLOR`, `TERM=dumb` and pipes are
-//! honoured.
+//! What the terminal can show. Colours only where there is one: `NO_COLOR`, `CLICOLOR`, `TERM=dumb`
+//! and pipes are honoured.
 //!
-//! Text from the cluster, from files and from AWS may hold characters that steer a terminal: [`visible`] shows them
-//! instead. Everything that is painted goes through it.
+//! Text from the cluster, from files and from AWS may hold characters that steer a terminal:
+//! [`visible`] shows them instead. Everything that is painted goes through it.
 
 use anstyle::{AnsiColor, Style};
 use std::borrow::Cow;
@@ -48,7 +48,8 @@ impl Terminal {
         let colour = anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never;
         let unicode = is_utf8(|name| std::env::var(name).ok());
         let chosen = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-        let asked = || terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
+        let asked =
+            || terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
         let columns = chosen.or_else(asked).filter(|c| *c > 0).unwrap_or(COLUMNS);
         Self { colour, unicode, interactive: stdout.is_terminal(), columns }
     }
@@ -69,15 +70,15 @@ impl Terminal {
     }
 }
 
-/// Whether a character does something else than to stand in the text: control characters (C0, DEL, C1), line
-/// separators, and those that change the direction in which the text around them is read.
+/// Whether a character does something else than to stand in the text: control characters (C0, DEL,
+/// C1), line separators, and those that change the direction in which the text around them is read.
 pub fn steers(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Text from outside on one line: line breaks and tabs become spaces, other characters that [`steers`] finds are written
-/// out, like `^[` and `<U+202E>`.
+/// Text from outside on one line: line breaks and tabs become spaces, other characters that
+/// [`steers`] finds are written out, like `^[` and `<U+202E>`.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.contains(steers) {
         return Cow::Borrowed(text);
@@ -98,7 +99,8 @@ fn push_visible(whole: &mut String, c: char) {
     }
 }
 
-/// Several lines for people: nothing but text, line breaks and this program's own colours is left as it is.
+/// Several lines for people: nothing but text, line breaks and this program's own colours is left
+/// as it is.
 pub fn for_people(text: &str) -> Cow<'_, str> {
     if !text.contains(|c: char| c != '\n' && steers(c)) {
         return Cow::Borrowed(text);
@@ -122,7 +124,8 @@ pub fn for_people(text: &str) -> Cow<'_, str> {
 }
 
 impl Tone {
-    const ALL: [Self; 6] = [Self::Plain, Self::Good, Self::Warning, Self::Bad, Self::Heading, Self::Faint];
+    const ALL: [Self; 6] =
+        [Self::Plain, Self::Good, Self::Warning, Self::Bad, Self::Heading, Self::Faint];
 
     fn style(self) -> Style {
         match self {
@@ -136,9 +139,12 @@ impl Tone {
     }
 }
 
-/// Whether the locale's characters are UTF-8: of `LC_ALL`, `LC_CTYPE` and `LANG`, the first that is set decides.
+/// Whether the locale's characters are UTF-8: of `LC_ALL`, `LC_CTYPE` and `LANG`, the first that is
+/// set decides.
 fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|n| variable(n).filter(|v| !v.is_empty()));
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|n| variable(n).filter(|v| !v.is_empty()));
     let locale = locale.unwrap_or_default().to_ascii_lowercase();
     locale.contains("utf-8") || locale.contains("utf8")
 }
@@ -150,7 +156,8 @@ mod tests {
     #[test]
     fn the_first_locale_that_is_set_decides() {
         let of = |set: &[(&str, &str)]| {
-            let set: Vec<(String, String)> = set.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            let set: Vec<(String, String)> =
+                set.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
             is_utf8(move |name| set.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone()))
         };
         assert!(of(&[("LANG", "en_GB.UTF-8")]) && of(&[("LC_CTYPE", "C.utf8"), ("LANG", "C")]));
@@ -165,7 +172,9 @@ mod tests {
         let colour = Terminal { colour: true, ..plain };
         let painted = colour.paint(Tone::Bad, "no");
         assert!(
-            painted.starts_with('\u{1b}') && painted.contains("no") && painted.ends_with("\u{1b}[0m"),
+            painted.starts_with('\u{1b}')
+                && painted.contains("no")
+                && painted.ends_with("\u{1b}[0m"),
             "{painted:?}"
         );
         assert_eq!(colour.paint(Tone::Plain, "yes"), "yes");
@@ -195,7 +204,13 @@ mod tests {
             let painted = format!("{}\n", colour.paint(tone, "text"));
             assert_eq!(for_people(&painted), painted);
         }
-        assert_eq!(for_people("\u{1b}[8mhidden\u{1b}[31;5m\n\u{1b}c\r"), "^[[8mhidden^[[31;5m\n^[c^M");
-        assert_eq!(colour.paint(Tone::Bad, "\u{1b}[32mfine"), format!("{0}^[[32mfine{0:#}", Tone::Bad.style()));
+        assert_eq!(
+            for_people("\u{1b}[8mhidden\u{1b}[31;5m\n\u{1b}c\r"),
+            "^[[8mhidden^[[31;5m\n^[c^M"
+        );
+        assert_eq!(
+            colour.paint(Tone::Bad, "\u{1b}[32mfine"),
+            format!("{0}^[[32mfine{0:#}", Tone::Bad.style())
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! A timeline in the terminal: when credentials were issued, when they are renewed, when they expire.
+//! A timeline in the terminal: when credentials were issued, when they are renewed, when they
+//! expire.
 //!
-//! All rows share one axis, so that what expires first is seen at a glance. A pure function of the spans and of the time.
+//! All rows share one axis, so that what expires first is seen at a glance. A pure function of the
+//! spans and of the time.
 
 use super::age;
 use super::terminal::{Terminal, Tone, visible};
@@ -44,19 +46,23 @@ struct Marks {
     now: char,
 }
 
-const UNICODE: Marks = Marks { issued: '├', elapsed: '━', left: '─', renewal: '◆', expiry: '┤', now: '┊' };
-const ASCII: Marks = Marks { issued: '[', elapsed: '=', left: '-', renewal: 'R', expiry: ']', now: '|' };
+const UNICODE: Marks =
+    Marks { issued: '├', elapsed: '━', left: '─', renewal: '◆', expiry: '┤', now: '┊' };
+const ASCII: Marks =
+    Marks { issued: '[', elapsed: '=', left: '-', renewal: 'R', expiry: ']', now: '|' };
 
-/// Draws the rows, with the axis above them and what the marks mean below. Nothing where no row has a time, or the
-/// terminal is too narrow.
+/// Draws the rows, with the axis above them and what the marks mean below. Nothing where no row has
+/// a time, or the terminal is too narrow.
 pub fn draw(spans: &[Span], now: Timestamp, terminal: &Terminal) -> String {
     let times = || spans.iter().flat_map(|s| [s.issued, s.renewal, s.expiry]).flatten();
     if times().next().is_none() {
         return String::new();
     }
-    let labels: Vec<String> = spans.iter().map(|s| shortened(&visible(&s.label), terminal.unicode)).collect();
+    let labels: Vec<String> =
+        spans.iter().map(|s| shortened(&visible(&s.label), terminal.unicode)).collect();
     let label_width = labels.iter().map(|l| l.width()).max().unwrap_or(0);
-    let Some(width) = terminal.columns.checked_sub(label_width + GAP).filter(|w| *w >= NARROWEST) else {
+    let Some(width) = terminal.columns.checked_sub(label_width + GAP).filter(|w| *w >= NARROWEST)
+    else {
         return String::new();
     };
     let axis = Axis::over(times(), now, width);
@@ -68,8 +74,10 @@ pub fn draw(spans: &[Span], now: Timestamp, terminal: &Terminal) -> String {
         let row = row(span, &axis, marks);
         lines.push(format!("{label}{pad}{}", terminal.paint(span.tone, &row)));
     }
-    let legend =
-        format!("{} issued   {} renewal   {} expiry   {} now", marks.issued, marks.renewal, marks.expiry, marks.now);
+    let legend = format!(
+        "{} issued   {} renewal   {} expiry   {} now",
+        marks.issued, marks.renewal, marks.expiry, marks.now
+    );
     lines.push(format!("{indent}{}", terminal.paint(Tone::Faint, &legend)));
     lines.iter().fold(String::new(), |whole, line| whole + line.trim_end() + "\n")
 }
@@ -103,7 +111,11 @@ impl Axis {
         let part = time.duration_since(self.start).as_secs_f64() / whole;
         let last = self.width - 1;
         // Within [0, last] by the check above.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss
+        )]
         Some((part * last as f64).round() as usize)
     }
 
@@ -117,7 +129,8 @@ impl Axis {
         let past = self.now.duration_since(self.start);
         let start = if past.is_zero() { String::new() } else { format!("-{}", age::span(past)) };
         let future = self.end.duration_since(self.now);
-        let end = if future.is_positive() { format!("+{}", age::span(future)) } else { String::new() };
+        let end =
+            if future.is_positive() { format!("+{}", age::span(future)) } else { String::new() };
         let at = self.clamped(self.now);
         let last = self.width - end.len();
         let now = at.min(self.width - "now".len());
@@ -173,7 +186,8 @@ mod tests {
     use super::*;
 
     fn minute(minutes: i64) -> Timestamp {
-        Timestamp::from_second(1_767_225_600).expect("in range") + SignedDuration::from_mins(minutes)
+        Timestamp::from_second(1_767_225_600).expect("in range")
+            + SignedDuration::from_mins(minutes)
     }
 
     fn span(label: &str, times: [Option<i64>; 3]) -> Span {
@@ -215,8 +229,10 @@ reports   ├━━━━━━━━━┊─────────◆──�
 
     #[test]
     fn what_lies_far_away_is_cut_off() {
-        let far =
-            [span("a", [Some(-30 * 24 * 60), None, Some(-29 * 24 * 60)]), span("b", [None, None, Some(7 * 24 * 60)])];
+        let far = [
+            span("a", [Some(-30 * 24 * 60), None, Some(-29 * 24 * 60)]),
+            span("b", [None, None, Some(7 * 24 * 60)]),
+        ];
         let expected = "    -12h      now                       +36h
 a             |
 b   ==========|-----------------------------
@@ -236,9 +252,15 @@ b   ==========|-----------------------------
     fn any_times_can_be_drawn() {
         for columns in 27..140 {
             for far in [-100_000, -61, -1, 0, 1, 59, 5000, 100_000] {
-                let odd = [span("x", [Some(far), Some(-far), Some(far / 2)]), span("y", [Some(far), None, Some(far)])];
+                let odd = [
+                    span("x", [Some(far), Some(-far), Some(far / 2)]),
+                    span("y", [Some(far), None, Some(far)]),
+                ];
                 let drawn = draw(&odd, minute(0), &Terminal::plain(columns));
-                assert!(drawn.lines().rev().skip(1).all(|l| l.chars().count() <= columns), "{columns} {far}\n{drawn}");
+                assert!(
+                    drawn.lines().rev().skip(1).all(|l| l.chars().count() <= columns),
+                    "{columns} {far}\n{drawn}"
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The published credentials as the environment variables that every AWS SDK reads, and as text in the languages that set
-//! variables.
+//! The published credentials as the environment variables that every AWS SDK reads, and as text in
+//! the languages that set variables.
 
 use super::error::{Error, Result};
 use super::output;
@@ -9,11 +9,13 @@ use refreshable_rules::timing::down_to_second;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-/// Variables that would lead an SDK to other credentials than these, or to a profile that need not exist.
+/// Variables that would lead an SDK to other credentials than these, or to a profile that need not
+/// exist.
 ///
-/// Which of them win over the keys differs from SDK to SDK
-/// ([the variables](https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html)): a profile does in those of
-/// JavaScript and .NET, a web identity in .NET's, `AWS_SECURITY_TOKEN` in botocore, a Bedrock token at Bedrock in all.
+/// Which of them win over the keys differs from SDK to SDK ([the
+/// variables](https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html)): a profile
+/// does in those of JavaScript and .NET, a web identity in .NET's, `AWS_SECURITY_TOKEN` in
+/// botocore, a Bedrock token at Bedrock in all.
 pub const MISLEADING: [&str; 12] = [
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -28,13 +30,15 @@ pub const MISLEADING: [&str; 12] = [
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_BEARER_TOKEN_BEDROCK",
 ];
-/// Variables that go with a key: where they are not set, what is left of another key's would be sent with this one.
+/// Variables that go with a key: where they are not set, what is left of another key's would be
+/// sent with this one.
 const OF_THE_KEY: [&str; 2] = ["AWS_SESSION_TOKEN", "AWS_ACCOUNT_ID"];
 
 /// What an environment becomes.
 #[derive(Debug)]
 pub struct Variables {
-    /// Variables that are set, in the order in which they are shown. A Region only where one is known.
+    /// Variables that are set, in the order in which they are shown. A Region only where one is
+    /// known.
     pub set: Vec<(&'static str, SecretString)>,
     /// Variables that are taken away.
     pub unset: Vec<&'static str>,
@@ -56,7 +60,9 @@ impl Variables {
         set.push(("AWS_CREDENTIAL_EXPIRATION", expiration.into()));
         // Of another store's account an SDK would make an endpoint that does not exist.
         let account = published.issued.principal.account_id.as_deref();
-        if let Some(account) = account.filter(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit())) {
+        if let Some(account) =
+            account.filter(|a| a.len() == 12 && a.bytes().all(|b| b.is_ascii_digit()))
+        {
             set.push(("AWS_ACCOUNT_ID", account.into()));
         }
         if let Some(region) = published.region.as_deref() {
@@ -77,9 +83,12 @@ impl Variables {
     }
 }
 
-/// A Region becomes part of host names and of lines: whoever may write the Secret could put more there.
+/// A Region becomes part of host names and of lines: whoever may write the Secret could put more
+/// there.
 fn check_region(region: &str) -> Result<()> {
-    if (1..=64).contains(&region.len()) && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+    if (1..=64).contains(&region.len())
+        && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    {
         return Ok(());
     }
     Err(Error::failed(format!(
@@ -96,21 +105,24 @@ pub enum Language {
     Fish,
     /// `$Env:NAME = 'value'`
     Powershell,
-    /// `NAME=value` without quotes, as `docker run --env-file` and every dotenv library read it alike.
+    /// `NAME=value` without quotes, as `docker run --env-file` and every dotenv library read it
+    /// alike.
     Dotenv,
     /// One JSON object.
     Json,
 }
 
 impl Language {
-    /// A text in this language that sets the variables, and unsets those that would win over them where the language
-    /// can.
+    /// A text in this language that sets the variables, and unsets those that would win over them
+    /// where the language can.
     ///
     /// # Errors
     /// Where the language cannot hold a value.
     pub fn write(self, variables: &Variables) -> Result<SecretString> {
         if self == Self::Json {
-            let member = |(name, value): &(&str, SecretString)| ((*name).to_owned(), value.expose_secret().into());
+            let member = |(name, value): &(&str, SecretString)| {
+                ((*name).to_owned(), value.expose_secret().into())
+            };
             let object: Map<String, Value> = variables.set.iter().map(member).collect();
             return Ok(output::to_json(&Value::Object(object)).into());
         }
@@ -121,21 +133,30 @@ impl Language {
         Ok(whole.into())
     }
 
-    /// Which of the variables that should be unset are set in this environment and stay so, because the language has no
-    /// way to unset them. An empty value is none: botocore looks for a profile of that name.
-    pub fn left_over(self, variables: &Variables, is_set: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    /// Which of the variables that should be unset are set in this environment and stay so, because
+    /// the language has no way to unset them. An empty value is none: botocore looks for a profile
+    /// of that name.
+    pub fn left_over(
+        self,
+        variables: &Variables,
+        is_set: impl Fn(&str) -> bool,
+    ) -> Vec<&'static str> {
         match self {
             Self::Sh | Self::Fish | Self::Powershell => Vec::new(),
-            Self::Dotenv | Self::Json => variables.unset.iter().copied().filter(|name| is_set(name)).collect(),
+            Self::Dotenv | Self::Json => {
+                variables.unset.iter().copied().filter(|name| is_set(name)).collect()
+            }
         }
     }
 
-    /// A semicolon ends each line of a shell: in `eval $(…)` without quotes the line breaks become spaces.
+    /// A semicolon ends each line of a shell: in `eval $(…)` without quotes the line breaks become
+    /// spaces.
     fn unset(self, names: &[&str]) -> String {
         let each = |line: &dyn Fn(&str) -> String| names.iter().map(|name| line(name)).collect();
         match self {
             Self::Sh => format!("unset {};\n", names.join(" ")),
-            // It hides a universal variable, which must not be erased for all other shells, and is not exported.
+            // It hides a universal variable, which must not be erased for all other shells, and is
+            // not exported.
             Self::Fish => each(&|name| format!("set -gu {name};\n")),
             // Takes the variable away in every version; an empty text does so in some.
             Self::Powershell => each(&|name| format!("$Env:{name} = $null\n")),
@@ -146,7 +167,9 @@ impl Language {
     fn line(self, name: &str, value: &str) -> Result<String> {
         Ok(match self {
             Self::Sh => format!("export {name}='{}';\n", value.replace('\'', r"'\''")),
-            Self::Fish => format!("set -gx {name} '{}';\n", value.replace('\\', r"\\").replace('\'', r"\'")),
+            Self::Fish => {
+                format!("set -gx {name} '{}';\n", value.replace('\\', r"\\").replace('\'', r"\'"))
+            }
             Self::Powershell => format!("$Env:{name} = {}\n", powershell(value)),
             Self::Dotenv | Self::Json if value.chars().all(is_plain) => format!("{name}={value}\n"),
             Self::Dotenv | Self::Json => {
@@ -158,13 +181,15 @@ impl Language {
     }
 }
 
-/// Whether every reader of dotenv files takes this character for itself, without quotes around the value.
+/// Whether every reader of dotenv files takes this character for itself, without quotes around the
+/// value.
 fn is_plain(c: char) -> bool {
     c.is_ascii_graphic() && !matches!(c, '\'' | '"' | '`' | '#' | '$' | '\\')
 }
 
-/// An expression of PowerShell, in ASCII. Its lexer takes U+2018 to U+201B for single quotes, too; and a console of
-/// another encoding than UTF-8 can make such a character of the bytes of any other outside ASCII.
+/// An expression of PowerShell, in ASCII. Its lexer takes U+2018 to U+201B for single quotes, too;
+/// and a console of another encoding than UTF-8 can make such a character of the bytes of any other
+/// outside ASCII.
 fn powershell(value: &str) -> String {
     let mut whole = String::from("'");
     let mut units = [0; 2];

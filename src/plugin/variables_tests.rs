@@ -1,4 +1,5 @@
-//! Values that would mean something in the language that they are written in; and shells that really read them.
+//! Values that would mean something in the language that they are written in; and shells that
+//! really read them.
 
 use super::super::published;
 use super::*;
@@ -14,7 +15,11 @@ fn variables(values: &[(&'static str, &str)]) -> Variables {
 fn written(language: Language, value: &str) -> Result<String> {
     let text = language.write(&variables(&[("X", value)]))?.expose_secret().trim_end().to_owned();
     // Behind the variable that is unset.
-    Ok(if language == Language::Json { text } else { text.lines().last().unwrap_or_default().to_owned() })
+    Ok(if language == Language::Json {
+        text
+    } else {
+        text.lines().last().unwrap_or_default().to_owned()
+    })
 }
 
 #[test]
@@ -23,8 +28,20 @@ fn values_are_quoted_in_each_language() {
         ("x/y+z=", "export X='x/y+z=';", "set -gx X 'x/y+z=';", "$Env:X = 'x/y+z='", r#""x/y+z=""#),
         ("it's", r"export X='it'\''s';", r"set -gx X 'it\'s';", "$Env:X = 'it''s'", r#""it's""#),
         (r"a\", r"export X='a\';", r"set -gx X 'a\\';", r"$Env:X = 'a\'", r#""a\\""#),
-        ("$(id)`id`", "export X='$(id)`id`';", "set -gx X '$(id)`id`';", "$Env:X = '$(id)`id`'", r#""$(id)`id`""#),
-        ("a\"#;&|", "export X='a\"#;&|';", "set -gx X 'a\"#;&|';", "$Env:X = 'a\"#;&|'", r##""a\"#;&|""##),
+        (
+            "$(id)`id`",
+            "export X='$(id)`id`';",
+            "set -gx X '$(id)`id`';",
+            "$Env:X = '$(id)`id`'",
+            r#""$(id)`id`""#,
+        ),
+        (
+            "a\"#;&|",
+            "export X='a\"#;&|';",
+            "set -gx X 'a\"#;&|';",
+            "$Env:X = 'a\"#;&|'",
+            r##""a\"#;&|""##,
+        ),
         (
             "a\u{2019}; id #",
             "export X='a\u{2019}; id #';",
@@ -53,7 +70,10 @@ fn dotenv_holds_what_all_its_readers_take_alike() {
     assert_eq!(written(Language::Dotenv, "IQoJb3/y+z==").expect("plain"), "X=IQoJb3/y+z==");
     for value in ["it's", "a\"b", "a`b", "a#b", "a$b", "a\\nb", "x y", "\u{2019}", "ä", "\u{a0}"] {
         let error = written(Language::Dotenv, value).expect_err(value).to_string();
-        assert!(error.contains("the value of X has a character") && error.contains("--output"), "{error}");
+        assert!(
+            error.contains("the value of X has a character") && error.contains("--output"),
+            "{error}"
+        );
         assert!(!error.contains(value), "the value is never shown: {error}");
     }
 }
@@ -61,7 +81,8 @@ fn dotenv_holds_what_all_its_readers_take_alike() {
 #[test]
 fn what_would_win_is_unset_in_every_language_that_can() {
     let variables = variables(&[("A", "b")]);
-    let text = |language: Language| language.write(&variables).expect("text").expose_secret().to_owned();
+    let text =
+        |language: Language| language.write(&variables).expect("text").expose_secret().to_owned();
     assert_eq!(text(Language::Sh), "unset AWS_PROFILE;\nexport A='b';\n");
     assert_eq!(text(Language::Fish), "set -gu AWS_PROFILE;\nset -gx A 'b';\n");
     assert_eq!(text(Language::Powershell), "$Env:AWS_PROFILE = $null\n$Env:A = 'b'\n");
@@ -71,7 +92,10 @@ fn what_would_win_is_unset_in_every_language_that_can() {
     }
     for language in [Language::Dotenv, Language::Json] {
         assert_eq!(language.left_over(&variables, |name| name == "AWS_PROFILE"), ["AWS_PROFILE"]);
-        assert!(language.left_over(&variables, |_| false).is_empty(), "nothing is set that would win");
+        assert!(
+            language.left_over(&variables, |_| false).is_empty(),
+            "nothing is set that would win"
+        );
     }
 }
 
@@ -109,10 +133,17 @@ fn what_goes_with_a_key_is_set_or_unset_with_it() {
 
 #[test]
 fn line_breaks_and_control_characters_are_refused() {
-    for region in
-        ["eu-west-1\nexport PATH=/tmp", "eu-west-1\r", "", "eu west", "a\u{2028}b", "eu-west-1'", &"x".repeat(65)]
-    {
-        let published = Published { region: Some(region.to_owned()), ..published::tests::example() };
+    for region in [
+        "eu-west-1\nexport PATH=/tmp",
+        "eu-west-1\r",
+        "",
+        "eu west",
+        "a\u{2028}b",
+        "eu-west-1'",
+        &"x".repeat(65),
+    ] {
+        let published =
+            Published { region: Some(region.to_owned()), ..published::tests::example() };
         let error = Variables::new(&published).expect_err(region).to_string();
         assert!(error.contains("is no Region's name") && error.lines().count() == 1, "{error:?}");
     }
@@ -120,7 +151,10 @@ fn line_breaks_and_control_characters_are_refused() {
         let mut published = published::tests::example();
         published.issued.session.key.token = Some(token.into());
         let error = Variables::new(&published).expect_err("no token").to_string();
-        assert!(error.contains("AWS_SESSION_TOKEN holds a line break") && !error.contains(token), "{error:?}");
+        assert!(
+            error.contains("AWS_SESSION_TOKEN holds a line break") && !error.contains(token),
+            "{error:?}"
+        );
     }
 }
 
@@ -136,8 +170,8 @@ fn through(shell: &str, script: &str, value: &str) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// What PowerShell's lexer makes of the expression: strings in any of five quotes, a doubled one being itself, and
-/// `[char]`.
+/// What PowerShell's lexer makes of the expression: strings in any of five quotes, a doubled one
+/// being itself, and `[char]`.
 fn read_by_powershell(expression: &str) -> String {
     let is_quote = |c: char| matches!(c, '\'' | '\u{2018}'..='\u{201b}');
     let mut units = Vec::new();

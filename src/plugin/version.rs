@@ -77,7 +77,9 @@ fn text(found: &Value) -> String {
     let mut lines = format!("Client Version: {}\n", word(&found["clientVersion"]));
     match &found["controllers"] {
         Value::Array(list) if list.is_empty() => {
-            lines.push_str("Controller: no Deployment with label app.kubernetes.io/name=refreshable\n");
+            lines.push_str(
+                "Controller: no Deployment with label app.kubernetes.io/name=refreshable\n",
+            );
         }
         Value::Array(list) => {
             for one in list {
@@ -90,7 +92,9 @@ fn text(found: &Value) -> String {
                 ));
             }
         }
-        Value::Object(why) => lines.push_str(&format!("Controller: not visible ({})\n", word(&why["unknown"]))),
+        Value::Object(why) => {
+            lines.push_str(&format!("Controller: not visible ({})\n", word(&why["unknown"])))
+        }
         _ => {}
     }
     lines

@@ -28,7 +28,8 @@ pub struct Withdrawals {
 
 #[derive(Subcommand, Debug)]
 enum Order {
-    /// Let all Secrets go that are denied by now, however many. A later change needs another confirmation.
+    /// Let all Secrets go that are denied by now, however many. A later change needs another
+    /// confirmation.
     Confirm(Place),
     /// Withdraw nothing any more, in any namespace.
     Pause(Place),
@@ -45,10 +46,13 @@ struct Place {
 
 /// Reads `<namespace>/<name>`.
 fn place(text: &str) -> std::result::Result<(String, String), String> {
-    let parts =
-        text.split_once('/').filter(|(namespace, name)| is_namespace(namespace) && ObjectName::check(name).is_ok());
+    let parts = text
+        .split_once('/')
+        .filter(|(namespace, name)| is_namespace(namespace) && ObjectName::check(name).is_ok());
     let parts = parts.map(|(namespace, name)| (namespace.to_owned(), name.to_owned()));
-    parts.ok_or_else(|| "write <namespace>/<name>, for example refreshable/refreshable-withdrawals".to_owned())
+    parts.ok_or_else(|| {
+        "write <namespace>/<name>, for example refreshable/refreshable-withdrawals".to_owned()
+    })
 }
 
 impl Withdrawals {
@@ -88,7 +92,13 @@ fn is_due(object: &RefreshableCredential) -> bool {
 }
 
 /// Writes one order, and leaves the others as they are.
-async fn write(cluster: &Cluster, namespace: &str, name: &str, key: &str, value: &str) -> Result<()> {
+async fn write(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    key: &str,
+    value: &str,
+) -> Result<()> {
     let api: Api<ConfigMap> = Api::namespaced(cluster.client(), namespace);
     let patch = Patch::Merge(json!({"data": {key: value}}));
     match cluster.ask(api.patch(name, &PatchParams::default(), &patch)).await {
@@ -109,7 +119,10 @@ mod tests {
     fn the_place_is_a_namespace_and_a_name() {
         assert_eq!(place("a/b.c"), Ok(("a".to_owned(), "b.c".to_owned())));
         for text in ["", "a", "/a", "a/", "A/b", "a/b/c", "../b"] {
-            assert!(place(text).is_err_and(|e| e.contains("refreshable/refreshable-withdrawals")), "{text}");
+            assert!(
+                place(text).is_err_and(|e| e.contains("refreshable/refreshable-withdrawals")),
+                "{text}"
+            );
         }
     }
 }

@@ -4,12 +4,12 @@
 //! operations. The budget keeps the controller below that and hands out turns in the order they
 //! were asked for: who comes too early is told when to come again, and that turn is kept.
 //!
-//! Time is that since the machine was started, which never steps: a wall clock that is set back must
-//! not move a turn away, nor one that is set forward grant them all.
+//! Time is that since the machine was started, which never steps: a wall clock that is set back
+//! must not move a turn away, nor one that is set forward grant them all.
 //!
-//! It is our own because the libraries for this (`governor`, tower's rate limit) decide whether a call may go now. Here who
-//! comes too early is given a place that holds, is told when it comes, and need not wait as a task; and time is an argument,
-//! so that the tests let a year pass.
+//! It is our own because the libraries for this (`governor`, tower's rate limit) decide whether a
+//! call may go now. Here a caller that is early is given a place that holds, is told when it comes,
+//! and need not wait as a task; and time is an argument, so that the tests let a year pass.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -38,11 +38,19 @@ impl Budget {
         Self { interval, burst: interval.saturating_mul(burst), lanes: HashMap::new() }
     }
 
-    /// Asks for `calls` calls by `object` in `lane` at `now`. `Ok` means go; `Err` is when to come again.
-    /// Coming again at that time (or later) is always granted.
-    pub fn take(&mut self, lane: &str, object: &str, calls: u32, now: Duration) -> Result<(), Duration> {
-        let lane =
-            self.lanes.entry(lane.to_owned()).or_insert_with(|| Lane { busy_until: now, reserved: HashMap::new() });
+    /// Asks for `calls` calls by `object` in `lane` at `now`. `Ok` means go; `Err` is when to come
+    /// again. Coming again at that time (or later) is always granted.
+    pub fn take(
+        &mut self,
+        lane: &str,
+        object: &str,
+        calls: u32,
+        now: Duration,
+    ) -> Result<(), Duration> {
+        let lane = self
+            .lanes
+            .entry(lane.to_owned())
+            .or_insert_with(|| Lane { busy_until: now, reserved: HashMap::new() });
         if let Some(&turn) = lane.reserved.get(object) {
             if now < turn {
                 return Err(turn);
@@ -62,7 +70,10 @@ impl Budget {
 
     /// Objects whose turn comes after `now`.
     pub fn waiting(&self, now: Duration) -> usize {
-        self.lanes.values().map(|lane| lane.reserved.values().filter(|turn| **turn > now).count()).sum()
+        self.lanes
+            .values()
+            .map(|lane| lane.reserved.values().filter(|turn| **turn > now).count())
+            .sum()
     }
 
     /// Forgets lanes and reservations that are long past, so that the map does not grow with every
@@ -96,8 +107,9 @@ mod tests {
             assert_eq!(weight(per_second, granted), counts, "{per_second} {granted:?}");
         }
         let mut budget = Budget::new(400, 400);
-        let rate_limiter: Vec<_> =
-            (0..30).map(|n| budget.take("rolesanywhere", &n.to_string(), weight(400, Some(10)), at(0))).collect();
+        let rate_limiter: Vec<_> = (0..30)
+            .map(|n| budget.take("rolesanywhere", &n.to_string(), weight(400, Some(10)), at(0)))
+            .collect();
         assert_eq!(rate_limiter.iter().filter(|t| t.is_ok()).count(), 10);
         assert_eq!(rate_limiter[29], Err(at(2000)), "ten a second");
     }
@@ -114,7 +126,10 @@ mod tests {
         assert_eq!(later.len(), 20);
         assert_eq!(later[0].1, at(10));
         assert_eq!(later[19].1, at(200));
-        assert_eq!((budget.waiting(at(0)), budget.waiting(at(100)), budget.waiting(at(200))), (20, 10, 0));
+        assert_eq!(
+            (budget.waiting(at(0)), budget.waiting(at(100)), budget.waiting(at(200))),
+            (20, 10, 0)
+        );
         for (n, turn) in later {
             assert_eq!(budget.take("ambient/eu-west-1", &n.to_string(), 1, turn), Ok(()));
         }

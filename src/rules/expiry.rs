@@ -1,16 +1,18 @@
 //! When credentials expire, in every form in which AWS's own programs write it.
 //!
-//! A time without a zone is none: nobody says whose it is, and credentials that are taken to live for hours longer than
-//! they do are worse than none.
+//! A time without a zone is none: nobody says whose it is, and credentials that are taken to live
+//! for hours longer than they do are worse than none.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// What a time may look like, for messages.
-pub const FORMS: &str = "RFC 3339 with a zone, like 2026-01-01T00:00:00Z, or seconds or milliseconds since 1970";
+pub const FORMS: &str =
+    "RFC 3339 with a zone, like 2026-01-01T00:00:00Z, or seconds or milliseconds since 1970";
 
-/// A number of seconds since 1970 of this size would lie thousands of years ahead: it counts milliseconds.
+/// A number of seconds since 1970 of this size would lie thousands of years ahead: it counts
+/// milliseconds.
 const MILLISECONDS: f64 = 1e11;
 
 /// Reads a time that is written as text.
@@ -51,7 +53,9 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timesta
 fn since_1970(number: f64) -> Option<Timestamp> {
     let milliseconds = if number.abs() >= MILLISECONDS { number } else { number * 1000.0 };
     // Past every time that there is, the cast ends at one that is refused.
-    Some(milliseconds).filter(|m| m.is_finite()).and_then(|m| Timestamp::from_millisecond(m as i64).ok())
+    Some(milliseconds)
+        .filter(|m| m.is_finite())
+        .and_then(|m| Timestamp::from_millisecond(m as i64).ok())
 }
 
 #[cfg(test)]
@@ -66,12 +70,18 @@ mod tests {
             (json!("2026-01-01T01:00:00Z"), "STS, metadata services, most SDKs' caches"),
             (json!("2026-01-01T01:00:00.000Z"), "JavaScript's toISOString"),
             (json!("2026-01-01T01:00:00.000000000Z"), "Java's Instant"),
-            (json!("2026-01-01T01:00:00+00:00"), "aws configure export-credentials, Python's isoformat"),
+            (
+                json!("2026-01-01T01:00:00+00:00"),
+                "aws configure export-credentials, Python's isoformat",
+            ),
             (json!("2026-01-01T01:00:00.000000+00:00"), "Python's isoformat"),
             (json!("2026-01-01T02:00:00+01:00"), "Go's RFC3339, in another zone"),
             (json!("2026-01-01T01:00:00+0000"), "Python's %z, Java's ISO 8601 without a colon"),
             (json!("2025-12-31T21:30:00-0330"), "the same"),
-            (json!("2026-01-01T01:00:00UTC"), "botocore's and the AWS CLI's caches, by Python's %Z"),
+            (
+                json!("2026-01-01T01:00:00UTC"),
+                "botocore's and the AWS CLI's caches, by Python's %Z",
+            ),
             (json!("2026-01-01T01:00:00 UTC"), "the same, with a space"),
             (json!("2026-01-01 01:00:00 UTC"), "Ruby's Time#to_s"),
             (json!("2026-01-01 01:00:00+00:00"), "Python's str"),

@@ -5,7 +5,9 @@ use super::retry::{self, Class};
 use super::timing;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use refreshable_api::{AttemptStatus, FailureStatus, RefreshableCredentialStatus, conditions::Reason};
+use refreshable_api::{
+    AttemptStatus, FailureStatus, RefreshableCredentialStatus, conditions::Reason,
+};
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,8 +36,9 @@ impl Failure {
         Self { inputs, ..self }
     }
 
-    /// The failure as recorded in the status. `request` is the digest of what was asked for: the count goes on if the
-    /// failures before were of the same request from the same data, else it starts anew.
+    /// The failure as recorded in the status. `request` is the digest of what was asked for: the
+    /// count goes on if the failures before were of the same request from the same data, else it
+    /// starts anew.
     pub fn record(
         &self,
         before: Option<&RecordedFailure>,
@@ -45,7 +48,8 @@ impl Failure {
         expiration: Option<Timestamp>,
     ) -> RecordedFailure {
         let repeats = |attempt: &AttemptStatus| {
-            attempt.request == request && inputs::same_data(&inputs::from_status(&attempt.inputs), &self.inputs)
+            attempt.request == request
+                && inputs::same_data(&inputs::from_status(&attempt.inputs), &self.inputs)
         };
         let same = before.filter(|b| b.attempt.as_ref().is_some_and(repeats));
         let count = same.map_or(0, |b| b.shown.count).saturating_add(1);
@@ -59,7 +63,10 @@ impl Failure {
             message: shorten(&self.message, LONGEST_MESSAGE),
             next_try_time: Time(timing::up_to_second(next)),
         };
-        RecordedFailure { shown, attempt: Some(AttemptStatus { request, inputs: inputs::to_status(&self.inputs) }) }
+        RecordedFailure {
+            shown,
+            attempt: Some(AttemptStatus { request, inputs: inputs::to_status(&self.inputs) }),
+        }
     }
 }
 
@@ -98,7 +105,12 @@ pub fn shorten(message: &str, longest: usize) -> String {
         return message.to_owned();
     }
     let room = longest.saturating_sub(MORE.len_utf8());
-    let end = message.char_indices().map(|(at, _)| at).take_while(|at| *at <= room).last().unwrap_or_default();
+    let end = message
+        .char_indices()
+        .map(|(at, _)| at)
+        .take_while(|at| *at <= room)
+        .last()
+        .unwrap_or_default();
     format!("{}{MORE}", &message[..end])
 }
 

@@ -4,15 +4,19 @@ use refreshable_api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec, Secre
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-/// Digest of everything in a specification that decides what is obtained and what is written.
-/// When it is renewed, whether that is suspended, and what happens after a rotation do not: changing them costs no
-/// issuer call.
+/// Digest of everything in a specification that decides what is obtained and what is written. When
+/// it is renewed, whether that is suspended, and what happens after a rotation do not: changing
+/// them costs no issuer call.
 ///
 /// Absent members are not serialized, so a new optional member leaves the digests of existing
 /// specifications as they are, and an upgrade costs no issuer call.
 pub fn of_request(spec: &RefreshableCredentialSpec) -> String {
-    let mut asked =
-        RefreshableCredentialSpec { refresh: None::<RefreshSpec>, suspend: None, restart: Vec::new(), ..spec.clone() };
+    let mut asked = RefreshableCredentialSpec {
+        refresh: None::<RefreshSpec>,
+        suspend: None,
+        restart: Vec::new(),
+        ..spec.clone()
+    };
     if let Some(secret) = &mut asked.secret
         && secret.propagation.take().is_some()
         && *secret == SecretSpec::default()
@@ -23,13 +27,18 @@ pub fn of_request(spec: &RefreshableCredentialSpec) -> String {
     short_digest(&serde_json::to_vec(&asked).unwrap_or_default())
 }
 
-/// Digest of everything that decides whose credentials one profile gets: another profile's change leaves it as it is.
+/// Digest of everything that decides whose credentials one profile gets: another profile's change
+/// leaves it as it is.
 pub fn of_profile(spec: &RefreshableCredentialSpec, profile: &ProfileSpec) -> String {
-    short_digest(&serde_json::to_vec(&(&spec.source, &spec.roles, &spec.sts, &profile.roles)).unwrap_or_default())
+    short_digest(
+        &serde_json::to_vec(&(&spec.source, &spec.roles, &spec.sts, &profile.roles))
+            .unwrap_or_default(),
+    )
 }
 
-/// Digest of one attempt: what was asked, at whose request. A failure is only waited out for the attempt that failed;
-/// another one is made at once. [`super::inputs`] tells what was read by its data.
+/// Digest of one attempt: what was asked, at whose request. A failure is only waited out for the
+/// attempt that failed; another one is made at once. [`super::inputs`] tells what was read by its
+/// data.
 pub fn of_attempt(request: &str, requested_at: Option<&str>) -> String {
     let text = serde_json::to_vec(&(request, requested_at)).unwrap_or_default();
     short_digest(&text)
@@ -72,8 +81,10 @@ mod tests {
         let mut later = a.clone();
         later.suspend = Some(true);
         later.refresh = Some(RefreshSpec { before: Some("25m".into()) });
-        later.restart = vec![RestartTarget { kind: WorkloadKind::Deployment, name: "reports".into() }];
-        later.secret = Some(SecretSpec { propagation: Some(Propagation::Prompt), ..SecretSpec::default() });
+        later.restart =
+            vec![RestartTarget { kind: WorkloadKind::Deployment, name: "reports".into() }];
+        later.secret =
+            Some(SecretSpec { propagation: Some(Propagation::Prompt), ..SecretSpec::default() });
         assert_eq!(of_request(&a), of_request(&later));
     }
 
@@ -82,9 +93,13 @@ mod tests {
         // An upgrade that changed it would ask the issuer again for every object of every cluster.
         let a = spec("arn:aws:iam::111122223333:role/a");
         assert_eq!(of_request(&a), "202fe4066525182a018642d3d18f8daa");
-        let device = json!({"certificateSecretRef": {"name": "c"}, "caBundle": "x", "timeoutSeconds": 5});
+        let device =
+            json!({"certificateSecretRef": {"name": "c"}, "caBundle": "x", "timeoutSeconds": 5});
         let with = |mut source: Value| {
-            source.as_object_mut().expect("an object").extend(device.as_object().expect("an object").clone());
+            source
+                .as_object_mut()
+                .expect("an object")
+                .extend(device.as_object().expect("an object").clone());
             source
         };
         for (spec, digest) in [
@@ -105,7 +120,8 @@ mod tests {
                 "792a03d360b4f1b443f1e74fbb9407f9",
             ),
         ] {
-            let spec: RefreshableCredentialSpec = serde_json::from_value(spec.clone()).expect("a specification");
+            let spec: RefreshableCredentialSpec =
+                serde_json::from_value(spec.clone()).expect("a specification");
             assert_eq!(of_request(&spec), digest, "{spec:?}");
         }
     }
@@ -113,7 +129,8 @@ mod tests {
     #[test]
     fn where_a_bundle_is_read_belongs_to_the_request() {
         let of = |sts: Value| {
-            let spec: RefreshableCredentialSpec = serde_json::from_value(json!({ "sts": sts })).expect("a spec");
+            let spec: RefreshableCredentialSpec =
+                serde_json::from_value(json!({ "sts": sts })).expect("a spec");
             of_request(&spec)
         };
         let all = [

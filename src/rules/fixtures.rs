@@ -77,7 +77,8 @@ pub fn record(object: &RefreshableCredential) -> Record {
 
 /// `object` with the status that reports its `record` as good.
 pub fn reported(mut object: RefreshableCredential, record: &Record) -> RefreshableCredential {
-    let status = report::status(&object, &Permission::NotNeeded, Some(record), &Finding::Good, minute(0));
+    let status =
+        report::status(&object, &Permission::NotNeeded, Some(record), &Finding::Good, minute(0));
     assert_eq!(status.secret.as_ref().map(|s: &SecretStatus| s.name.as_str()), Some("x"));
     object.status = Some(status);
     object
@@ -99,5 +100,9 @@ pub fn failed(
 
 /// An issuer that cannot be reached.
 pub fn unreachable() -> IssueError {
-    IssueError::Unreachable { operation: "AssumeRole", endpoint: "sts".to_owned(), detail: "timeout".to_owned() }
+    IssueError::Unreachable {
+        operation: "AssumeRole",
+        endpoint: "sts".to_owned(),
+        detail: "timeout".to_owned(),
+    }
 }

@@ -31,23 +31,32 @@ pub struct Health {
     pub expired: bool,
 }
 
-/// How `object` fares at `now`. `rests` says that its source has nothing newer than what is published, and is asked
-/// again in time: what ends soon is no trouble then.
+/// How `object` fares at `now`. `rests` says that its source has nothing newer than what is
+/// published, and is asked again in time: what ends soon is no trouble then.
 pub fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Health {
     let suspended = object.spec.suspended();
     let Some(status) = &object.status else { return Health { suspended, ..Health::default() } };
     let condition = |kind: &str| status.conditions.iter().find(|c| c.type_ == kind);
     let ready = condition(READY);
     let trouble = [RECONCILING, STALLED].into_iter().filter_map(condition);
-    let failing_since = status.failures.as_ref().and(trouble.map(|c| c.last_transition_time.0).min());
-    let reason = status.failures.as_ref().map(|f| f.reason.as_str()).or(ready.map(|c| c.reason.as_str()));
+    let failing_since =
+        status.failures.as_ref().and(trouble.map(|c| c.last_transition_time.0).min());
+    let reason =
+        status.failures.as_ref().map(|f| f.reason.as_str()).or(ready.map(|c| c.reason.as_str()));
     let (issued_at, expiration) = (time_of(&status.last_refresh_time), time_of(&status.expiration));
     let renewed = !suspended && object.metadata.deletion_timestamp.is_none();
     let past = |end: Option<Timestamp>| end.is_some_and(|e| e <= now);
-    let expired = past(expiration) || status.profiles.iter().flatten().any(|p| past(time_of(&p.expiration)));
+    let expired =
+        past(expiration) || status.profiles.iter().flatten().any(|p| past(time_of(&p.expiration)));
     let half_gone = |(issued_at, expiration): (Timestamp, Timestamp)| {
-        let before = object.spec.refresh.as_ref().and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
-        let due = timing::refresh_at(issued_at, expiration, before, &object.uid().unwrap_or_default());
+        let before = object
+            .spec
+            .refresh
+            .as_ref()
+            .and_then(|r| r.before.as_deref())
+            .and_then(timing::parse_before);
+        let due =
+            timing::refresh_at(issued_at, expiration, before, &object.uid().unwrap_or_default());
         expiration > now && now >= due + expiration.duration_since(due) / 2
     };
     Health {
@@ -79,7 +88,8 @@ mod tests {
 
     #[test]
     fn it_runs_out_when_half_of_what_is_left_for_its_renewal_is_gone() {
-        // An hour, due with 20 minutes left and up to 3 early: half of that is left after 48.5 to 50 minutes.
+        // An hour, due with 20 minutes left and up to 3 early: half of that is left after 48.5 to
+        // 50 minutes.
         let object = published(json!({}));
         let seen = |minutes, rests| of(&object, rests, minute(minutes));
         assert!(!seen(39, false).running_out && !seen(48, false).running_out);
@@ -90,7 +100,9 @@ mod tests {
         assert!(seen(59, false).running_out && !seen(59, false).expired);
         assert!(!seen(60, false).running_out && seen(60, false).expired);
         let late = published(json!({"refresh": {"before": "5m"}}));
-        assert!(!of(&late, false, minute(54)).running_out && of(&late, false, minute(58)).running_out);
+        assert!(
+            !of(&late, false, minute(54)).running_out && of(&late, false, minute(58)).running_out
+        );
     }
 
     #[test]
@@ -111,8 +123,12 @@ mod tests {
         let object = failed(object, &unreachable(), Some(&record), minute(45));
         let seen = of(&object, false, minute(46));
         assert_eq!((seen.failing_since, seen.failures), (Some(minute(40)), 2));
-        assert_eq!((seen.ready, seen.reason, seen.stalled), (Some(true), Some(Reason::IssuerUnavailable), false));
-        let wrong = IssueError::Specification { field: "spec.roles".to_owned(), what: "no".to_owned() };
+        assert_eq!(
+            (seen.ready, seen.reason, seen.stalled),
+            (Some(true), Some(Reason::IssuerUnavailable), false)
+        );
+        let wrong =
+            IssueError::Specification { field: "spec.roles".to_owned(), what: "no".to_owned() };
         assert!(of(&failed(object, &wrong, Some(&record), minute(50)), false, minute(51)).stalled);
         assert_eq!(of(&credential(json!({})), false, minute(1)), Health::default());
     }

@@ -1,7 +1,8 @@
 //! The objects of a resource's namespace that its attempts read, and how the status spells them.
 //!
-//! A Secret is spelled by its name alone, as it was before there were others. A ConfigMap has its kind before its name:
-//! `ConfigMap/company-ca`. No name holds a slash, so the two are never taken for each other.
+//! A Secret is spelled by its name alone, as it was before there were others. A ConfigMap has its
+//! kind before its name: `ConfigMap/company-ca`. No name holds a slash, so the two are never taken
+//! for each other.
 
 use refreshable_api::{CaBundleKind, CaBundleReference};
 use std::fmt;
@@ -84,9 +85,11 @@ mod tests {
 
     #[test]
     fn a_reference_without_a_kind_is_to_a_config_map() {
-        for (kind, spelling) in
-            [(None, "ConfigMap/x"), (Some(CaBundleKind::ConfigMap), "ConfigMap/x"), (Some(CaBundleKind::Secret), "x")]
-        {
+        for (kind, spelling) in [
+            (None, "ConfigMap/x"),
+            (Some(CaBundleKind::ConfigMap), "ConfigMap/x"),
+            (Some(CaBundleKind::Secret), "x"),
+        ] {
             let reference = CaBundleReference { kind, name: "x".into(), key: None };
             assert_eq!(InputObject::from(&reference).to_string(), spelling, "{kind:?}");
         }

@@ -1,8 +1,10 @@
-//! What credentials were made from: which data of which input Secret, and whether that data is still the same.
+//! What credentials were made from: which data of which input Secret, and whether that data is
+//! still the same.
 //!
-//! Inputs are watched by their metadata alone, and a resource version tells of every label. So an attempt notes a keyed
-//! digest of the data that it used. Where a version differs, the input is read once and its digest compared. Where there
-//! is no digest, or one under another key, the versions decide.
+//! Inputs are watched by their metadata alone, and a resource version tells of every label. So an
+//! attempt notes a keyed digest of the data that it used. Where a version differs, the input is
+//! read once and its digest compared. Where there is no digest, or one under another key, the
+//! versions decide.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use refreshable_api::{InputDigest, InputStatus};
@@ -13,7 +15,8 @@ use std::fmt;
 /// Versions of inputs by their spelling: `<uid>/<resourceVersion>`.
 pub type InputVersions = BTreeMap<String, String>;
 
-/// Data of each input that an attempt read, as [`InputObject`](super::input_object::InputObject) spells it.
+/// Data of each input that an attempt read, as [`InputObject`](super::input_object::InputObject)
+/// spells it.
 pub type UsedInputs = BTreeMap<String, UsedInput>;
 
 /// What an attempt read of one input Secret.
@@ -25,7 +28,8 @@ pub struct UsedInput {
     pub digest: Option<InputDigest>,
 }
 
-/// The key of the digests. A PIN or an external id is short enough to be guessed from a digest without one.
+/// The key of the digests. A PIN or an external id is short enough to be guessed from a digest
+/// without one.
 #[derive(Clone)]
 pub struct InputKey {
     id: String,
@@ -57,8 +61,9 @@ impl InputKey {
         &self.id
     }
 
-    /// Digest of `data` (key and value; a key that is missing counts, too) in the Secret `name`, for the resource with
-    /// UID `owner`: two resources that use the same data have different digests.
+    /// Digest of `data` (key and value; a key that is missing counts, too) in the Secret `name`,
+    /// for the resource with UID `owner`: two resources that use the same data have different
+    /// digests.
     pub fn digest<'a>(
         &self,
         owner: &str,
@@ -79,7 +84,11 @@ impl InputKey {
             part(value.unwrap_or_default());
         }
         let mac = hex::encode(context.finalize().into_bytes());
-        InputDigest { key_id: self.id.clone(), keys: ordered.into_keys().map(str::to_owned).collect(), mac }
+        InputDigest {
+            key_id: self.id.clone(),
+            keys: ordered.into_keys().map(str::to_owned).collect(),
+            mac,
+        }
     }
 }
 
@@ -96,7 +105,8 @@ struct KnownInput {
 }
 
 impl KnownInputs {
-    /// The Secret `name` is at `version`, or is not there. `macs` are digests that are known of that version.
+    /// The Secret `name` is at `version`, or is not there. `macs` are digests that are known of
+    /// that version.
     pub fn see(&mut self, name: &str, version: Option<String>, macs: BTreeSet<String>) {
         self.0.insert(name.to_owned(), KnownInput { version, macs, read: false });
     }
@@ -106,23 +116,28 @@ impl KnownInputs {
         self.0.insert(name.to_owned(), KnownInput { version, macs, read: true });
     }
 
-    /// Whether what is published was made from other data. An input that is gone, or of which nothing is known, is no
-    /// reason to ask the issuer: what was made from it is still valid.
+    /// Whether what is published was made from other data. An input that is gone, or of which
+    /// nothing is known, is no reason to ask the issuer: what was made from it is still valid.
     pub fn published_changed(&self, used: &UsedInputs) -> bool {
-        used.iter().any(|(name, used)| self.0.get(name).is_some_and(|k| k.version.is_some() && k.differs(used)))
+        used.iter().any(|(name, used)| {
+            self.0.get(name).is_some_and(|k| k.version.is_some() && k.differs(used))
+        })
     }
 
-    /// Whether an attempt now would read other data than the one that used these. That an input is gone matters, too.
+    /// Whether an attempt now would read other data than the one that used these. That an input is
+    /// gone matters, too.
     pub fn attempt_changed(&self, used: &UsedInputs) -> bool {
         used.iter().any(|(name, used)| self.0.get(name).is_some_and(|k| k.differs(used)))
     }
 
-    /// Names of those inputs that have another version than was used, and whose data decides whether they changed.
+    /// Names of those inputs that have another version than was used, and whose data decides
+    /// whether they changed.
     pub fn unread(&self, used: &UsedInputs, key: &InputKey) -> BTreeSet<String> {
         let open = |(name, used): (&String, &UsedInput)| {
             let known = self.0.get(name)?;
             let comparable = used.digest.as_ref().is_some_and(|d| d.key_id == key.id);
-            (comparable && !known.read && known.version.is_some() && known.differs(used)).then(|| name.clone())
+            (comparable && !known.read && known.version.is_some() && known.differs(used))
+                .then(|| name.clone())
         };
         used.iter().filter_map(open).collect()
     }
@@ -130,7 +145,8 @@ impl KnownInputs {
 
 impl KnownInput {
     fn differs(&self, used: &UsedInput) -> bool {
-        self.version != used.version && !used.digest.as_ref().is_some_and(|d| self.macs.contains(&d.mac))
+        self.version != used.version
+            && !used.digest.as_ref().is_some_and(|d| self.macs.contains(&d.mac))
     }
 }
 
@@ -155,7 +171,9 @@ pub fn to_status(used: &UsedInputs) -> Vec<InputStatus> {
 
 /// The same, read back.
 pub fn from_status(status: &[InputStatus]) -> UsedInputs {
-    let one = |i: &InputStatus| (i.name.clone(), UsedInput { version: i.version.clone(), digest: i.digest.clone() });
+    let one = |i: &InputStatus| {
+        (i.name.clone(), UsedInput { version: i.version.clone(), digest: i.digest.clone() })
+    };
     status.iter().map(one).collect()
 }
 
@@ -213,12 +231,28 @@ mod tests {
             ("same version", with(&ours), Some("u/1"), None, false, false, false),
             ("other version, not read", with(&ours), Some("u/2"), None, true, true, true),
             ("a label", with(&ours), Some("u/2"), Some("v"), false, false, false),
-            ("made anew with the same data", with(&ours), Some("w/9"), Some("v"), false, false, false),
+            (
+                "made anew with the same data",
+                with(&ours),
+                Some("w/9"),
+                Some("v"),
+                false,
+                false,
+                false,
+            ),
             ("other data", with(&ours), Some("u/2"), Some("x"), false, true, true),
             ("gone", with(&ours), None, None, false, false, true),
             ("unknown key, same version", with(&theirs), Some("u/1"), None, false, false, false),
             ("unknown key, other version", with(&theirs), Some("u/2"), None, false, true, true),
-            ("old format, same version", old_format.clone(), Some("u/1"), None, false, false, false),
+            (
+                "old format, same version",
+                old_format.clone(),
+                Some("u/1"),
+                None,
+                false,
+                false,
+                false,
+            ),
             ("old format, other version", old_format.clone(), Some("u/2"), None, false, true, true),
             ("was not there and is not", absent.clone(), None, None, false, false, false),
             ("was not there and is", absent.clone(), Some("u/1"), None, false, true, true),
@@ -234,7 +268,10 @@ mod tests {
             assert_eq!(known.attempt_changed(&used), attempt, "{what}: attempt");
         }
         let nothing = KnownInputs::default();
-        assert!(!nothing.published_changed(&with(&ours)) && !nothing.attempt_changed(&with(&ours)), "not known");
+        assert!(
+            !nothing.published_changed(&with(&ours)) && !nothing.attempt_changed(&with(&ours)),
+            "not known"
+        );
     }
 
     #[test]

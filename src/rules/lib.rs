@@ -1,5 +1,5 @@
-//! Decides what happens to a RefreshableCredential. Everything here is a pure function of what was observed and of the
-//! time, which is an argument: there is no clock, no network and no runtime.
+//! Decides what happens to a RefreshableCredential. Everything here is a pure function of what was
+//! observed and of the time, which is an argument: there is no clock, no network and no runtime.
 //!
 //! ```text
 //! observed: the resource, the metadata of its Secret, its policies, the time

@@ -6,7 +6,9 @@
 use super::inputs::{InputVersions, UsedInput, UsedInputs};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use refreshable_api::{Arn, DeletionPolicy, InputDigest, PrincipalStatus, RefreshableCredential, names};
+use refreshable_api::{
+    Arn, DeletionPolicy, InputDigest, PrincipalStatus, RefreshableCredential, names,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -136,7 +138,10 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
         expiration: (expiration > issued_at).then_some(expiration)?,
         request: annotation(names::REQUEST_ANNOTATION)?.clone(),
         inputs: match annotation(names::INPUTS_ANNOTATION) {
-            Some(text) => inputs(serde_json::from_str(text).ok()?, annotation(names::INPUT_DIGESTS_ANNOTATION)),
+            Some(text) => inputs(
+                serde_json::from_str(text).ok()?,
+                annotation(names::INPUT_DIGESTS_ANNOTATION),
+            ),
             None => UsedInputs::new(),
         },
         checksum: annotation(names::CHECKSUM_ANNOTATION)?.clone(),
@@ -145,7 +150,8 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
             arn,
             user_id: annotation(names::PRINCIPAL_ID_ANNOTATION).cloned(),
         },
-        packed_policy_size: annotation(names::PACKED_POLICY_SIZE_ANNOTATION).and_then(|t| t.parse().ok()),
+        packed_policy_size: annotation(names::PACKED_POLICY_SIZE_ANNOTATION)
+            .and_then(|t| t.parse().ok()),
         profiles: match annotation(names::PROFILES_ANNOTATION) {
             Some(text) => serde_json::from_str(text).ok()?,
             None => BTreeMap::new(),
@@ -161,8 +167,8 @@ pub fn is_controlled(meta: &ObjectMeta) -> bool {
     meta.owner_references.iter().flatten().any(|o| o.controller == Some(true))
 }
 
-/// The inputs at these versions, with their digests. Digests that are missing or cannot be read leave the versions to
-/// decide: an earlier version of the controller wrote none.
+/// The inputs at these versions, with their digests. Digests that are missing or cannot be read
+/// leave the versions to decide: an earlier version of the controller wrote none.
 fn inputs(versions: InputVersions, digests: Option<&String>) -> UsedInputs {
     let mut digests: BTreeMap<String, InputDigest> =
         digests.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -184,7 +190,10 @@ pub fn metadata_intact(meta: &ObjectMeta, object: &RefreshableCredential) -> boo
     let uid = object.metadata.uid.as_deref();
     let owned = meta.owner_references.iter().flatten().any(|o| Some(o.uid.as_str()) == uid);
     let wants_owner = spec.deletion_policy() == DeletionPolicy::Delete;
-    labels && annotations && owned == wants_owner && has(&meta.labels, names::MANAGED_BY_LABEL, names::MANAGED_BY)
+    labels
+        && annotations
+        && owned == wants_owner
+        && has(&meta.labels, names::MANAGED_BY_LABEL, names::MANAGED_BY)
 }
 
 #[cfg(test)]
@@ -239,12 +248,20 @@ pub(crate) mod tests {
     fn digests_of_inputs_are_read_where_there_are_some() {
         let digest = InputDigest { key_id: "i".into(), keys: vec!["k".into()], mac: "m".into() };
         let written = serde_json::json!({"key": digest}).to_string();
-        for (text, expected) in [(written.as_str(), Some(digest)), ("{", None), (r#"{"other": {}}"#, None)] {
+        for (text, expected) in
+            [(written.as_str(), Some(digest)), ("{", None), (r#"{"other": {}}"#, None)]
+        {
             let mut meta = meta_of("me");
-            meta.annotations.as_mut().and_then(|a| a.insert(names::INPUT_DIGESTS_ANNOTATION.into(), text.into()));
+            meta.annotations
+                .as_mut()
+                .and_then(|a| a.insert(names::INPUT_DIGESTS_ANNOTATION.into(), text.into()));
             let seen = view(&meta, "me");
             let content = seen.own().and_then(|r| r.content.as_ref()).expect("readable");
-            assert_eq!(content.inputs["key"], UsedInput { version: Some("u/1".into()), digest: expected }, "{text}");
+            assert_eq!(
+                content.inputs["key"],
+                UsedInput { version: Some("u/1".into()), digest: expected },
+                "{text}"
+            );
         }
     }
 

@@ -1,8 +1,9 @@
 //! Patterns as policies write them: of ARNs, of URLs, of names.
 //!
-//! The matcher is our own because it is a border of tenancy. `*` and `?` mean what they mean to IAM, and end at the part of an
-//! ARN or the label of a host that they stand in; libraries for globs (`globset`, `wildmatch`) know classes, alternatives,
-//! escapes and separators of paths, each of which would let a pattern mean something that its author did not write.
+//! The matcher is our own because it is a border of tenancy. `*` and `?` mean what they mean to
+//! IAM, and end at the part of an ARN or the label of a host that they stand in; libraries for
+//! globs (`globset`, `wildmatch`) know classes, alternatives, escapes and separators of paths, each
+//! of which would let a pattern mean something that its author did not write.
 
 use std::borrow::Cow;
 
@@ -16,7 +17,8 @@ pub struct PatternContext<'a> {
 }
 
 impl PatternContext<'_> {
-    /// The pattern with its placeholders filled in. Kubernetes names hold nothing that a pattern takes for a wildcard.
+    /// The pattern with its placeholders filled in. Kubernetes names hold nothing that a pattern
+    /// takes for a wildcard.
     pub fn fill<'p>(&self, pattern: &'p str) -> Cow<'p, str> {
         if pattern.contains('{') {
             pattern.replace("{namespace}", self.namespace).replace("{name}", self.name).into()
@@ -36,8 +38,8 @@ pub enum NetworkScope {
     Private,
 }
 
-/// Matches an ARN part by part: a wildcard never crosses a colon, so `arn:aws:iam::*:role/x` cannot be
-/// stretched over the account. The last part (the resource) may hold colons of its own.
+/// Matches an ARN part by part: a wildcard never crosses a colon, so `arn:aws:iam::*:role/x` cannot
+/// be stretched over the account. The last part (the resource) may hold colons of its own.
 pub fn arn_matches(pattern: &str, arn: &str) -> bool {
     const PARTS: usize = 6;
     // Not by `Arn`: any part of a pattern may be a wildcard, the first one too.
@@ -50,7 +52,8 @@ pub fn arn_matches(pattern: &str, arn: &str) -> bool {
 
 /// Matches a URL: scheme, host and port must agree, where a `*` in the pattern's host stands for
 /// characters other than the dot; the path must be the pattern's or lie below it. What is not plain
-/// (user names, queries, escapes, other scripts) matches nothing: two parsers could read it in two ways.
+/// (user names, queries, escapes, other scripts) matches nothing: two parsers could read it in two
+/// ways.
 ///
 /// Gives how far the host may lead: one that is written out is known to who wrote the pattern.
 pub fn url_matches(pattern: &str, url: &str) -> Option<NetworkScope> {
@@ -59,12 +62,14 @@ pub fn url_matches(pattern: &str, url: &str) -> Option<NetworkScope> {
     let (p_host, p_path) = p_rest.split_once('/').unwrap_or((p_rest, ""));
     let (u_host, u_path) = u_rest.split_once('/').unwrap_or((u_rest, ""));
     let p_path = p_path.trim_end_matches('/');
-    let plain_host = !u_host.is_empty() && u_host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:[]".contains(c));
+    let plain_host = !u_host.is_empty()
+        && u_host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:[]".contains(c));
     let plain_path = u_path.chars().all(|c| c.is_ascii_graphic())
         && !u_path.contains(['?', '#', '\\', '%'])
         && !u_path.split('/').any(|s| s == "..");
-    let below =
-        p_path.is_empty() || u_path == p_path || u_path.strip_prefix(p_path).is_some_and(|r| r.starts_with('/'));
+    let below = p_path.is_empty()
+        || u_path == p_path
+        || u_path.strip_prefix(p_path).is_some_and(|r| r.starts_with('/'));
     // An address is allowed where it is written out, never by a wildcard.
     let literal = !is_address(u_host) || p_host.eq_ignore_ascii_case(u_host);
     let matches = p_scheme == u_scheme
@@ -72,11 +77,18 @@ pub fn url_matches(pattern: &str, url: &str) -> Option<NetworkScope> {
         && plain_host
         && plain_path
         && below
-        && wildcard_matches(&p_host.to_ascii_lowercase(), &u_host.to_ascii_lowercase(), |c| c != '.');
-    matches.then_some(if p_host.contains(['*', '?']) { NetworkScope::Public } else { NetworkScope::Private })
+        && wildcard_matches(&p_host.to_ascii_lowercase(), &u_host.to_ascii_lowercase(), |c| {
+            c != '.'
+        });
+    matches.then_some(if p_host.contains(['*', '?']) {
+        NetworkScope::Public
+    } else {
+        NetworkScope::Private
+    })
 }
 
-/// A URL as it may be shown: without user name, password, query and fragment, which may hold what is nobody's business.
+/// A URL as it may be shown: without user name, password, query and fragment, which may hold what
+/// is nobody's business.
 pub fn shown_url(url: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
     let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
@@ -87,21 +99,24 @@ pub fn shown_url(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a URL's host (with its port) is an IP address, in any form that a URL parser takes for one.
+/// Whether a URL's host (with its port) is an IP address, in any form that a URL parser takes for
+/// one.
 fn is_address(host: &str) -> bool {
     let name = host
         .rsplit_once(':')
         .filter(|(_, port)| port.chars().all(|c| c.is_ascii_digit()))
         .map_or(host, |(name, _)| name);
     let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-    let number = last.chars().all(|c| c.is_ascii_digit()) || last.to_ascii_lowercase().starts_with("0x");
+    let number =
+        last.chars().all(|c| c.is_ascii_digit()) || last.to_ascii_lowercase().starts_with("0x");
     name.starts_with('[') || number
 }
 
 /// Matches `text` against a pattern in which `*` stands for any run of characters that `may` allows
 /// and `?` for one of them. Linear in the product of the lengths, so no pattern can stall it.
 pub fn wildcard_matches(pattern: &str, text: &str, may: impl Fn(char) -> bool) -> bool {
-    // Most parts of most patterns are written out, and many resources are held against many policies.
+    // Most parts of most patterns are written out, and many resources are held against many
+    // policies.
     if !pattern.contains(['*', '?']) {
         return pattern == text;
     }
@@ -212,10 +227,16 @@ mod tests {
             "https://0.0.0.0",
             "https://169.254.169.254",
         ] {
-            for pattern in ["https://*", "https://*.*", "https://*.*.*.*", "https://[*]", "https://*:*"] {
+            for pattern in
+                ["https://*", "https://*.*", "https://*.*.*.*", "https://[*]", "https://*:*"]
+            {
                 assert_eq!(url_matches(pattern, address), None, "{pattern} {address}");
             }
-            assert_eq!(url_matches(address, address), Some(NetworkScope::Private), "{address} written out");
+            assert_eq!(
+                url_matches(address, address),
+                Some(NetworkScope::Private),
+                "{address} written out"
+            );
         }
         // Digits of other scripts, which a URL parser takes for digits.
         for disguised in ["https://127.0.0.\u{ff11}", "https://\u{ff12}130706433"] {

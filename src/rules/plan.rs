@@ -87,13 +87,14 @@ pub enum Action {
     Leave,
     /// Obtain new credentials and publish them.
     Issue(Cause),
-    /// What is published is right; look again at that time. Report whatever the status does not say yet.
+    /// What is published is right; look again at that time. Report whatever the status does not say
+    /// yet.
     Wait(Timestamp),
-    /// The Secret changed since it was published: compare its data with its checksum, then obtain new credentials
-    /// for this cause, if there is one.
+    /// The Secret changed since it was published: compare its data with its checksum, then obtain
+    /// new credentials for this cause, if there is one.
     Inspect(Option<Cause>),
-    /// The Secret is being deleted, and nothing can be published under its name before it is gone. Look again when
-    /// what it holds expires, if that lies ahead.
+    /// The Secret is being deleted, and nothing can be published under its name before it is gone.
+    /// Look again when what it holds expires, if that lies ahead.
     AwaitDeletion(Option<Timestamp>),
     /// The last success was a moment ago; the cause stands, and is looked at again at that time.
     Pause(Timestamp),
@@ -101,7 +102,8 @@ pub enum Action {
     Backoff(Timestamp),
     /// Renewal is suspended; look again when what is published expires, if anything is.
     Suspend(Option<Timestamp>),
-    /// Permission was taken back for this reason: delete the published Secret at that time, unless it comes back.
+    /// Permission was taken back for this reason: delete the published Secret at that time, unless
+    /// it comes back.
     AwaitWithdrawal(Timestamp, String),
     /// Permission was taken back: delete the published Secret and say so.
     Withdraw(String),
@@ -146,8 +148,8 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
         Standing::Issue(cause) => Some(cause),
         Standing::Wait(_) => None,
     };
-    // Before the issuer is asked, a Secret that somebody wrote to is read: it may refuse what would be published. One
-    // that is not seen any more may only have lost its label.
+    // Before the issuer is asked, a Secret that somebody wrote to is read: it may refuse what would
+    // be published. One that is not seen any more may only have lost its label.
     if record.map_or(cause == Some(Cause::Deleted), |r| touched(seen.object, r)) {
         return backoff(seen, cause.unwrap_or(Cause::Due), now).unwrap_or(Action::Inspect(cause));
     }
@@ -160,15 +162,17 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
     }
 }
 
-/// Whether a denied resource may own Secrets besides the one that is seen: until its status says that nothing is left to
-/// withdraw, what it published under an earlier name or without a label is looked for.
+/// Whether a denied resource may own Secrets besides the one that is seen: until its status says
+/// that nothing is left to withdraw, what it published under an earlier name or without a label is
+/// looked for.
 fn may_hold_another(object: &RefreshableCredential) -> bool {
     let Some(status) = &object.status else { return false };
-    was_reported(object) && status.permission.as_ref().is_none_or(|p| p.allowed || p.withdraw_time.is_some())
+    was_reported(object)
+        && status.permission.as_ref().is_none_or(|p| p.allowed || p.withdraw_time.is_some())
 }
 
-/// Whether `object` may own a Secret of another name than the present one: it has been reported on, its specification
-/// has changed, and the status does not name the present Secret.
+/// Whether `object` may own a Secret of another name than the present one: it has been reported on,
+/// its specification has changed, and the status does not name the present Secret.
 pub fn may_have_moved(object: &RefreshableCredential) -> bool {
     let named = object.status.as_ref().and_then(|s| s.secret.as_ref()).map(|s| s.name.as_str());
     let changed = object.metadata.generation.is_some_and(|g| g > 1);
@@ -214,17 +218,32 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
 
 /// When the published credentials of this resource are due.
 pub fn refresh_at(object: &RefreshableCredential, content: &Content) -> Timestamp {
-    let before = object.spec.refresh.as_ref().and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
-    timing::refresh_at(content.issued_at, content.expiration, before, &object.uid().unwrap_or_default())
+    let before = object
+        .spec
+        .refresh
+        .as_ref()
+        .and_then(|r| r.before.as_deref())
+        .and_then(timing::parse_before);
+    timing::refresh_at(
+        content.issued_at,
+        content.expiration,
+        before,
+        &object.uid().unwrap_or_default(),
+    )
 }
 
-/// When they are due where the source may have had nothing newer, and is asked again at `rests_until`.
-pub fn due_at(object: &RefreshableCredential, content: &Content, rests_until: Option<Timestamp>) -> Timestamp {
+/// When they are due where the source may have had nothing newer, and is asked again at
+/// `rests_until`.
+pub fn due_at(
+    object: &RefreshableCredential,
+    content: &Content,
+    rests_until: Option<Timestamp>,
+) -> Timestamp {
     refresh_at(object, content).max(rests_until.unwrap_or(Timestamp::MIN))
 }
 
-/// When a source that had nothing newer is asked again: often enough to be in time, as metadata services have new
-/// credentials only some minutes before the old ones end.
+/// When a source that had nothing newer is asked again: often enough to be in time, as metadata
+/// services have new credentials only some minutes before the old ones end.
 pub fn ask_again(expiration: Timestamp, now: Timestamp) -> Timestamp {
     const LEAST: SignedDuration = SignedDuration::from_secs(15);
     const MOST: SignedDuration = SignedDuration::from_mins(5);
@@ -239,7 +258,9 @@ fn sooner(at: Timestamp, poll_at: Option<Timestamp>) -> Timestamp {
 fn touched(object: &RefreshableCredential, record: &Record) -> bool {
     let status = object.status.as_ref();
     let name = status.and_then(|s| s.secret.as_ref()).map(|s| s.name.as_str());
-    let version = status.and_then(|s| s.controller.as_ref()).and_then(|c| c.secret_resource_version.as_deref());
+    let version = status
+        .and_then(|s| s.controller.as_ref())
+        .and_then(|c| c.secret_resource_version.as_deref());
     (name, version) != (Some(&record.name), Some(&record.resource_version))
 }
 
@@ -251,7 +272,8 @@ fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> 
     let same = match &failed.attempt {
         Some(failed) => {
             let attempt = attempt(seen.object, cause);
-            let asks_the_same = failed.request == attempt || failed.request == at_secret(&attempt, seen.secret.own());
+            let asks_the_same = failed.request == attempt
+                || failed.request == at_secret(&attempt, seen.secret.own());
             asks_the_same && !seen.inputs.attempt_changed(&inputs::from_status(&failed.inputs))
         }
         // Written by an earlier version: an upgrade must not end its pause.
@@ -264,20 +286,23 @@ fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> 
         return None;
     }
     // What some profiles wait for must not make the others late.
-    let due = seen.secret.own().and_then(|r| r.content.as_ref()).map(|c| refresh_at(seen.object, c));
+    let due =
+        seen.secret.own().and_then(|r| r.content.as_ref()).map(|c| refresh_at(seen.object, c));
     let until = if cause == Cause::Incomplete { due.map_or(next, |d| d.min(next)) } else { next };
     // A wrong input that is corrected is noticed also where it is not watched.
     Some(Action::Backoff(sooner(until, seen.poll_at)))
 }
 
-/// Digest of the attempt that would be made now. One at the profiles that were lacking is another than one at all.
+/// Digest of the attempt that would be made now. One at the profiles that were lacking is another
+/// than one at all.
 pub fn attempt(object: &RefreshableCredential, cause: Cause) -> String {
     let request = fingerprint::of_request(&object.spec);
     let whole = fingerprint::of_attempt(&request, object.requested_at());
     if cause == Cause::Incomplete { format!("{whole}/incomplete") } else { whole }
 }
 
-/// Digest of an attempt that failed at the Secret as it is: another Secret, or another state of it, is tried at once.
+/// Digest of an attempt that failed at the Secret as it is: another Secret, or another state of it,
+/// is tried at once.
 pub fn at_secret(attempt: &str, record: Option<&Record>) -> String {
     match record {
         Some(record) => format!("{attempt}/{}@{}", record.uid, record.resource_version),
@@ -285,8 +310,9 @@ pub fn at_secret(attempt: &str, record: Option<&Record>) -> String {
     }
 }
 
-/// When the pause after the last success ends, for causes that nobody asked for. Two writers that fight over the
-/// Secret, or sessions that last seconds, would otherwise cost a call as often as the issuer answers.
+/// When the pause after the last success ends, for causes that nobody asked for. Two writers that
+/// fight over the Secret, or sessions that last seconds, would otherwise cost a call as often as
+/// the issuer answers.
 pub fn pause_after_success(
     object: &RefreshableCredential,
     record: Option<&Record>,
@@ -305,7 +331,8 @@ pub fn pause_after_success(
     (until > now && issued_at <= now).then_some(until)
 }
 
-/// The least time between two successes, of which the first gave a session that lives for `lifetime`.
+/// The least time between two successes, of which the first gave a session that lives for
+/// `lifetime`.
 pub fn least_pause(lifetime: SignedDuration) -> SignedDuration {
     (lifetime / 4).min(SignedDuration::from_secs(10))
 }

@@ -84,7 +84,11 @@ fn what_is_good_waits_until_it_is_due() {
     assert_eq!(Case::good().plan(minute(1)), Action::Wait(due()));
     let polling = Case::good().with(|c| c.poll_at = Some(minute(5)));
     assert_eq!(polling.plan(minute(1)), Action::Wait(minute(5)));
-    assert_eq!(polling.plan(minute(4)), Action::Wait(minute(5)), "a look in between does not put it off");
+    assert_eq!(
+        polling.plan(minute(4)),
+        Action::Wait(minute(5)),
+        "a look in between does not put it off"
+    );
 }
 
 #[test]
@@ -128,7 +132,9 @@ fn what_changes_nothing_asks_nobody() {
         }
     });
     let gone = Case::good().with(|c| c.inputs = seen(&[("key", None)]));
-    for (name, case) in [("same", same_input), ("not known", unknown_input), ("gone", gone), ("handled", handled)] {
+    for (name, case) in
+        [("same", same_input), ("not known", unknown_input), ("gone", gone), ("handled", handled)]
+    {
         assert_eq!(case.plan(minute(1)), Action::Wait(due()), "{name}");
     }
 }
@@ -183,13 +189,29 @@ fn refused_write_is_waited_out_for_the_same_secret_alone() {
     };
     let found = report::failing(&object, &refusal, attempted, Some(&published), minute(40));
     let mut failing = reported(object, &published);
-    failing.status = Some(report::status(&failing, &Permission::NotNeeded, Some(&published), &found, minute(40)));
-    let next = failing.status.as_ref().and_then(|s| s.failures.as_ref()).expect("recorded").next_try_time.0;
+    failing.status = Some(report::status(
+        &failing,
+        &Permission::NotNeeded,
+        Some(&published),
+        &found,
+        minute(40),
+    ));
+    let next = failing
+        .status
+        .as_ref()
+        .and_then(|s| s.failures.as_ref())
+        .expect("recorded")
+        .next_try_time
+        .0;
     let case = || Case::of(failing.clone(), Some(published.clone()));
     assert_eq!(case().plan(minute(40)), Action::Backoff(next));
     assert_eq!(case().plan(next), Action::Issue(Cause::Due));
     let gone = case().with(|c| c.secret = SecretView::Absent);
-    assert_eq!(gone.plan(minute(40)), Action::Inspect(Some(Cause::Deleted)), "it was deleted, as the advice says");
+    assert_eq!(
+        gone.plan(minute(40)),
+        Action::Inspect(Some(Cause::Deleted)),
+        "it was deleted, as the advice says"
+    );
     let other = case().with(|c| {
         if let SecretView::Own(record) = &mut c.secret {
             record.uid = "another".to_owned();
@@ -214,7 +236,8 @@ fn success_is_followed_by_a_pause_that_a_person_need_not_wait_for() {
     assert_eq!(pause_after_success(&told, None, Cause::Deleted, second(3)), Some(second(10)));
     assert_eq!(pause_after_success(&object, None, Cause::Deleted, second(3)), None);
     assert_eq!(of(Cause::Due, minute(-5)), None, "a clock that stepped back holds nobody up");
-    for (lifetime, pause) in [(2_000, 500), (20_000, 5_000), (40_000, 10_000), (3_600_000, 10_000)] {
+    for (lifetime, pause) in [(2_000, 500), (20_000, 5_000), (40_000, 10_000), (3_600_000, 10_000)]
+    {
         let lifetime = SignedDuration::from_millis(lifetime);
         assert_eq!(least_pause(lifetime), SignedDuration::from_millis(pause), "{lifetime}");
     }
@@ -230,7 +253,11 @@ fn denied_resource_looks_for_everything_that_it_owns_until_it_has_said_so() {
             }
         })
     };
-    assert_eq!(renamed().plan(minute(1)), Action::Withdraw("no".to_owned()), "what an earlier name holds goes, too");
+    assert_eq!(
+        renamed().plan(minute(1)),
+        Action::Withdraw("no".to_owned()),
+        "what an earlier name holds goes, too"
+    );
     let told = renamed().with(|c| {
         if let Some(status) = &mut c.object.status {
             status.permission = Some(refreshable_api::PermissionStatus::default());
@@ -241,7 +268,8 @@ fn denied_resource_looks_for_everything_that_it_owns_until_it_has_said_so() {
 
 #[test]
 fn a_permission_that_was_taken_back_may_come_back_for_a_while() {
-    let denied = |at| Case::good().with(|c| (c.permission, c.withdraw_at) = (refusal(), Some(minute(at))));
+    let denied =
+        |at| Case::good().with(|c| (c.permission, c.withdraw_at) = (refusal(), Some(minute(at))));
     assert_eq!(denied(10).plan(minute(1)), Action::AwaitWithdrawal(minute(10), "no".to_owned()));
     assert_eq!(denied(10).plan(minute(10)), Action::Withdraw("no".to_owned()));
     assert_eq!(
@@ -254,14 +282,21 @@ fn a_permission_that_was_taken_back_may_come_back_for_a_while() {
         denied(10).with(|c| {
             c.secret = SecretView::Absent;
             let told = c.object.status.as_mut().expect("a status");
-            (told.secret, told.permission) = (None, serde_json::from_value(status).expect("a permission"));
+            (told.secret, told.permission) =
+                (None, serde_json::from_value(status).expect("a permission"));
         })
     };
     let pending = json!({"allowed": false, "withdrawTime": "2026-01-01T00:10:00Z"});
-    assert_eq!(renamed(pending.clone()).plan(minute(1)), Action::AwaitWithdrawal(minute(10), "no".to_owned()));
+    assert_eq!(
+        renamed(pending.clone()).plan(minute(1)),
+        Action::AwaitWithdrawal(minute(10), "no".to_owned())
+    );
     assert_eq!(renamed(pending).plan(minute(10)), Action::Withdraw("no".to_owned()));
     let looked_for = json!({"allowed": false, "deniedTime": "2026-01-01T00:00:00Z"});
-    assert_eq!(renamed(looked_for).plan(minute(10)), Action::Stall(Reason::NotPermitted, "no".to_owned()));
+    assert_eq!(
+        renamed(looked_for).plan(minute(10)),
+        Action::Stall(Reason::NotPermitted, "no".to_owned())
+    );
 }
 
 #[test]
@@ -288,14 +323,20 @@ fn refusals_come_before_everything_else() {
     let nothing = denied(Case::of(with_a_role(), None));
     assert_eq!(nothing.plan(minute(1)), Action::Stall(Reason::NotPermitted, "no".to_owned()));
     let foreign = Case::good().with(|c| c.secret = SecretView::Foreign("Certificate y".to_owned()));
-    let Action::Stall(Reason::SecretConflict, words) = foreign.plan(minute(1)) else { panic!("not refused") };
+    let Action::Stall(Reason::SecretConflict, words) = foreign.plan(minute(1)) else {
+        panic!("not refused")
+    };
     assert!(words.contains("Certificate y") && words.contains("adopt: true"), "{words}");
-    let adopting = credential(json!({"secret": {"adopt": true}, "roles": [{"roleArn": "arn:aws:iam::1:role/x"}]}));
-    let adopting = Case::of(adopting, None).with(|c| c.secret = SecretView::Foreign("something else".to_owned()));
+    let adopting = credential(
+        json!({"secret": {"adopt": true}, "roles": [{"roleArn": "arn:aws:iam::1:role/x"}]}),
+    );
+    let adopting = Case::of(adopting, None)
+        .with(|c| c.secret = SecretView::Foreign("something else".to_owned()));
     assert_eq!(adopting.plan(minute(1)), Action::Issue(Cause::First));
     let leaving = Case::good().with(|c| {
         c.permission = refusal();
-        c.object.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).expect("a time");
+        c.object.metadata.deletion_timestamp =
+            serde_json::from_value(json!("2026-01-01T00:00:00Z")).expect("a time");
     });
     assert_eq!(leaving.plan(minute(1)), Action::Leave, "the garbage collector deletes");
 }
@@ -303,7 +344,11 @@ fn refusals_come_before_everything_else() {
 #[test]
 fn what_is_suspended_is_left_alone_but_loses_its_permission() {
     let suspended = || Case::good().with(|c| c.object.spec.suspend = Some(true));
-    assert_eq!(suspended().plan(minute(50)), Action::Suspend(Some(minute(60))), "due, and not renewed");
+    assert_eq!(
+        suspended().plan(minute(50)),
+        Action::Suspend(Some(minute(60))),
+        "due, and not renewed"
+    );
     assert_eq!(suspended().plan(minute(61)), Action::Suspend(None));
     let denied = suspended().with(|c| c.permission = refusal());
     assert_eq!(denied.plan(minute(1)), Action::Withdraw("no".to_owned()));
@@ -337,9 +382,12 @@ fn a_failure_pauses_the_same_attempt_and_no_other() {
 fn a_failure_waits_until_the_data_that_it_read_is_other_data() {
     let failing = |inputs: Option<&[(&str, Option<&str>)]>| {
         let mut object = with_a_role();
-        let read = inputs.map(|i| i.iter().map(|(n, v)| ((*n).to_owned(), v.map(at_version).unwrap_or_default())));
+        let read = inputs.map(|i| {
+            i.iter().map(|(n, v)| ((*n).to_owned(), v.map(at_version).unwrap_or_default()))
+        });
         let failure = unreachable().failure().after_reading(read.into_iter().flatten().collect());
-        let recorded = failure.record(None, attempt(&object, Cause::First), "uid", minute(40), None);
+        let recorded =
+            failure.record(None, attempt(&object, Cause::First), "uid", minute(40), None);
         let next = recorded.next_try();
         recorded.put_into(object.status.get_or_insert_default());
         (Case::of(object, None), next)
@@ -360,13 +408,19 @@ fn a_failure_waits_until_the_data_that_it_read_is_other_data() {
     }
     let (case, next) = failing(Some(key));
     let poll = next - SignedDuration::from_millis(1);
-    assert_eq!(case.with(|c| c.poll_at = Some(poll)).plan(minute(40)), Action::Backoff(poll), "looked at in a pause");
+    assert_eq!(
+        case.with(|c| c.poll_at = Some(poll)).plan(minute(40)),
+        Action::Backoff(poll),
+        "looked at in a pause"
+    );
 }
 
 #[test]
 fn an_upgrade_ends_no_pause() {
     let object = failed(with_a_role(), &unreachable(), None, minute(40));
-    let Some(Action::Backoff(next)) = Some(Case::of(object.clone(), None).plan(minute(40))) else { panic!("no pause") };
+    let Some(Action::Backoff(next)) = Some(Case::of(object.clone(), None).plan(minute(40))) else {
+        panic!("no pause")
+    };
     let earlier = |change: fn(&mut RefreshableCredential)| {
         let mut object = object.clone();
         // An earlier version said it elsewhere.
@@ -380,7 +434,11 @@ fn an_upgrade_ends_no_pause() {
     };
     assert_eq!(earlier(changed), Action::Issue(Cause::First));
     let asked = |object: &mut RefreshableCredential| {
-        object.metadata.annotations.get_or_insert_default().insert("refreshable.dev/requested-at".into(), "now".into());
+        object
+            .metadata
+            .annotations
+            .get_or_insert_default()
+            .insert("refreshable.dev/requested-at".into(), "now".into());
     };
     assert_eq!(earlier(asked), Action::Issue(Cause::First));
 }

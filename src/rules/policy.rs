@@ -1,13 +1,16 @@
-//! What the administrator's policies allow a resource, and on what terms. Denied unless allowed; policies add up.
+//! What the administrator's policies allow a resource, and on what terms. Denied unless allowed;
+//! policies add up.
 
 use super::chain::{is_ambient, steps};
-use super::patterns::{NetworkScope, PatternContext, arn_matches, shown_url, url_matches, wildcard_matches};
+use super::patterns::{
+    NetworkScope, PatternContext, arn_matches, shown_url, url_matches, wildcard_matches,
+};
 use super::{selector, session_tags};
 use kube::ResourceExt as _;
 use refreshable_api::{
-    Allow, AmbientSource, CaBundleReference, CredentialPolicy, CredentialPolicySpec, IotSource, NodeSource, Pkcs11Key,
-    RefreshableCredential, Role, RoleGrant, RolesAnywhereSource, ServiceAccountReference, SessionTag, Source,
-    SourceKind, StsSpec, TagGrant,
+    Allow, AmbientSource, CaBundleReference, CredentialPolicy, CredentialPolicySpec, IotSource,
+    NodeSource, Pkcs11Key, RefreshableCredential, Role, RoleGrant, RolesAnywhereSource,
+    ServiceAccountReference, SessionTag, Source, SourceKind, StsSpec, TagGrant,
 };
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -38,8 +41,8 @@ pub enum Permission {
 pub struct Denial {
     /// What a user reads.
     pub why: String,
-    /// What a policy's `spec.allow` must hold besides to allow it: an object with one member for each kind of thing.
-    /// Empty where no policy can.
+    /// What a policy's `spec.allow` must hold besides to allow it: an object with one member for
+    /// each kind of thing. Empty where no policy can.
     pub missing: Vec<Value>,
 }
 
@@ -59,7 +62,8 @@ impl Grants {
     }
 }
 
-/// What one policy says of one resource: a change of the policy that leaves this as it is does not touch the resource.
+/// What one policy says of one resource: a change of the policy that leaves this as it is does not
+/// touch the resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyEffect {
     /// One for each need of the resource; none at all where the policy meets none.
@@ -108,8 +112,9 @@ pub fn judge(
     policies: &[impl AsRef<CredentialPolicy>],
 ) -> Judgement {
     let policies = policies.iter().map(AsRef::as_ref);
-    let selecting: Vec<&CredentialPolicy> =
-        policies.filter(|p| selector::selects(&p.spec.namespace_selector, namespace_labels)).collect();
+    let selecting: Vec<&CredentialPolicy> = policies
+        .filter(|p| selector::selects(&p.spec.namespace_selector, namespace_labels))
+        .collect();
     judge_among(object, &selecting)
 }
 
@@ -124,13 +129,18 @@ pub fn judge_among(object: &RefreshableCredential, selecting: &[&CredentialPolic
         .map(|p| (p.name_any(), bear(object, &needs, &p.spec)))
         .filter(|(_, effect)| *effect != PolicyEffect::default())
         .collect();
-    let tags = session_tags::union(effects.iter().map(|(name, b)| (name.as_str(), b.tags.as_slice())));
-    let mut grants =
-        Grants { session_tags: tags.iter().map(|(_, tag)| (*tag).clone()).collect(), reach: BTreeMap::new() };
+    let tags =
+        session_tags::union(effects.iter().map(|(name, b)| (name.as_str(), b.tags.as_slice())));
+    let mut grants = Grants {
+        session_tags: tags.iter().map(|(_, tag)| (*tag).clone()).collect(),
+        reach: BTreeMap::new(),
+    };
     let (mut by, mut unmet) = (BTreeSet::new(), Vec::new());
     for (at, need) in needs.iter().enumerate() {
-        let verdicts = || effects.iter().filter_map(|(name, effect)| Some((name, effect.verdicts.get(at)?)));
-        let met: Vec<(&String, NetworkScope)> = verdicts().filter_map(|(name, v)| Some((name, v.met()?))).collect();
+        let verdicts =
+            || effects.iter().filter_map(|(name, effect)| Some((name, effect.verdicts.get(at)?)));
+        let met: Vec<(&String, NetworkScope)> =
+            verdicts().filter_map(|(name, v)| Some((name, v.met()?))).collect();
         let Some((first, _)) = met.first() else {
             unmet.push((need, verdicts().find_map(|(name, v)| Some((name, v.nearly()?)))));
             continue;
@@ -152,7 +162,8 @@ pub fn judge_among(object: &RefreshableCredential, selecting: &[&CredentialPolic
     Judgement { permission, grants }
 }
 
-/// Whether policies bear on a resource at all: it draws on something of the administrator's, or assumes roles.
+/// Whether policies bear on a resource at all: it draws on something of the administrator's, or
+/// assumes roles.
 pub fn concerns(object: &RefreshableCredential) -> bool {
     steps(object).next().is_some() || !needs(object).is_empty()
 }
@@ -170,10 +181,15 @@ pub fn effect(
 }
 
 /// Effect of a policy that selects the namespace.
-fn bear(object: &RefreshableCredential, needs: &[Requirement<'_>], policy: &CredentialPolicySpec) -> PolicyEffect {
+fn bear(
+    object: &RefreshableCredential,
+    needs: &[Requirement<'_>],
+    policy: &CredentialPolicySpec,
+) -> PolicyEffect {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let whose = PatternContext { namespace: &namespace, name: &name };
-    let verdicts: Vec<Verdict> = needs.iter().map(|need| need.held_against(&policy.allow, whose)).collect();
+    let verdicts: Vec<Verdict> =
+        needs.iter().map(|need| need.held_against(&policy.allow, whose)).collect();
     let verdicts = if verdicts.iter().all(|v| *v == Verdict::No) { Vec::new() } else { verdicts };
     PolicyEffect { verdicts, tags: session_tags::for_object(object, policy) }
 }
@@ -189,8 +205,8 @@ enum Requirement<'a> {
     Audience(&'a str),
     /// To call this URL.
     Url(Cow<'a, str>),
-    /// To choose the certificates that are trusted at an endpoint of AWS's, by this field of that part of the
-    /// specification.
+    /// To choose the certificates that are trusted at an endpoint of AWS's, by this field of that
+    /// part of the specification.
     CaBundle { part: &'static str, field: &'static str },
     /// To run the program of that name.
     Process(&'a str),
@@ -203,8 +219,8 @@ enum Requirement<'a> {
 /// What AWS grants where `durationSeconds` is left out.
 const DEFAULT_DURATION_SECONDS: i32 = 3600;
 
-/// What a resource draws on of the administrator's. Every type is taken apart without `..`: what is added to one later
-/// does not compile before it is said here whose it is.
+/// What a resource draws on of the administrator's. Every type is taken apart without `..`: what is
+/// added to one later does not compile before it is said here whose it is.
 fn needs(object: &RefreshableCredential) -> Vec<Requirement<'_>> {
     let spec = &object.spec;
     let mut needs = Vec::new();
@@ -236,18 +252,26 @@ fn needs_of_source(kind: SourceKind<'_>) -> Vec<Requirement<'_>> {
     match kind {
         // Of the controller's own identity each role is a need.
         SourceKind::Ambient(AmbientSource {}) => Vec::new(),
-        // The tenant's own, sent to STS or Identity Center: to AWS's endpoint, or to one that is a need of its own.
+        // The tenant's own, sent to STS or Identity Center: to AWS's endpoint, or to one that is a
+        // need of its own.
         SourceKind::AccessKey(_)
         | SourceKind::Saml(_)
         | SourceKind::SessionToken(_)
         | SourceKind::FederationToken(_)
         | SourceKind::IdentityCenter(_) => Vec::new(),
-        SourceKind::WebIdentity(web) => web.service_account_ref.iter().filter_map(audience).collect(),
+        SourceKind::WebIdentity(web) => {
+            web.service_account_ref.iter().filter_map(audience).collect()
+        }
         SourceKind::Cognito(cognito) => {
             let logins = cognito.logins.iter().flatten();
-            logins.filter_map(|login| login.service_account_ref.as_ref()).filter_map(audience).collect()
+            logins
+                .filter_map(|login| login.service_account_ref.as_ref())
+                .filter_map(audience)
+                .collect()
         }
-        SourceKind::Container(container) => vec![Requirement::Url(container.full_uri.as_str().into())],
+        SourceKind::Container(container) => {
+            vec![Requirement::Url(container.full_uri.as_str().into())]
+        }
         SourceKind::InstanceMetadata(_) => vec![Requirement::Node(NodeSource::InstanceMetadata)],
         SourceKind::PodIdentity(_) => vec![Requirement::Node(NodeSource::PodIdentity)],
         SourceKind::Iot(iot) => needs_of_iot(iot),
@@ -303,13 +327,18 @@ fn needs_of_roles_anywhere(anywhere: &RolesAnywhereSource) -> Vec<Requirement<'_
     let mut needs = Vec::new();
     match endpoint {
         Some(endpoint) => needs.push(Requirement::Url(endpoint.into())),
-        None => needs.extend(trust("spec.source.rolesAnywhere", ca_bundle.as_ref(), ca_bundle_ref.as_ref())),
+        None => needs.extend(trust(
+            "spec.source.rolesAnywhere",
+            ca_bundle.as_ref(),
+            ca_bundle_ref.as_ref(),
+        )),
     }
     needs.extend(pkcs11.as_ref().map(module));
     needs
 }
 
-/// Certificates are trusted all the same, whether they stand in `part` of the specification or where it says.
+/// Certificates are trusted all the same, whether they stand in `part` of the specification or
+/// where it says.
 fn trust(
     part: &'static str,
     inline: Option<&String>,
@@ -327,7 +356,8 @@ fn module(key: &Pkcs11Key) -> Requirement<'_> {
     Requirement::Module(&key.module)
 }
 
-/// Whether a host is one of AWS IoT's own: a credential provider, or another endpoint, which is never called.
+/// Whether a host is one of AWS IoT's own: a credential provider, or another endpoint, which is
+/// never called.
 pub fn is_aws_iot(host: &str) -> bool {
     let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let provider = ["amazonaws.com", "amazonaws.com.cn"]
@@ -336,11 +366,12 @@ pub fn is_aws_iot(host: &str) -> bool {
     provider || is_other_iot(host)
 }
 
-/// Whether a host is an endpoint of AWS IoT that is no credential provider: that of its data (`…-ats.iot.…`), its jobs,
-/// its control plane.
+/// Whether a host is an endpoint of AWS IoT that is no credential provider: that of its data
+/// (`…-ats.iot.…`), its jobs, its control plane.
 pub fn is_other_iot(host: &str) -> bool {
-    let domain =
-        ["amazonaws.com", "amazonaws.com.cn", "api.aws"].iter().find_map(|d| host.strip_suffix(&format!(".{d}")));
+    let domain = ["amazonaws.com", "amazonaws.com.cn", "api.aws"]
+        .iter()
+        .find_map(|d| host.strip_suffix(&format!(".{d}")));
     let mut labels = domain.unwrap_or_default().rsplit('.');
     let (_region, service, before) = (labels.next(), labels.next(), labels.next());
     matches!(service, Some("iot" | "iot-fips")) && before != Some("credentials")
@@ -369,9 +400,11 @@ impl Requirement<'_> {
             found.map_or(Verdict::No, |reach| Verdict::Met(widened.unwrap_or(reach)))
         };
         match self {
-            Self::Role(role) => {
-                allow.roles.iter().map(|grant| role_allowed(grant, role, whose)).fold(Verdict::No, Verdict::or)
-            }
+            Self::Role(role) => allow
+                .roles
+                .iter()
+                .map(|grant| role_allowed(grant, role, whose))
+                .fold(Verdict::No, Verdict::or),
             Self::Endpoint(url) => urls(&allow.endpoints, url),
             Self::Url(url) => urls(&allow.urls, url),
             Self::CaBundle { .. } => plain(allow.ca_bundles.unwrap_or(false)),
@@ -387,11 +420,16 @@ impl Requirement<'_> {
         match self {
             Self::Role(role) => {
                 let seconds = role.duration_seconds.unwrap_or(DEFAULT_DURATION_SECONDS);
-                format!("to assume {} for {seconds} s from the controller's own identity", role.role_arn)
+                format!(
+                    "to assume {} for {seconds} s from the controller's own identity",
+                    role.role_arn
+                )
             }
             Self::Endpoint(url) => format!("to call the STS endpoint {}", shown_url(url)),
             Self::Url(url) => format!("to call {}", shown_url(url)),
-            Self::CaBundle { part, field } => format!("to set {part}.{field} for an endpoint of AWS's"),
+            Self::CaBundle { part, field } => {
+                format!("to set {part}.{field} for an endpoint of AWS's")
+            }
             Self::Node(source) => format!("the controller's own {source:?}"),
             Self::Process(name) => format!("to run the process {name}"),
             Self::Module(name) => format!("to use the PKCS#11 module {name}"),
@@ -414,7 +452,8 @@ impl Requirement<'_> {
     }
 }
 
-/// Session names and source identities that begin so name their namespace, which is where no pattern is given.
+/// Session names and source identities that begin so name their namespace, which is where no
+/// pattern is given.
 const OWN: &str = "{namespace}.*";
 
 /// Holds a role against one grant, all of which must hold.
@@ -430,7 +469,8 @@ fn role_allowed(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Ve
 
 /// What keeps a grant that names the role from allowing it.
 fn shortfall(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Option<String> {
-    // Without `..`: a parameter that is added to a role is allowed to everybody only if it is said so here.
+    // Without `..`: a parameter that is added to a role is allowed to everybody only if it is said
+    // so here.
     let Role {
         duration_seconds,
         role_session_name,
@@ -438,7 +478,8 @@ fn shortfall(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Optio
         external_id,
         external_id_secret_ref,
         tags,
-        // The ARN was matched before. What follows proves or narrows, and opens nothing that is another's.
+        // The ARN was matched before. What follows proves or narrows, and opens nothing that is
+        // another's.
         role_arn: _,
         policy: _,
         policy_arns: _,
@@ -447,8 +488,14 @@ fn shortfall(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Optio
         totp_secret_ref: _,
         provided_contexts: _,
     } = role;
-    let RoleGrant { arns: _, max_duration_seconds, session_names, source_identities, external_ids, tags: granted_tags } =
-        grant;
+    let RoleGrant {
+        arns: _,
+        max_duration_seconds,
+        session_names,
+        source_identities,
+        external_ids,
+        tags: granted_tags,
+    } = grant;
     let seconds = duration_seconds.unwrap_or(DEFAULT_DURATION_SECONDS);
     if let Some(most) = max_duration_seconds.filter(|most| seconds > *most) {
         return Some(format!("only for {most} s: set durationSeconds to {most} or less"));
@@ -457,13 +504,17 @@ fn shortfall(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Optio
         && !one_matches(session_names.as_deref().unwrap_or(&[OWN.to_owned()]), chosen, whose)
     {
         let names = listed(session_names.as_deref(), whose);
-        return Some(format!("not with roleSessionName {chosen}: leave it out, or choose one of {names}"));
+        return Some(format!(
+            "not with roleSessionName {chosen}: leave it out, or choose one of {names}"
+        ));
     }
     if let Some(chosen) = source_identity
         && !one_matches(source_identities.as_deref().unwrap_or(&[OWN.to_owned()]), chosen, whose)
     {
         let names = listed(source_identities.as_deref(), whose);
-        return Some(format!("not with sourceIdentity {chosen}: leave it out, or choose one of {names}"));
+        return Some(format!(
+            "not with sourceIdentity {chosen}: leave it out, or choose one of {names}"
+        ));
     }
     if let Some(allowed) = external_ids {
         if external_id_secret_ref.is_some() {
@@ -478,7 +529,8 @@ fn shortfall(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Optio
         wildcard_matches(&grant.key, key, |_| true)
             && grant.values.as_ref().is_none_or(|values| one_matches(values, value, whose))
     };
-    if let Some(tag) = tags.iter().find(|t| !granted_tags.iter().any(|g| may(g, &t.key, &t.value))) {
+    if let Some(tag) = tags.iter().find(|t| !granted_tags.iter().any(|g| may(g, &t.key, &t.value)))
+    {
         return Some(format!("not with session tag {}={}", tag.key, tag.value));
     }
     let required = granted_tags.iter().filter(|g| g.required.unwrap_or(false));
@@ -494,7 +546,13 @@ fn listed(patterns: Option<&[String]>, whose: PatternContext<'_>) -> String {
     let filled = |p: &String| whose.fill(p).into_owned();
     patterns.map_or_else(
         || whose.fill(OWN).into_owned(),
-        |list| if list.is_empty() { "none".to_owned() } else { list.iter().map(filled).collect::<Vec<_>>().join(", ") },
+        |list| {
+            if list.is_empty() {
+                "none".to_owned()
+            } else {
+                list.iter().map(filled).collect::<Vec<_>>().join(", ")
+            }
+        },
     )
 }
 
@@ -509,7 +567,11 @@ fn grant_for(role: &Role, whose: PatternContext<'_>) -> RoleGrant {
         session_names: beyond(&role.role_session_name),
         source_identities: beyond(&role.source_identity),
         tags: tags
-            .map(|t| TagGrant { key: t.key.clone(), values: Some(vec![t.value.clone()]), required: None })
+            .map(|t| TagGrant {
+                key: t.key.clone(),
+                values: Some(vec![t.value.clone()]),
+                required: None,
+            })
             .collect(),
         ..RoleGrant::default()
     }
@@ -527,15 +589,21 @@ fn denial<'a>(
     let (mut first, mut whole) = (Allow::default(), Allow::default());
     need.allow_in(&mut first, whose);
     unmet.for_each(|need| need.allow_in(&mut whole, whose));
-    let but = nearly.map(|(policy, but)| format!(" (CredentialPolicy {policy} does, but {but})")).unwrap_or_default();
+    let but = nearly
+        .map(|(policy, but)| format!(" (CredentialPolicy {policy} does, but {but})"))
+        .unwrap_or_default();
     let rule = members(&first).into_iter().next();
-    let rule = rule.map(|(member, value)| format!("spec.allow.{member}: {value}")).unwrap_or_default();
+    let rule =
+        rule.map(|(member, value)| format!("spec.allow.{member}: {value}")).unwrap_or_default();
     Denial {
         why: format!(
             "no CredentialPolicy allows namespace {namespace} {}{but}. An administrator can allow it by a CredentialPolicy with {rule}",
             need.words()
         ),
-        missing: members(&whole).into_iter().map(|(member, value)| json!({ member: value })).collect(),
+        missing: members(&whole)
+            .into_iter()
+            .map(|(member, value)| json!({ member: value }))
+            .collect(),
     }
 }
 

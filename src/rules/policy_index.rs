@@ -1,5 +1,5 @@
-//! Which policies select each namespace, for whoever judges many resources: each selector is read once, and each namespace
-//! held against each of them once.
+//! Which policies select each namespace, for whoever judges many resources: each selector is read
+//! once, and each namespace held against each of them once.
 
 use super::policy::{Judgement, concerns, judge_among};
 use super::selector::{self, Unreadable};
@@ -29,7 +29,8 @@ impl<'a> PolicyIndex<'a> {
         namespaces: impl IntoIterator<Item = (&'a str, &'a BTreeMap<String, String>)>,
     ) -> Self {
         let policies: Vec<&CredentialPolicy> = policies.iter().map(AsRef::as_ref).collect();
-        let selectors: Vec<_> = policies.iter().map(|p| selector::read(&p.spec.namespace_selector)).collect();
+        let selectors: Vec<_> =
+            policies.iter().map(|p| selector::read(&p.spec.namespace_selector)).collect();
         let mut selected = vec![0; policies.len()];
         let mut selecting: HashMap<&str, Vec<&CredentialPolicy>> = HashMap::new();
         for (name, labels) in namespaces {
@@ -44,8 +45,8 @@ impl<'a> PolicyIndex<'a> {
         Self { selectors, selecting, selected }
     }
 
-    /// The policies' judgement of `object`. `None` if they bear on it and its namespace is unknown: a gap in the view must
-    /// not withdraw a Secret.
+    /// The policies' judgement of `object`. `None` if they bear on it and its namespace is unknown:
+    /// a gap in the view must not withdraw a Secret.
     pub fn judge(&self, object: &RefreshableCredential) -> Option<Judgement> {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         match self.selecting.get(namespace) {
@@ -55,7 +56,8 @@ impl<'a> PolicyIndex<'a> {
         }
     }
 
-    /// Of the policy at this place: how many namespaces it selects, or why its selector cannot be read.
+    /// Of the policy at this place: how many namespaces it selects, or why its selector cannot be
+    /// read.
     pub(super) fn selected(&self, at: usize) -> Result<i32, &Unreadable> {
         self.selectors[at].as_ref().map(|_| self.selected[at])
     }

@@ -1,4 +1,5 @@
-//! The status of each policy: whether it is in force, which of its patterns are useless, and how much it serves.
+//! The status of each policy: whether it is in force, which of its patterns are useless, and how
+//! much it serves.
 
 use super::policy::{Judgement, Permission};
 use super::policy_index::PolicyIndex;
@@ -19,8 +20,8 @@ const SHOWN: usize = 200;
 
 /// The statuses of `policies`, in their order, at `now`.
 ///
-/// `namespaces` are all namespaces with their labels. `resources` are those of all namespaces, or nothing where only some
-/// namespaces are seen: the count of them is then left as it is.
+/// `namespaces` are all namespaces with their labels. `resources` are those of all namespaces, or
+/// nothing where only some namespaces are seen: the count of them is then left as it is.
 ///
 /// Each resource is judged once, by the policies that select its namespace.
 pub fn statuses<'a>(
@@ -45,7 +46,9 @@ pub fn statuses<'a>(
         let before = policy.status.clone().unwrap_or_default();
         let verdict = match index.selected(at) {
             Err(error) => Verdict::unreadable(error),
-            Ok(namespaces) => Verdict::of(&unmatchable::find(&policy.spec.allow, elsewhere), namespaces),
+            Ok(namespaces) => {
+                Verdict::of(&unmatchable::find(&policy.spec.allow, elsewhere), namespaces)
+            }
         };
         CredentialPolicyStatus {
             conditions: verdict.conditions(policy.metadata.generation, &before.conditions, now),
@@ -74,7 +77,9 @@ impl Verdict {
     fn of(unmatchable: &[Unmatchable], namespaces: i32) -> Self {
         if unmatchable.is_empty() {
             let message = match namespaces {
-                0 => "no namespace has the labels that spec.namespaceSelector asks for: the policy allows nothing yet",
+                0 => {
+                    "no namespace has the labels that spec.namespaceSelector asks for: the policy allows nothing yet"
+                }
                 _ => "what the policy allows is allowed to the namespaces that it selects",
             };
             return Self { reason: PolicyReason::Accepted, message: message.to_owned() };
@@ -92,7 +97,12 @@ impl Verdict {
         Self { reason: PolicyReason::UnmatchablePattern, message }
     }
 
-    fn conditions(self, generation: Option<i64>, before: &[Condition], now: Timestamp) -> Vec<Condition> {
+    fn conditions(
+        self,
+        generation: Option<i64>,
+        before: &[Condition],
+        now: Timestamp,
+    ) -> Vec<Condition> {
         let stalled = self.reason == PolicyReason::InvalidSelector;
         let ready = (READY, if stalled { "False" } else { "True" });
         let types = [Some(ready), stalled.then_some((STALLED, "True"))];

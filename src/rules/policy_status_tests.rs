@@ -34,12 +34,23 @@ fn labelled(team: &str) -> BTreeMap<String, String> {
 }
 
 /// The statuses in a cluster of `team-a` and `team-b`, each with its label, and `other` with none.
-fn seen(policies: &[Arc<CredentialPolicy>], resources: &[RefreshableCredential]) -> Vec<CredentialPolicyStatus> {
+fn seen(
+    policies: &[Arc<CredentialPolicy>],
+    resources: &[RefreshableCredential],
+) -> Vec<CredentialPolicyStatus> {
     let (a, b, none) = (labelled("a"), labelled("b"), BTreeMap::new());
-    statuses(policies, [("team-a", &a), ("team-b", &b), ("other", &none)], Some(resources), minute(0))
+    statuses(
+        policies,
+        [("team-a", &a), ("team-b", &b), ("other", &none)],
+        Some(resources),
+        minute(0),
+    )
 }
 
-fn counts(policies: &[Arc<CredentialPolicy>], resources: &[RefreshableCredential]) -> Vec<(i32, i32)> {
+fn counts(
+    policies: &[Arc<CredentialPolicy>],
+    resources: &[RefreshableCredential],
+) -> Vec<(i32, i32)> {
     let seen = seen(policies, resources);
     seen.iter().map(|s| (s.namespaces.expect("a count"), s.resources.expect("a count"))).collect()
 }
@@ -52,19 +63,38 @@ fn ready(status: &CredentialPolicyStatus) -> (&str, &str, &str) {
 #[test]
 fn what_a_policy_serves_is_counted() {
     let all = policy("all", json!({}), roles(&["arn:aws:iam::*:role/*"]));
-    let of_a = policy("a", json!({"matchLabels": {"team": "a"}}), roles(&["arn:aws:iam::*:role/team/*"]));
+    let of_a =
+        policy("a", json!({"matchLabels": {"team": "a"}}), roles(&["arn:aws:iam::*:role/team/*"]));
     let narrow = policy("narrow", json!({}), roles(&["arn:aws:iam::*:role/elsewhere/*"]));
-    let (hub, spoke) = ("arn:aws:iam::111122223333:role/hub", "arn:aws:iam::111122223333:role/spoke");
-    let (hubs, spokes) = (policy("hubs", json!({}), roles(&[hub])), policy("spokes", json!({}), roles(&[spoke])));
+    let (hub, spoke) =
+        ("arn:aws:iam::111122223333:role/hub", "arn:aws:iam::111122223333:role/spoke");
+    let (hubs, spokes) =
+        (policy("hubs", json!({}), roles(&[hub])), policy("spokes", json!({}), roles(&[spoke])));
     let tags = policy("tags", json!({}), json!({}));
-    let key = resource("team-a", "k", json!({"source": {"accessKey": {"secretRef": {"name": "k"}}}}));
+    let key =
+        resource("team-a", "k", json!({"source": {"accessKey": {"secretRef": {"name": "k"}}}}));
     for (name, policies, resources, expected) in [
         ("without resources", vec![all.clone()], vec![], vec![(3, 0)]),
-        ("by labels", vec![of_a.clone()], vec![ambient("team-a", &[ROLE]), ambient("team-b", &[ROLE])], vec![(1, 1)]),
+        (
+            "by labels",
+            vec![of_a.clone()],
+            vec![ambient("team-a", &[ROLE]), ambient("team-b", &[ROLE])],
+            vec![(1, 1)],
+        ),
         ("another path", vec![narrow.clone()], vec![ambient("team-a", &[ROLE])], vec![(3, 0)]),
         // As in status.permission.policies.
-        ("the first by name", vec![all.clone(), of_a], vec![ambient("team-a", &[ROLE])], vec![(3, 0), (1, 1)]),
-        ("a part each", vec![hubs.clone(), spokes], vec![ambient("team-b", &[hub, spoke])], vec![(3, 1), (3, 1)]),
+        (
+            "the first by name",
+            vec![all.clone(), of_a],
+            vec![ambient("team-a", &[ROLE])],
+            vec![(3, 0), (1, 1)],
+        ),
+        (
+            "a part each",
+            vec![hubs.clone(), spokes],
+            vec![ambient("team-b", &[hub, spoke])],
+            vec![(3, 1), (3, 1)],
+        ),
         ("a part alone", vec![hubs], vec![ambient("team-b", &[hub, spoke])], vec![(3, 0)]),
         ("its own means", vec![all.clone(), tags], vec![key], vec![(3, 0), (3, 0)]),
         ("no such namespace", vec![all], vec![ambient("unseen", &[ROLE])], vec![(3, 0)]),
@@ -80,7 +110,8 @@ fn the_counts_agree_with_what_resources_are_told() {
         policy("b", json!({}), roles(&["arn:aws:iam::*:role/*"])),
         policy("a", json!({"matchLabels": {"team": "a"}}), roles(&["arn:aws:iam::*:role/team/*"])),
     ];
-    let resources = [ambient("team-a", &[ROLE]), ambient("team-b", &[ROLE]), ambient("other", &[ROLE])];
+    let resources =
+        [ambient("team-a", &[ROLE]), ambient("team-b", &[ROLE]), ambient("other", &[ROLE])];
     let labels = |object: &RefreshableCredential| match object.metadata.namespace.as_deref() {
         Some("team-a") => labelled("a"),
         Some("team-b") => labelled("b"),
@@ -98,10 +129,14 @@ fn the_counts_agree_with_what_resources_are_told() {
 
 #[test]
 fn a_selector_that_cannot_be_read_stalls_the_policy() {
-    let selector = json!({"matchExpressions": [{"key": "team", "operator": "Equals", "values": ["a"]}]});
+    let selector =
+        json!({"matchExpressions": [{"key": "team", "operator": "Equals", "values": ["a"]}]});
     let broken = policy("broken", selector, roles(&["arn:aws:iam::*:role/*"]));
     let status = seen(&[broken], &[ambient("team-a", &[ROLE])]).remove(0);
-    assert_eq!((status.namespaces, status.resources, status.observed_generation), (Some(0), Some(0), Some(7)));
+    assert_eq!(
+        (status.namespaces, status.resources, status.observed_generation),
+        (Some(0), Some(0), Some(7))
+    );
     let (holds, reason, message) = ready(&status);
     assert_eq!((holds, reason), ("False", "InvalidSelector"));
     let words = "spec.namespaceSelector: matchExpressions[0] has operator Equals: write In, NotIn, Exists or DoesNotExist. \
@@ -121,13 +156,19 @@ fn a_pattern_that_matches_nothing_is_named_and_the_rest_is_in_force() {
     let (holds, reason, message) = ready(&status);
     assert_eq!((holds, reason), ("True", "UnmatchablePattern"));
     let begin = format!("spec.allow.roles[0].arns[1] ({user}) can match nothing: the last part");
-    assert!(message.starts_with(&begin) && message.ends_with("The rest of the policy is in force"), "{message}");
+    assert!(
+        message.starts_with(&begin) && message.ends_with("The rest of the policy is in force"),
+        "{message}"
+    );
 
     let many: Vec<String> = (0..256).map(|n| format!("arn:{}{n}", "x".repeat(1000))).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     let status = seen(&[policy("many", json!({}), roles(&many))], &[]).remove(0);
     let message = ready(&status).2;
-    assert!(message.contains("spec.allow.roles[0].arns[2] (") && message.contains("; and 253 more"), "{message}");
+    assert!(
+        message.contains("spec.allow.roles[0].arns[2] (") && message.contains("; and 253 more"),
+        "{message}"
+    );
     assert!(message.len() < 2000, "{}", message.len());
 
     // What AWS has no role for, another STS may have one for: where any policy lets one be called.
@@ -139,7 +180,8 @@ fn a_pattern_that_matches_nothing_is_named_and_the_rest_is_in_force() {
 
 #[test]
 fn a_policy_that_selects_nobody_is_accepted_and_says_so() {
-    let unused = policy("unused", json!({"matchLabels": {"team": "c"}}), roles(&["arn:aws:iam::*:role/*"]));
+    let unused =
+        policy("unused", json!({"matchLabels": {"team": "c"}}), roles(&["arn:aws:iam::*:role/*"]));
     let status = seen(&[unused], &[]).remove(0);
     let (holds, reason, message) = ready(&status);
     assert_eq!((holds, reason), ("True", "Accepted"));
@@ -152,14 +194,21 @@ fn a_status_that_says_nothing_new_is_the_same_status() {
     let (a, b) = (labelled("a"), labelled("b"));
     let at = |known: &CredentialPolicy, minutes: i64| {
         let none: Option<Vec<&RefreshableCredential>> = Some(Vec::new());
-        statuses(&[Arc::new(known.clone())], [("team-a", &a), ("team-b", &b)], none, minute(minutes)).remove(0)
+        statuses(
+            &[Arc::new(known.clone())],
+            [("team-a", &a), ("team-b", &b)],
+            none,
+            minute(minutes),
+        )
+        .remove(0)
     };
     let first = at(&known, 0);
     known.status = Some(first.clone());
     assert_eq!(at(&known, 5), first);
     // The status of Ready changes: so does the time of its transition.
     known.spec.namespace_selector =
-        serde_json::from_value(json!({"matchExpressions": [{"key": "a", "operator": "In"}]})).expect("a selector");
+        serde_json::from_value(json!({"matchExpressions": [{"key": "a", "operator": "In"}]}))
+            .expect("a selector");
     let second = at(&known, 5);
     assert_eq!(second.conditions[0].last_transition_time, Time(minute(5)));
 }

@@ -47,18 +47,43 @@ fn the_controllers_identity_is_denied_unless_allowed() {
     };
     for (name, selector, allow, allowed) in [
         ("everything", json!({}), arns("arn:aws:iam::*:role/*"), true),
-        ("this path", json!({"matchLabels": {"team": "a"}}), arns("arn:aws:iam::111122223333:role/team-a/*"), true),
+        (
+            "this path",
+            json!({"matchLabels": {"team": "a"}}),
+            arns("arn:aws:iam::111122223333:role/team-a/*"),
+            true,
+        ),
         ("the namespace's path", json!({}), arns("arn:aws:iam::*:role/{namespace}/*"), true),
         ("the resource's role", json!({}), arns("arn:aws:iam::*:role/{namespace}/{name}"), true),
         ("another one's role", json!({}), arns("arn:aws:iam::*:role/{namespace}/{name}2"), false),
         ("other path", json!({}), arns("arn:aws:iam::111122223333:role/team-b/*"), false),
         ("other account", json!({}), arns("arn:aws:iam::999999999999:role/*"), false),
-        ("other namespaces", json!({"matchLabels": {"team": "b"}}), arns("arn:aws:iam::*:role/*"), false),
+        (
+            "other namespaces",
+            json!({"matchLabels": {"team": "b"}}),
+            arns("arn:aws:iam::*:role/*"),
+            false,
+        ),
         ("one of a list", expression("In", json!(["a", "b"])), arns("arn:aws:iam::*:role/*"), true),
-        ("none of a list", expression("NotIn", json!(["a", "b"])), arns("arn:aws:iam::*:role/*"), false),
+        (
+            "none of a list",
+            expression("NotIn", json!(["a", "b"])),
+            arns("arn:aws:iam::*:role/*"),
+            false,
+        ),
         ("having the label", expression("Exists", json!([])), arns("arn:aws:iam::*:role/*"), true),
-        ("lacking the label", expression("DoesNotExist", json!([])), arns("arn:aws:iam::*:role/*"), false),
-        ("an operator that is none", expression("Like", json!(["a"])), arns("arn:aws:iam::*:role/*"), false),
+        (
+            "lacking the label",
+            expression("DoesNotExist", json!([])),
+            arns("arn:aws:iam::*:role/*"),
+            false,
+        ),
+        (
+            "an operator that is none",
+            expression("Like", json!(["a"])),
+            arns("arn:aws:iam::*:role/*"),
+            false,
+        ),
         ("In without values", expression("In", json!([])), arns("arn:aws:iam::*:role/*"), false),
         ("too long", json!({}), limited, false),
         ("nothing", json!({}), json!({}), false),
@@ -69,8 +94,8 @@ fn the_controllers_identity_is_denied_unless_allowed() {
     denied(&role(900), &[]);
 }
 
-/// What a role asks for (each with the roleArn), what the grant says (each with the arns), and what is said if it is
-/// denied.
+/// What a role asks for (each with the roleArn), what the grant says (each with the arns), and what
+/// is said if it is denied.
 #[test]
 fn a_grant_holds_tenants_to_their_own_names_and_tags() {
     let none: Option<&str> = None;
@@ -83,22 +108,40 @@ fn a_grant_holds_tenants_to_their_own_names_and_tags() {
     for (asked, grant, but) in [
         (json!({}), json!({}), none),
         (json!({"durationSeconds": 3600}), json!({"maxDurationSeconds": 3600}), none),
-        (json!({"durationSeconds": 3601}), json!({"maxDurationSeconds": 3600}), Some("only for 3600 s")),
-        (json!({}), json!({"maxDurationSeconds": 1800}), Some("set durationSeconds to 1800 or less")),
+        (
+            json!({"durationSeconds": 3601}),
+            json!({"maxDurationSeconds": 3600}),
+            Some("only for 3600 s"),
+        ),
+        (
+            json!({}),
+            json!({"maxDurationSeconds": 1800}),
+            Some("set durationSeconds to 1800 or less"),
+        ),
         (ours.clone(), json!({}), none),
         (
             theirs.clone(),
             json!({}),
-            Some("not with roleSessionName team-b.payroll: leave it out, or choose one of team-a.*"),
+            Some(
+                "not with roleSessionName team-b.payroll: leave it out, or choose one of team-a.*",
+            ),
         ),
         (json!({"roleSessionName": "team-ab.x"}), json!({}), Some("not with roleSessionName")),
         (theirs.clone(), json!({"sessionNames": ["*"]}), none),
         (theirs, json!({"sessionNames": ["{namespace}.{name}", "team-b.*"]}), none),
-        (ours.clone(), json!({"sessionNames": ["{namespace}.{name}"]}), Some("choose one of team-a.x")),
+        (
+            ours.clone(),
+            json!({"sessionNames": ["{namespace}.{name}"]}),
+            Some("choose one of team-a.x"),
+        ),
         (ours, json!({"sessionNames": []}), Some("choose one of none")),
         (json!({}), json!({"sessionNames": []}), none),
         (me.clone(), json!({}), none),
-        (boss.clone(), json!({}), Some("not with sourceIdentity boss: leave it out, or choose one of team-a.*")),
+        (
+            boss.clone(),
+            json!({}),
+            Some("not with sourceIdentity boss: leave it out, or choose one of team-a.*"),
+        ),
         (boss, json!({"sourceIdentities": ["b?ss"]}), none),
         (me, json!({"sourceIdentities": []}), Some("not with sourceIdentity")),
         (json!({"externalId": "4f2a"}), json!({}), none),
@@ -110,16 +153,36 @@ fn a_grant_holds_tenants_to_their_own_names_and_tags() {
         ),
         (json!({}), json!({"externalIds": ["{namespace}/*"]}), none),
         (secret.clone(), json!({}), none),
-        (secret, json!({"externalIds": ["*"]}), Some("set externalId instead of externalIdSecretRef")),
+        (
+            secret,
+            json!({"externalIds": ["*"]}),
+            Some("set externalId instead of externalIdSecretRef"),
+        ),
         (tag("team", "a"), json!({}), Some("not with session tag team=a")),
         (tag("team", "a"), json!({"tags": [{"key": "team"}]}), none),
         (tag("team", "a"), json!({"tags": [{"key": "te*"}]}), none),
         (tag("Team", "a"), json!({"tags": [{"key": "team"}]}), Some("not with session tag Team=a")),
-        (tag("team", "team-a"), json!({"tags": [{"key": "team", "values": ["{namespace}"]}]}), none),
-        (tag("team", "team-b"), json!({"tags": [{"key": "team", "values": ["{namespace}"]}]}), Some("team=team-b")),
-        (tag("team", "b"), json!({"tags": [{"key": "team", "values": ["a"]}, {"key": "t*", "values": ["b"]}]}), none),
+        (
+            tag("team", "team-a"),
+            json!({"tags": [{"key": "team", "values": ["{namespace}"]}]}),
+            none,
+        ),
+        (
+            tag("team", "team-b"),
+            json!({"tags": [{"key": "team", "values": ["{namespace}"]}]}),
+            Some("team=team-b"),
+        ),
+        (
+            tag("team", "b"),
+            json!({"tags": [{"key": "team", "values": ["a"]}, {"key": "t*", "values": ["b"]}]}),
+            none,
+        ),
         (tag("team", "a"), json!({"tags": [{"key": "team", "required": true}]}), none),
-        (json!({}), json!({"tags": [{"key": "team", "required": true}]}), Some("only with session tag team: add it")),
+        (
+            json!({}),
+            json!({"tags": [{"key": "team", "required": true}]}),
+            Some("only with session tag team: add it"),
+        ),
         (json!({}), json!({"tags": [{"key": "team"}]}), none),
     ] {
         let with = |part: &Value, key: &str, value: Value| {
@@ -128,7 +191,8 @@ fn a_grant_holds_tenants_to_their_own_names_and_tags() {
             whole
         };
         let object = credential(json!({"roles": [with(&asked, "roleArn", json!(ROLE))]}));
-        let policies = [allowing(json!({}), json!({"roles": [with(&grant, "arns", json!([ROLE]))]}))];
+        let policies =
+            [allowing(json!({}), json!({"roles": [with(&grant, "arns", json!([ROLE]))]}))];
         match but {
             None => assert_eq!(permission(&object, &policies), by_p(), "{asked} {grant}"),
             Some(but) => {
@@ -168,8 +232,10 @@ fn policies_add_up_and_are_named() {
         let arn = format!("arn:aws:iam::{account}:role/*");
         policy(name, json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": [arn]}]}}))
     };
-    let both = [of("second", "444455556666"), of("first", "111122223333"), of("third", "111122223333")];
-    // Of those that allow the same the first by name is given, in whatever order the cluster listed them.
+    let both =
+        [of("second", "444455556666"), of("first", "111122223333"), of("third", "111122223333")];
+    // Of those that allow the same the first by name is given, in whatever order the cluster listed
+    // them.
     let allowed = Permission::Allowed(vec!["first".to_owned(), "second".to_owned()]);
     assert_eq!(permission(&chain, &both), allowed);
     assert_eq!(permission(&chain, &[both[2].clone(), both[1].clone(), both[0].clone()]), allowed);
@@ -195,7 +261,10 @@ fn the_advised_rule_allows_what_was_denied() {
     ] {
         let object = credential(spec.clone());
         let missing = denied(&object, &[]).missing;
-        let allow: Value = missing.iter().flat_map(|grant| grant.as_object().expect("an object").clone()).collect();
+        let allow: Value = missing
+            .iter()
+            .flat_map(|grant| grant.as_object().expect("an object").clone())
+            .collect();
         let policies = [allowing(json!({}), allow)];
         assert_eq!(permission(&object, &policies), by_p(), "{spec}\n{missing:?}");
     }
@@ -209,7 +278,9 @@ fn what_is_the_tenants_own_needs_nobody() {
     }));
     assert_eq!(permission(&own, &[]), Permission::NotNeeded);
     assert!(concerns(&own), "it may be given session tags");
-    let plain = credential(json!({"source": {"webIdentity": {"roleArn": ROLE, "serviceAccountRef": {"name": "a"}}}}));
+    let plain = credential(
+        json!({"source": {"webIdentity": {"roleArn": ROLE, "serviceAccountRef": {"name": "a"}}}}),
+    );
     assert!(!concerns(&plain));
 }
 
@@ -232,7 +303,10 @@ fn endpoints_urls_audiences_certificates_and_the_node_are_the_administrators() {
             json!({"source": key, "sts": {"endpoint": "https://sts.example.com", "caBundleRef": {"name": "ca"}}}),
             json!({"endpoints": ["https://sts.example.com"]}),
         ),
-        (json!({"source": key, "sts": {"caBundleRef": {"name": "ca"}}}), json!({"caBundles": true})),
+        (
+            json!({"source": key, "sts": {"caBundleRef": {"name": "ca"}}}),
+            json!({"caBundles": true}),
+        ),
         (
             json!({"source": {"custom": {"http": {"url": "https://broker.example.com/v1/keys", "caBundleRef": {"name": "ca"}}}}}),
             json!({"urls": ["https://broker.example.com/v1"]}),
@@ -253,7 +327,10 @@ fn endpoints_urls_audiences_certificates_and_the_node_are_the_administrators() {
         let object = credential(spec);
         denied(
             &object,
-            &[allowing(json!({}), json!({"caBundles": false, "urls": ["https://broker.example.com/v1/team-b"]}))],
+            &[allowing(
+                json!({}),
+                json!({"caBundles": false, "urls": ["https://broker.example.com/v1/team-b"]}),
+            )],
         );
         assert_eq!(permission(&object, &[allowing(json!({}), allow)]), by_p());
     }
@@ -273,12 +350,16 @@ fn a_host_that_only_a_wildcard_allows_leads_to_public_addresses_unless_told_othe
         (vec![named("a", exact.clone())], NetworkScope::Private),
         (vec![named("a", wide(None)), named("b", exact.clone())], NetworkScope::Private),
         // The knob is for what the same policy allows.
-        (vec![named("a", wide(None)), named("b", json!({"privateAddresses": true}))], NetworkScope::Public),
+        (
+            vec![named("a", wide(None)), named("b", json!({"privateAddresses": true}))],
+            NetworkScope::Public,
+        ),
         (vec![], NetworkScope::Public),
     ] {
         assert_eq!(judge(&object, &labels(), &policies).grants.reach(url), reach, "{policies:?}");
     }
-    let other = judge(&object, &labels(), &[named("a", exact)]).grants.reach("https://other.example.com/");
+    let other =
+        judge(&object, &labels(), &[named("a", exact)]).grants.reach("https://other.example.com/");
     assert_eq!(other, NetworkScope::Public, "what was not asked about leads nowhere special");
 }
 
@@ -286,13 +367,20 @@ fn a_host_that_only_a_wildcard_allows_leads_to_public_addresses_unless_told_othe
 fn tags_of_the_administrator_are_terms_and_a_tenants_own_of_that_key_is_denied() {
     let tags = json!({"tags": [{"key": "namespace", "from": "Namespace"}]});
     let allow = json!({"roles": [{"arns": ["arn:aws:iam::*:role/*"], "tags": [{"key": "*"}]}]});
-    let of = |selector: Value| policy("p", json!({"namespaceSelector": selector, "allow": allow, "sessionTags": tags}));
+    let of = |selector: Value| {
+        policy("p", json!({"namespaceSelector": selector, "allow": allow, "sessionTags": tags}))
+    };
     let judged = judge(&role(900), &labels(), &[of(json!({}))]);
     assert_eq!(judged.permission, by_p());
-    assert_eq!(judged.grants.session_tags.iter().map(|t| t.key.as_str()).collect::<Vec<_>>(), ["namespace"]);
+    assert_eq!(
+        judged.grants.session_tags.iter().map(|t| t.key.as_str()).collect::<Vec<_>>(),
+        ["namespace"]
+    );
     let elsewhere = judge(&role(900), &labels(), &[of(json!({"matchLabels": {"team": "b"}}))]);
     assert!(elsewhere.grants.session_tags.is_empty());
-    let posing = credential(json!({"roles": [{"roleArn": ROLE, "tags": [{"key": "Namespace", "value": "team-b"}]}]}));
+    let posing = credential(
+        json!({"roles": [{"roleArn": ROLE, "tags": [{"key": "Namespace", "value": "team-b"}]}]}),
+    );
     let denial = denied(&posing, &[of(json!({}))]);
     assert!(denial.why.contains("CredentialPolicy p puts namespace on"), "{denial:?}");
     assert!(denial.missing.is_empty(), "no policy makes it right");
@@ -301,10 +389,14 @@ fn tags_of_the_administrator_are_terms_and_a_tenants_own_of_that_key_is_denied()
 /// A changed policy re-plans the resources of which it says something else than before.
 #[test]
 fn a_policy_bears_on_those_alone_that_it_says_something_of() {
-    let spec = |spec: Value| serde_json::from_value::<CredentialPolicySpec>(spec).expect("a policy");
-    let of = |selector: Value, allow: Value| spec(json!({"namespaceSelector": selector, "allow": allow}));
+    let spec =
+        |spec: Value| serde_json::from_value::<CredentialPolicySpec>(spec).expect("a policy");
+    let of = |selector: Value, allow: Value| {
+        spec(json!({"namespaceSelector": selector, "allow": allow}))
+    };
     let arns = |list: Value| json!({"roles": [{"arns": list}]});
-    let (ours, theirs) = (json!({"matchLabels": {"team": "a"}}), json!({"matchLabels": {"team": "b"}}));
+    let (ours, theirs) =
+        (json!({"matchLabels": {"team": "a"}}), json!({"matchLabels": {"team": "b"}}));
     let base = || of(ours.clone(), arns(json!([ROLE])));
     let tagging = |key: &str| {
         let tags = json!({"tags": [{"key": key, "from": "Name"}]});
@@ -313,14 +405,24 @@ fn a_policy_bears_on_those_alone_that_it_says_something_of() {
     let nothing = || of(theirs.clone(), json!({}));
     for (name, before, after, touches) in [
         ("nothing changed", base(), base(), false),
-        ("another role beside it", base(), of(ours.clone(), arns(json!([ROLE, "arn:aws:iam::1:role/z"]))), false),
+        (
+            "another role beside it",
+            base(),
+            of(ours.clone(), arns(json!([ROLE, "arn:aws:iam::1:role/z"]))),
+            false,
+        ),
         (
             "an unneeded process",
             base(),
             of(ours.clone(), json!({"roles": [{"arns": [ROLE]}], "processes": ["x"]})),
             false,
         ),
-        ("its role taken out", base(), of(ours.clone(), arns(json!(["arn:aws:iam::1:role/z"]))), true),
+        (
+            "its role taken out",
+            base(),
+            of(ours.clone(), arns(json!(["arn:aws:iam::1:role/z"]))),
+            true,
+        ),
         (
             "its role behind a condition",
             base(),
@@ -340,7 +442,8 @@ fn a_policy_bears_on_those_alone_that_it_says_something_of() {
         ("another tag", tagging("name"), tagging("resource"), true),
     ] {
         let object = role(3600);
-        let (before, after) = (effect(&object, &labels(), &before), effect(&object, &labels(), &after));
+        let (before, after) =
+            (effect(&object, &labels(), &before), effect(&object, &labels(), &after));
         assert_eq!(before != after, touches, "{name}: {before:?} {after:?}");
     }
 }
@@ -353,7 +456,10 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
         let mut source = json!({
             "trustAnchorArn": "t", "profileArn": "p", "roleArn": "r", "certificateSecretRef": {"name": "c"},
         });
-        source.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        source
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         source
     };
     let mut with_hsm = iot("c1.credentials.iot.eu-west-1.amazonaws.com");
@@ -367,7 +473,10 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
     let token = json!({"name": "s", "key": "k"});
     let web = |more: Value| {
         let mut source = json!({"roleArn": ROLE});
-        source.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        source
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         source
     };
     let mut rows = vec![
@@ -375,9 +484,17 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
         (json!({"accessKey": key}), None, json!({})),
         (json!({"sessionToken": {"accessKey": key}}), None, json!({})),
         (json!({"federationToken": {"accessKey": key, "policy": "{}"}}), None, json!({})),
-        (json!({"saml": {"roleArn": ROLE, "principalArn": "p", "assertionSecretRef": token}}), None, json!({})),
+        (
+            json!({"saml": {"roleArn": ROLE, "principalArn": "p", "assertionSecretRef": token}}),
+            None,
+            json!({}),
+        ),
         (json!({"webIdentity": web(json!({"tokenSecretRef": token}))}), None, json!({})),
-        (json!({"webIdentity": web(json!({"serviceAccountRef": {"name": "app"}}))}), None, json!({})),
+        (
+            json!({"webIdentity": web(json!({"serviceAccountRef": {"name": "app"}}))}),
+            None,
+            json!({}),
+        ),
         (
             json!({"webIdentity": web(json!({"serviceAccountRef": {"name": "app", "audience": "minio"}}))}),
             Some("spec.allow.audiences"),
@@ -388,14 +505,22 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
             Some("spec.allow.urls"),
             json!({"urls": ["http://169.254.170.2/v2"]}),
         ),
-        (json!({"instanceMetadata": {}}), Some("spec.allow.sources"), json!({"sources": ["InstanceMetadata"]})),
+        (
+            json!({"instanceMetadata": {}}),
+            Some("spec.allow.sources"),
+            json!({"sources": ["InstanceMetadata"]}),
+        ),
         (
             json!({"custom": {"http": {"url": "https://broker.example.com/v1"}}}),
             Some("spec.allow.urls"),
             json!({"urls": ["https://broker.example.com/v1"]}),
         ),
         (json!({"cognito": {"identityPoolId": "p", "identityId": "i"}}), None, json!({})),
-        (json!({"cognito": {"identityPoolId": "p", "logins": [login("sts.amazonaws.com")]}}), None, json!({})),
+        (
+            json!({"cognito": {"identityPoolId": "p", "logins": [login("sts.amazonaws.com")]}}),
+            None,
+            json!({}),
+        ),
     ];
     rows.extend([
         (json!({"iot": iot("c1.credentials.iot.eu-west-1.amazonaws.com")}), None, json!({})),
@@ -462,7 +587,8 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
     let mut seen = BTreeSet::new();
     for (source, rule, allow) in rows {
         let object = credential(json!({"source": source, "roles": [{"roleArn": ROLE}]}));
-        let read = object.spec.source.as_ref().and_then(Source::kind).expect("a source that is known");
+        let read =
+            object.spec.source.as_ref().and_then(Source::kind).expect("a source that is known");
         seen.insert(member_of(read));
         let nobody = permission(&object, &[]);
         match (rule, &nobody) {
@@ -523,12 +649,17 @@ fn member_of(kind: SourceKind<'_>) -> &'static str {
 /// The schema that users write against knows no source that the table above does not.
 #[test]
 fn the_table_s_sources_are_those_of_the_crd() {
-    let crd = serde_json::to_value(<RefreshableCredential as kube::CustomResourceExt>::crd()).expect("JSON");
-    let source = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["source"];
-    let members =
-        |schema: &Value| schema["properties"].as_object().expect("members").keys().cloned().collect::<Vec<_>>();
-    let custom = members(&source["properties"]["custom"]).into_iter().map(|name| format!("custom.{name}"));
-    let found: BTreeSet<String> = members(source).into_iter().filter(|name| name != "custom").chain(custom).collect();
+    let crd = serde_json::to_value(<RefreshableCredential as kube::CustomResourceExt>::crd())
+        .expect("JSON");
+    let source = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+        ["source"];
+    let members = |schema: &Value| {
+        schema["properties"].as_object().expect("members").keys().cloned().collect::<Vec<_>>()
+    };
+    let custom =
+        members(&source["properties"]["custom"]).into_iter().map(|name| format!("custom.{name}"));
+    let found: BTreeSet<String> =
+        members(source).into_iter().filter(|name| name != "custom").chain(custom).collect();
     assert_eq!(found, MEMBERS.into_iter().map(str::to_owned).collect());
 }
 
@@ -560,11 +691,16 @@ fn a_denied_bundle_is_named_as_the_specification_names_it() {
     let iot = |ca: Value| {
         let mut source = json!({"endpoint": "c1.credentials.iot.eu-west-1.amazonaws.com", "roleAlias": "a",
             "certificateSecretRef": {"name": "c"}});
-        source.as_object_mut().expect("an object").extend(ca.as_object().expect("an object").clone());
+        source
+            .as_object_mut()
+            .expect("an object")
+            .extend(ca.as_object().expect("an object").clone());
         json!({"source": {"iot": source}})
     };
-    let (inline, reference) =
-        (json!({"caBundle": "-----BEGIN CERTIFICATE-----"}), json!({"caBundleRef": {"name": "ca"}}));
+    let (inline, reference) = (
+        json!({"caBundle": "-----BEGIN CERTIFICATE-----"}),
+        json!({"caBundleRef": {"name": "ca"}}),
+    );
     for (spec, field) in [
         (json!({"source": key, "sts": inline}), "spec.sts.caBundle "),
         (json!({"source": key, "sts": reference}), "spec.sts.caBundleRef "),

@@ -31,8 +31,9 @@ pub fn first_end(content: &Content, now: Timestamp) -> Option<Timestamp> {
     profiles.chain([content.expiration]).filter(|end| *end > now).min()
 }
 
-/// What the status says of each profile. `failed` tells why the last attempt at one came to nothing; where it does
-/// not speak of one that still lacks credentials, what the status said before still stands.
+/// What the status says of each profile. `failed` tells why the last attempt at one came to
+/// nothing; where it does not speak of one that still lacks credentials, what the status said
+/// before still stands.
 pub fn status(
     object: &RefreshableCredential,
     content: Option<&Content>,
@@ -48,7 +49,9 @@ pub fn status(
             name: name.clone(),
             arn: record.and_then(|r| r.arn.clone()),
             expiration: record.map(|r| Time(down_to_second(r.expiration))),
-            message: failed.and_then(|f| f.get(name).cloned()).or_else(|| lacks.then(|| said(name)).flatten()),
+            message: failed
+                .and_then(|f| f.get(name).cloned())
+                .or_else(|| lacks.then(|| said(name)).flatten()),
         }
     };
     Some(profiles.iter().map(|p| one(&p.name)).collect())
@@ -72,7 +75,8 @@ mod tests {
             arn: Some("arn".into()),
             failed,
         };
-        content.profiles = [("a".to_owned(), made(false, 60)), ("b".to_owned(), made(true, 30))].into();
+        content.profiles =
+            [("a".to_owned(), made(false, 60)), ("b".to_owned(), made(true, 30))].into();
         (object, content)
     }
 
@@ -83,7 +87,9 @@ mod tests {
         assert!(!all_valid(&object, &content, minute(1)), "c has nothing");
         let b = content.profiles["b"].clone();
         content.profiles.insert("c".into(), b);
-        assert!(all_valid(&object, &content, minute(29)) && !all_valid(&object, &content, minute(30)));
+        assert!(
+            all_valid(&object, &content, minute(29)) && !all_valid(&object, &content, minute(30))
+        );
         assert_eq!(first_end(&content, minute(1)), Some(minute(30)));
         assert_eq!(first_end(&content, minute(30)), Some(minute(60)));
     }
@@ -91,13 +97,23 @@ mod tests {
     #[test]
     fn the_status_says_who_is_who_and_keeps_what_was_said() {
         let (mut object, content) = many();
-        let failed = BTreeMap::from([("b".to_owned(), "denied".to_owned()), ("c".to_owned(), "denied too".to_owned())]);
+        let failed = BTreeMap::from([
+            ("b".to_owned(), "denied".to_owned()),
+            ("c".to_owned(), "denied too".to_owned()),
+        ]);
         let list = status(&object, Some(&content), Some(&failed)).expect("profiles");
-        let seen: Vec<_> =
-            list.iter().map(|p| (p.name.as_str(), p.expiration.is_some(), p.message.as_deref())).collect();
-        assert_eq!(seen, [("a", true, None), ("b", true, Some("denied")), ("c", false, Some("denied too"))]);
-        object.status =
-            Some(refreshable_api::RefreshableCredentialStatus { profiles: Some(list.clone()), ..Default::default() });
+        let seen: Vec<_> = list
+            .iter()
+            .map(|p| (p.name.as_str(), p.expiration.is_some(), p.message.as_deref()))
+            .collect();
+        assert_eq!(
+            seen,
+            [("a", true, None), ("b", true, Some("denied")), ("c", false, Some("denied too"))]
+        );
+        object.status = Some(refreshable_api::RefreshableCredentialStatus {
+            profiles: Some(list.clone()),
+            ..Default::default()
+        });
         assert_eq!(status(&object, Some(&content), None), Some(list));
         assert_eq!(status(&credential(json!({})), None, None), None);
     }

@@ -1,7 +1,7 @@
 //! Which Pods are annotated after a rotation, so that their kubelets bring the new files at once.
 //!
-//! A kubelet looks at the Secrets of a Pod when it syncs the Pod: every minute or so by itself, at once when the Pod
-//! changes.
+//! A kubelet looks at the Secrets of a Pod when it syncs the Pod: every minute or so by itself, at
+//! once when the Pod changes.
 
 use super::ownership::Content;
 use super::timing::down_to_second;
@@ -16,15 +16,18 @@ const BY_ITSELF: SignedDuration = SignedDuration::from_mins(3);
 
 /// Whether the Pods of `object` are to be annotated at `now`.
 pub fn is_due(object: &RefreshableCredential, content: &Content, now: Timestamp) -> bool {
-    object.spec.secret().propagation() == Propagation::Prompt && now.duration_since(content.issued_at) < BY_ITSELF
+    object.spec.secret().propagation() == Propagation::Prompt
+        && now.duration_since(content.issued_at) < BY_ITSELF
 }
 
-/// Whether the Pod with this metadata mounts the Secret of `object` and may hold older credentials than `content`.
+/// Whether the Pod with this metadata mounts the Secret of `object` and may hold older credentials
+/// than `content`.
 pub fn is_behind(pod: &ObjectMeta, object: &RefreshableCredential, content: &Content) -> bool {
     let name = object.name_any();
     let annotation = |key: &str| pod.annotations.as_ref().and_then(|a| a.get(key));
     let mounts = annotation(names::INJECT_ANNOTATION).is_some_and(|n| n.trim() == name)
-        || annotation(names::MOUNTS_ANNOTATION).is_some_and(|list| list.split(',').any(|n| n.trim() == name));
+        || annotation(names::MOUNTS_ANNOTATION)
+            .is_some_and(|list| list.split(',').any(|n| n.trim() == name));
     let rotation = down_to_second(content.issued_at);
     let told = annotation(names::PROPAGATED_ANNOTATION).and_then(|t| t.parse::<Timestamp>().ok());
     let created = pod.creation_timestamp.as_ref().map(|t| t.0);
@@ -50,8 +53,7 @@ mod tests {
     }
 
     fn prompt() -> (RefreshableCredential, Content) {
-        let spec =
-            json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}], "secret": {"propagation": "Prompt"}});
+        let spec = json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}], "secret": {"propagation": "Prompt"}});
         let object = credential(spec);
         let content = record(&object).content.expect("content");
         (object, content)
@@ -76,7 +78,9 @@ mod tests {
         let with = |key: &str, value: Timestamp| {
             let mut meta = json!({"annotations": {"refreshable.dev/inject": "x"}});
             match key {
-                "propagated" => meta["annotations"]["refreshable.dev/propagated"] = value.to_string().into(),
+                "propagated" => {
+                    meta["annotations"]["refreshable.dev/propagated"] = value.to_string().into()
+                }
                 other => meta[other] = value.to_string().into(),
             }
             behind(meta)

@@ -13,12 +13,13 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use refreshable_api::conditions::{READY, RECONCILING, Reason, STALLED};
 use refreshable_api::{
-    ControllerStatus, PermissionStatus, RefreshableCredential, RefreshableCredentialStatus, SecretStatus,
+    ControllerStatus, PermissionStatus, RefreshableCredential, RefreshableCredentialStatus,
+    SecretStatus,
 };
 use std::collections::BTreeMap;
 
-/// Sessions up to this long leave no time between boto3's refresh window of 15 minutes and the kubelet's
-/// delay of up to two.
+/// Sessions up to this long leave no time between boto3's refresh window of 15 minutes and the
+/// kubelet's delay of up to two.
 const SHORT: SignedDuration = SignedDuration::from_mins(20);
 const TOO_SHORT: &str = "Sessions this short are renewed by boto3 at every request and may reach Pods too late: \
                          ask for more than 20 minutes";
@@ -30,7 +31,8 @@ pub enum Finding {
     Good,
     /// The last attempt failed.
     Failing(RecordedFailure),
-    /// Some of the profiles could not be had, each for the reason that is told; the others were published.
+    /// Some of the profiles could not be had, each for the reason that is told; the others were
+    /// published.
     Partial(RecordedFailure, BTreeMap<String, String>),
     /// Renewal is suspended.
     Suspended,
@@ -80,12 +82,14 @@ pub fn status(
         secret_resource_version: record.and_then(|r| secret_version(r, finding, &before)),
         failed_attempt,
     };
-    let mut conditions = Conditions { before: &before.conditions, generation, now, list: Vec::new() };
+    let mut conditions =
+        Conditions { before: &before.conditions, generation, now, list: Vec::new() };
     judge(object, content, finding, withdrawn, now, &mut conditions);
     RefreshableCredentialStatus {
         conditions: conditions.list,
         observed_generation: generation,
-        expiration: content.map(|c| Time(down_to_second(profiles::first_end(c, now).unwrap_or(c.expiration)))),
+        expiration: content
+            .map(|c| Time(down_to_second(profiles::first_end(c, now).unwrap_or(c.expiration)))),
         last_refresh_time: content.map(|c| Time(down_to_second(c.issued_at))),
         next_refresh_time: next_refresh(object, content, finding),
         principal: content.map(|c| c.principal.clone()).filter(|p| p.arn.is_some()),
@@ -120,13 +124,17 @@ fn permission_status(
 ) -> Option<PermissionStatus> {
     match permission {
         Permission::NotNeeded => None,
-        Permission::Allowed(policies) => {
-            Some(PermissionStatus { allowed: true, policies: policies.clone(), ..PermissionStatus::default() })
-        }
+        Permission::Allowed(policies) => Some(PermissionStatus {
+            allowed: true,
+            policies: policies.clone(),
+            ..PermissionStatus::default()
+        }),
         Permission::Denied(denial) => {
             let told = before.permission.clone().unwrap_or_default();
             let (since, withdraw_at) = match finding {
-                Finding::Revoked(r) => (Some(time(r.since)), Some(Time(up_to_second(r.withdraw_at)))),
+                Finding::Revoked(r) => {
+                    (Some(time(r.since)), Some(Time(up_to_second(r.withdraw_at))))
+                }
                 _ => (told.denied_time.clone().filter(|_| !told.allowed), None),
             };
             let gone = match finding {
@@ -166,7 +174,11 @@ fn secret_status(
 
 /// The resource version is only kept of a Secret that is known to be as published: while attempts
 /// fail, an altered one must still be told from an intact one.
-fn secret_version(record: &Record, finding: &Finding, before: &RefreshableCredentialStatus) -> Option<String> {
+fn secret_version(
+    record: &Record,
+    finding: &Finding,
+    before: &RefreshableCredentialStatus,
+) -> Option<String> {
     match finding {
         Finding::Good | Finding::Partial(..) => Some(record.resource_version.clone()),
         _ => {
@@ -176,9 +188,15 @@ fn secret_version(record: &Record, finding: &Finding, before: &RefreshableCreden
     }
 }
 
-fn next_refresh(object: &RefreshableCredential, content: Option<&Content>, finding: &Finding) -> Option<Time> {
+fn next_refresh(
+    object: &RefreshableCredential,
+    content: Option<&Content>,
+    finding: &Finding,
+) -> Option<Time> {
     match finding {
-        Finding::Failing(failure) | Finding::Partial(failure, _) => Some(failure.shown.next_try_time.clone()),
+        Finding::Failing(failure) | Finding::Partial(failure, _) => {
+            Some(failure.shown.next_try_time.clone())
+        }
         Finding::Good => content.map(|c| Time(up_to_second(plan::refresh_at(object, c)))),
         Finding::Suspended
         | Finding::Stalled(..)
@@ -206,7 +224,12 @@ fn judge(
             conditions.set(READY, true, Reason::Issued, issued_message(object, content));
         }
         Finding::Good => {
-            conditions.set(READY, false, Reason::Expired, "the published credentials have expired".into());
+            conditions.set(
+                READY,
+                false,
+                Reason::Expired,
+                "the published credentials have expired".into(),
+            );
         }
         Finding::Failing(failure) | Finding::Partial(failure, _) => {
             let message = format!("{}{}", failure.shown.message, outlook(content, answers, now));
@@ -216,13 +239,20 @@ fn judge(
             } else {
                 conditions.set(READY, false, reason, message.clone());
             }
-            let kind = if Class::from_status(&failure.shown.class).stalls() { STALLED } else { RECONCILING };
+            let kind = if Class::from_status(&failure.shown.class).stalls() {
+                STALLED
+            } else {
+                RECONCILING
+            };
             conditions.set(kind, true, reason, message);
         }
         Finding::Suspended => {
             let message = match ends {
                 Some(e) if e > now => {
-                    format!("renewal is suspended; the published credentials expire at {}", down_to_second(e))
+                    format!(
+                        "renewal is suspended; the published credentials expire at {}",
+                        down_to_second(e)
+                    )
                 }
                 Some(_) => "renewal is suspended and the published credentials have expired".into(),
                 None => "renewal is suspended and nothing is published".into(),
@@ -238,7 +268,10 @@ fn judge(
             let (reason, fate) = match held {
                 None => {
                     let at = up_to_second(*withdraw_at);
-                    (Reason::WithdrawalPending, format!("is withdrawn at {at}, unless a policy allows it before then"))
+                    (
+                        Reason::WithdrawalPending,
+                        format!("is withdrawn at {at}, unless a policy allows it before then"),
+                    )
                 }
                 Some(held) => (Reason::WithdrawalHeld, format!("stays for now: {held}")),
             };
@@ -247,11 +280,19 @@ fn judge(
             conditions.set(STALLED, true, reason, message);
         }
         Finding::Withdrawn(why) => {
-            judge(object, content, &Finding::Stalled(Reason::NotPermitted, why.clone()), withdrawn, now, conditions);
+            judge(
+                object,
+                content,
+                &Finding::Stalled(Reason::NotPermitted, why.clone()),
+                withdrawn,
+                now,
+                conditions,
+            );
         }
         Finding::Stalled(reason, message) => {
             let withdrawn = withdrawn.filter(|_| *reason == Reason::NotPermitted);
-            let gone = withdrawn.map(|at| format!(". The published Secret was withdrawn at {}", at.0));
+            let gone =
+                withdrawn.map(|at| format!(". The published Secret was withdrawn at {}", at.0));
             let message = format!("{message}{}", gone.unwrap_or_default());
             conditions.set(READY, false, *reason, message.clone());
             conditions.set(STALLED, true, *reason, message);
@@ -267,10 +308,17 @@ fn issued_message(object: &RefreshableCredential, content: Option<&Content>) -> 
         format!("credentials of {whose} are published, valid until {until}")
     } else {
         let count = content.profiles.len();
-        format!("credentials of {count} profiles are published, the first of them valid until {until}")
+        format!(
+            "credentials of {count} profiles are published, the first of them valid until {until}"
+        )
     };
-    let short = content.profiles.is_empty() && content.expiration.duration_since(content.issued_at) <= SHORT;
-    let warnings = [short.then(|| TOO_SHORT.to_owned()), content.warning.clone(), restart::warning(object, content)];
+    let short = content.profiles.is_empty()
+        && content.expiration.duration_since(content.issued_at) <= SHORT;
+    let warnings = [
+        short.then(|| TOO_SHORT.to_owned()),
+        content.warning.clone(),
+        restart::warning(object, content),
+    ];
     warnings.into_iter().flatten().fold(what, |text, warning| format!("{text}. {warning}"))
 }
 
@@ -293,7 +341,9 @@ fn outlook(content: Option<&Content>, answers: bool, now: Timestamp) -> String {
     } else if answers {
         format!(". The published credentials stay in place until they expire at {until}")
     } else {
-        format!(". The Secret still holds what an earlier specification asked for, until it expires at {until}")
+        format!(
+            ". The Secret still holds what an earlier specification asked for, until it expires at {until}"
+        )
     }
 }
 
@@ -333,8 +383,13 @@ pub fn transition<'a>(
 }
 
 /// Whether the published Secret was withdrawn in between, for an event.
-pub fn withdrawn(before: Option<&RefreshableCredentialStatus>, after: &RefreshableCredentialStatus) -> bool {
-    let time = |s: &RefreshableCredentialStatus| s.permission.as_ref().and_then(|p| p.withdrawn_time.clone());
+pub fn withdrawn(
+    before: Option<&RefreshableCredentialStatus>,
+    after: &RefreshableCredentialStatus,
+) -> bool {
+    let time = |s: &RefreshableCredentialStatus| {
+        s.permission.as_ref().and_then(|p| p.withdrawn_time.clone())
+    };
     time(after).is_some_and(|now| before.and_then(time) != Some(now))
 }
 

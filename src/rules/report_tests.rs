@@ -10,7 +10,10 @@ fn shown(status: &RefreshableCredentialStatus) -> Vec<String> {
 }
 
 fn wrong() -> IssueError {
-    IssueError::Specification { field: "spec.roles[0]".to_owned(), what: "write something else".to_owned() }
+    IssueError::Specification {
+        field: "spec.roles[0]".to_owned(),
+        what: "write something else".to_owned(),
+    }
 }
 
 #[test]
@@ -95,7 +98,13 @@ fn each_finding_has_its_conditions() {
             vec!["Ready=False/WithdrawalHeld", "Stalled=True/WithdrawalHeld"],
         ),
         ("suspended, run out", Finding::Suspended, Some(&own), 61, vec!["Ready=False/Suspended"]),
-        ("stalled", stalled, None, 1, vec!["Ready=False/NotPermitted", "Stalled=True/NotPermitted"]),
+        (
+            "stalled",
+            stalled,
+            None,
+            1,
+            vec!["Ready=False/NotPermitted", "Stalled=True/NotPermitted"],
+        ),
     ] {
         let status = status(&object, &Permission::NotNeeded, published, &finding, minute(at));
         assert_eq!(shown(&status), expected, "{name}");
@@ -113,7 +122,11 @@ fn a_failure_says_what_becomes_of_what_is_published() {
         let object = failed(object.clone(), &unreachable(), Some(&own), minute(at));
         object.status.expect("a status").conditions[0].message.clone()
     };
-    assert!(message(40).contains("stay in place until they expire at 2026-01-01T01:00:00Z"), "{}", message(40));
+    assert!(
+        message(40).contains("stay in place until they expire at 2026-01-01T01:00:00Z"),
+        "{}",
+        message(40)
+    );
     assert!(message(61).contains("expired at 2026-01-01T01:00:00Z"), "{}", message(61));
 }
 
@@ -122,8 +135,13 @@ fn reporting_the_same_again_changes_nothing() {
     let object = with_a_role();
     let own = record(&object);
     let object = reported(object, &own);
-    assert_eq!(object.status, Some(status(&object, &Permission::NotNeeded, Some(&own), &Finding::Good, minute(30))));
-    assert!(transition(object.status.as_ref(), object.status.as_ref().expect("a status")).is_none());
+    assert_eq!(
+        object.status,
+        Some(status(&object, &Permission::NotNeeded, Some(&own), &Finding::Good, minute(30)))
+    );
+    assert!(
+        transition(object.status.as_ref(), object.status.as_ref().expect("a status")).is_none()
+    );
 }
 
 #[test]
@@ -144,7 +162,10 @@ fn events_are_for_transitions() {
     assert_eq!(transition(None, &first).map(|c| c.reason.as_str()), Some("Issued"));
     let once = failed(reported(object, &own), &unreachable(), Some(&own), minute(40));
     let once_status = once.status.clone().expect("a status");
-    assert_eq!(transition(Some(&first), &once_status).map(|c| c.reason.as_str()), Some("RefreshFailing"));
+    assert_eq!(
+        transition(Some(&first), &once_status).map(|c| c.reason.as_str()),
+        Some("RefreshFailing")
+    );
     let again = failed(once, &unreachable(), Some(&own), minute(41)).status.expect("a status");
     assert_eq!(again.failures.as_ref().map(|f| f.count), Some(2));
     assert!(transition(Some(&once_status), &again).is_none(), "failing on is no news");
@@ -175,27 +196,41 @@ fn the_status_answers_who_allows_it_or_what_would() {
     let object = with_a_role();
     let own = record(&object);
     let allowed = Permission::Allowed(vec!["team-a".to_owned()]);
-    let denied = Permission::Denied(Denial { why: "ask".to_owned(), missing: vec![json!({"roles": []})] });
-    let told = |object: &RefreshableCredential, permission: &Permission, record, finding: &Finding, at| {
-        status(object, permission, record, finding, minute(at))
-    };
+    let denied =
+        Permission::Denied(Denial { why: "ask".to_owned(), missing: vec![json!({"roles": []})] });
+    let told =
+        |object: &RefreshableCredential, permission: &Permission, record, finding: &Finding, at| {
+            status(object, permission, record, finding, minute(at))
+        };
     let stalled = Finding::Stalled(Reason::NotPermitted, "ask".to_owned());
-    assert_eq!(told(&object, &Permission::NotNeeded, Some(&own), &Finding::Good, 0).permission, None);
+    assert_eq!(
+        told(&object, &Permission::NotNeeded, Some(&own), &Finding::Good, 0).permission,
+        None
+    );
 
     let never = told(&object, &denied, None, &stalled, 1).permission.expect("an answer");
-    assert_eq!((never.allowed, never.missing, never.withdrawn_time), (false, vec![json!({"roles": []})], None));
+    assert_eq!(
+        (never.allowed, never.missing, never.withdrawn_time),
+        (false, vec![json!({"roles": []})], None)
+    );
 
     let mut object = object;
     let good = told(&object, &allowed, Some(&own), &Finding::Good, 0);
     let answer = good.permission.clone().expect("an answer");
-    assert_eq!((answer.allowed, answer.policies, answer.missing), (true, vec!["team-a".to_owned()], vec![]));
+    assert_eq!(
+        (answer.allowed, answer.policies, answer.missing),
+        (true, vec!["team-a".to_owned()], vec![])
+    );
 
     // The Secret was there and is withdrawn: that is told, once, and stays told.
     object.status = Some(good);
     let withdrawn = told(&object, &denied, None, &stalled, 5);
     let words = "ask. The published Secret was withdrawn at 2026-01-01T00:05:00Z";
     assert_eq!(withdrawn.conditions[0].message, words);
-    assert_eq!(transition(object.status.as_ref(), &withdrawn).map(|c| c.message.as_str()), Some(words));
+    assert_eq!(
+        transition(object.status.as_ref(), &withdrawn).map(|c| c.message.as_str()),
+        Some(words)
+    );
     assert!(super::withdrawn(object.status.as_ref(), &withdrawn));
     object.status = Some(withdrawn.clone());
     assert_eq!(told(&object, &denied, None, &stalled, 9), withdrawn);
@@ -223,16 +258,25 @@ fn a_revocation_tells_since_when_and_until_when_and_who_allowed_it() {
             1,
             "ask. The published Secret is not renewed, and is withdrawn at 2026-01-01T00:11:00Z, unless a policy allows it before then",
         ),
-        (Some("too many"), 11, "ask. The published Secret is not renewed, and stays for now: too many"),
+        (
+            Some("too many"),
+            11,
+            "ask. The published Secret is not renewed, and stays for now: too many",
+        ),
     ] {
-        let told = status(&object, &denied, Some(&own), &Finding::Revoked(revocation(held)), minute(at));
+        let told =
+            status(&object, &denied, Some(&own), &Finding::Revoked(revocation(held)), minute(at));
         let permission = told.permission.clone().expect("a permission");
         assert_eq!((permission.allowed, permission.policies), (false, vec!["team-a".to_owned()]));
         let times = [permission.denied_time, permission.withdraw_time, permission.withdrawn_time];
         assert_eq!(times.map(|t| t.map(|t| t.0)), [Some(minute(1)), Some(minute(11)), None]);
         assert_eq!(told.conditions[0].message, words);
         assert!(told.secret.is_some() && told.next_refresh_time.is_none());
-        assert_eq!(told.controller, object.status.as_ref().expect("a status").controller, "it need not be read anew");
+        assert_eq!(
+            told.controller,
+            object.status.as_ref().expect("a status").controller,
+            "it need not be read anew"
+        );
         assert!(transition(object.status.as_ref(), &told).is_some(), "an event");
         object.status = Some(told);
     }
@@ -247,9 +291,9 @@ fn a_revocation_tells_since_when_and_until_when_and_who_allowed_it() {
 
 #[test]
 fn failing_message_names_the_earliest_of_the_profiles_ends() {
-    let role =
-        |name: &str| serde_json::json!({"name": name, "roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]});
-    let object = super::super::fixtures::credential(serde_json::json!({"profiles": [role("a"), role("b")]}));
+    let role = |name: &str| serde_json::json!({"name": name, "roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]});
+    let object =
+        super::super::fixtures::credential(serde_json::json!({"profiles": [role("a"), role("b")]}));
     let mut held = record(&object);
     let content = held.content.as_mut().expect("content");
     for (name, end) in [("a", 60), ("b", 15)] {
@@ -266,8 +310,16 @@ fn failing_message_names_the_earliest_of_the_profiles_ends() {
         let object = failed(object.clone(), &unreachable(), Some(&held), now);
         object.status.expect("a status").conditions[0].message.clone()
     };
-    assert!(message(minute(10)).contains("until they expire at 2026-01-01T00:15:00Z"), "{}", message(minute(10)));
-    assert!(message(minute(20)).contains("expired at 2026-01-01T00:15:00Z"), "{}", message(minute(20)));
+    assert!(
+        message(minute(10)).contains("until they expire at 2026-01-01T00:15:00Z"),
+        "{}",
+        message(minute(10))
+    );
+    assert!(
+        message(minute(20)).contains("expired at 2026-01-01T00:15:00Z"),
+        "{}",
+        message(minute(20))
+    );
 }
 
 #[test]
@@ -277,8 +329,15 @@ fn withdrawal_of_an_earlier_name_is_told_as_one() {
     let mut told = reported(object.clone(), &record(&object));
     told.status.as_mut().expect("a status").secret = None;
     let time = |finding: &Finding| {
-        status(&told, &denied, None, finding, minute(5)).permission.expect("a permission").withdrawn_time
+        status(&told, &denied, None, finding, minute(5))
+            .permission
+            .expect("a permission")
+            .withdrawn_time
     };
     assert_eq!(time(&Finding::Withdrawn("ask".to_owned())).map(|t| t.0), Some(minute(5)));
-    assert_eq!(time(&Finding::Stalled(Reason::NotPermitted, "ask".to_owned())), None, "there was none");
+    assert_eq!(
+        time(&Finding::Stalled(Reason::NotPermitted, "ask".to_owned())),
+        None,
+        "there was none"
+    );
 }

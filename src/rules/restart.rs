@@ -1,8 +1,9 @@
-//! Which workloads are to be restarted, and whether now: once for each rotation, and not while a rollout is under way,
-//! unless that does not end before what the Pods hold expires.
+//! Which workloads are to be restarted, and whether now: once for each rotation, and not while a
+//! rollout is under way, unless that does not end before what the Pods hold expires.
 //!
-//! The status says for which credentials each workload was last restarted, and the workload's Pod template says the
-//! same: whichever of the two writes a crash prevents, no restart is lost and none is made twice.
+//! The status says for which credentials each workload was last restarted, and the workload's Pod
+//! template says the same: whichever of the two writes a crash prevents, no restart is lost and
+//! none is made twice.
 
 use super::ownership::Content;
 use super::plan;
@@ -18,15 +19,20 @@ use std::collections::BTreeMap;
 /// Restarts that come more often than this are warned about: a rollout takes minutes, too.
 const OFTEN: SignedDuration = SignedDuration::from_mins(15);
 
-/// What the status says of each workload that `object` names. One that is named for the first time counts as
-/// started with what was published by then.
-pub fn status(object: &RefreshableCredential, content: Option<&Content>) -> Option<Vec<RestartStatus>> {
+/// What the status says of each workload that `object` names. One that is named for the first time
+/// counts as started with what was published by then.
+pub fn status(
+    object: &RefreshableCredential,
+    content: Option<&Content>,
+) -> Option<Vec<RestartStatus>> {
     let before = object.status.as_ref();
     let published = before.and_then(|s| Some((s.last_refresh_time.clone()?, s.expiration.clone())));
     let first = published.or_else(|| content.map(|c| (issue_time(c), Some(end(c)))));
     let said = before.and_then(|s| s.restarts.as_ref());
     let one = |target: &RestartTarget| {
-        let known = said.and_then(|s| s.iter().find(|r| r.kind == target.kind && r.name == target.name)).cloned();
+        let known = said
+            .and_then(|s| s.iter().find(|r| r.kind == target.kind && r.name == target.name))
+            .cloned();
         let mut status = known.unwrap_or_else(|| RestartStatus {
             kind: target.kind,
             name: target.name.clone(),
@@ -51,7 +57,8 @@ pub fn pending<'a>(object: &'a RefreshableCredential, content: &Content) -> Vec<
     let rotation = down_to_second(content.issued_at);
     let said = object.status.as_ref().and_then(|s| s.restarts.as_ref());
     let behind = |target: &&RestartTarget| {
-        let known = said.and_then(|s| s.iter().find(|r| r.kind == target.kind && r.name == target.name));
+        let known =
+            said.and_then(|s| s.iter().find(|r| r.kind == target.kind && r.name == target.name));
         known.and_then(|r| r.restarted_for.as_ref()).is_some_and(|t| t.0 < rotation)
     };
     object.spec.restart.iter().filter(behind).collect()
@@ -67,19 +74,21 @@ fn issue_time(content: &Content) -> Time {
 }
 
 fn end(content: &Content) -> Time {
-    Time(down_to_second(profiles::first_end(content, content.issued_at).unwrap_or(content.expiration)))
+    Time(down_to_second(
+        profiles::first_end(content, content.issued_at).unwrap_or(content.expiration),
+    ))
 }
 
-/// When what the Pods of a workload hold expires. A status of a version that did not note it says only when that was
-/// issued: it lasts as long as what replaces it.
+/// When what the Pods of a workload hold expires. A status of a version that did not note it says
+/// only when that was issued: it lasts as long as what replaces it.
 pub fn held_until(status: &RestartStatus, content: &Content) -> Timestamp {
     let as_long = |issued: &Time| issued.0 + content.expiration.duration_since(content.issued_at);
     let noted = status.expiration.as_ref().map(|t| t.0);
     noted.or_else(|| status.restarted_for.as_ref().map(as_long)).unwrap_or(content.issued_at)
 }
 
-/// When a restart for `content` waits no longer for a rollout to end: half of the time between the rotation and
-/// `held_until` is left to the restart's own rollout.
+/// When a restart for `content` waits no longer for a rollout to end: half of the time between the
+/// rotation and `held_until` is left to the restart's own rollout.
 pub fn deadline(held_until: Timestamp, content: &Content) -> Timestamp {
     let left = held_until.duration_since(content.issued_at).max(SignedDuration::ZERO);
     down_to_second(content.issued_at + left / 2)
@@ -162,7 +171,9 @@ struct Condition {
 
 impl Condition {
     fn gave_up(&self) -> bool {
-        self.kind == "Progressing" && self.status == "False" && self.reason == "ProgressDeadlineExceeded"
+        self.kind == "Progressing"
+            && self.status == "False"
+            && self.reason == "ProgressDeadlineExceeded"
     }
 }
 
@@ -182,8 +193,8 @@ pub enum Verdict {
 }
 
 impl Workload {
-    /// Whether to restart it at `now` for the rotation of `issued_at` of the resource with this UID. A rollout is
-    /// waited for until `deadline`.
+    /// Whether to restart it at `now` for the rotation of `issued_at` of the resource with this
+    /// UID. A rollout is waited for until `deadline`.
     pub fn judge(
         &self,
         kind: WorkloadKind,
@@ -210,7 +221,8 @@ impl Workload {
         annotations.get(&format!("{}{uid}", names::RESTARTED_FOR_PREFIX))?.parse().ok()
     }
 
-    /// Whether a rollout is under way, as `kubectl rollout status` judges it. One that ran into its deadline is not.
+    /// Whether a rollout is under way, as `kubectl rollout status` judges it. One that ran into its
+    /// deadline is not.
     fn rolls_out(&self, kind: WorkloadKind) -> bool {
         let status = &self.status;
         if status.observed_generation < self.metadata.generation {
@@ -242,7 +254,10 @@ impl Workload {
     pub fn restart(&self, uid: &str, issued_at: Timestamp, now: Timestamp) -> Value {
         let annotations = BTreeMap::from([
             (names::RESTARTED_AT_ANNOTATION.to_owned(), down_to_second(now).to_string()),
-            (format!("{}{uid}", names::RESTARTED_FOR_PREFIX), down_to_second(issued_at).to_string()),
+            (
+                format!("{}{uid}", names::RESTARTED_FOR_PREFIX),
+                down_to_second(issued_at).to_string(),
+            ),
         ]);
         json!({
             "metadata": {"resourceVersion": self.metadata.resource_version},

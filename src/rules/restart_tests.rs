@@ -4,7 +4,9 @@ use crate::fixtures::{UID, credential, minute, record, reported};
 const ROLE: &str = "arn:aws:iam::111122223333:role/reader";
 
 fn restarting() -> RefreshableCredential {
-    credential(json!({"roles": [{"roleArn": ROLE}], "restart": [{"kind": "Deployment", "name": "reports"}]}))
+    credential(
+        json!({"roles": [{"roleArn": ROLE}], "restart": [{"kind": "Deployment", "name": "reports"}]}),
+    )
 }
 
 fn content(object: &RefreshableCredential, issued: i64) -> Content {
@@ -23,7 +25,11 @@ fn the_first_credentials_restart_nothing_and_each_rotation_does_once() {
     let rotated = content(&object, 40);
     assert_eq!(pending(&object, &rotated), [&object.spec.restart[0]]);
     let mut said = status(&object, Some(&rotated)).expect("a status");
-    assert_eq!(said[0].restarted_for, Some(Time(minute(0))), "a status write alone forgets no restart");
+    assert_eq!(
+        said[0].restarted_for,
+        Some(Time(minute(0))),
+        "a status write alone forgets no restart"
+    );
     said[0].restarted_for = Some(Time(minute(40)));
     object.status.as_mut().expect("a status").restarts = Some(said);
     assert!(pending(&object, &rotated).is_empty());
@@ -56,7 +62,11 @@ fn restarts_every_few_minutes_are_warned_about() {
     let mut short = content(&object, 0);
     assert_eq!(warning(&object, &short), None);
     short.expiration = minute(15);
-    assert!(warning(&object, &short).expect("a warning").starts_with("spec.restart restarts workloads every "));
+    assert!(
+        warning(&object, &short)
+            .expect("a warning")
+            .starts_with("spec.restart restarts workloads every ")
+    );
     assert_eq!(warning(&credential(json!({"roles": [{"roleArn": ROLE}]})), &short), None);
 }
 
@@ -74,15 +84,19 @@ fn deployment(change: impl FnOnce(&mut Value)) -> Workload {
     workload(value)
 }
 
-/// What is done at minute 41 about the rotation of minute 40, where the wait for a rollout ends at minute 50.
+/// What is done at minute 41 about the rotation of minute 40, where the wait for a rollout ends at
+/// minute 50.
 fn verdict(kind: WorkloadKind, workload: &Workload) -> Verdict {
     workload.judge(kind, UID, minute(40), minute(50), minute(41))
 }
 
 #[test]
 fn a_deployment_is_restarted_when_it_stands_still() {
-    let judged = |change: &dyn Fn(&mut Value)| verdict(WorkloadKind::Deployment, &deployment(change));
-    let set = |path: &'static str, to: i64| judged(&|d| *d.pointer_mut(path).expect("a member") = to.into());
+    let judged =
+        |change: &dyn Fn(&mut Value)| verdict(WorkloadKind::Deployment, &deployment(change));
+    let set = |path: &'static str, to: i64| {
+        judged(&|d| *d.pointer_mut(path).expect("a member") = to.into())
+    };
     assert_eq!(judged(&|_| ()), Verdict::Restart);
     assert_eq!(set("/status/observedGeneration", 3), Verdict::RollsOut);
     assert_eq!(set("/status/updatedReplicas", 2), Verdict::RollsOut);
@@ -96,8 +110,7 @@ fn a_deployment_is_restarted_when_it_stands_still() {
 fn a_rollout_that_gave_up_may_need_the_new_credentials() {
     let stuck = deployment(|d| {
         d["status"]["availableReplicas"] = 0.into();
-        d["status"]["conditions"] =
-            json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
+        d["status"]["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
     });
     assert_eq!(verdict(WorkloadKind::Deployment, &stuck), Verdict::Restart);
 }
@@ -126,10 +139,12 @@ fn a_stateful_set_with_a_partition_has_rolled_out_when_the_pods_above_it_have() 
         (0, 3, with(7), Verdict::Restart),
         (0, 2, json!({"type": "OnDelete"}), Verdict::Restart),
     ] {
-        let judged = verdict(WorkloadKind::StatefulSet, &stateful(updated, ready, strategy.clone()));
+        let judged =
+            verdict(WorkloadKind::StatefulSet, &stateful(updated, ready, strategy.clone()));
         assert_eq!(judged, expected, "{updated} of 3 updated, {ready} ready, {strategy}");
     }
-    let unseen = workload(json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 1}}));
+    let unseen =
+        workload(json!({"metadata": {"generation": 2}, "status": {"observedGeneration": 1}}));
     assert_eq!(verdict(WorkloadKind::StatefulSet, &unseen), Verdict::RollsOut);
 }
 
@@ -144,8 +159,9 @@ fn daemons(updated: i64, available: i64, strategy: &str) -> Workload {
 
 #[test]
 fn daemon_sets_are_counted_by_nodes_and_on_delete_rolls_out_by_hand() {
-    let judged =
-        |updated, available, strategy| verdict(WorkloadKind::DaemonSet, &daemons(updated, available, strategy));
+    let judged = |updated, available, strategy| {
+        verdict(WorkloadKind::DaemonSet, &daemons(updated, available, strategy))
+    };
     assert_eq!(judged(5, 5, "RollingUpdate"), Verdict::Restart);
     assert_eq!(judged(4, 5, "RollingUpdate"), Verdict::RollsOut);
     assert_eq!(judged(5, 4, "RollingUpdate"), Verdict::RollsOut);
@@ -160,10 +176,12 @@ fn a_rollout_that_does_not_end_is_waited_for_until_the_deadline_and_no_longer() 
     let done = deployment(|d| {
         d["status"]["availableReplicas"] = 2.into();
         let annotation = format!("{}{UID}", names::RESTARTED_FOR_PREFIX);
-        d["spec"]["template"]["metadata"]["annotations"][annotation] = minute(40).to_string().into();
+        d["spec"]["template"]["metadata"]["annotations"][annotation] =
+            minute(40).to_string().into();
     });
     let dead_node = daemons(4, 4, "RollingUpdate");
-    let one_short = stateful(3, 2, json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}));
+    let one_short =
+        stateful(3, 2, json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}}));
     for (kind, workload, before, after) in [
         (WorkloadKind::Deployment, &never_ready, Verdict::RollsOut, Verdict::Insist),
         (WorkloadKind::Deployment, &unseen, Verdict::RollsOut, Verdict::Insist),
@@ -182,7 +200,11 @@ fn a_restart_waits_for_half_of_what_is_left_of_what_the_pods_hold() {
     let object = restarting();
     let rotated = content(&object, 40);
     for (held_until, deadline) in [(60, 50), (42, 41), (40, 40), (10, 40)] {
-        assert_eq!(super::deadline(minute(held_until), &rotated), minute(deadline), "held until minute {held_until}");
+        assert_eq!(
+            super::deadline(minute(held_until), &rotated),
+            minute(deadline),
+            "held until minute {held_until}"
+        );
     }
 }
 
@@ -192,7 +214,11 @@ fn the_status_knows_until_when_the_pods_hold_what_they_have() {
     let mut object = reported(object.clone(), &record(&object));
     let rotated = content(&object, 40);
     let mut said = status(&object, Some(&rotated)).expect("a status").remove(0);
-    assert_eq!(said.expiration, Some(Time(minute(60))), "of the first ones, issued at minute 0 for an hour");
+    assert_eq!(
+        said.expiration,
+        Some(Time(minute(60))),
+        "of the first ones, issued at minute 0 for an hour"
+    );
     assert_eq!(held_until(&said, &rotated), minute(60));
     follows(&mut said, &rotated);
     assert_eq!(
@@ -203,7 +229,11 @@ fn the_status_knows_until_when_the_pods_hold_what_they_have() {
     let later = status(&object, Some(&content(&object, 80))).expect("a status").remove(0);
     assert_eq!(later, said, "a rotation alone changes nothing of it");
     said.expiration = None;
-    assert_eq!(held_until(&said, &content(&object, 80)), minute(100), "as an earlier version left it");
+    assert_eq!(
+        held_until(&said, &content(&object, 80)),
+        minute(100),
+        "as an earlier version left it"
+    );
 }
 
 #[test]
@@ -213,8 +243,11 @@ fn the_patch_is_kubectl_s_and_says_for_what_it_was() {
     assert_eq!(patch["metadata"]["resourceVersion"], "77");
     let annotations = &patch["spec"]["template"]["metadata"]["annotations"];
     assert_eq!(annotations["kubectl.kubernetes.io/restartedAt"], minute(41).to_string());
-    let after = deployment(|d| d["spec"]["template"]["metadata"]["annotations"] = annotations.clone());
-    let judged = |uid, issued_at| after.judge(WorkloadKind::Deployment, uid, issued_at, minute(90), minute(41));
+    let after =
+        deployment(|d| d["spec"]["template"]["metadata"]["annotations"] = annotations.clone());
+    let judged = |uid, issued_at| {
+        after.judge(WorkloadKind::Deployment, uid, issued_at, minute(90), minute(41))
+    };
     assert_eq!(judged(UID, minute(40)), Verdict::Done);
     assert_eq!(judged(UID, minute(80)), Verdict::Restart, "for the next rotation");
     assert_eq!(judged("another-resource", minute(40)), Verdict::Restart);

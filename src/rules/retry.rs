@@ -5,8 +5,21 @@ use super::timing::unit_hash;
 use jiff::{SignedDuration, Timestamp};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-/// What kind of failure an attempt met. The class decides the retry; the error's own words tell the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray)]
+/// What kind of failure an attempt met. The class decides the retry; the error's own words tell the
+/// user.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[strum(ascii_case_insensitive)]
 pub enum Class {
     /// The issuer asks to slow down.
@@ -21,7 +34,8 @@ pub enum Class {
     Input,
     /// A person has to act.
     Person,
-    /// The Secret cannot be written as it and the cluster are. Looking again costs a trial write, and no issuer call.
+    /// The Secret cannot be written as it and the cluster are. Looking again costs a trial write,
+    /// and no issuer call.
     Secret,
 }
 
@@ -34,7 +48,8 @@ impl Class {
         self.into()
     }
 
-    /// The class that a status names, in the spelling of whatever version wrote it. An unknown one counts as transient.
+    /// The class that a status names, in the spelling of whatever version wrote it. An unknown one
+    /// counts as transient.
     pub fn from_status(class: &str) -> Self {
         class.parse().unwrap_or(Self::Transient)
     }
@@ -74,7 +89,13 @@ pub fn pause(class: Class, count: i32, uid: &str) -> SignedDuration {
 /// When to try again after the `count`-th failure at `now`. `expiration` is that of the published
 /// credentials: while they live, the pause shrinks so that more tries fit before they end, but
 /// never below the class's first pause.
-pub fn next_try(class: Class, count: i32, uid: &str, now: Timestamp, expiration: Option<Timestamp>) -> Timestamp {
+pub fn next_try(
+    class: Class,
+    count: i32,
+    uid: &str,
+    now: Timestamp,
+    expiration: Option<Timestamp>,
+) -> Timestamp {
     let mut wait = pause(class, count, uid);
     if let Some(left) = expiration.map(|e| e.duration_since(now)).filter(|l| l.is_positive()) {
         let least = pause(class, 1, uid);
@@ -90,7 +111,10 @@ mod tests {
     #[test]
     fn a_class_is_read_from_what_a_status_says() {
         let names: Vec<&str> = Class::ALL.iter().map(|c| c.as_str()).collect();
-        assert_eq!(names, ["Throttled", "Transient", "Denied", "Specification", "Input", "Person", "Secret"]);
+        assert_eq!(
+            names,
+            ["Throttled", "Transient", "Denied", "Specification", "Input", "Person", "Secret"]
+        );
         assert_eq!(Class::from_status("denied"), Class::Denied, "as earlier versions wrote it");
         assert!(Class::ALL.iter().all(|c| Class::from_status(c.as_str()) == *c));
         assert_eq!(Class::from_status("later"), Class::Transient);

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
     /// An operator that compares with values has none.
-    #[error("matchExpressions[{at}] has no values, which operator {operator} compares with: add values")]
+    #[error(
+        "matchExpressions[{at}] has no values, which operator {operator} compares with: add values"
+    )]
     NoValues {
         /// Which of the expressions.
         at: usize,
@@ -16,7 +18,9 @@ pub enum Unreadable {
         operator: String,
     },
     /// An operator that asks for the key alone has values.
-    #[error("matchExpressions[{at}] has values, which operator {operator} does not take: take them out")]
+    #[error(
+        "matchExpressions[{at}] has values, which operator {operator} does not take: take them out"
+    )]
     Values {
         /// Which of the expressions.
         at: usize,
@@ -24,7 +28,9 @@ pub enum Unreadable {
         operator: String,
     },
     /// Unknown operator.
-    #[error("matchExpressions[{at}] has operator {operator}: write In, NotIn, Exists or DoesNotExist")]
+    #[error(
+        "matchExpressions[{at}] has operator {operator}: write In, NotIn, Exists or DoesNotExist"
+    )]
     Operator {
         /// Which of the expressions.
         at: usize,
@@ -39,7 +45,8 @@ pub enum Unreadable {
 /// Reads a selector.
 ///
 /// # Errors
-/// Where Kubernetes would not take it either. The schema of a CRD does not say what a selector must be like.
+/// Where Kubernetes would not take it either. The schema of a CRD does not say what a selector must
+/// be like.
 pub fn read(selector: &LabelSelector) -> Result<Selector, Unreadable> {
     for (at, expression) in selector.match_expressions.iter().flatten().enumerate() {
         let operator = expression.operator.clone();
@@ -72,17 +79,33 @@ mod tests {
     fn what_cannot_be_read_is_named_and_selects_nothing() {
         for (operator, values, words) in [
             ("In", json!([]), "matchExpressions[1] has no values, which operator In compares with"),
-            ("NotIn", json!(null), "matchExpressions[1] has no values, which operator NotIn compares with"),
-            ("Exists", json!(["a"]), "matchExpressions[1] has values, which operator Exists does not take"),
-            ("DoesNotExist", json!(["a"]), "matchExpressions[1] has values, which operator DoesNotExist does not take"),
+            (
+                "NotIn",
+                json!(null),
+                "matchExpressions[1] has no values, which operator NotIn compares with",
+            ),
+            (
+                "Exists",
+                json!(["a"]),
+                "matchExpressions[1] has values, which operator Exists does not take",
+            ),
+            (
+                "DoesNotExist",
+                json!(["a"]),
+                "matchExpressions[1] has values, which operator DoesNotExist does not take",
+            ),
             ("Equals", json!(["a"]), "matchExpressions[1] has operator Equals: write In, NotIn"),
         ] {
             let first = json!({"key": "other", "operator": "DoesNotExist"});
-            let expressions = json!([first, {"key": "team", "operator": operator, "values": values}]);
+            let expressions =
+                json!([first, {"key": "team", "operator": operator, "values": values}]);
             let selector = selector(json!({"matchExpressions": expressions}));
             let error = read(&selector).expect_err("unreadable").to_string();
             assert!(error.starts_with(words), "{error}");
-            assert!(!selects(&selector, &[("team".to_owned(), "b".to_owned())].into()), "{operator}");
+            assert!(
+                !selects(&selector, &[("team".to_owned(), "b".to_owned())].into()),
+                "{operator}"
+            );
         }
     }
 
@@ -93,7 +116,10 @@ mod tests {
             (json!({}), true),
             (json!({"matchLabels": {"team": "a"}}), true),
             (json!({"matchLabels": {"team": "b"}}), false),
-            (json!({"matchExpressions": [{"key": "team", "operator": "In", "values": ["a", "b"]}]}), true),
+            (
+                json!({"matchExpressions": [{"key": "team", "operator": "In", "values": ["a", "b"]}]}),
+                true,
+            ),
             (json!({"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]}), false),
         ] {
             assert_eq!(selects(&selector(value.clone()), &labels), selected, "{value}");

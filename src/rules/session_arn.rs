@@ -2,25 +2,28 @@
 
 use refreshable_api::Arn;
 
-/// The ARN that AWS gives to a session of a role: without the role's path. `None` where `role_arn` is not the ARN of a
-/// role at AWS.
+/// The ARN that AWS gives to a session of a role: without the role's path. `None` where `role_arn`
+/// is not the ARN of a role at AWS.
 pub fn at_aws(role_arn: &str, session_name: &str) -> Option<String> {
     let role = Parts::of(role_arn).filter(|p| p.session.is_none() && p.arn.is_aws())?;
     let Arn { partition, account_id: account, .. } = role.arn;
     Some(format!("arn:{partition}:sts::{account}:assumed-role/{}/{session_name}", role.name()))
 }
 
-/// Whether `found`, by which a store names a session, says the same as the role and the session that were asked for.
+/// Whether `found`, by which a store names a session, says the same as the role and the session
+/// that were asked for.
 ///
-/// Stores keep the role's path or drop it, have no accounts or write a tenant's name in the account's place, and use a
-/// partition of their own. `session_name` is absent where nobody chose one.
+/// Stores keep the role's path or drop it, have no accounts or write a tenant's name in the
+/// account's place, and use a partition of their own. `session_name` is absent where nobody chose
+/// one.
 pub fn is_same_at_store(role_arn: &str, session_name: Option<&str>, found: &str) -> bool {
     let (Some(asked), Some(found)) = (Parts::of(role_arn), Parts::of(found)) else {
         // A form of the store's own on either side: the role's name must at least stand in it.
         let name = role_arn.rsplit(['/', ':']).next().unwrap_or_default();
         return !name.is_empty() && found.split(['/', ':']).any(|part| part == name);
     };
-    let partitions = asked.arn.partition == found.arn.partition || !(asked.arn.is_aws() && found.arn.is_aws());
+    let partitions =
+        asked.arn.partition == found.arn.partition || !(asked.arn.is_aws() && found.arn.is_aws());
     let roles = found.role == asked.role || found.role == asked.name();
     let sessions = match (session_name, found.session) {
         (Some(wanted), Some(session)) => wanted == session,
@@ -29,8 +32,8 @@ pub fn is_same_at_store(role_arn: &str, session_name: Option<&str>, found: &str)
     partitions && roles && sessions && are_same_account(asked.arn.account_id, found.arn.account_id)
 }
 
-/// A tenant's name is a part of the role's identity, so that it stands in both or in neither; an account's number may
-/// be left out by a store that has no accounts.
+/// A tenant's name is a part of the role's identity, so that it stands in both or in neither; an
+/// account's number may be left out by a store that has no accounts.
 fn are_same_account(asked: &str, found: &str) -> bool {
     let is_number = |account: &str| account.bytes().all(|b| b.is_ascii_digit());
     let either_is_silent = asked.is_empty() || found.is_empty();
@@ -50,7 +53,9 @@ impl<'a> Parts<'a> {
         let arn = Arn::parse(arn)?;
         let (role, session) = match arn.resource.split_once('/')? {
             ("role", role) => (role, None),
-            ("assumed-role", rest) => rest.rsplit_once('/').map(|(role, session)| (role, Some(session)))?,
+            ("assumed-role", rest) => {
+                rest.rsplit_once('/').map(|(role, session)| (role, Some(session)))?
+            }
             _ => return None,
         };
         Some(Self { arn, role, session })
@@ -68,8 +73,14 @@ mod tests {
     #[test]
     fn aws_leaves_the_path_out() {
         for (role, session) in [
-            ("arn:aws:iam::111122223333:role/x", Some("arn:aws:sts::111122223333:assumed-role/x/s")),
-            ("arn:aws-cn:iam::111122223333:role/a/b/x", Some("arn:aws-cn:sts::111122223333:assumed-role/x/s")),
+            (
+                "arn:aws:iam::111122223333:role/x",
+                Some("arn:aws:sts::111122223333:assumed-role/x/s"),
+            ),
+            (
+                "arn:aws-cn:iam::111122223333:role/a/b/x",
+                Some("arn:aws-cn:sts::111122223333:assumed-role/x/s"),
+            ),
             ("arn:aws:iam::111122223333:user/x", None),
             ("arn:minio:iam:::role/x", None),
             ("x", None),

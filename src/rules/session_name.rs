@@ -35,7 +35,8 @@ mod tests {
         assert_ne!(a, b);
     }
 
-    /// Namespaces and names that are made to meet: a name by default never stands for a resource of another namespace.
+    /// Namespaces and names that are made to meet: a name by default never stands for a resource of
+    /// another namespace.
     #[test]
     fn no_namespace_s_default_name_is_another_s() {
         let long = "n".repeat(62);

@@ -1,21 +1,22 @@
-//! Session tags that the administrator puts on: which, with which values, and that no tenant sets them too.
+//! Session tags that the administrator puts on: which, with which values, and that no tenant sets
+//! them too.
 //!
-//! AWS compares keys without regard to case, and refuses a key that the chain has inherited already; so the tags stand
-//! on the first role alone, transitive, and nowhere else.
+//! AWS compares keys without regard to case, and refuses a key that the chain has inherited
+//! already; so the tags stand on the first role alone, transitive, and nowhere else.
 
 use super::chain::{is_ambient, steps};
 use kube::ResourceExt as _;
 use refreshable_api::{
-    CredentialPolicySpec, RefreshableCredential, Role, SessionTag, SessionTagValue, Source, SourceKind, Tag,
-    TaggedChains,
+    CredentialPolicySpec, RefreshableCredential, Role, SessionTag, SessionTagValue, Source,
+    SourceKind, Tag, TaggedChains,
 };
 use std::collections::BTreeSet;
 
 /// Most tags that a session may be given.
 const MOST: usize = 50;
 
-/// Tags that [EKS Pod Identity](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html) gives each session,
-/// all of them transitive.
+/// Tags that [EKS Pod Identity](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html)
+/// gives each session, all of them transitive.
 pub const OF_POD_IDENTITY: [&str; 6] = [
     "eks-cluster-arn",
     "eks-cluster-name",
@@ -26,7 +27,10 @@ pub const OF_POD_IDENTITY: [&str; 6] = [
 ];
 
 /// The tags that `policy` puts on the chain of `object`.
-pub fn for_object(object: &RefreshableCredential, policy: &CredentialPolicySpec) -> Vec<SessionTag> {
+pub fn for_object(
+    object: &RefreshableCredential,
+    policy: &CredentialPolicySpec,
+) -> Vec<SessionTag> {
     let Some(rule) = &policy.session_tags else { return Vec::new() };
     let tagged = match rule.chains.unwrap_or_default() {
         TaggedChains::Ambient => is_ambient(object),
@@ -36,14 +40,18 @@ pub fn for_object(object: &RefreshableCredential, policy: &CredentialPolicySpec)
         return Vec::new();
     }
     let source = object.spec.source.as_ref();
-    let inherited = |key: &str| source.map(inherited).unwrap_or_default().iter().any(|own| same_key(own, key));
-    let empty =
-        |tag: &SessionTag| tag.from == SessionTagValue::ServiceAccount && source.and_then(service_account).is_none();
+    let inherited =
+        |key: &str| source.map(inherited).unwrap_or_default().iter().any(|own| same_key(own, key));
+    let empty = |tag: &SessionTag| {
+        tag.from == SessionTagValue::ServiceAccount && source.and_then(service_account).is_none()
+    };
     rule.tags.iter().filter(|tag| !inherited(&tag.key) && !empty(tag)).cloned().collect()
 }
 
 /// The tags of all policies, each with the policy's name. Of one key the first counts.
-pub fn union<'a>(policies: impl Iterator<Item = (&'a str, &'a [SessionTag])>) -> Vec<(&'a str, &'a SessionTag)> {
+pub fn union<'a>(
+    policies: impl Iterator<Item = (&'a str, &'a [SessionTag])>,
+) -> Vec<(&'a str, &'a SessionTag)> {
     let mut keys = BTreeSet::new();
     let all = policies.flat_map(|(name, tags)| tags.iter().map(move |tag| (name, tag)));
     all.filter(|(_, tag)| keys.insert(tag.key.to_lowercase())).collect()
@@ -64,7 +72,8 @@ pub fn clash(object: &RefreshableCredential, tags: &[(&str, &SessionTag)]) -> Op
             }
         }
     }
-    let full = first_steps(object).find(|role| role.tags.as_ref().map_or(0, Vec::len) + tags.len() > MOST)?;
+    let full = first_steps(object)
+        .find(|role| role.tags.as_ref().map_or(0, Vec::len) + tags.len() > MOST)?;
     Some(format!(
         "role {} has {} session tags, and CredentialPolicies add {}: AWS takes {MOST} in all. Take some out of the role's tags",
         full.role_arn,
@@ -118,7 +127,8 @@ fn service_account(source: &Source) -> Option<&str> {
         SourceKind::WebIdentity(web) => web.service_account_ref.as_ref().map(|a| a.name.as_str()),
         SourceKind::PodIdentity(pod) => Some(&pod.service_account_ref.name),
         SourceKind::Cognito(cognito) => {
-            let mut accounts = cognito.logins.iter().flatten().filter_map(|l| l.service_account_ref.as_ref());
+            let mut accounts =
+                cognito.logins.iter().flatten().filter_map(|l| l.service_account_ref.as_ref());
             accounts.next().map(|a| a.name.as_str())
         }
         SourceKind::Ambient(_)
@@ -137,7 +147,8 @@ fn service_account(source: &Source) -> Option<&str> {
     }
 }
 
-/// The session tags that a source's own session has before any role is assumed, all of them transitive.
+/// The session tags that a source's own session has before any role is assumed, all of them
+/// transitive.
 fn inherited(source: &Source) -> &'static [&'static str] {
     match source.kind() {
         Some(SourceKind::PodIdentity(_)) => &OF_POD_IDENTITY,
@@ -189,7 +200,8 @@ mod tests {
         let tags = json!([
             {"key": "kubernetes-namespace", "from": "Namespace"}, {"key": "sa", "from": "ServiceAccount"}
         ]);
-        let (ambient, all) = (policy(json!({"tags": tags})), policy(json!({"chains": "All", "tags": tags})));
+        let (ambient, all) =
+            (policy(json!({"tags": tags})), policy(json!({"chains": "All", "tags": tags})));
         let roles = json!([{"roleArn": ROLE}]);
         let account = json!({"name": "app"});
         let web = json!({"webIdentity": {"roleArn": ROLE, "serviceAccountRef": account}});
@@ -197,9 +209,19 @@ mod tests {
         let secret = json!({"accessKey": {"secretRef": {"name": "k"}}});
         let none: &[&str] = &[];
         for (name, spec, to_ambient, to_all) in [
-            ("ambient", json!({"roles": roles}), &["kubernetes-namespace"][..], &["kubernetes-namespace"][..]),
+            (
+                "ambient",
+                json!({"roles": roles}),
+                &["kubernetes-namespace"][..],
+                &["kubernetes-namespace"][..],
+            ),
             ("a key", json!({"source": secret, "roles": roles}), none, &["kubernetes-namespace"]),
-            ("a ServiceAccount", json!({"source": web, "roles": roles}), none, &["kubernetes-namespace", "sa"]),
+            (
+                "a ServiceAccount",
+                json!({"source": web, "roles": roles}),
+                none,
+                &["kubernetes-namespace", "sa"],
+            ),
             ("EKS, which puts its own on", json!({"source": eks, "roles": roles}), none, &["sa"]),
             ("no AssumeRole at all", json!({"source": web}), none, none),
             (
@@ -214,7 +236,8 @@ mod tests {
             assert_eq!(keys(&object, &all), to_all, "{name}");
         }
         let bare: CredentialPolicySpec =
-            serde_json::from_value(json!({"namespaceSelector": {}, "allow": {}})).expect("a policy");
+            serde_json::from_value(json!({"namespaceSelector": {}, "allow": {}}))
+                .expect("a policy");
         assert!(keys(&credential(json!({"roles": roles})), &bare).is_empty());
     }
 
@@ -224,15 +247,20 @@ mod tests {
         let first = [tag("ns", SessionTagValue::Namespace)];
         let second = [tag("NS", SessionTagValue::Name), tag("name", SessionTagValue::Name)];
         let all = union([("a", &first[..]), ("b", &second[..])].into_iter());
-        assert_eq!(all.iter().map(|(p, t)| (*p, t.key.as_str())).collect::<Vec<_>>(), [("a", "ns"), ("b", "name")]);
+        assert_eq!(
+            all.iter().map(|(p, t)| (*p, t.key.as_str())).collect::<Vec<_>>(),
+            [("a", "ns"), ("b", "name")]
+        );
     }
 
     #[test]
     fn a_tenant_can_neither_set_the_administrator_s_tags_nor_crowd_them_out() {
-        let tag = SessionTag { key: "kubernetes-namespace".to_owned(), from: SessionTagValue::Namespace };
+        let tag =
+            SessionTag { key: "kubernetes-namespace".to_owned(), from: SessionTagValue::Namespace };
         let tags = [("p", &tag)];
         let of = |key: &str, count: usize| {
-            let mut list: Vec<Value> = (0..count).map(|n| json!({"key": format!("k{n}"), "value": "v"})).collect();
+            let mut list: Vec<Value> =
+                (0..count).map(|n| json!({"key": format!("k{n}"), "value": "v"})).collect();
             list.push(json!({"key": key, "value": "team-b"}));
             list
         };
@@ -260,8 +288,16 @@ mod tests {
                 Some("cannot be set"),
             ),
             ("forty-nine", json!({"roles": [{"roleArn": ROLE, "tags": of("team", 48)}]}), None),
-            ("fifty", json!({"roles": [{"roleArn": ROLE, "tags": of("team", 49)}]}), Some("AWS takes 50 in all")),
-            ("fifty, later", json!({"roles": [plain, {"roleArn": ROLE, "tags": of("team", 49)}]}), None),
+            (
+                "fifty",
+                json!({"roles": [{"roleArn": ROLE, "tags": of("team", 49)}]}),
+                Some("AWS takes 50 in all"),
+            ),
+            (
+                "fifty, later",
+                json!({"roles": [plain, {"roleArn": ROLE, "tags": of("team", 49)}]}),
+                None,
+            ),
             (
                 "fifty, first in a profile",
                 json!({"profiles": [{"name": "a", "roles": [{"roleArn": ROLE, "tags": of("team", 49)}]}]}),
@@ -271,7 +307,10 @@ mod tests {
             let clash = clash(&credential(spec), &tags);
             match words {
                 None => assert_eq!(clash, None, "{name}"),
-                Some(words) => assert!(clash.as_deref().is_some_and(|c| c.contains(words)), "{name}: {clash:?}"),
+                Some(words) => assert!(
+                    clash.as_deref().is_some_and(|c| c.contains(words)),
+                    "{name}: {clash:?}"
+                ),
             }
         }
     }
@@ -279,7 +318,8 @@ mod tests {
     #[test]
     fn values_are_the_controller_s_knowledge() {
         let all = [SessionTagValue::Cluster, SessionTagValue::Namespace, SessionTagValue::Name];
-        let tags: Vec<SessionTag> = all.iter().map(|f| SessionTag { key: format!("{f:?}"), from: *f }).collect();
+        let tags: Vec<SessionTag> =
+            all.iter().map(|f| SessionTag { key: format!("{f:?}"), from: *f }).collect();
         let object = credential(json!({"roles": [{"roleArn": ROLE}]}));
         let resolved = resolve(&tags, &object, Some("prod")).expect("tags");
         let values: Vec<&str> = resolved.iter().map(|t| t.value.as_str()).collect();
@@ -295,8 +335,12 @@ mod tests {
         }))
         .expect("a role");
         let tagged = put_on(&role, &[Tag { key: "ns".to_owned(), value: "team-a".to_owned() }]);
-        let pairs: Vec<_> = tagged.tags.iter().flatten().map(|t| (t.key.as_str(), t.value.as_str())).collect();
+        let pairs: Vec<_> =
+            tagged.tags.iter().flatten().map(|t| (t.key.as_str(), t.value.as_str())).collect();
         assert_eq!(pairs, [("team", "a"), ("ns", "team-a")]);
-        assert_eq!(tagged.transitive_tag_keys.as_deref(), Some(&["team".to_owned(), "ns".to_owned()][..]));
+        assert_eq!(
+            tagged.transitive_tag_keys.as_deref(),
+            Some(&["team".to_owned(), "ns".to_owned()][..])
+        );
     }
 }

@@ -13,7 +13,10 @@ const JITTER_PART: f64 = 0.05;
 
 /// How much of a lifetime is left at the refresh point, before jitter.
 /// `before` is `spec.refresh.before`; it never makes more than half the lifetime.
-pub fn remaining_at_refresh(lifetime: SignedDuration, before: Option<SignedDuration>) -> SignedDuration {
+pub fn remaining_at_refresh(
+    lifetime: SignedDuration,
+    before: Option<SignedDuration>,
+) -> SignedDuration {
     let wanted = before.unwrap_or_else(|| (lifetime / 3).max(LEAST));
     wanted.min(lifetime / 2)
 }
@@ -25,7 +28,12 @@ pub fn jitter(lifetime: SignedDuration, uid: &str) -> SignedDuration {
 }
 
 /// When credentials issued at `issued_at` and expiring at `expiration` are to be renewed.
-pub fn refresh_at(issued_at: Timestamp, expiration: Timestamp, before: Option<SignedDuration>, uid: &str) -> Timestamp {
+pub fn refresh_at(
+    issued_at: Timestamp,
+    expiration: Timestamp,
+    before: Option<SignedDuration>,
+    uid: &str,
+) -> Timestamp {
     let lifetime = expiration.duration_since(issued_at);
     let early = remaining_at_refresh(lifetime, before) + jitter(lifetime, uid);
     (expiration - early).max(issued_at)
@@ -37,7 +45,8 @@ pub fn floor(lifetime: SignedDuration, before: Option<SignedDuration>) -> Signed
     remaining_at_refresh(lifetime, before) - lifetime.mul_f64(JITTER_PART)
 }
 
-/// Parses `spec.refresh.before` (`25m`, `1h30m`). Admission has checked it; what cannot be read counts as left out.
+/// Parses `spec.refresh.before` (`25m`, `1h30m`). Admission has checked it; what cannot be read
+/// counts as left out.
 pub fn parse_before(text: &str) -> Option<SignedDuration> {
     text.parse::<SignedDuration>().ok().filter(|d| d.is_positive())
 }

@@ -1,7 +1,8 @@
-//! Patterns of a policy that no resource can ever match: what is wrong with each, and what to write instead.
+//! Patterns of a policy that no resource can ever match: what is wrong with each, and what to write
+//! instead.
 //!
-//! Only what is certain is told. A placeholder counts as any text, and where a policy allows another STS than AWS's, its
-//! roles may have names of any form.
+//! Only what is certain is told. A placeholder counts as any text, and where a policy allows
+//! another STS than AWS's, its roles may have names of any form.
 
 use refreshable_api::{Allow, RoleGrant, TagGrant};
 
@@ -32,14 +33,16 @@ enum Piece {
 /// An example that is right.
 const ARN: &str = "arn:aws:iam::111122223333:role/team-a/*";
 
-/// The characters of session names and source identities besides letters and digits, as STS takes them.
+/// The characters of session names and source identities besides letters and digits, as STS takes
+/// them.
 const NAME: &str = "_+=,.@-";
 /// Those of an external id.
 const EXTERNAL_ID: &str = "_+=,.@:/\\-";
 /// Those of a session tag.
 const TAG: &str = "_.:/=+-@";
 
-/// The patterns in `allow` that can match nothing. `elsewhere` says whether any policy allows another STS than AWS's.
+/// The patterns in `allow` that can match nothing. `elsewhere` says whether any policy allows
+/// another STS than AWS's.
 pub fn find(allow: &Allow, elsewhere: bool) -> Vec<Unmatchable> {
     // Without `..`: what is added to a policy is looked at here, or named as what has no patterns.
     let Allow {
@@ -63,14 +66,22 @@ pub fn find(allow: &Allow, elsewhere: bool) -> Vec<Unmatchable> {
 }
 
 fn in_grant(field: &str, grant: &RoleGrant, elsewhere: bool, found: &mut Vec<Unmatchable>) {
-    let RoleGrant { arns, max_duration_seconds: _, session_names, source_identities, external_ids, tags } = grant;
+    let RoleGrant {
+        arns,
+        max_duration_seconds: _,
+        session_names,
+        source_identities,
+        external_ids,
+        tags,
+    } = grant;
     look(&format!("{field}.arns"), arns, |pattern| arn(pattern, elsewhere), found);
     for (name, patterns, special) in [
         ("sessionNames", session_names, NAME),
         ("sourceIdentities", source_identities, NAME),
         ("externalIds", external_ids, EXTERNAL_ID),
     ] {
-        let ascii = |pattern: &str| foreign(&fill(pattern, "x"), special, |c| c.is_ascii_alphanumeric());
+        let ascii =
+            |pattern: &str| foreign(&fill(pattern, "x"), special, |c| c.is_ascii_alphanumeric());
         look(&format!("{field}.{name}"), patterns.as_deref().unwrap_or_default(), ascii, found);
     }
     for (at, TagGrant { key, values, required: _ }) in tags.iter().enumerate() {
@@ -78,13 +89,19 @@ fn in_grant(field: &str, grant: &RoleGrant, elsewhere: bool, found: &mut Vec<Unm
         if let Some(why) = tag_key(key) {
             found.push(Unmatchable { field: format!("{field}.key"), pattern: key.clone(), why });
         }
-        look(&format!("{field}.values"), values.as_deref().unwrap_or_default(), |v| tag_text(&fill(v, "x")), found);
+        look(
+            &format!("{field}.values"),
+            values.as_deref().unwrap_or_default(),
+            |v| tag_text(&fill(v, "x")),
+            found,
+        );
     }
 }
 
 /// Why a pattern matches no key of a session tag. Placeholders are none in it.
 fn tag_key(pattern: &str) -> Option<String> {
-    let reserved = "session tags whose keys begin with aws: are AWS's own: write the key of a tag of yours";
+    let reserved =
+        "session tags whose keys begin with aws: are AWS's own: write the key of a tag of yours";
     if pattern.starts_with("aws:") { Some(reserved.to_owned()) } else { tag_text(pattern) }
 }
 
@@ -94,10 +111,19 @@ fn tag_text(pattern: &str) -> Option<String> {
 }
 
 /// Looks at each pattern of a list.
-fn look(field: &str, patterns: &[String], why: impl Fn(&str) -> Option<String>, found: &mut Vec<Unmatchable>) {
+fn look(
+    field: &str,
+    patterns: &[String],
+    why: impl Fn(&str) -> Option<String>,
+    found: &mut Vec<Unmatchable>,
+) {
     for (at, pattern) in patterns.iter().enumerate() {
         if let Some(why) = why(pattern) {
-            found.push(Unmatchable { field: format!("{field}[{at}]"), pattern: pattern.clone(), why });
+            found.push(Unmatchable {
+                field: format!("{field}[{at}]"),
+                pattern: pattern.clone(),
+                why,
+            });
         }
     }
 }
@@ -115,8 +141,11 @@ fn arn(pattern: &str, elsewhere: bool) -> Option<String> {
         return None;
     }
     let digits = [Piece::Digit; 12];
-    let role: Vec<Piece> = "role/".chars().map(Piece::Exactly).chain([Piece::One, Piece::Run]).collect();
-    let why = if !overlaps(&pieces(scheme), &pieces("arn")) || !overlaps(&pieces(partition), &pieces("aws*")) {
+    let role: Vec<Piece> =
+        "role/".chars().map(Piece::Exactly).chain([Piece::One, Piece::Run]).collect();
+    let why = if !overlaps(&pieces(scheme), &pieces("arn"))
+        || !overlaps(&pieces(partition), &pieces("aws*"))
+    {
         "an ARN of AWS begins with arn:aws, arn:aws-cn or another of its partitions"
     } else if !overlaps(&pieces(service), &pieces("iam")) {
         "a role is of the service iam"
@@ -140,31 +169,44 @@ fn url(pattern: &str) -> Option<String> {
         return Some(format!("a URL has a scheme: write https://{pattern}"));
     };
     if !matches!(scheme, "https" | "http") {
-        return Some("the scheme is https or http, in small letters and without wildcards: write https://".to_owned());
+        return Some(
+            "the scheme is https or http, in small letters and without wildcards: write https://"
+                .to_owned(),
+        );
     }
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     if host.is_empty() {
-        return Some("a host is missing behind the scheme: write for example https://minio.example.com".to_owned());
+        return Some(
+            "a host is missing behind the scheme: write for example https://minio.example.com"
+                .to_owned(),
+        );
     }
-    if let Some(odd) = host.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.:[]*?".contains(*c)) {
+    if let Some(odd) = host.chars().find(|c| !c.is_ascii_alphanumeric() && !"-_.:[]*?".contains(*c))
+    {
         return Some(format!(
             "no host has the character {odd}: write the host with its port alone, for example https://minio.example.com:9000 (names of other scripts in their xn-- form)"
         ));
     }
     if is_half_an_address(host) {
-        return Some("an address is allowed only where it is written out: write it without wildcards".to_owned());
+        return Some(
+            "an address is allowed only where it is written out: write it without wildcards"
+                .to_owned(),
+        );
     }
     // The path is compared as it stands.
     if path.contains(['*', '?']) {
-        let end =
-            "a path has no wildcards: end the pattern before it, because what lies below a path is allowed with it";
+        let end = "a path has no wildcards: end the pattern before it, because what lies below a path is allowed with it";
         return Some(end.to_owned());
     }
     let odd = path.chars().find(|c| !c.is_ascii_graphic() || "#\\%".contains(*c));
     if let Some(odd) = odd {
-        return Some(format!("no path with the character {odd} is allowed: end the pattern before it"));
+        return Some(format!(
+            "no path with the character {odd} is allowed: end the pattern before it"
+        ));
     }
-    path.split('/').any(|s| s == "..").then(|| "no path with .. is allowed: write the path that it leads to".to_owned())
+    path.split('/')
+        .any(|s| s == "..")
+        .then(|| "no path with .. is allowed: write the path that it leads to".to_owned())
 }
 
 /// Whether only an address could match a host that has wildcards.
@@ -179,7 +221,8 @@ fn is_half_an_address(host: &str) -> bool {
 
 /// Why a pattern matches no text of these characters.
 fn foreign(pattern: &str, special: &str, plain: impl Fn(char) -> bool) -> Option<String> {
-    let odd = pattern.chars().find(|c| !plain(*c) && !special.contains(*c) && !"*?".contains(*c))?;
+    let odd =
+        pattern.chars().find(|c| !plain(*c) && !special.contains(*c) && !"*?".contains(*c))?;
     Some(format!("AWS takes no {odd:?} there: take it out, or write ? in its place"))
 }
 
@@ -198,7 +241,8 @@ fn pieces(pattern: &str) -> Vec<Piece> {
 
 /// Whether there is a text that both describe. Linear in the product of the lengths.
 fn overlaps(one: &[Piece], other: &[Piece]) -> bool {
-    // `reach[j]`: what was taken of `one` so far and the first `j` pieces of `other` describe a text together.
+    // `reach[j]`: what was taken of `one` so far and the first `j` pieces of `other` describe a
+    // text together.
     let skips = |piece: &Piece| matches!(piece, Piece::Run);
     let mut reach: Vec<bool> = (0..=other.len()).map(|j| other[..j].iter().all(skips)).collect();
     for a in one {
@@ -207,7 +251,9 @@ fn overlaps(one: &[Piece], other: &[Piece]) -> bool {
             let met = match (a, b) {
                 (Piece::Run, _) | (_, Piece::Run) => reach[j + 1] || next[j],
                 (Piece::One, _) | (_, Piece::One) | (Piece::Digit, Piece::Digit) => reach[j],
-                (Piece::Digit, Piece::Exactly(c)) | (Piece::Exactly(c), Piece::Digit) => c.is_ascii_digit() && reach[j],
+                (Piece::Digit, Piece::Exactly(c)) | (Piece::Exactly(c), Piece::Digit) => {
+                    c.is_ascii_digit() && reach[j]
+                }
                 (Piece::Exactly(a), Piece::Exactly(b)) => a == b && reach[j],
             };
             next.push(met);

@@ -40,9 +40,15 @@ fn a_pattern_of_role_arns_must_leave_room_for_a_role() {
             None => assert_eq!(said, None, "{pattern}"),
             Some(words) => {
                 let said = said.unwrap_or_else(|| panic!("{pattern} is hopeless"));
-                assert!(said.starts_with("spec.allow.roles[0].arns[1]: ") && said.contains(words), "{pattern}: {said}");
+                assert!(
+                    said.starts_with("spec.allow.roles[0].arns[1]: ") && said.contains(words),
+                    "{pattern}: {said}"
+                );
                 assert!(said.ends_with(&format!("write for example {ARN}")), "{said}");
-                assert!(!arn_matches(pattern, "arn:aws:iam::111122223333:role/team-a/x"), "{pattern}");
+                assert!(
+                    !arn_matches(pattern, "arn:aws:iam::111122223333:role/team-a/x"),
+                    "{pattern}"
+                );
             }
         }
     }
@@ -96,8 +102,12 @@ fn a_pattern_of_urls_must_leave_room_for_a_plain_url() {
             }
         }
         if words.is_some() {
-            for url in ["https://a.example.com/v1/x", "https://10.0.0.1", "https://10.0.0.1:9000", "https://[fd00::1]"]
-            {
+            for url in [
+                "https://a.example.com/v1/x",
+                "https://10.0.0.1",
+                "https://10.0.0.1:9000",
+                "https://[fd00::1]",
+            ] {
                 assert_eq!(url_matches(pattern, url), None, "{pattern} {url}");
             }
         }
@@ -115,13 +125,25 @@ fn names_and_tags_have_the_characters_that_aws_takes() {
         ("sessionNames", json!(["{namespace}.*", "night-run", "*"]), None),
         ("sessionNames", json!([]), None),
         ("sessionNames", json!(["{namespace}/*"]), Some("sessionNames[0]: AWS takes no '/' there")),
-        ("sourceIdentities", json!(["*", "a b"]), Some("sourceIdentities[1]: AWS takes no ' ' there")),
+        (
+            "sourceIdentities",
+            json!(["*", "a b"]),
+            Some("sourceIdentities[1]: AWS takes no ' ' there"),
+        ),
         ("externalIds", json!(["{namespace}/*"]), None),
         ("externalIds", json!(["a#b"]), Some("externalIds[0]: AWS takes no '#' there")),
         ("tags", json!([{"key": "cost center", "values": ["{namespace}-*", "caf\u{e9}"]}]), None),
-        ("tags", json!([{"key": "aws:x*"}]), Some("tags[0].key: session tags whose keys begin with aws:")),
+        (
+            "tags",
+            json!([{"key": "aws:x*"}]),
+            Some("tags[0].key: session tags whose keys begin with aws:"),
+        ),
         ("tags", json!([{"key": "{name}"}]), Some("tags[0].key: AWS takes no '{' there")),
-        ("tags", json!([{"key": "a", "values": ["b", "c;d"]}]), Some("tags[0].values[1]: AWS takes no ';' there")),
+        (
+            "tags",
+            json!([{"key": "a", "values": ["b", "c;d"]}]),
+            Some("tags[0].values[1]: AWS takes no ';' there"),
+        ),
     ] {
         let said = grant(field, value.clone());
         match at {

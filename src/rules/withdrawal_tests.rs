@@ -3,7 +3,8 @@ use crate::fixtures::{credential, minute};
 use serde_json::json;
 
 fn status(policies: &[&str]) -> RefreshableCredentialStatus {
-    serde_json::from_value(json!({"permission": {"allowed": false, "policies": policies}})).expect("a status")
+    serde_json::from_value(json!({"permission": {"allowed": false, "policies": policies}}))
+        .expect("a status")
 }
 
 #[test]
@@ -13,7 +14,10 @@ fn periods_are_written_as_policies_write_them() {
     }
     for text in ["", "immediate", "never", "-1m", "10"] {
         let why = parse_after(text).expect_err(text);
-        assert_eq!(why, format!("{text:?} is not a grace period: write it like 10m, 1h30m or Immediate"));
+        assert_eq!(
+            why,
+            format!("{text:?} is not a grace period: write it like 10m, 1h30m or Immediate")
+        );
     }
 }
 
@@ -40,15 +44,24 @@ fn the_shortest_period_of_those_that_allowed_it_counts() {
 
 #[test]
 fn orders_that_cannot_be_read_withdraw_nothing() {
-    let read =
-        |data: &[(&str, &str)]| Orders::read(&data.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+    let read = |data: &[(&str, &str)]| {
+        Orders::read(&data.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+    };
     assert_eq!(read(&[]), Orders::default());
     assert!(read(&[(PAUSED, "true")]).paused && !read(&[(PAUSED, "false\n")]).paused);
     let typo = read(&[(PAUSED, "yes")]);
-    assert!(typo.paused && typo.complaint.is_some_and(|c| c == "paused is \"yes\": write \"true\" or \"false\""));
+    assert!(
+        typo.paused
+            && typo
+                .complaint
+                .is_some_and(|c| c == "paused is \"yes\": write \"true\" or \"false\"")
+    );
     assert_eq!(read(&[(CONFIRMED_AT, "2026-01-01T00:05:00Z")]).confirmed_at, Some(minute(5)));
     let wrong = read(&[(CONFIRMED_AT, "now")]);
-    assert!(wrong.confirmed_at.is_none() && wrong.complaint.is_some_and(|c| c.contains("2026-01-31T12:00:00Z")));
+    assert!(
+        wrong.confirmed_at.is_none()
+            && wrong.complaint.is_some_and(|c| c.contains("2026-01-31T12:00:00Z"))
+    );
 }
 
 #[test]
@@ -56,7 +69,10 @@ fn a_confirmation_is_one_of_what_was_denied_by_then() {
     let orders = |at| Orders { confirmed_at: Some(minute(at)), ..Orders::default() };
     assert!(orders(5).confirm(minute(5), minute(6)));
     assert!(!orders(5).confirm(minute(6), minute(7)), "what was denied later is another mistake");
-    assert!(orders(60).confirm(minute(5), minute(6)), "a little ahead is for what is about to be applied");
+    assert!(
+        orders(60).confirm(minute(5), minute(6)),
+        "a little ahead is for what is about to be applied"
+    );
     assert!(!orders(600).confirm(minute(5), minute(6)), "far ahead is none");
     assert!(!Orders::default().confirm(minute(5), minute(6)));
 }
@@ -84,8 +100,13 @@ fn a_large_share_at_once_is_held() {
         (40, 1, 10, true),
     ] {
         let census = census(published, pending);
-        assert_eq!(census.exceeds(&limits, recent), held, "{pending} of {published} after {recent}");
-        let decision = Decision::decide(&limits, &Orders::default(), &census, recent, Some("ns/orders"));
+        assert_eq!(
+            census.exceeds(&limits, recent),
+            held,
+            "{pending} of {published} after {recent}"
+        );
+        let decision =
+            Decision::decide(&limits, &Orders::default(), &census, recent, Some("ns/orders"));
         assert_eq!(decision == Decision::Released, !held, "{decision:?}");
     }
     let none = Limits { most_percent: 100, ..limits };
@@ -106,8 +127,13 @@ fn what_is_published_and_denied_counts() {
 #[test]
 fn what_is_held_says_why_and_what_helps() {
     let limits = Limits::default();
-    let held = |orders: &Orders, recent, place| match Decision::decide(&limits, orders, &census(100, 40), recent, place)
-    {
+    let held = |orders: &Orders, recent, place| match Decision::decide(
+        &limits,
+        orders,
+        &census(100, 40),
+        recent,
+        place,
+    ) {
         Decision::Held(why) => why,
         Decision::Released => panic!("released"),
     };
@@ -116,10 +142,16 @@ fn what_is_held_says_why_and_what_helps() {
         "40 Secrets in 1 namespace of 100 would go at once, which is more than 20 %. Give the permission back, or confirm \
          it: `kubectl refreshable withdrawals confirm --orders ns/orders`"
     );
-    assert!(held(&Orders::default(), 3, Some("ns/orders")).contains("at once, after 3 in the last minutes, which"));
+    assert!(
+        held(&Orders::default(), 3, Some("ns/orders"))
+            .contains("at once, after 3 in the last minutes, which")
+    );
     assert!(held(&Orders::default(), 0, None).contains("no namespace of its own"));
     let paused = Orders { paused: true, ..Orders::default() };
-    assert_eq!(held(&paused, 0, Some("ns/orders")), "all withdrawals are paused by ConfigMap ns/orders");
+    assert_eq!(
+        held(&paused, 0, Some("ns/orders")),
+        "all withdrawals are paused by ConfigMap ns/orders"
+    );
     let typo = Orders::read(&[(CONFIRMED_AT.to_owned(), "now".to_owned())].into());
     assert!(held(&typo, 0, Some("ns/orders")).ends_with("write a time like 2026-01-31T12:00:00Z"));
 }

@@ -55,7 +55,8 @@ fn certificate_free() -> &'static str {
 pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let long = "x".repeat(65);
     let tags: Vec<Value> = (0..51).map(|n| json!({"key": format!("k{n}"), "value": "v"})).collect();
-    let arns: Vec<Value> = (0..11).map(|n| json!({"arn": format!("arn:aws:iam::aws:policy/P{n}-policy")})).collect();
+    let arns: Vec<Value> =
+        (0..11).map(|n| json!({"arn": format!("arn:aws:iam::aws:policy/P{n}-policy")})).collect();
     let saml = |patch: Value| {
         let mut source = json!({
             "roleArn": ROLE,
@@ -77,11 +78,27 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     };
     vec![
         ("no source and no role", json!({}), "roles must name at least one role"),
-        ("ambient without roles", json!({"source": {"ambient": {}}}), "roles must name at least one role"),
-        ("a key without roles", json!({"source": {"accessKey": key()}}), "never published themselves"),
-        ("two sources", with(json!({"source": {"ambient": {}, "accessKey": key()}})), "exactly one member"),
+        (
+            "ambient without roles",
+            json!({"source": {"ambient": {}}}),
+            "roles must name at least one role",
+        ),
+        (
+            "a key without roles",
+            json!({"source": {"accessKey": key()}}),
+            "never published themselves",
+        ),
+        (
+            "two sources",
+            with(json!({"source": {"ambient": {}, "accessKey": key()}})),
+            "exactly one member",
+        ),
         ("no member of source", with(json!({"source": {}})), "exactly one member"),
-        ("six roles", json!({"roles": vec![json!({"roleArn": ROLE}); 6]}), "must have at most 5 items"),
+        (
+            "six roles",
+            json!({"roles": vec![json!({"roleArn": ROLE}); 6]}),
+            "must have at most 5 items",
+        ),
         (
             "a user for a role",
             role(json!({"roleArn": "arn:aws:iam::111122223333:user/somebody"})),
@@ -103,10 +120,22 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             "source.webIdentity.roleArn must be",
         ),
         ("a session name of one letter", role(json!({"roleSessionName": "x"})), "at least 2"),
-        ("a session name too long", role(json!({"roleSessionName": long})), "may not be more than 64"),
+        (
+            "a session name too long",
+            role(json!({"roleSessionName": long})),
+            "may not be more than 64",
+        ),
         ("a session name with a blank", role(json!({"roleSessionName": "a b"})), "should match"),
-        ("less than 15 minutes", role(json!({"durationSeconds": 899})), "should be greater than or equal to 900"),
-        ("more than 12 hours", role(json!({"durationSeconds": 43201})), "should be less than or equal to 43200"),
+        (
+            "less than 15 minutes",
+            role(json!({"durationSeconds": 899})),
+            "should be greater than or equal to 900",
+        ),
+        (
+            "more than 12 hours",
+            role(json!({"durationSeconds": 43201})),
+            "should be less than or equal to 43200",
+        ),
         (
             "a chained role of two hours",
             json!({"roles": [{"roleArn": ROLE}, {"roleArn": ROLE, "durationSeconds": 7200}]}),
@@ -129,7 +158,11 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             "set both or neither",
         ),
         ("a seed without a device", role(json!({"totpSecretRef": seed()})), "set both or neither"),
-        ("a reserved source identity", role(json!({"sourceIdentity": "aws:me"})), "choose another value"),
+        (
+            "a reserved source identity",
+            role(json!({"sourceIdentity": "aws:me"})),
+            "choose another value",
+        ),
         (
             "a role for a policy",
             role(json!({"policyArns": [{"arn": ROLE}]})),
@@ -141,14 +174,22 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             role(json!({"policy": "arn:aws:iam::aws:policy/ReadOnlyAccess"})),
             "policy must be an IAM policy document in JSON",
         ),
-        ("a policy too long", role(json!({"policy": format!("{{{}", "x".repeat(2048))})), "may not be more than 2048"),
+        (
+            "a policy too long",
+            role(json!({"policy": format!("{{{}", "x".repeat(2048))})),
+            "may not be more than 2048",
+        ),
         ("fifty-one tags", role(json!({"tags": tags})), "must have at most 50 items"),
         (
             "a tag twice",
             role(json!({"tags": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]})),
             "Duplicate value",
         ),
-        ("a reserved tag", role(json!({"tags": [{"key": "aws:x", "value": "1"}]})), "session tag keys must not begin"),
+        (
+            "a reserved tag",
+            role(json!({"tags": [{"key": "aws:x", "value": "1"}]})),
+            "session tag keys must not begin",
+        ),
         (
             "a transitive tag that is none",
             role(json!({"transitiveTagKeys": ["team"]})),
@@ -176,10 +217,26 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             with(json!({"sts": {"caBundleRef": {"kind": "Bundle", "name": "company-ca"}}})),
             "supported values: \"ConfigMap\", \"Secret\"",
         ),
-        ("a timeout of an hour", with(json!({"sts": {"timeoutSeconds": 3600}})), "less than or equal to 60"),
-        ("a refresh point in words", with(json!({"refresh": {"before": "soon"}})), "for example 25m"),
-        ("a refresh point of seconds", with(json!({"refresh": {"before": "5s"}})), "between 1m and 36h"),
-        ("config without the JSON", with(json!({"secret": {"formats": ["Config"]}})), "add ProcessJson to formats"),
+        (
+            "a timeout of an hour",
+            with(json!({"sts": {"timeoutSeconds": 3600}})),
+            "less than or equal to 60",
+        ),
+        (
+            "a refresh point in words",
+            with(json!({"refresh": {"before": "soon"}})),
+            "for example 25m",
+        ),
+        (
+            "a refresh point of seconds",
+            with(json!({"refresh": {"before": "5s"}})),
+            "between 1m and 36h",
+        ),
+        (
+            "config without the JSON",
+            with(json!({"secret": {"formats": ["Config"]}})),
+            "add ProcessJson to formats",
+        ),
         ("an unknown format", with(json!({"secret": {"formats": ["Yaml"]}})), "supported values"),
         (
             "a reserved label",
@@ -193,27 +250,43 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         ),
         ("a relative path", with(json!({"secret": {"mountPath": "aws"}})), "absolute path"),
         ("a path with a blank", with(json!({"secret": {"mountPath": "/a b"}})), "should match"),
-        ("a Secret's name in capitals", with(json!({"secret": {"name": "Reports"}})), "should match"),
+        (
+            "a Secret's name in capitals",
+            with(json!({"secret": {"name": "Reports"}})),
+            "should match",
+        ),
         ("a profile with a bracket", with(json!({"secret": {"profile": "a]b"}})), "should match"),
         (
             "one key for two files",
             with(json!({"secret": {"keys": {"config": "credentials"}}})),
             "needs a name of its own",
         ),
-        ("an account that is none", with(json!({"principal": {"accountId": "123"}})), "should match"),
+        (
+            "an account that is none",
+            with(json!({"principal": {"accountId": "123"}})),
+            "should match",
+        ),
         (
             "an expectation that is never checked",
             with(json!({"principal": {"accountId": "111122223333", "verify": "Never"}})),
             "cannot be combined with accountId or arn",
         ),
         ("two tokens", web(json!({"tokenSecretRef": seed()})), "set exactly one"),
-        ("a web policy that is none", web(json!({"policy": "no"})), "policy must be an IAM policy document"),
+        (
+            "a web policy that is none",
+            web(json!({"policy": "no"})),
+            "policy must be an IAM policy document",
+        ),
         (
             "a SAML provider that is none",
             saml(json!({"principalArn": "arn:aws:iam::111122223333:user/somebody"})),
             "must be the ARN of the SAML provider",
         ),
-        ("a SAML policy that is none", saml(json!({"policy": "no"})), "policy must be an IAM policy document"),
+        (
+            "a SAML policy that is none",
+            saml(json!({"policy": "no"})),
+            "policy must be an IAM policy document",
+        ),
         (
             "a session with a device without a seed",
             json!({"source": {"sessionToken": {"accessKey": key(), "serialNumber": "GAHT12345678"}}}),
@@ -230,8 +303,16 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             json!({"source": {"container": {"fullUri": "http://example.com/creds"}}}),
             "plain http only to",
         ),
-        ("a custom source without a member", json!({"source": {"custom": {}}}), "custom must have exactly one member"),
-        ("a URL of another scheme", http(json!({"url": "ftp://example.com/creds"})), "url must be an https URL"),
+        (
+            "a custom source without a member",
+            json!({"source": {"custom": {}}}),
+            "custom must have exactly one member",
+        ),
+        (
+            "a URL of another scheme",
+            http(json!({"url": "ftp://example.com/creds"})),
+            "url must be an https URL",
+        ),
         (
             "a custom CA that is none",
             http(json!({"caBundle": certificate_free()})),
@@ -250,7 +331,10 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
     vec![
         ("one role", right()),
         ("China", role(json!({"roleArn": "arn:aws-cn:iam::111122223333:role/reports"}))),
-        ("GovCloud", role(json!({"roleArn": "arn:aws-us-gov:iam::111122223333:role/a/b/c/reports"}))),
+        (
+            "GovCloud",
+            role(json!({"roleArn": "arn:aws-us-gov:iam::111122223333:role/a/b/c/reports"})),
+        ),
         (
             "another store",
             json!({"roles": [{"roleArn": "arn:minio:iam:::role/abcdef123456"}], "sts": {"endpoint": "https://minio.example.com"}}),
@@ -293,7 +377,10 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
 
 async fn api(kind: &str, plural: &str) -> Api<DynamicObject> {
     let client = Cluster::shared().await.client().await;
-    let kind = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("refreshable.dev", "v1alpha1", kind), plural);
+    let kind = ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("refreshable.dev", "v1alpha1", kind),
+        plural,
+    );
     if plural == "credentialpolicies" {
         Api::all_with(client, &kind)
     } else {
@@ -318,7 +405,8 @@ async fn refusal(api: &Api<DynamicObject>, kind: &str, spec: &Value) -> Option<S
 async fn what_is_wrong_is_refused_with_what_to_write_instead() {
     let api = api("RefreshableCredential", "refreshablecredentials").await;
     let mut complaints = Vec::new();
-    for (name, spec, expected) in wrong().into_iter().chain(admission_sources::wrong()).chain(admission_names::wrong())
+    for (name, spec, expected) in
+        wrong().into_iter().chain(admission_sources::wrong()).chain(admission_names::wrong())
     {
         match refusal(&api, "RefreshableCredential", &spec).await {
             Some(message) if message.contains(expected) => {}
@@ -331,7 +419,9 @@ async fn what_is_wrong_is_refused_with_what_to_write_instead() {
 #[tokio::test]
 async fn what_is_right_is_taken() {
     let api = api("RefreshableCredential", "refreshablecredentials").await;
-    for (name, spec) in taken().into_iter().chain(admission_sources::taken()).chain(admission_names::taken()) {
+    for (name, spec) in
+        taken().into_iter().chain(admission_sources::taken()).chain(admission_names::taken())
+    {
         assert_eq!(refusal(&api, "RefreshableCredential", &spec).await, None, "{name}");
     }
 }
@@ -341,35 +431,77 @@ fn wrong_policies() -> Vec<(&'static str, Value, &'static str)> {
     let allow = |allow: Value| json!({"namespaceSelector": {}, "allow": allow});
     let grant = |more: Value| {
         let mut grant = json!({"arns": ["arn:aws:iam::*:role/*"]});
-        grant.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        grant
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         allow(json!({"roles": [grant]}))
     };
-    let tags = |tags: Value| json!({"namespaceSelector": {}, "allow": {}, "sessionTags": {"tags": tags}});
-    let withdrawn_after = |after: &str| json!({"namespaceSelector": {}, "allow": {}, "withdrawAfter": after});
+    let tags =
+        |tags: Value| json!({"namespaceSelector": {}, "allow": {}, "sessionTags": {"tags": tags}});
+    let withdrawn_after =
+        |after: &str| json!({"namespaceSelector": {}, "allow": {}, "withdrawAfter": after});
     let placeholder = r"should match '^([^{}]|\{namespace\}|\{name\})*$'";
-    let many: Vec<Value> = (0..51).map(|n| json!({"key": format!("k{n}"), "from": "Name"})).collect();
+    let many: Vec<Value> =
+        (0..51).map(|n| json!({"key": format!("k{n}"), "from": "Name"})).collect();
     vec![
         ("no selector", json!({"allow": {}}), "namespaceSelector"),
-        ("no ARN", allow(json!({"roles": [{"arns": ["reports"]}]})), "arns must be role ARNs or patterns"),
+        (
+            "no ARN",
+            allow(json!({"roles": [{"arns": ["reports"]}]})),
+            "arns must be role ARNs or patterns",
+        ),
         ("no ARNs", allow(json!({"roles": [{"arns": []}]})), "at least 1 items"),
-        ("a short longest duration", grant(json!({"maxDurationSeconds": 60})), "greater than or equal to 900"),
+        (
+            "a short longest duration",
+            grant(json!({"maxDurationSeconds": 60})),
+            "greater than or equal to 900",
+        ),
         (
             "an unknown placeholder in an ARN",
             allow(json!({"roles": [{"arns": ["arn:aws:iam::*:role/{team}"]}]})),
             placeholder,
         ),
-        ("an unknown placeholder in a name", grant(json!({"sessionNames": ["{uid}"]})), placeholder),
-        ("an unknown placeholder in an identity", grant(json!({"sourceIdentities": ["{namespace"]})), placeholder),
-        ("an unknown placeholder in an external id", grant(json!({"externalIds": ["{}"]})), placeholder),
-        ("an unknown placeholder in a tag", grant(json!({"tags": [{"key": "a", "values": ["{x}"]}]})), placeholder),
-        ("an unknown placeholder in a URL", allow(json!({"urls": ["https://x/{team}"]})), placeholder),
-        ("an unknown placeholder in an endpoint", allow(json!({"endpoints": ["https://x/{team}"]})), placeholder),
+        (
+            "an unknown placeholder in a name",
+            grant(json!({"sessionNames": ["{uid}"]})),
+            placeholder,
+        ),
+        (
+            "an unknown placeholder in an identity",
+            grant(json!({"sourceIdentities": ["{namespace"]})),
+            placeholder,
+        ),
+        (
+            "an unknown placeholder in an external id",
+            grant(json!({"externalIds": ["{}"]})),
+            placeholder,
+        ),
+        (
+            "an unknown placeholder in a tag",
+            grant(json!({"tags": [{"key": "a", "values": ["{x}"]}]})),
+            placeholder,
+        ),
+        (
+            "an unknown placeholder in a URL",
+            allow(json!({"urls": ["https://x/{team}"]})),
+            placeholder,
+        ),
+        (
+            "an unknown placeholder in an endpoint",
+            allow(json!({"endpoints": ["https://x/{team}"]})),
+            placeholder,
+        ),
         (
             "a required pattern",
             grant(json!({"tags": [{"key": "team*", "required": true}]})),
             "needs a key without wildcards",
         ),
-        ("two grants of one tag", grant(json!({"tags": [{"key": "a"}, {"key": "a"}]})), "Duplicate value"),
+        (
+            "two grants of one tag",
+            grant(json!({"tags": [{"key": "a"}, {"key": "a"}]})),
+            "Duplicate value",
+        ),
         ("a source that is none", allow(json!({"sources": ["Laptop"]})), "Unsupported value"),
         (
             "a tag that AWS reserves",
@@ -389,8 +521,16 @@ fn wrong_policies() -> Vec<(&'static str, Value, &'static str)> {
             withdrawn_after("later"),
             "withdrawAfter must be Immediate or a duration of at most 720h",
         ),
-        ("a period without end", withdrawn_after("721h"), "withdrawAfter must be Immediate or a duration"),
-        ("immediately, misspelt", withdrawn_after("immediate"), "withdrawAfter must be Immediate or a duration"),
+        (
+            "a period without end",
+            withdrawn_after("721h"),
+            "withdrawAfter must be Immediate or a duration",
+        ),
+        (
+            "immediately, misspelt",
+            withdrawn_after("immediate"),
+            "withdrawAfter must be Immediate or a duration",
+        ),
         ("fifty-one tags", tags(json!(many)), "at most 50 items"),
     ]
 }
@@ -440,14 +580,20 @@ fn every_rule_has_a_case() {
     assert!(messages.len() > 20, "{messages:#?}");
     let of_sources = admission_sources::wrong().into_iter().chain(admission_names::wrong());
     let cases: Vec<_> = wrong().into_iter().chain(of_sources).chain(wrong_policies()).collect();
-    let unmet: Vec<_> = messages.iter().filter(|m| !cases.iter().any(|(_, _, part)| m.contains(part))).collect();
+    let unmet: Vec<_> =
+        messages.iter().filter(|m| !cases.iter().any(|(_, _, part)| m.contains(part))).collect();
     assert!(unmet.is_empty(), "no case breaks these rules: {unmet:#?}");
 }
 
 fn collect(schema: &Value, messages: &mut BTreeSet<String>) {
     match schema {
         Value::Object(members) => {
-            for rule in members.get("x-kubernetes-validations").and_then(Value::as_array).into_iter().flatten() {
+            for rule in members
+                .get("x-kubernetes-validations")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 messages.extend(rule["message"].as_str().map(str::to_owned));
             }
             members.values().for_each(|m| collect(m, messages));

@@ -1,4 +1,5 @@
-//! Names that become a part of a URL: refused at admission, and not used where they were stored before the CRD said so.
+//! Names that become a part of a URL: refused at admission, and not used where they were stored
+//! before the CRD said so.
 
 use crate::harness::{Cluster, Controller, eventually, scratch};
 use kube::api::{Api, Patch, PatchParams};
@@ -19,7 +20,9 @@ fn names(name: &str) -> Vec<(&'static str, Value)> {
     let source = |kind: &str, source: Value| json!({"source": {kind: source}});
     let of_role = |field: &str, more: Value| {
         let mut role = json!({"roleArn": ROLE, field: key});
-        role.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        role.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         json!({"roles": [role]})
     };
     let mfa = json!({"serialNumber": "arn:aws:iam::111122223333:mfa/me"});
@@ -34,16 +37,28 @@ fn names(name: &str) -> Vec<(&'static str, Value)> {
     with_pin["pkcs11"] = hsm;
     let login = |login: Value| {
         let mut whole = json!({"provider": "example.com"});
-        whole.as_object_mut().expect("an object").extend(login.as_object().expect("an object").clone());
+        whole
+            .as_object_mut()
+            .expect("an object")
+            .extend(login.as_object().expect("an object").clone());
         json!({"identityPoolId": "eu-west-1:01234567-89ab-cdef-0123-456789abcdef", "logins": [whole]})
     };
     let http = |field: &str, value: Value| json!({"source": {"custom": {"http": {"url": "https://vault.example.com/aws", field: value}}}});
     let arn = "arn:aws:rolesanywhere:eu-west-1:111122223333";
     let uuid = "01234567-89ab-cdef-0123-456789abcdef";
     vec![
-        ("accessKey", json!({"source": {"accessKey": {"secretRef": {"name": name}}}, "roles": [role]})),
-        ("webIdentity's account", source("webIdentity", json!({"roleArn": ROLE, "serviceAccountRef": account}))),
-        ("webIdentity's token", source("webIdentity", json!({"roleArn": ROLE, "tokenSecretRef": key}))),
+        (
+            "accessKey",
+            json!({"source": {"accessKey": {"secretRef": {"name": name}}}, "roles": [role]}),
+        ),
+        (
+            "webIdentity's account",
+            source("webIdentity", json!({"roleArn": ROLE, "serviceAccountRef": account})),
+        ),
+        (
+            "webIdentity's token",
+            source("webIdentity", json!({"roleArn": ROLE, "tokenSecretRef": key})),
+        ),
         (
             "saml",
             source(
@@ -53,7 +68,10 @@ fn names(name: &str) -> Vec<(&'static str, Value)> {
                 }),
             ),
         ),
-        ("sessionToken", source("sessionToken", json!({"accessKey": {"secretRef": {"name": name}}}))),
+        (
+            "sessionToken",
+            source("sessionToken", json!({"accessKey": {"secretRef": {"name": name}}})),
+        ),
         (
             "sessionToken's seed",
             source(
@@ -65,13 +83,22 @@ fn names(name: &str) -> Vec<(&'static str, Value)> {
         ),
         (
             "federationToken",
-            source("federationToken", json!({"accessKey": {"secretRef": {"name": name}}, "policy": "{}"})),
+            source(
+                "federationToken",
+                json!({"accessKey": {"secretRef": {"name": name}}, "policy": "{}"}),
+            ),
         ),
         (
             "container",
-            source("container", json!({"fullUri": "https://example.com/v1", "authorizationTokenSecretRef": key})),
+            source(
+                "container",
+                json!({"fullUri": "https://example.com/v1", "authorizationTokenSecretRef": key}),
+            ),
         ),
-        ("podIdentity", source("podIdentity", json!({"clusterName": "edge", "serviceAccountRef": account}))),
+        (
+            "podIdentity",
+            source("podIdentity", json!({"clusterName": "edge", "serviceAccountRef": account})),
+        ),
         (
             "identityCenter",
             source(
@@ -95,7 +122,10 @@ fn names(name: &str) -> Vec<(&'static str, Value)> {
         ),
         ("cognito's token", source("cognito", login(json!({"tokenSecretRef": key})))),
         ("cognito's account", source("cognito", login(json!({"serviceAccountRef": account})))),
-        ("custom.http's header", http("headers", json!([{"name": "Authorization", "valueSecretRef": key}]))),
+        (
+            "custom.http's header",
+            http("headers", json!([{"name": "Authorization", "valueSecretRef": key}])),
+        ),
         ("custom.http's certificate", http("clientCertificateSecretRef", json!({"name": name}))),
         ("custom.http's bundle", http("caBundleRef", json!({"kind": "Secret", "name": name}))),
         ("STS's bundle", json!({"roles": [role], "sts": {"caBundleRef": {"name": name}}})),
@@ -120,7 +150,10 @@ fn keys(key: &str) -> Vec<(&'static str, Value)> {
     });
     let secret = |field: &str| json!({"source": {"custom": {"secret": {"secretRef": {"name": "rotated"}, "keys": {field: key}}}}});
     vec![
-        ("a reference", json!({"source": {"webIdentity": {"roleArn": ROLE, "tokenSecretRef": reference}}})),
+        (
+            "a reference",
+            json!({"source": {"webIdentity": {"roleArn": ROLE, "tokenSecretRef": reference}}}),
+        ),
         ("accessKeyIdKey", access_key("accessKeyIdKey")),
         ("secretAccessKeyKey", access_key("secretAccessKeyKey")),
         ("tokenKey", json!({"source": {"identityCenter": center}})),
@@ -134,7 +167,9 @@ fn keys(key: &str) -> Vec<(&'static str, Value)> {
 /// Specifications that are refused, with a part of the message that says what to write instead.
 pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let mut rows = Vec::new();
-    for name in ["?", "?labelSelector=a", "../pods/a", "a/b", "a%2fb", "Key", "a_b", ".", "a b", "ä"] {
+    for name in
+        ["?", "?labelSelector=a", "../pods/a", "a/b", "a%2fb", "Key", "a_b", ".", "a b", "ä"]
+    {
         rows.extend(names(name).into_iter().map(|(place, spec)| (place, spec, ObjectName::HINT)));
     }
     for key in ["..", ".", "..a", "a/b", "a b", "ä"] {
@@ -149,8 +184,7 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         source[field] = value.into();
         json!({"source": {"iot": source}})
     };
-    let cluster =
-        |name: &str| json!({"source": {"podIdentity": {"clusterName": name, "serviceAccountRef": {"name": "app"}}}});
+    let cluster = |name: &str| json!({"source": {"podIdentity": {"clusterName": name, "serviceAccountRef": {"name": "app"}}}});
     let pool = |id: &str| json!({"source": {"cognito": {"identityPoolId": id, "identityId": "eu-west-1:0a"}}});
     rows.extend([
         ("a role that leads upwards", metadata(".."), "should match"),
@@ -199,7 +233,8 @@ fn lax() -> String {
             _ => {}
         }
     }
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(CRD)).expect("the CRD");
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(CRD)).expect("the CRD");
     let mut crd: Value = serde_saphyr::from_str(&text).expect("YAML");
     strip(&mut crd["spec"]);
     crd.to_string()
@@ -212,17 +247,23 @@ fn object(name: &str, spec: &Value) -> Value {
 }
 
 async fn apply(cluster: &Cluster, manifest: &str, more: &[&str]) {
-    let file = scratch::write(scratch::subfolder("names").join("object.json"), manifest).display().to_string();
+    let file = scratch::write(scratch::subfolder("names").join("object.json"), manifest)
+        .display()
+        .to_string();
     let start = ["apply", "--server-side", "--force-conflicts", "--filename", &file];
     cluster.kubectl(&[&start[..], more].concat()).await;
 }
 
-/// The request URIs within a namespace, but for those of Kubernetes' own programs, as the audit log has them.
+/// The request URIs within a namespace, but for those of Kubernetes' own programs, as the audit log
+/// has them.
 fn asked(cluster: &Cluster, namespace: &str) -> Vec<String> {
     let log = std::fs::read_to_string(cluster.control_plane.audit_log()).unwrap_or_default();
     let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let own = |event: &Value| event["userAgent"].as_str().is_some_and(|agent| agent.starts_with("kube"));
-    let uris = events.filter(|event| !own(event)).filter_map(|event| event["requestURI"].as_str().map(str::to_owned));
+    let own =
+        |event: &Value| event["userAgent"].as_str().is_some_and(|agent| agent.starts_with("kube"));
+    let uris = events
+        .filter(|event| !own(event))
+        .filter_map(|event| event["requestURI"].as_str().map(str::to_owned));
     uris.filter(|uri| uri.contains(&format!("/namespaces/{namespace}/"))).collect()
 }
 
@@ -232,17 +273,30 @@ async fn what_was_stored_before_is_not_used_and_can_still_be_changed() {
     apply(&cluster, &lax(), &[]).await;
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds/credentialpolicies.yaml");
     apply(&cluster, &std::fs::read_to_string(policies).expect("the CRD"), &[]).await;
-    let crds = ["crd/refreshablecredentials.refreshable.dev", "crd/credentialpolicies.refreshable.dev"];
+    let crds =
+        ["crd/refreshablecredentials.refreshable.dev", "crd/credentialpolicies.refreshable.dev"];
     cluster.established(&crds).await;
     let namespace = cluster.namespace("names").create().await;
     let here = ["--namespace", namespace.name.as_str()];
 
     let key = json!({"secretRef": {"name": "key"}});
     let stored = [
-        ("a-secret", json!({"source": {"accessKey": {"secretRef": {"name": "?"}}}, "roles": [{"roleArn": ROLE}]})),
-        ("a-path", json!({"source": {"accessKey": {"secretRef": {"name": "../pods"}}}, "roles": [{"roleArn": ROLE}]})),
-        ("an-account", json!({"source": {"webIdentity": {"roleArn": ROLE, "serviceAccountRef": {"name": "?"}}}})),
-        ("published", json!({"source": {"accessKey": key}, "roles": [{"roleArn": ROLE}], "secret": {"name": "?"}})),
+        (
+            "a-secret",
+            json!({"source": {"accessKey": {"secretRef": {"name": "?"}}}, "roles": [{"roleArn": ROLE}]}),
+        ),
+        (
+            "a-path",
+            json!({"source": {"accessKey": {"secretRef": {"name": "../pods"}}}, "roles": [{"roleArn": ROLE}]}),
+        ),
+        (
+            "an-account",
+            json!({"source": {"webIdentity": {"roleArn": ROLE, "serviceAccountRef": {"name": "?"}}}}),
+        ),
+        (
+            "published",
+            json!({"source": {"accessKey": key}, "roles": [{"roleArn": ROLE}], "secret": {"name": "?"}}),
+        ),
     ];
     for (name, spec) in &stored {
         apply(&cluster, &object(name, spec).to_string(), &here).await;
@@ -250,7 +304,13 @@ async fn what_was_stored_before_is_not_used_and_can_still_be_changed() {
     let program = || {
         Controller::program(env!("CARGO_BIN_EXE_refreshable-controller"))
             .kubeconfig(cluster.control_plane.admin_kubeconfig())
-            .args(["--watch-namespace", &namespace.name, "--no-leader-election", "--log-level", "debug"])
+            .args([
+                "--watch-namespace",
+                &namespace.name,
+                "--no-leader-election",
+                "--log-level",
+                "debug",
+            ])
             .env("AWS_REGION", "eu-west-1")
             .env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     };
@@ -261,13 +321,17 @@ async fn what_was_stored_before_is_not_used_and_can_still_be_changed() {
             let object = api.get(name).await.map_err(|e| e.to_string())?;
             let conditions = object.status.map(|s| s.conditions).unwrap_or_default();
             let said = conditions.iter().find(|c| c.type_ == "Ready").ok_or("no condition yet")?;
-            let right = said.reason == "InvalidSpecification" && said.message.contains("is no name of an object");
+            let right = said.reason == "InvalidSpecification"
+                && said.message.contains("is no name of an object");
             if right { Ok(()) } else { Err(format!("{}: {}", said.reason, said.message)) }
         })
         .await;
     }
     let uris = asked(&cluster, &namespace.name);
-    assert!(uris.iter().any(|uri| uri.contains("/secrets?") && uri.contains("labelSelector")), "{uris:#?}");
+    assert!(
+        uris.iter().any(|uri| uri.contains("/secrets?") && uri.contains("labelSelector")),
+        "{uris:#?}"
+    );
     for uri in &uris {
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         let whole = path.ends_with("/secrets") || path.ends_with("/secrets/");
@@ -275,7 +339,9 @@ async fn what_was_stored_before_is_not_used_and_can_still_be_changed() {
         let meant = query.contains("labelSelector") || query.contains("limit=");
         assert!(!whole || meant, "a list of every Secret: {uri}");
         assert!(
-            !path.contains("..") && !path.contains("serviceaccounts/?") && !path.ends_with("/serviceaccounts/"),
+            !path.contains("..")
+                && !path.contains("serviceaccounts/?")
+                && !path.ends_with("/serviceaccounts/"),
             "{uri}"
         );
     }
@@ -283,15 +349,19 @@ async fn what_was_stored_before_is_not_used_and_can_still_be_changed() {
     drop(controller);
 
     // The CRD as it is now: what is stored stays changeable where it is not the name that changes.
-    let strict = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(CRD)).expect("the CRD");
+    let strict =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(CRD)).expect("the CRD");
     apply(&cluster, &strict, &[]).await;
     let parameters = PatchParams::default();
-    let secret = |name: &str| json!({"spec": {"source": {"accessKey": {"secretRef": {"name": name}}}}});
+    let secret =
+        |name: &str| json!({"spec": {"source": {"accessKey": {"secretRef": {"name": name}}}}});
     let mut tries = 0;
     eventually(SOON, "the new CRD refuses", async || {
-        // Another name at each try: one that was taken before the CRD is in force stays as it is, and is not judged anew.
+        // Another name at each try: one that was taken before the CRD is in force stays as it is,
+        // and is not judged anew.
         tries += 1;
-        match api.patch("a-secret", &parameters, &Patch::Merge(secret(&format!("a/{tries}")))).await {
+        match api.patch("a-secret", &parameters, &Patch::Merge(secret(&format!("a/{tries}")))).await
+        {
             Err(kube::Error::Api(status)) if status.message.contains(ObjectName::HINT) => Ok(()),
             other => Err(format!("{:?}", other.map(|o| o.spec))),
         }

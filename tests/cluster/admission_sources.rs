@@ -4,14 +4,20 @@ use serde_json::{Value, json};
 
 /// A source of this kind, with the members of `patch` laid over what is right.
 fn source(kind: &str, mut right: Value, patch: Value) -> Value {
-    let (Value::Object(into), Value::Object(patch)) = (&mut right, patch) else { panic!("two objects") };
+    let (Value::Object(into), Value::Object(patch)) = (&mut right, patch) else {
+        panic!("two objects")
+    };
     into.extend(patch);
     json!({"source": {kind: right}})
 }
 
 fn iot(patch: Value) -> Value {
     let host = "c1.credentials.iot.eu-west-1.amazonaws.com";
-    source("iot", json!({"endpoint": host, "roleAlias": "edge", "certificateSecretRef": {"name": "device"}}), patch)
+    source(
+        "iot",
+        json!({"endpoint": host, "roleAlias": "edge", "certificateSecretRef": {"name": "device"}}),
+        patch,
+    )
 }
 
 fn anywhere(patch: Value) -> Value {
@@ -55,7 +61,8 @@ const NOT_BOTH: &str = "set caBundle or caBundleRef, not both: take one of them 
 /// Specifications that are refused, with a part of the message that says what to write instead.
 pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let no_certificate = json!({"caBundle": "this is no certificate"});
-    let two_bundles = json!({"caBundle": "-----BEGIN CERTIFICATE-----", "caBundleRef": {"name": "company-ca"}});
+    let two_bundles =
+        json!({"caBundle": "-----BEGIN CERTIFICATE-----", "caBundleRef": {"name": "company-ca"}});
     let mut two_bundles_of_http = two_bundles.clone();
     two_bundles_of_http["url"] = "https://broker.example.com/keys".into();
     let both = json!([{
@@ -63,19 +70,29 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         "serviceAccountRef": {"name": "app"},
     }]);
     let profile = |patch: Value| {
-        let mut profile = json!({"name": "a", "roles": [{"roleArn": "arn:aws:iam::111122223333:role/a"}]});
-        profile.as_object_mut().expect("an object").extend(patch.as_object().expect("an object").clone());
+        let mut profile =
+            json!({"name": "a", "roles": [{"roleArn": "arn:aws:iam::111122223333:role/a"}]});
+        profile
+            .as_object_mut()
+            .expect("an object")
+            .extend(patch.as_object().expect("an object").clone());
         profile
     };
     let profiles = |patch: Value, more: Value| {
         let mut spec = json!({"profiles": [profile(patch)]});
-        spec.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        spec.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         spec
     };
     let role = |seconds: i32| json!({"roleArn": "arn:aws:iam::111122223333:role/a", "durationSeconds": seconds});
     let many: Vec<Value> = (0..101).map(|n| profile(json!({"name": format!("p{n}")}))).collect();
     vec![
-        ("a profile without a role", profiles(json!({"roles": []}), json!({})), "or each profile one of its own"),
+        (
+            "a profile without a role",
+            profiles(json!({"roles": []}), json!({})),
+            "or each profile one of its own",
+        ),
         (
             "a profile and profiles",
             profiles(json!({}), json!({"secret": {"profile": "x"}})),
@@ -88,7 +105,10 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         ),
         (
             "a user for a profile",
-            profiles(json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:user/me"}]}), json!({})),
+            profiles(
+                json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:user/me"}]}),
+                json!({}),
+            ),
             "roleArn of a profile must be",
         ),
         (
@@ -110,7 +130,11 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             "no profile can assume a role with it",
         ),
         ("a profile with a slash", profiles(json!({"name": "a/b"}), json!({})), "should match"),
-        ("a profile twice", json!({"profiles": [profile(json!({})), profile(json!({}))]}), "Duplicate value"),
+        (
+            "a profile twice",
+            json!({"profiles": [profile(json!({})), profile(json!({}))]}),
+            "Duplicate value",
+        ),
         ("more than a hundred profiles", json!({"profiles": many}), "must have at most 100 items"),
         (
             "a role behind a federated session",
@@ -120,7 +144,11 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             }),
             "no role can follow it",
         ),
-        ("a URL for a host", iot(json!({"endpoint": "https://c1.example.com"})), "a host name without scheme and path"),
+        (
+            "a URL for a host",
+            iot(json!({"endpoint": "https://c1.example.com"})),
+            "a host name without scheme and path",
+        ),
         (
             "a Vault without a role",
             http(json!({"url": "https://vault.example.com/v1/aws", "format": "Vault"})),
@@ -140,7 +168,11 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         ("two bundles for Roles Anywhere", anywhere(two_bundles.clone()), NOT_BOTH),
         ("two bundles for an endpoint", http(two_bundles_of_http), NOT_BOTH),
         ("two bundles for STS", json!({"roles": [role(900)], "sts": two_bundles}), NOT_BOTH),
-        ("an IoT CA that is none", iot(no_certificate.clone()), "caBundle must hold one or more certificates"),
+        (
+            "an IoT CA that is none",
+            iot(no_certificate.clone()),
+            "caBundle must hold one or more certificates",
+        ),
         ("a role alias with a slash", iot(json!({"roleAlias": "a/b"})), "should match"),
         (
             "a trust anchor that is none",
@@ -167,8 +199,16 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             anywhere(no_certificate),
             "caBundle must hold one or more certificates",
         ),
-        ("an account without its zeros", center(json!({"accountId": "1112222333"})), "12 digits of an AWS account"),
-        ("a pool without a Region", cognito(json!({"identityPoolId": "pool"})), "identityPoolId must be like"),
+        (
+            "an account without its zeros",
+            center(json!({"accountId": "1112222333"})),
+            "12 digits of an AWS account",
+        ),
+        (
+            "a pool without a Region",
+            cognito(json!({"identityPoolId": "pool"})),
+            "identityPoolId must be like",
+        ),
         (
             "a guest without an identity",
             {
@@ -183,7 +223,11 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             cognito(json!({"identityId": "us-east-1:01234567"})),
             "identityId must be of the pool's Region",
         ),
-        ("a login with two tokens", cognito(json!({"logins": both})), "a login takes its token from"),
+        (
+            "a login with two tokens",
+            cognito(json!({"logins": both})),
+            "a login takes its token from",
+        ),
         (
             "two ways to read a Secret",
             secret(json!({"keys": {"processJson": "a", "accessKeyId": "b"}})),
@@ -194,7 +238,11 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             secret(json!({"keys": {"expiration": "a"}, "lifetimeSeconds": 3600})),
             "set either it or a key that says so",
         ),
-        ("a process with a path", json!({"source": {"custom": {"process": {"name": "/bin/sh"}}}}), "should match"),
+        (
+            "a process with a path",
+            json!({"source": {"custom": {"process": {"name": "/bin/sh"}}}}),
+            "should match",
+        ),
         (
             "a line break in an argument",
             json!({"source": {"custom": {"process": {"name": "a", "args": ["a\nb"]}}}}),
@@ -204,8 +252,7 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             "a chained role of two hours behind a device",
             {
                 let mut chained = iot(json!({}));
-                chained["roles"] =
-                    json!([{"roleArn": "arn:aws:iam::111122223333:role/reports", "durationSeconds": 7200}]);
+                chained["roles"] = json!([{"roleArn": "arn:aws:iam::111122223333:role/reports", "durationSeconds": 7200}]);
                 chained
             },
             "roles[0].durationSeconds to 3600 or less",
@@ -225,24 +272,45 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
         ),
         ("IoT", iot(json!({"thingName": "sensor", "durationSeconds": 900}))),
         ("IoT with a token", iot(hsm.clone())),
-        ("IoT by a VPC endpoint", iot(json!({"endpoint": "vpce-0a.credentials.iot.eu-west-1.vpce.amazonaws.com"}))),
+        (
+            "IoT by a VPC endpoint",
+            iot(json!({"endpoint": "vpce-0a.credentials.iot.eu-west-1.vpce.amazonaws.com"})),
+        ),
         ("IoT elsewhere", iot(json!({"endpoint": "iot.example.com"}))),
         ("Roles Anywhere", anywhere(json!({}))),
         (
             "Roles Anywhere by a VPC endpoint",
-            anywhere(json!({"endpoint": "https://vpce-0a.rolesanywhere.eu-west-1.vpce.amazonaws.com"})),
+            anywhere(
+                json!({"endpoint": "https://vpce-0a.rolesanywhere.eu-west-1.vpce.amazonaws.com"}),
+            ),
         ),
         ("STS by a VPC endpoint", sts("https://vpce-0a.sts.eu-west-1.vpce.amazonaws.com")),
-        ("a store on an instance", sts("https://ec2-192-0-2-1.eu-west-1.compute.amazonaws.com:9000")),
-        ("a store behind a load balancer", sts("https://s3-store-1234.eu-west-1.elb.amazonaws.com")),
+        (
+            "a store on an instance",
+            sts("https://ec2-192-0-2-1.eu-west-1.compute.amazonaws.com:9000"),
+        ),
+        (
+            "a store behind a load balancer",
+            sts("https://s3-store-1234.eu-west-1.elb.amazonaws.com"),
+        ),
         ("a store of one's own", sts("https://s3.example.com")),
-        ("Vault", http(json!({"url": "https://vault.example.com/v1/team-a/aws/creds/reports", "format": "Vault"}))),
-        ("an endpoint of one's own", http(json!({"url": "https://broker.example.com/", "format": "Aws"}))),
+        (
+            "Vault",
+            http(
+                json!({"url": "https://vault.example.com/v1/team-a/aws/creds/reports", "format": "Vault"}),
+            ),
+        ),
+        (
+            "an endpoint of one's own",
+            http(json!({"url": "https://broker.example.com/", "format": "Aws"})),
+        ),
         ("Roles Anywhere with a token", anywhere(hsm)),
         ("IoT with a bundle", iot(json!({"caBundleRef": {"name": "company-ca"}}))),
         (
             "Roles Anywhere with a bundle",
-            anywhere(json!({"caBundleRef": {"kind": "Secret", "name": "company-ca", "key": "trust-bundle.pem"}})),
+            anywhere(
+                json!({"caBundleRef": {"kind": "Secret", "name": "company-ca", "key": "trust-bundle.pem"}}),
+            ),
         ),
         ("Identity Center", center(json!({}))),
         ("Cognito", cognito(json!({}))),
@@ -250,8 +318,14 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
             "Pod Identity",
             json!({"source": {"podIdentity": {"clusterName": "edge", "serviceAccountRef": {"name": "app"}}}}),
         ),
-        ("a rotated Secret", secret(json!({"preset": "VaultSecretsOperator", "lifetimeSeconds": 3600}))),
-        ("a process", json!({"source": {"custom": {"process": {"name": "vault", "args": ["--role", "a b"]}}}})),
+        (
+            "a rotated Secret",
+            secret(json!({"preset": "VaultSecretsOperator", "lifetimeSeconds": 3600})),
+        ),
+        (
+            "a process",
+            json!({"source": {"custom": {"process": {"name": "vault", "args": ["--role", "a b"]}}}}),
+        ),
         (
             "two hours behind a user's session",
             json!({

@@ -1,4 +1,5 @@
-//! The chart over a matrix of values, taken by a real API server, and its Pods under PodSecurity `restricted`.
+//! The chart over a matrix of values, taken by a real API server, and its Pods under PodSecurity
+//! `restricted`.
 
 use super::typist;
 use crate::harness::{Cluster, eventually, helm, scratch};
@@ -22,7 +23,9 @@ fn of_the_pages() -> Vec<PathBuf> {
     let shown: Vec<_> = pages.iter().flat_map(|page| typist::fenced(page, "yaml,values")).collect();
     assert!(shown.len() >= 7, "{shown:?}");
     let folder = scratch::subfolder("shown");
-    let write = |(number, values): (usize, &String)| scratch::write(folder.join(format!("{number}.yaml")), values);
+    let write = |(number, values): (usize, &String)| {
+        scratch::write(folder.join(format!("{number}.yaml")), values)
+    };
     shown.iter().enumerate().map(write).collect()
 }
 
@@ -35,8 +38,15 @@ async fn dry_run(cluster: &Cluster, objects: &[Value]) -> (bool, String) {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     let file = scratch::write(scratch::subfolder("dry-run").join("list.json"), list.to_string());
     let file = file.display().to_string();
-    let arguments =
-        ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", &file];
+    let arguments = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        &file,
+    ];
     let (ok, output, errors) = cluster.try_kubectl(&arguments).await;
     (ok, format!("{output}{errors}"))
 }
@@ -47,7 +57,15 @@ fn namespace(name: &str, labels: Value) -> Value {
 
 async fn apply(cluster: &Cluster, object: &Value) {
     let file = scratch::write(scratch::subfolder("apply").join("object.json"), object.to_string());
-    cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()]).await;
+    cluster
+        .kubectl(&[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-f",
+            &file.display().to_string(),
+        ])
+        .await;
 }
 
 #[tokio::test]
@@ -69,7 +87,8 @@ async fn what_it_renders_is_taken_by_the_api_server() {
         );
 
         // Strict: what no schema knows is refused.
-        let mut wrong = known.iter().find(|o| o["kind"] == "Deployment").expect("a Deployment").clone();
+        let mut wrong =
+            known.iter().find(|o| o["kind"] == "Deployment").expect("a Deployment").clone();
         wrong["spec"]["template"]["spec"]["containers"][0]["evn"] = json!([]);
         let (ok, said) = dry_run(cluster, &[wrong]).await;
         assert!(!ok && said.contains("evn"), "{said}");
@@ -102,7 +121,10 @@ async fn its_pods_are_taken_where_podsecurity_is_restricted() {
             ("/spec/containers/0/securityContext", "capabilities"),
         ] {
             let mut lax = pod.clone();
-            lax.pointer_mut(pointer).and_then(Value::as_object_mut).and_then(|c| c.remove(part)).expect("it is there");
+            lax.pointer_mut(pointer)
+                .and_then(Value::as_object_mut)
+                .and_then(|c| c.remove(part))
+                .expect("it is there");
             let (ok, said) = dry_run(cluster, &[lax]).await;
             assert!(!ok && said.contains("violates PodSecurity"), "{part}: {said}");
         }
@@ -112,10 +134,21 @@ async fn its_pods_are_taken_where_podsecurity_is_restricted() {
 #[tokio::test]
 async fn its_deployment_gets_its_pods_in_such_a_namespace() {
     let cluster = Cluster::shared().await;
-    let home = cluster.namespace("restricted").label("pod-security.kubernetes.io/enforce", "restricted").create().await;
-    let objects =
-        helm::template(&home.name, &home.name, &json!({"crds": {"enabled": false}, "fence": {"enabled": false}})).await;
-    for object in objects.iter().filter(|o| matches!(o["kind"].as_str(), Some("Deployment" | "ServiceAccount"))) {
+    let home = cluster
+        .namespace("restricted")
+        .label("pod-security.kubernetes.io/enforce", "restricted")
+        .create()
+        .await;
+    let objects = helm::template(
+        &home.name,
+        &home.name,
+        &json!({"crds": {"enabled": false}, "fence": {"enabled": false}}),
+    )
+    .await;
+    for object in objects
+        .iter()
+        .filter(|o| matches!(o["kind"].as_str(), Some("Deployment" | "ServiceAccount")))
+    {
         apply(cluster, object).await;
     }
     eventually(Duration::from_secs(30), "both Pods are made", async || {

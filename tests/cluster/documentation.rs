@@ -1,4 +1,5 @@
-//! What the documentation says to type is typed: every `sh` block of a page, in its order, in one shell.
+//! What the documentation says to type is typed: every `sh` block of a page, in its order, in one
+//! shell.
 
 use super::peers::Desk;
 use super::peers::identity_center::{Tokens, center, endpoints};
@@ -16,7 +17,8 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The page after which all others are read.
 const FIRST: &str = "docs/first-credential.md";
 
-/// Pages that are typed elsewhere, block by block or line by line, each with the module that does it.
+/// Pages that are typed elsewhere, block by block or line by line, each with the module that does
+/// it.
 const ELSEWHERE: [(&str, &str); 4] = [
     // A cluster of their own, in which things are installed, upgraded and uninstalled.
     ("README.md", "installation"),
@@ -33,7 +35,8 @@ pub fn pages() -> Vec<String> {
     named.chain(["README.md".to_owned()]).collect()
 }
 
-/// A cluster in which the first page was typed, with the controller beside it: there is no node for its Pod.
+/// A cluster in which the first page was typed, with the controller beside it: there is no node for
+/// its Pod.
 struct Reader {
     cluster: Cluster,
     controller: Controller,
@@ -67,22 +70,33 @@ impl Reader {
             accounts.get("refreshable").await.map_err(|e| e.to_string())
         })
         .await;
-        let secret =
-            Api::<Secret>::namespaced(client, "refreshable").get("aws-identity").await.expect("the page made it");
+        let secret = Api::<Secret>::namespaced(client, "refreshable")
+            .get("aws-identity")
+            .await
+            .expect("the page made it");
         let value = |key: &str| {
-            let data = secret.data.as_ref().and_then(|d| d.get(key)).unwrap_or_else(|| panic!("no {key}"));
+            let data =
+                secret.data.as_ref().and_then(|d| d.get(key)).unwrap_or_else(|| panic!("no {key}"));
             String::from_utf8(data.0.clone()).expect("text")
         };
         canary::register(&value("AWS_SECRET_ACCESS_KEY"));
         let kubeconfig = cluster.kubeconfig_for("refreshable", "refreshable").await;
         let controller = Controller::program(env!("CARGO_BIN_EXE_refreshable-controller"))
             .kubeconfig(&kubeconfig)
-            .args(["--lease-namespace", "refreshable", "--lease-name", "refreshable", "--identity", "beside"])
+            .args([
+                "--lease-namespace",
+                "refreshable",
+                "--lease-name",
+                "refreshable",
+                "--identity",
+                "beside",
+            ])
             .env("AWS_REGION", "eu-west-1")
             .env("AWS_ACCESS_KEY_ID", value("AWS_ACCESS_KEY_ID"))
             .env("AWS_SECRET_ACCESS_KEY", value("AWS_SECRET_ACCESS_KEY"))
             .env("AWS_ENDPOINT_URL_STS", issuer.url());
-        let controller = endpoints(&center).into_iter().fold(controller, |c, (name, value)| c.env(name, value));
+        let controller =
+            endpoints(&center).into_iter().fold(controller, |c, (name, value)| c.env(name, value));
         let controller = controller.start().await;
         let said = page.ended(&shell).await;
         (Self { cluster, controller, environment, _aws: (issuer, center) }, said)
@@ -104,8 +118,8 @@ impl Reader {
         page.typed(self.cluster.control_plane.admin_kubeconfig(), &self.environment).await
     }
 
-    /// What the first page took away at its end is given back: other pages speak of `reports` in `team-a`, of a resource
-    /// that a person signs in for, and of what others use.
+    /// What the first page took away at its end is given back: other pages speak of `reports` in
+    /// `team-a`, of a resource that a person signs in for, and of what others use.
     async fn restore(&self) {
         let legacy = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "legacy-aws", "namespace": "team-a"},
@@ -118,13 +132,21 @@ impl Reader {
         self.applies(&[policy("team-a"), policy("old"), reader(), legacy, aws_iam_roles()]).await;
         self.cluster.established(&["crd/awsiamroles.zalando.org"]).await;
         self.applies(&[app]).await;
-        let ready = ["wait", "--for=condition=Ready", "--timeout=60s", "--namespace", "team-a", "rcred/reports"];
+        let ready = [
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=60s",
+            "--namespace",
+            "team-a",
+            "rcred/reports",
+        ];
         self.cluster.kubectl(&ready).await;
     }
 
     async fn applies(&self, objects: &[Value]) {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
-        let file = scratch::write(scratch::subfolder("objects").join("list.json"), list.to_string());
+        let file =
+            scratch::write(scratch::subfolder("objects").join("list.json"), list.to_string());
         self.cluster.kubectl(&["apply", "--filename", &file.display().to_string()]).await;
     }
 }
@@ -207,9 +229,13 @@ fn no_command_stands_where_nothing_runs_it() {
         let text = [before, shown.split_once("<!-- demo: end -->").unwrap_or_default().1].concat();
         for (number, block) in text.split("\n```").enumerate().filter(|(n, _)| n % 2 == 1) {
             let (kind, body) = block.split_once('\n').unwrap_or((block, ""));
-            let commands = body.lines().filter(|l| TYPED.iter().any(|t| l.trim_start_matches("$ ").starts_with(t)));
+            let commands = body
+                .lines()
+                .filter(|l| TYPED.iter().any(|t| l.trim_start_matches("$ ").starts_with(t)));
             if kind != "sh" {
-                idle.extend(commands.map(|line| format!("{page} block {}: {line}", number / 2 + 1)));
+                idle.extend(
+                    commands.map(|line| format!("{page} block {}: {line}", number / 2 + 1)),
+                );
             }
         }
     }
@@ -218,9 +244,14 @@ fn no_command_stands_where_nothing_runs_it() {
 
 #[test]
 fn every_page_stands_in_the_book() {
-    let summary = std::fs::read_to_string(Path::new(ROOT).join("docs/SUMMARY.md")).expect("a summary");
+    let summary =
+        std::fs::read_to_string(Path::new(ROOT).join("docs/SUMMARY.md")).expect("a summary");
     for page in super::manifests::files("docs", "md") {
-        let name = page.strip_prefix(Path::new(ROOT).join("docs")).expect("inside").display().to_string();
-        assert!(name == "SUMMARY.md" || summary.contains(&format!("({name})")), "{name} is not in docs/SUMMARY.md");
+        let name =
+            page.strip_prefix(Path::new(ROOT).join("docs")).expect("inside").display().to_string();
+        assert!(
+            name == "SUMMARY.md" || summary.contains(&format!("({name})")),
+            "{name} is not in docs/SUMMARY.md"
+        );
     }
 }

@@ -37,7 +37,12 @@ fn troubles() -> Vec<(&'static str, Trouble, &'static str, &'static str)> {
             "InvalidSpecification",
             "Activate STS for this Region",
         ),
-        ("expired", |on| on.fails(403, "ExpiredToken", "The security token is expired"), "InputExpired", "by itself"),
+        (
+            "expired",
+            |on| on.fails(403, "ExpiredToken", "The security token is expired"),
+            "InputExpired",
+            "by itself",
+        ),
         (
             "unknown",
             |on| on.fails(403, "InvalidClientTokenId", "The security token is invalid."),
@@ -52,25 +57,45 @@ async fn what_was_valid_stays_while_the_issuer_fails() {
     let stage = Stage::set().await;
     for (name, trouble, reason, advice) in troubles() {
         let role = stage.role(name).await;
-        stage.credential(name, json!({"roles": [{"roleArn": role}], "sts": {"timeoutSeconds": 1}})).await;
+        stage
+            .credential(name, json!({"roles": [{"roleArn": role}], "sts": {"timeoutSeconds": 1}}))
+            .await;
         stage.until(name, "True", "Issued").await;
         let before = stage.published(name).await;
 
         let fault = trouble(stage.aws.on("AssumeRole").of_role(&role));
-        stage.patch(name, json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+        stage
+            .patch(
+                name,
+                json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}),
+            )
+            .await;
         let failing = stage.until(name, "True", "RefreshFailing").await;
         let status = failing.status.expect("a status");
         let failure = status.failures.expect("a failure");
         assert_eq!(failure.reason, reason, "{name}: {}", failure.message);
         assert!(failure.message.contains(advice), "{name}: {}", failure.message);
         assert!(
-            status.conditions.iter().any(|c| (c.type_ == "Reconciling" || c.type_ == "Stalled") && c.status == "True")
+            status
+                .conditions
+                .iter()
+                .any(|c| (c.type_ == "Reconciling" || c.type_ == "Stalled") && c.status == "True")
         );
-        assert_eq!(stage.published(name).await, before, "{name}: the old credentials stay in place");
+        assert_eq!(
+            stage.published(name).await,
+            before,
+            "{name}: the old credentials stay in place"
+        );
 
         fault.lift();
-        // A person who has mended the cause may ask at once, and otherwise the class's pause goes by.
-        stage.patch(name, json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "2"}}})).await;
+        // A person who has mended the cause may ask at once, and otherwise the class's pause goes
+        // by.
+        stage
+            .patch(
+                name,
+                json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "2"}}}),
+            )
+            .await;
         stage.until(name, "True", "Issued").await;
         assert_ne!(stage.published(name).await, before, "{name}: recovered");
     }
@@ -84,15 +109,23 @@ async fn what_never_was_valid_says_why_and_recovers_by_itself() {
         let name = format!("new-{name}");
         let role = stage.role(&name).await;
         let fault = trouble(stage.aws.on("AssumeRole").of_role(&role));
-        stage.credential(&name, json!({"roles": [{"roleArn": role}], "sts": {"timeoutSeconds": 1}})).await;
+        stage
+            .credential(&name, json!({"roles": [{"roleArn": role}], "sts": {"timeoutSeconds": 1}}))
+            .await;
         let failing = stage.until(&name, "False", reason).await;
         let failure = failing.status.and_then(|s| s.failures).expect("a failure");
         assert!(failure.message.contains(advice), "{name}: {}", failure.message);
         let refused = failure.code.is_some_and(|c| !c.starts_with("HTTP"));
-        assert!(!refused || failure.request_id.is_some(), "{name}: a refusal of AWS's has a request id");
+        assert!(
+            !refused || failure.request_id.is_some(),
+            "{name}: a refusal of AWS's has a request id"
+        );
         fault.lift();
         // Stalled ones are tried again slowly: their specification would be corrected.
-        if matches!(reason, "IssuerUnavailable" | "InvalidAnswer" | "Throttled" | "AccessDenied" | "InputExpired") {
+        if matches!(
+            reason,
+            "IssuerUnavailable" | "InvalidAnswer" | "Throttled" | "AccessDenied" | "InputExpired"
+        ) {
             stage.until(&name, "True", "Issued").await;
         }
     }
@@ -114,8 +147,15 @@ async fn attempts_are_counted_and_repeated() {
     let namespace = stage.namespace.name.as_str();
     let field = "--field-selector=involvedObject.name=counted";
     eventually(SOON, "one event tells of it", async || {
-        let events = stage.cluster.kubectl(&["get", "events", "--namespace", namespace, field, "--no-headers"]).await;
-        if events.lines().count() == 1 && events.contains("IssuerUnavailable") { Ok(()) } else { Err(events) }
+        let events = stage
+            .cluster
+            .kubectl(&["get", "events", "--namespace", namespace, field, "--no-headers"])
+            .await;
+        if events.lines().count() == 1 && events.contains("IssuerUnavailable") {
+            Ok(())
+        } else {
+            Err(events)
+        }
     })
     .await;
     stage.strike().await;
@@ -129,7 +169,11 @@ async fn an_issuer_with_another_clock_is_judged_by_its_own() {
     stage.credential("clock", json!({"roles": [{"roleArn": role}]})).await;
     let ready = stage.until("clock", "True", "Issued").await;
     let status = ready.status.expect("a status");
-    let lifetime = status.expiration.expect("an expiry").0.duration_since(status.last_refresh_time.expect("a time").0);
+    let lifetime = status
+        .expiration
+        .expect("an expiry")
+        .0
+        .duration_since(status.last_refresh_time.expect("a time").0);
     assert!(lifetime > SignedDuration::from_mins(75), "the issuer's clock gives it {lifetime}");
     stage.strike().await;
 }

@@ -1,5 +1,5 @@
-//! What admission keeps the controller's ServiceAccount from, shown with its own token: who steals it gets no token for
-//! the API server, and no Secret that is not the controller's to write.
+//! What admission keeps the controller's ServiceAccount from, shown with its own token: who steals
+//! it gets no token for the API server, and no Secret that is not the controller's to write.
 
 use super::installed::Installed;
 use super::stage::Stage;
@@ -14,7 +14,9 @@ const TYPE: &str = "refreshable.dev/aws-credentials";
 /// Asserts that admission refuses, in words that hold these.
 fn refused<T: std::fmt::Debug>(answer: Result<T, Error>, words: &str) {
     match answer {
-        Err(Error::Api(status)) if status.code == 403 && status.message.contains("ValidatingAdmissionPolicy") => {
+        Err(Error::Api(status))
+            if status.code == 403 && status.message.contains("ValidatingAdmissionPolicy") =>
+        {
             assert!(status.message.contains(words), "{words}: {}", status.message);
         }
         other => panic!("not refused: {other:?}"),
@@ -25,11 +27,18 @@ fn allowed<T>(answer: Result<T, Error>) -> T {
     answer.unwrap_or_else(|error| panic!("{error}"))
 }
 
-async fn token(client: &Client, namespace: &str, account: &str, spec: Value) -> Result<Value, Error> {
+async fn token(
+    client: &Client,
+    namespace: &str,
+    account: &str,
+    spec: Value,
+) -> Result<Value, Error> {
     let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token");
-    let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec});
+    let body =
+        json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec});
     let request = http::Request::post(path).header("content-type", "application/json");
-    let answer: Value = client.request(request.body(body.to_string().into_bytes()).expect("a request")).await?;
+    let answer: Value =
+        client.request(request.body(body.to_string().into_bytes()).expect("a request")).await?;
     crate::harness::canary::register(answer["status"]["token"].as_str().expect("a token"));
     Ok(answer["spec"].clone())
 }
@@ -37,27 +46,39 @@ async fn token(client: &Client, namespace: &str, account: &str, spec: Value) -> 
 #[tokio::test]
 async fn a_stolen_token_mints_none_for_the_api_server() {
     let stage = Stage::without_controller().await;
-    let installed = Installed::on(&stage, json!({"fence": {"audiences": ["sts.amazonaws.com", "vault"]}})).await;
+    let installed =
+        Installed::on(&stage, json!({"fence": {"audiences": ["sts.amazonaws.com", "vault"]}}))
+            .await;
     let namespace = stage.namespace.name.as_str();
     stage.cluster.kubectl(&["create", "serviceaccount", "app", "--namespace", namespace]).await;
     let thief = installed.client().await;
 
     for audience in ["sts.amazonaws.com", "vault"] {
         let spec = json!({"audiences": [audience], "expirationSeconds": 600});
-        assert_eq!(allowed(token(&thief, namespace, "app", spec).await)["audiences"], json!([audience]));
+        assert_eq!(
+            allowed(token(&thief, namespace, "app", spec).await)["audiences"],
+            json!([audience])
+        );
     }
     let alone = "one audience of sts.amazonaws.com, vault alone";
     for (spec, words) in [
         (json!({"audiences": [], "expirationSeconds": 600}), alone),
         (json!({"audiences": [controlplane::TOKEN_ISSUER], "expirationSeconds": 600}), alone),
         (json!({"audiences": ["pods.eks.amazonaws.com"], "expirationSeconds": 600}), alone),
-        (json!({"audiences": ["sts.amazonaws.com", controlplane::TOKEN_ISSUER], "expirationSeconds": 600}), alone),
-        (json!({"audiences": ["sts.amazonaws.com"], "expirationSeconds": 3600}), "at most 600 seconds"),
+        (
+            json!({"audiences": ["sts.amazonaws.com", controlplane::TOKEN_ISSUER], "expirationSeconds": 600}),
+            alone,
+        ),
+        (
+            json!({"audiences": ["sts.amazonaws.com"], "expirationSeconds": 3600}),
+            "at most 600 seconds",
+        ),
         // Left out, the API server's default is an hour.
         (json!({"audiences": ["sts.amazonaws.com"]}), "at most 600 seconds"),
     ] {
         // Of a tenant's, of the controller's own, and of one that a namespace has by itself.
-        for (namespace, account) in [(namespace, "app"), (&installed.name, &installed.name), ("kube-system", "default")]
+        for (namespace, account) in
+            [(namespace, "app"), (&installed.name, &installed.name), ("kube-system", "default")]
         {
             refused(token(&thief, namespace, account, spec.clone()).await, words);
         }
@@ -68,7 +89,8 @@ async fn a_stolen_token_mints_none_for_the_api_server() {
 }
 
 fn secret(name: &str, kind: &str, metadata: Value) -> Secret {
-    let mut object = json!({"metadata": {"name": name}, "type": kind, "stringData": {"key": "value"}});
+    let mut object =
+        json!({"metadata": {"name": name}, "type": kind, "stringData": {"key": "value"}});
     for (key, value) in metadata.as_object().into_iter().flatten() {
         object["metadata"][key] = value.clone();
     }
@@ -104,14 +126,22 @@ struct Hands {
 impl Hands {
     async fn on(stage: &Stage, values: Value) -> Self {
         let installed = Installed::on(stage, values).await;
-        stage.credential("reports", json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/reports"}]})).await;
+        stage
+            .credential(
+                "reports",
+                json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/reports"}]}),
+            )
+            .await;
         let owner = stage.credentials().get("reports").await.expect("it is there").metadata.uid;
         let thief = Api::namespaced(installed.client().await, &stage.namespace.name);
         Self { owner, thief, admin: stage.namespace.api() }
     }
 
     async fn there_is(&self, secret: Secret) {
-        self.admin.create(&PostParams::default(), &secret).await.expect("the administrator's Secret");
+        self.admin
+            .create(&PostParams::default(), &secret)
+            .await
+            .expect("the administrator's Secret");
     }
 
     async fn patch(&self, name: &str, patch: Value) -> Result<Secret, Error> {
@@ -119,7 +149,12 @@ impl Hands {
     }
 
     /// As the controller writes: one server-side apply.
-    async fn apply(&self, name: &str, mut metadata: Value, kind: Option<&str>) -> Result<Secret, Error> {
+    async fn apply(
+        &self,
+        name: &str,
+        mut metadata: Value,
+        kind: Option<&str>,
+    ) -> Result<Secret, Error> {
         metadata["name"] = name.into();
         for reference in metadata["ownerReferences"].as_array_mut().into_iter().flatten() {
             reference["uid"] = self.owner.clone().into();
@@ -128,7 +163,13 @@ impl Hands {
         if let Some(kind) = kind {
             body["type"] = kind.into();
         }
-        self.thief.patch(name, &PatchParams::apply("refreshable-controller/test").force(), &Patch::Apply(body)).await
+        self.thief
+            .patch(
+                name,
+                &PatchParams::apply("refreshable-controller/test").force(),
+                &Patch::Apply(body),
+            )
+            .await
     }
 
     async fn delete(&self, name: &str) -> Result<(), Error> {
@@ -146,20 +187,30 @@ async fn a_stolen_token_writes_no_secret_but_the_controllers() {
         let name = format!("own-{number}");
         allowed(hands.apply(&name, marks, Some(TYPE)).await);
         allowed(hands.patch(&name, json!({"stringData": {"ours": "y"}})).await);
-        for freed in [json!({"labels": null}), json!({"ownerReferences": null, "annotations": null})] {
+        for freed in
+            [json!({"labels": null}), json!({"ownerReferences": null, "annotations": null})]
+        {
             refused(hands.patch(&name, json!({"metadata": freed})).await, "carry its label");
         }
         refused(
-            hands.patch(&name, json!({"metadata": {"labels": {"refreshable.dev/renew": "true"}}})).await,
+            hands
+                .patch(&name, json!({"metadata": {"labels": {"refreshable.dev/renew": "true"}}}))
+                .await,
             "may not set the label refreshable.dev/renew",
         );
         allowed(hands.delete(&name).await);
     }
     let bare = json!({"labels": labelled()});
     refused(hands.apply("bare", bare, Some(TYPE)).await, "carry its label");
-    refused(hands.apply("unlabelled", json!({"ownerReferences": owner()}), Some(TYPE)).await, "carry its label");
+    refused(
+        hands.apply("unlabelled", json!({"ownerReferences": owner()}), Some(TYPE)).await,
+        "carry its label",
+    );
     for kind in ["Opaque", "example.com/other", "bootstrap.kubernetes.io/token"] {
-        refused(hands.apply("other-type", marks()[0].clone(), Some(kind)).await, "of type refreshable.dev/");
+        refused(
+            hands.apply("other-type", marks()[0].clone(), Some(kind)).await,
+            "of type refreshable.dev/",
+        );
     }
     let account = json!({
         "labels": labelled(), "ownerReferences": owner(), "annotations": {"kubernetes.io/service-account.name": "default"},
@@ -169,7 +220,10 @@ async fn a_stolen_token_writes_no_secret_but_the_controllers() {
 
     // Foreign ones are neither written nor deleted, whatever is written on them.
     hands.there_is(secret("foreign", "Opaque", json!({}))).await;
-    refused(hands.patch("foreign", json!({"stringData": {"key": "mine"}})).await, "carry its label");
+    refused(
+        hands.patch("foreign", json!({"stringData": {"key": "mine"}})).await,
+        "carry its label",
+    );
     refused(hands.apply("foreign", marks()[0].clone(), None).await, "adopt Secrets alone");
     refused(hands.delete("foreign").await, "made or adopted");
     let read = hands.thief.get("foreign").await.expect("RBAC cannot keep it from being read");
@@ -222,7 +276,13 @@ async fn a_token_of_identity_center_is_renewed_where_its_owner_says_so() {
     let stage = Stage::without_controller().await;
     let hands = Hands::on(&stage, json!({})).await;
 
-    hands.there_is(secret("renewable", "Opaque", json!({"labels": {"refreshable.dev/renew": "true"}}))).await;
+    hands
+        .there_is(secret(
+            "renewable",
+            "Opaque",
+            json!({"labels": {"refreshable.dev/renew": "true"}}),
+        ))
+        .await;
     allowed(hands.patch("renewable", json!({"stringData": {"key": "renewed"}})).await);
     refused(hands.delete("renewable").await, "made or adopted");
     hands.there_is(secret("not", "Opaque", json!({}))).await;

@@ -1,4 +1,5 @@
-//! Callers of the controller's pages that mean no good: memory stays, and its kubelet and its Prometheus are answered.
+//! Callers of the controller's pages that mean no good: memory stays, and its kubelet and its
+//! Prometheus are answered.
 
 use super::scale::memory;
 use super::stage::Stage;
@@ -8,7 +9,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// A kubelet waits a second for the answer to a probe, if nobody says otherwise; this machine may be busy.
+/// A kubelet waits a second for the answer to a probe, if nobody says otherwise; this machine may
+/// be busy.
 const PROBE: Duration = Duration::from_secs(5);
 /// More than the controller's patience with a connection.
 const GIVEN_UP: Duration = Duration::from_secs(60);
@@ -26,7 +28,8 @@ async fn pester(address: String, rubbish: Vec<u8>) {
     });
 }
 
-/// A kubelet takes a Pod for dead, and Prometheus a target, after so many answers that did not come in a row.
+/// A kubelet takes a Pod for dead, and Prometheus a target, after so many answers that did not come
+/// in a row.
 const THRESHOLD: usize = 3;
 
 async fn alive(controller: &Controller, when: &str) {
@@ -55,9 +58,13 @@ async fn who_floods_its_pages_costs_it_little_and_hides_it_from_nobody() {
     let process = controller.process().id();
     let before = memory(process, "VmRSS");
 
-    let head = |size: usize| format!("GET /metrics HTTP/1.1\r\nhost: x\r\nx: {}", "x".repeat(size)).into_bytes();
+    let head = |size: usize| {
+        format!("GET /metrics HTTP/1.1\r\nhost: x\r\nx: {}", "x".repeat(size)).into_bytes()
+    };
     // Long heads without end, short ones that are never finished, and connections that say nothing.
-    for (what, rubbish) in [("long heads", head(380 * 1024)), ("short heads", head(8)), ("silence", Vec::new())] {
+    for (what, rubbish) in
+        [("long heads", head(380 * 1024)), ("short heads", head(8)), ("silence", Vec::new())]
+    {
         let mut callers = JoinSet::new();
         for number in 0..700 {
             callers.spawn(pester(address.clone(), rubbish.clone()));

@@ -7,9 +7,15 @@ use serde_json::{Value, json};
 pub const REFUSAL: &str = "the house says no";
 
 impl Stage {
-    /// An admission policy for this namespace that refuses writes of `resources` for which `expression` is false, with
-    /// `message`; its name. It is in force a moment later.
-    pub async fn forbid(&self, name: &str, resources: Value, expression: &str, message: &str) -> String {
+    /// An admission policy for this namespace that refuses writes of `resources` for which
+    /// `expression` is false, with `message`; its name. It is in force a moment later.
+    pub async fn forbid(
+        &self,
+        name: &str,
+        resources: Value,
+        expression: &str,
+        message: &str,
+    ) -> String {
         let namespace = &self.namespace.name;
         let name = format!("{namespace}-{name}");
         self.apply(json!({
@@ -37,6 +43,12 @@ impl Stage {
 
     /// Takes away what [`Stage::forbid`] made.
     pub async fn permit(&self, name: &str) {
-        self.cluster.kubectl(&["delete", "validatingadmissionpolicybinding,validatingadmissionpolicy", name]).await;
+        self.cluster
+            .kubectl(&[
+                "delete",
+                "validatingadmissionpolicybinding,validatingadmissionpolicy",
+                name,
+            ])
+            .await;
     }
 }

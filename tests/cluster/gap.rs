@@ -1,4 +1,5 @@
-//! An API server that is away and comes back: what happened before the watches are back is made good, once.
+//! An API server that is away and comes back: what happened before the watches are back is made
+//! good, once.
 
 use super::scale::{all_ready, make};
 use super::stage::{SOON, Stage, ready};
@@ -19,7 +20,8 @@ const BACK: Duration = Duration::from_secs(120);
 
 /// A kubeconfig that leads through `gate`.
 fn through(gate: &Gate, cluster: &Cluster) -> PathBuf {
-    let config = std::fs::read_to_string(cluster.control_plane.admin_kubeconfig()).expect("a kubeconfig");
+    let config =
+        std::fs::read_to_string(cluster.control_plane.admin_kubeconfig()).expect("a kubeconfig");
     let url = format!("https://{}", gate.address());
     let config = config.replace(cluster.control_plane.url(), &url);
     scratch::write(scratch::subfolder("gate").join("kubeconfig"), config)
@@ -31,14 +33,21 @@ fn name(number: usize) -> String {
 
 /// What the status says whose credentials are published.
 fn principal(object: &RefreshableCredential) -> String {
-    object.status.as_ref().and_then(|s| s.principal.as_ref()).and_then(|p| p.arn.clone()).unwrap_or_default()
+    object
+        .status
+        .as_ref()
+        .and_then(|s| s.principal.as_ref())
+        .and_then(|p| p.arn.clone())
+        .unwrap_or_default()
 }
 
 async fn reissued(api: &Api<RefreshableCredential>, changed: &[String], role: &str) {
     let part = format!("/{role}/");
     eventually(BACK, &format!("ten have sessions of {role}"), async || {
         let list = api.list(&ListParams::default()).await.map_err(|e| e.to_string())?;
-        let done = list.iter().filter(|c| principal(c).contains(&part) && ready(c).is_some_and(|r| r.0 == "True"));
+        let done = list
+            .iter()
+            .filter(|c| principal(c).contains(&part) && ready(c).is_some_and(|r| r.0 == "True"));
         let done: BTreeSet<String> = done.filter_map(|c| c.metadata.name.clone()).collect();
         if done == changed.iter().cloned().collect() { Ok(()) } else { Err(format!("{done:?}")) }
     })
@@ -66,7 +75,12 @@ async fn what_happened_before_the_watches_are_back_is_made_good_once() {
     for (round, role) in ["second", "third"].into_iter().enumerate() {
         let program = stage.bare_program().kubeconfig(&kubeconfig).arg("--no-leader-election");
         let controller = match round {
-            0 => program.args(["--watch-namespace", &stage.namespace.name, "--watch-namespace", &other]),
+            0 => program.args([
+                "--watch-namespace",
+                &stage.namespace.name,
+                "--watch-namespace",
+                &other,
+            ]),
             _ => program,
         };
         let controller = controller.start().await;

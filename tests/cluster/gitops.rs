@@ -1,4 +1,5 @@
-//! What Argo CD, Flux and kustomize are given: health checks over real statuses, and manifests that are taken.
+//! What Argo CD, Flux and kustomize are given: health checks over real statuses, and manifests that
+//! are taken.
 
 use super::stage::{SOON, Stage};
 use crate::harness::helm::{Helm, Version};
@@ -48,7 +49,9 @@ async fn health(object: &Value) -> (String, String) {
     );
     let file = scratch::write(scratch::subfolder("lua").join("check.lua"), script);
     let glua = background::blocking(programs::glua).await;
-    let output = background::blocking(move || Command::new(glua).arg(file).output().expect("glua starts")).await;
+    let output =
+        background::blocking(move || Command::new(glua).arg(file).output().expect("glua starts"))
+            .await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}\n{object:#}", String::from_utf8_lossy(&output.stderr));
     let (status, message) = text.split_once('\n').expect("two lines");
@@ -56,7 +59,8 @@ async fn health(object: &Value) -> (String, String) {
 }
 
 async fn object(stage: &Stage, name: &str) -> Value {
-    let arguments = ["get", "rcred", name, "--namespace", &stage.namespace.name, "--output", "json"];
+    let arguments =
+        ["get", "rcred", name, "--namespace", &stage.namespace.name, "--output", "json"];
     serde_json::from_str(&stage.cluster.kubectl(&arguments).await).expect("JSON")
 }
 
@@ -66,7 +70,11 @@ async fn argo_cd_sees_how_a_resource_fares() {
     let role = stage.role("seen").await;
     let spec = json!({"roles": [{"roleArn": role}]});
     stage.credential("seen", spec.clone()).await;
-    assert_eq!(health(&object(&stage, "seen").await).await.0, "Progressing", "no controller has seen it");
+    assert_eq!(
+        health(&object(&stage, "seen").await).await.0,
+        "Progressing",
+        "no controller has seen it"
+    );
 
     let stage = stage.started(|program| program.args(["--no-leader-election"])).await;
     stage.until("seen", "True", "Issued").await;
@@ -77,7 +85,11 @@ async fn argo_cd_sees_how_a_resource_fares() {
 
     let mut changed = seen.clone();
     changed["metadata"]["generation"] = json!(2);
-    assert_eq!(health(&changed).await.0, "Progressing", "what it says is of an earlier specification");
+    assert_eq!(
+        health(&changed).await.0,
+        "Progressing",
+        "what it says is of an earlier specification"
+    );
 
     stage.patch("seen", json!({"spec": {"suspend": true}})).await;
     stage.until("seen", "True", "Suspended").await;
@@ -87,7 +99,9 @@ async fn argo_cd_sees_how_a_resource_fares() {
 
     // An issuer that is down is waited for; what is published is valid all the same.
     let down = stage.aws.on("AssumeRole").breaks();
-    stage.patch("seen", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage
+        .patch("seen", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}))
+        .await;
     stage.until("seen", "True", "RefreshFailing").await;
     assert_eq!(health(&object(&stage, "seen").await).await.0, "Healthy");
     stage.credential("waits", spec).await;
@@ -122,8 +136,16 @@ async fn kstatus_waits_for_a_resource_and_gives_up_on_one_that_is_stalled() {
     let helm = Helm::on(stage.cluster, Version::Four).await;
     let path = chart.display().to_string();
     let with = async |command: &str, timeout: &str| {
-        let arguments =
-            [command, "kstatus", &path, "--namespace", &stage.namespace.name, "--wait", "--timeout", timeout];
+        let arguments = [
+            command,
+            "kstatus",
+            &path,
+            "--namespace",
+            &stage.namespace.name,
+            "--wait",
+            "--timeout",
+            timeout,
+        ];
         helm.attempt(&arguments).await
     };
 
@@ -134,7 +156,11 @@ async fn kstatus_waits_for_a_resource_and_gives_up_on_one_that_is_stalled() {
     scratch::write(template.clone(), resource(&format!("{role}-other")).to_string());
     let began = std::time::Instant::now();
     let failed = with("upgrade", "60s").await.expect_err("what is Stalled fails");
-    assert!(began.elapsed() < SOON, "at once, not at the end of its time: {:?}\n{failed}", began.elapsed());
+    assert!(
+        began.elapsed() < SOON,
+        "at once, not at the end of its time: {:?}\n{failed}",
+        began.elapsed()
+    );
     stage.strike().await;
 }
 
@@ -144,7 +170,9 @@ fn kustomizations(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             kustomizations(&path, found);
-        } else if path.ends_with("kustomization.yaml") && !path.display().to_string().contains("/inject/") {
+        } else if path.ends_with("kustomization.yaml")
+            && !path.display().to_string().contains("/inject/")
+        {
             found.push(path);
         }
     }
@@ -153,11 +181,17 @@ fn kustomizations(folder: &Path, found: &mut Vec<PathBuf>) {
 /// A folder that can be rendered: a component needs something to change.
 fn rendered_by(kustomization: &Path) -> PathBuf {
     let folder = kustomization.parent().expect("a folder");
-    if !std::fs::read_to_string(kustomization).expect("a kustomization").contains("kind: Component") {
+    if !std::fs::read_to_string(kustomization).expect("a kustomization").contains("kind: Component")
+    {
         return folder.to_owned();
     }
     let user = scratch::subfolder("component");
-    let link = Command::new("cp").arg("-R").arg(folder).arg(user.join("component")).status().expect("cp starts");
+    let link = Command::new("cp")
+        .arg("-R")
+        .arg(folder)
+        .arg(user.join("component"))
+        .status()
+        .expect("cp starts");
     assert!(link.success());
     let config_map = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm", "namespace": "argocd"},
@@ -185,36 +219,61 @@ async fn every_kustomization_renders_and_is_taken_by_the_api_server() {
     let cluster = Cluster::shared().await;
     flux_and_argo_cd(cluster).await;
     for name in ["argocd", "flux-system", "team-a", "refreshable"] {
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        let file = scratch::write(scratch::subfolder("namespace").join("namespace.json"), namespace.to_string());
-        cluster.kubectl(&["apply", "--server-side", "--filename", &file.display().to_string()]).await;
+        let namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let file = scratch::write(
+            scratch::subfolder("namespace").join("namespace.json"),
+            namespace.to_string(),
+        );
+        cluster
+            .kubectl(&["apply", "--server-side", "--filename", &file.display().to_string()])
+            .await;
     }
     let mut all = Vec::new();
     kustomizations(&deploy(""), &mut all);
     assert!(all.len() >= 7, "{all:?}");
     for kustomization in all {
         let name = kustomization.display().to_string();
-        let mut objects =
-            helm::documents(&cluster.kubectl(&["kustomize", &rendered_by(&kustomization).display().to_string()]).await);
+        let mut objects = helm::documents(
+            &cluster
+                .kubectl(&["kustomize", &rendered_by(&kustomization).display().to_string()])
+                .await,
+        );
         if name.contains("/argocd/") {
             let data = &objects[0]["data"];
             let check = std::fs::read_to_string(deploy("argocd/health.lua")).expect("the check");
-            assert_eq!(data["resource.customizations.health.refreshable.dev_RefreshableCredential"], json!(check));
+            assert_eq!(
+                data["resource.customizations.health.refreshable.dev_RefreshableCredential"],
+                json!(check)
+            );
             assert_eq!(data["timeout.reconciliation"], "180s", "what was there stays");
-            let application = std::fs::read_to_string(deploy("argocd/application.yaml")).expect("the Application");
+            let application = std::fs::read_to_string(deploy("argocd/application.yaml"))
+                .expect("the Application");
             objects.extend(helm::documents(&application));
         }
         if name.contains("/namespaced/") {
             let kinds: Vec<_> = objects.iter().filter_map(|o| o["kind"].as_str()).collect();
             assert!(!kinds.iter().any(|k| k.starts_with("ClusterRole")), "{kinds:?}");
             let namespaced = crate::harness::rights::granted(&objects);
-            assert!(!namespaced.is_empty() && namespaced.iter().all(|r| r.namespace.is_some()), "{namespaced:?}");
+            assert!(
+                !namespaced.is_empty() && namespaced.iter().all(|r| r.namespace.is_some()),
+                "{namespaced:?}"
+            );
         }
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         let file =
-            scratch::write(scratch::subfolder("kustomized").join("list.json"), list.to_string()).display().to_string();
-        let arguments =
-            ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", &file];
+            scratch::write(scratch::subfolder("kustomized").join("list.json"), list.to_string())
+                .display()
+                .to_string();
+        let arguments = [
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--dry-run=server",
+            "--validate=strict",
+            "-f",
+            &file,
+        ];
         eventually(SOON, &format!("{name} is taken"), async || {
             let (ok, _, error) = cluster.try_kubectl(&arguments).await;
             if ok { Ok(()) } else { Err(error) }

@@ -1,5 +1,6 @@
-//! A release's life under helm 3 and helm 4: installed, upgraded from the chart before, rolled back, uninstalled. The
-//! controllers that its Pods are run for real: nothing of it costs an issuer call.
+//! A release's life under helm 3 and helm 4: installed, upgraded from the chart before, rolled
+//! back, uninstalled. The controllers that its Pods are run for real: nothing of it costs an issuer
+//! call.
 
 use super::stage::ready;
 use crate::harness::helm::{CHART, Helm, PREVIOUS, Version};
@@ -44,15 +45,15 @@ impl Site {
         });
         apply(&cluster, &keys).await;
         // Values that both charts know.
-        let key =
-            |name: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": "refreshable-aws", "key": name}}});
+        let key = |name: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": "refreshable-aws", "key": name}}});
         let values = json!({"log": {"level": "debug"}, "extraEnv": [
             {"name": "AWS_REGION", "value": "eu-west-1"},
             {"name": "AWS_ENDPOINT_URL_STS", "value": aws.url()},
             key("AWS_ACCESS_KEY_ID"),
             key("AWS_SECRET_ACCESS_KEY"),
         ]});
-        let values = scratch::write(scratch::subfolder("values").join("values.json"), values.to_string());
+        let values =
+            scratch::write(scratch::subfolder("values").join("values.json"), values.to_string());
         let helm = Helm::on(&cluster, version).await;
         Self { cluster, helm, aws, role, values }
     }
@@ -73,7 +74,8 @@ impl Site {
             "metadata": {"name": name, "namespace": "team-a"}, "spec": {"roles": [{"roleArn": self.role}]},
         });
         apply(&self.cluster, &object).await;
-        let api: Api<RefreshableCredential> = Api::namespaced(self.cluster.client().await, "team-a");
+        let api: Api<RefreshableCredential> =
+            Api::namespaced(self.cluster.client().await, "team-a");
         eventually(SOON, &format!("{name} is Ready"), async || match api.get(name).await {
             Ok(object) if ready(&object).is_some_and(|(status, _)| status == "True") => Ok(()),
             other => Err(format!("{:?}", other.map(|o| o.status))),
@@ -84,7 +86,12 @@ impl Site {
     /// After a step: a new resource goes the whole way, and the ones before cost nothing.
     async fn works_and_asked(&self, step: &str, calls: usize) {
         self.credential(step).await;
-        assert_eq!(self.aws.calls().len(), calls, "issuer calls after {step}: {:#?}", self.aws.calls());
+        assert_eq!(
+            self.aws.calls().len(),
+            calls,
+            "issuer calls after {step}: {:#?}",
+            self.aws.calls()
+        );
     }
 
     async fn column(&self) -> String {
@@ -130,9 +137,15 @@ async fn life(version: Version, account: &str) {
     let site = Site::set(version, account).await;
 
     // Nothing runs its Pods yet: --wait waits, and says so.
-    let early = site.helm.attempt(&["install", "early", CHART, "--namespace", HOME, "--wait", "--timeout", "4s"]).await;
+    let early = site
+        .helm
+        .attempt(&["install", "early", CHART, "--namespace", HOME, "--wait", "--timeout", "4s"])
+        .await;
     let early = early.expect_err("a Deployment without Pods that are ready");
-    assert!(["deadline", "timed out", "not ready"].iter().any(|w| early.to_lowercase().contains(w)), "{early}");
+    assert!(
+        ["deadline", "timed out", "not ready"].iter().any(|w| early.to_lowercase().contains(w)),
+        "{early}"
+    );
     site.helm(&["uninstall", "early"], &[]).await.expect("uninstalled");
     let crds = "crd/refreshablecredentials.refreshable.dev crd/credentialpolicies.refreshable.dev";
     let crds: Vec<_> = crds.split(' ').collect();
@@ -140,7 +153,9 @@ async fn life(version: Version, account: &str) {
 
     // The chart before this one, and what a user has by it.
     let pods = Pods::run(&site.cluster, HOME, CONTROLLER).await;
-    site.helm(&["install", "refreshable", PREVIOUS], &["--wait"]).await.expect("the chart before is installed");
+    site.helm(&["install", "refreshable", PREVIOUS], &["--wait"])
+        .await
+        .expect("the chart before is installed");
     apply(
         &site.cluster,
         &json!({
@@ -151,19 +166,27 @@ async fn life(version: Version, account: &str) {
     .await;
     site.works_and_asked("installed", 1).await;
     let secrets: Api<Secret> = Api::namespaced(site.cluster.client().await, "team-a");
-    let held = || async { secrets.get("installed").await.expect("it is there").metadata.resource_version };
+    let held =
+        || async { secrets.get("installed").await.expect("it is there").metadata.resource_version };
     let before = held().await;
     let former: Vec<_> = pods.running().into_keys().collect();
 
     // Its CRDs were nobody's: the upgrade takes them over.
-    let refused = site.helm(&["upgrade", "refreshable", CHART], &["--wait"]).await.expect_err("CRDs of nobody");
+    let refused = site
+        .helm(&["upgrade", "refreshable", CHART], &["--wait"])
+        .await
+        .expect_err("CRDs of nobody");
     assert!(refused.contains("ownership"), "{refused}");
     let conflicts: &[&str] = if version == Version::Four { &["--force-conflicts"] } else { &[] };
     let taking = [&["--wait", "--take-ownership"], conflicts].concat();
     site.helm(&["upgrade", "refreshable", CHART], &taking).await.expect("upgraded");
     eventually(SOON, "every Pod is a new one", async || {
         let running: Vec<_> = pods.running().into_keys().collect();
-        if running.iter().any(|pod| former.contains(pod)) { Err(format!("{running:?}")) } else { Ok(()) }
+        if running.iter().any(|pod| former.contains(pod)) {
+            Err(format!("{running:?}"))
+        } else {
+            Ok(())
+        }
     })
     .await;
     site.works_and_asked("upgraded", 2).await;
@@ -179,8 +202,13 @@ async fn life(version: Version, account: &str) {
         Ok(history) => history,
         Err(_) => site.helm.run(&["history", "refreshable", "--namespace", HOME]).await,
     };
-    let good =
-        history.lines().rev().nth(1).and_then(|line| line.split_whitespace().next()).expect("a revision").to_owned();
+    let good = history
+        .lines()
+        .rev()
+        .nth(1)
+        .and_then(|line| line.split_whitespace().next())
+        .expect("a revision")
+        .to_owned();
     site.helm(&["rollback", "refreshable", &good], &["--wait"]).await.expect("rolled back");
     assert!(site.column().await.contains("Age"));
     site.works_and_asked("back", 4).await;
@@ -194,14 +222,29 @@ async fn life(version: Version, account: &str) {
     .await;
     let left = site
         .cluster
-        .kubectl(&["get", "deployments,serviceaccounts,validatingadmissionpolicies,clusterroles", "-A", "-o", "name"])
+        .kubectl(&[
+            "get",
+            "deployments,serviceaccounts,validatingadmissionpolicies,clusterroles",
+            "-A",
+            "-o",
+            "name",
+        ])
         .await;
     assert!(!left.contains("refreshable"), "{left}");
     let kept = site
         .cluster
-        .kubectl(&["get", "refreshablecredentials,secrets", "--namespace", "team-a", "--output", "name"])
+        .kubectl(&[
+            "get",
+            "refreshablecredentials,secrets",
+            "--namespace",
+            "team-a",
+            "--output",
+            "name",
+        ])
         .await;
-    for name in ["refreshablecredential.refreshable.dev/installed", "secret/installed", "secret/back"] {
+    for name in
+        ["refreshablecredential.refreshable.dev/installed", "secret/installed", "secret/back"]
+    {
         assert!(kept.contains(name), "{kept}");
     }
     site.helm(&["install", "refreshable", CHART], &["--wait"]).await.expect("installed again");
@@ -211,7 +254,10 @@ async fn life(version: Version, account: &str) {
     for controller in pods.running().values() {
         controller.assert_clean().await;
     }
-    let objects = site.cluster.kubectl(&["get", "refreshablecredentials,events", "-A", "--output", "json"]).await;
+    let objects = site
+        .cluster
+        .kubectl(&["get", "refreshablecredentials,events", "-A", "--output", "json"])
+        .await;
     canary::assert_clean(&objects, "the resources and events");
 }
 
@@ -240,9 +286,22 @@ async fn the_controllers_own_identity_is_its_service_account() {
         "aws": {"region": "eu-west-1", "roleArn": own}, "caBundle": {"configMap": "company-ca"},
         "extraEnv": [{"name": "AWS_ENDPOINT_URL_STS", "value": aws.url()}],
     });
-    let values = scratch::write(folder.join("values.json"), values.to_string()).display().to_string();
+    let values =
+        scratch::write(folder.join("values.json"), values.to_string()).display().to_string();
     let helm = Helm::on(&cluster, Version::Three).await;
-    helm.run(&["install", HOME, CHART, "--namespace", HOME, "--values", &values, "--wait", "--timeout", "60s"]).await;
+    helm.run(&[
+        "install",
+        HOME,
+        CHART,
+        "--namespace",
+        HOME,
+        "--values",
+        &values,
+        "--wait",
+        "--timeout",
+        "60s",
+    ])
+    .await;
     apply(
         &cluster,
         &json!({

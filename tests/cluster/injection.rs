@@ -1,4 +1,5 @@
-//! Injection: the chart's admission policies on a real API server, and the kustomize components that do the same.
+//! Injection: the chart's admission policies on a real API server, and the kustomize components
+//! that do the same.
 
 use super::typist;
 use crate::harness::cluster::Namespace;
@@ -40,14 +41,20 @@ impl Bench {
     }
 
     async fn without_policies(cluster: &'static Cluster, labels: &[(&str, &str)]) -> Self {
-        let namespace = labels.iter().fold(cluster.namespace("injection"), |n, (key, value)| n.label(key, value));
+        let namespace = labels
+            .iter()
+            .fold(cluster.namespace("injection"), |n, (key, value)| n.label(key, value));
         Self { cluster, namespace: namespace.create().await }
     }
 
     /// A resource that publishes as `secret` says; nobody serves it.
     async fn resource(&self, name: &str, secret: Value) {
         let roles = json!([{"roleArn": "arn:aws:iam::111122223333:role/reader"}]);
-        self.create(&resource(name, json!({"roles": roles, "sts": {"region": "eu-west-1"}, "secret": secret}))).await;
+        self.create(&resource(
+            name,
+            json!({"roles": roles, "sts": {"region": "eu-west-1"}, "secret": secret}),
+        ))
+        .await;
     }
 
     /// A resource with profiles for two accounts.
@@ -63,16 +70,27 @@ impl Bench {
     }
 
     async fn kubectl(&self, object: &Value, flags: &[&str]) -> (bool, String, String) {
-        let file = scratch::write(scratch::subfolder("object").join("object.json"), object.to_string());
+        let file =
+            scratch::write(scratch::subfolder("object").join("object.json"), object.to_string());
         let file = file.display().to_string();
-        let start = ["create", "--namespace", &self.namespace.name, "--output", "json", "--filename", &file];
+        let start = [
+            "create",
+            "--namespace",
+            &self.namespace.name,
+            "--output",
+            "json",
+            "--filename",
+            &file,
+        ];
         self.cluster.try_kubectl(&[&start[..], flags].concat()).await
     }
 
     /// The Pod as it is admitted and what was warned of, or why it is refused.
     async fn admit(&self, pod: &Value) -> Result<(Value, String), String> {
         match self.kubectl(pod, &["--dry-run=server"]).await {
-            (true, admitted, warned) => Ok((serde_json::from_str(&admitted).expect("JSON"), warned)),
+            (true, admitted, warned) => {
+                Ok((serde_json::from_str(&admitted).expect("JSON"), warned))
+            }
             (false, _, said) => Err(said),
         }
     }
@@ -134,17 +152,27 @@ async fn install(cluster: &'static Cluster) {
     let bench = Bench::without_policies(cluster, &[]).await;
     bench.resource("first", json!({})).await;
     eventually(SOON, "the policies work", async || {
-        let refused = bench.admit(&pod(&[("inject", "missing")], json!({}))).await.err().ok_or("a Pod was admitted")?;
+        let refused = bench
+            .admit(&pod(&[("inject", "missing")], json!({})))
+            .await
+            .err()
+            .ok_or("a Pod was admitted")?;
         let (admitted, _) = bench.admit(&pod(&[("inject", "first")], json!({}))).await?;
-        if mounted(&admitted) && refused.contains("missing") { Ok(()) } else { Err(admitted.to_string()) }
+        if mounted(&admitted) && refused.contains("missing") {
+            Ok(())
+        } else {
+            Err(admitted.to_string())
+        }
     })
     .await;
 }
 
 /// A Pod with one container, annotations `refreshable.dev/<name>`, and what else `spec` says.
 fn pod(annotations: &[(&str, &str)], spec: Value) -> Value {
-    let annotations: serde_json::Map<String, Value> =
-        annotations.iter().map(|(name, value)| (format!("refreshable.dev/{name}"), (*value).into())).collect();
+    let annotations: serde_json::Map<String, Value> = annotations
+        .iter()
+        .map(|(name, value)| (format!("refreshable.dev/{name}"), (*value).into()))
+        .collect();
     let mut whole = json!({
         "containers": [{"name": "app", "image": "app"}],
         "automountServiceAccountToken": false,
@@ -187,7 +215,9 @@ fn mounts(container: &Value) -> Value {
     let entries = container["volumeMounts"].as_array().cloned().unwrap_or_default();
     entries
         .into_iter()
-        .map(|entry| (entry["mountPath"].as_str().expect("a path").to_owned(), entry["name"].clone()))
+        .map(|entry| {
+            (entry["mountPath"].as_str().expect("a path").to_owned(), entry["name"].clone())
+        })
         .collect::<serde_json::Map<_, _>>()
         .into()
 }
@@ -204,7 +234,9 @@ async fn each_mode_gives_what_its_programs_read() {
 
     let region = json!({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-1"});
     let with = |mut one: Value, other: &Value| {
-        one.as_object_mut().expect("an object").extend(other.as_object().expect("an object").clone());
+        one.as_object_mut()
+            .expect("an object")
+            .extend(other.as_object().expect("an object").clone());
         one
     };
     let endpoint = json!({
@@ -233,7 +265,10 @@ async fn each_mode_gives_what_its_programs_read() {
         ),
         (
             &[("inject", "shaped"), ("inject-mode", "file")],
-            with(json!({"AWS_SHARED_CREDENTIALS_FILE": "/aws/creds", "AWS_PROFILE": "reports"}), &region),
+            with(
+                json!({"AWS_SHARED_CREDENTIALS_FILE": "/aws/creds", "AWS_PROFILE": "reports"}),
+                &region,
+            ),
             json!({"/aws": "refreshable-aws"}),
         ),
         (
@@ -260,8 +295,12 @@ async fn each_mode_gives_what_its_programs_read() {
         ),
     ];
     for (annotations, variables, paths) in table {
-        let admitted =
-            bench.admitted(&pod(annotations, json!({"initContainers": [{"name": "first", "image": "app"}]}))).await;
+        let admitted = bench
+            .admitted(&pod(
+                annotations,
+                json!({"initContainers": [{"name": "first", "image": "app"}]}),
+            ))
+            .await;
         let spec = &admitted["spec"];
         let first = named(&spec["initContainers"], "first").expect("it stays");
         for container in [&spec["containers"][0], first] {
@@ -282,7 +321,10 @@ async fn each_mode_gives_what_its_programs_read() {
                 (&json!(secret), &json!(false))
             );
         }
-        assert_eq!(admitted["metadata"]["annotations"]["refreshable.dev/injected"], annotations[0].1);
+        assert_eq!(
+            admitted["metadata"]["annotations"]["refreshable.dev/injected"],
+            annotations[0].1
+        );
     }
 }
 
@@ -300,8 +342,14 @@ async fn the_sidecar_is_up_before_the_application_and_restricted() {
     let agent = [("inject", "plain"), ("inject-mode", "agent")];
     let admitted = bench.admitted(&pod(&agent, spec.clone())).await;
     let sidecar = &admitted["spec"]["initContainers"][0];
-    assert_eq!((&sidecar["name"], &sidecar["restartPolicy"]), (&json!("refreshable-agent"), &json!("Always")));
-    assert_eq!(admitted["spec"]["initContainers"][1]["name"], "first", "other init containers find it running");
+    assert_eq!(
+        (&sidecar["name"], &sidecar["restartPolicy"]),
+        (&json!("refreshable-agent"), &json!("Always"))
+    );
+    assert_eq!(
+        admitted["spec"]["initContainers"][1]["name"], "first",
+        "other init containers find it running"
+    );
     assert_eq!(
         mounts(sidecar),
         json!({MOUNT: "refreshable-aws", TOKEN: "refreshable-agent"}),
@@ -316,8 +364,13 @@ async fn the_sidecar_is_up_before_the_application_and_restricted() {
         named(&admitted["spec"]["volumes"], "refreshable-agent").expect("there")["emptyDir"]["medium"],
         "Memory"
     );
-    assert_eq!(sidecar["startupProbe"]["exec"]["command"], json!(["/refreshable-agent", "--probe", "readyz"]));
-    let file = |pod: &Value| environment(&pod["spec"]["initContainers"][0])["REFRESHABLE_AGENT_CREDENTIALS"].clone();
+    assert_eq!(
+        sidecar["startupProbe"]["exec"]["command"],
+        json!(["/refreshable-agent", "--probe", "readyz"])
+    );
+    let file = |pod: &Value| {
+        environment(&pod["spec"]["initContainers"][0])["REFRESHABLE_AGENT_CREDENTIALS"].clone()
+    };
     assert_eq!(file(&admitted), format!("{MOUNT}/credentials.json"));
     let many = bench.admitted(&pod(&[("inject", "many"), ("inject-mode", "agent")], spec)).await;
     assert_eq!(file(&many), format!("{MOUNT}/dev.json"));
@@ -348,19 +401,26 @@ async fn what_the_pod_sets_itself_stays() {
     let app = async |mode: &str, spec: Value| {
         bench.admitted(&pod(&[("inject", "plain"), ("inject-mode", mode)], spec)).await["spec"]["containers"][0].clone()
     };
-    let set = json!([{"name": "OTHER", "value": "x"}, {"name": "AWS_CONFIG_FILE", "value": "/mine"}]);
+    let set =
+        json!([{"name": "OTHER", "value": "x"}, {"name": "AWS_CONFIG_FILE", "value": "/mine"}]);
     let kept = app("process", container(set, json!([]))).await;
     assert_eq!(environment(&kept), json!({"OTHER": "x", "AWS_CONFIG_FILE": "/mine"}));
     assert_eq!(mounts(&kept), json!({MOUNT: "refreshable-aws"}));
     let switched = json!([{"name": "AWS_SDK_LOAD_CONFIG", "value": "false"}]);
     let kept = app("process", container(switched, json!([]))).await;
     let config = format!("{MOUNT}/config");
-    assert_eq!(environment(&kept), json!({"AWS_SDK_LOAD_CONFIG": "false", "AWS_CONFIG_FILE": config}));
+    assert_eq!(
+        environment(&kept),
+        json!({"AWS_SDK_LOAD_CONFIG": "false", "AWS_CONFIG_FILE": config})
+    );
 
     // Half of a group would be worse than none of it.
     let half = json!([{"name": "AWS_ACCESS_KEY_ID", "value": "mine"}, {"name": "AWS_REGION", "value": "eu-north-1"}]);
     let kept = app("env", container(half, json!([]))).await;
-    assert_eq!(environment(&kept), json!({"AWS_ACCESS_KEY_ID": "mine", "AWS_REGION": "eu-north-1"}));
+    assert_eq!(
+        environment(&kept),
+        json!({"AWS_ACCESS_KEY_ID": "mine", "AWS_REGION": "eu-north-1"})
+    );
 
     let mut spec = container(json!([]), json!([{"name": "own", "mountPath": format!("{MOUNT}/")}]));
     spec["volumes"] = json!([{"name": "own", "secret": {"secretName": "plain"}}]);
@@ -372,7 +432,11 @@ async fn what_the_pod_sets_itself_stays() {
     let chosen = [("inject", "plain"), ("inject-containers", "app")];
     let admitted = bench.admitted(&pod(&chosen, two)).await;
     let [app, proxy] = [0, 1].map(|i| mounts(&admitted["spec"]["containers"][i]));
-    assert_eq!((app, proxy), (json!({MOUNT: "refreshable-aws"}), json!({})), "only the containers that are named");
+    assert_eq!(
+        (app, proxy),
+        (json!({MOUNT: "refreshable-aws"}), json!({})),
+        "only the containers that are named"
+    );
 }
 
 #[tokio::test]
@@ -437,7 +501,11 @@ async fn a_policy_that_cannot_be_evaluated_holds_up_nobody() {
     eventually(SOON, "it holds up nobody", async || bench.admit(&bare).await).await;
     bench
         .cluster
-        .kubectl(&["delete", "mutatingadmissionpolicy,mutatingadmissionpolicybinding", &format!("{here}-inject")])
+        .kubectl(&[
+            "delete",
+            "mutatingadmissionpolicy,mutatingadmissionpolicybinding",
+            &format!("{here}-inject"),
+        ])
         .await;
 }
 
@@ -467,13 +535,26 @@ async fn refusals_say_what_to_write_instead() {
     bench.resource("files", json!({"formats": ["Credentials"]})).await;
     bench.profiles("many").await;
     let foreign = json!({"volumes": [{"name": "refreshable-aws", "emptyDir": {}}]});
-    let missing = format!("there is no RefreshableCredential missing in namespace {}", bench.namespace.name);
+    let missing =
+        format!("there is no RefreshableCredential missing in namespace {}", bench.namespace.name);
     let table: Vec<(Annotations, Value, &str)> = vec![
         (&[("inject", "missing")], json!({}), &missing),
-        (&[("inject", "plain"), ("inject-mode", "sidecar")], json!({}), "write process, file, agent or env"),
-        (&[("inject", "plain"), ("inject-mode", "env")], json!({}), "add Environment to its spec.secret.formats"),
+        (
+            &[("inject", "plain"), ("inject-mode", "sidecar")],
+            json!({}),
+            "write process, file, agent or env",
+        ),
+        (
+            &[("inject", "plain"), ("inject-mode", "env")],
+            json!({}),
+            "add Environment to its spec.secret.formats",
+        ),
         (&[("inject", "files")], json!({}), "add Config to its spec.secret.formats"),
-        (&[("inject", "files"), ("inject-mode", "agent")], json!({}), "add ProcessJson to its spec.secret.formats"),
+        (
+            &[("inject", "files"), ("inject-mode", "agent")],
+            json!({}),
+            "add ProcessJson to its spec.secret.formats",
+        ),
         (&[("inject", "many"), ("inject-profile", "test")], json!({}), "write one of dev, prod"),
         (&[("inject", "plain"), ("inject-profile", "test")], json!({}), "write one of default"),
         (
@@ -488,7 +569,10 @@ async fn refusals_say_what_to_write_instead() {
         assert!(said.contains(hint), "{annotations:?}: {said}");
     }
     let file = [("inject", "files"), ("inject-mode", "file")];
-    assert!(mounted(&bench.admitted(&pod(&file, json!({}))).await), "a mode that reads what is written");
+    assert!(
+        mounted(&bench.admitted(&pod(&file, json!({}))).await),
+        "a mode that reads what is written"
+    );
 }
 
 #[tokio::test]
@@ -497,9 +581,14 @@ async fn what_beats_the_injected_credentials_is_warned_about() {
     let all = json!(["Credentials", "Config", "ProcessJson", "Environment"]);
     bench.resource("plain", json!({"formats": all})).await;
     let warned = async |mode: &str, variables: &[(&str, &str)]| {
-        let env: Vec<Value> = variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let env: Vec<Value> =
+            variables.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         let spec = json!({"containers": [{"name": "app", "image": "app", "env": env}]});
-        bench.admit(&pod(&[("inject", "plain"), ("inject-mode", mode)], spec)).await.expect("admitted").1
+        bench
+            .admit(&pod(&[("inject", "plain"), ("inject-mode", mode)], spec))
+            .await
+            .expect("admitted")
+            .1
     };
     for mode in ["process", "file", "agent"] {
         assert_eq!(warned(mode, &[("AWS_REGION", "eu-west-1")]).await, "", "{mode}");
@@ -517,13 +606,26 @@ async fn what_beats_the_injected_credentials_is_warned_about() {
         assert_eq!(said.contains(profile), ["agent", "env"].contains(&mode), "{mode}: {said}");
     }
     let said = warned("process", &[("AWS_CONFIG_FILE", "/mine")]).await;
-    assert!(said.contains("sets AWS_CONFIG_FILE itself") && said.contains(&format!("write {MOUNT}/config")), "{said}");
+    assert!(
+        said.contains("sets AWS_CONFIG_FILE itself")
+            && said.contains(&format!("write {MOUNT}/config")),
+        "{said}"
+    );
     assert_eq!(warned("process", &[("AWS_CONFIG_FILE", &format!("{MOUNT}/config"))]).await, "");
     let said = warned("file", &[("AWS_SHARED_CREDENTIALS_FILE", "/mine")]).await;
-    assert!(said.contains("sets AWS_SHARED_CREDENTIALS_FILE itself, so that what is injected is not read"), "{said}");
+    assert!(
+        said.contains(
+            "sets AWS_SHARED_CREDENTIALS_FILE itself, so that what is injected is not read"
+        ),
+        "{said}"
+    );
     let said = warned("process", &[("AWS_SHARED_CREDENTIALS_FILE", "/mine")]).await;
     assert!(said.contains("prefer keys in it to the injected config file"), "{said}");
-    for name in ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONFIG_FILE"] {
+    for name in [
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONFIG_FILE",
+    ] {
         let said = warned("agent", &[(name, "mine")]).await;
         assert!(said.contains("prefer what it names to the injected sidecar"), "{name}: {said}");
     }
@@ -536,12 +638,22 @@ async fn what_beats_the_injected_credentials_is_warned_about() {
         "",
         "of a container that is not served nothing is said"
     );
-    assert!(warned("process", &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")]).await.contains("IRSA serves this Pod already"));
-    assert!(warned("agent", &[("AWS_ROLE_ARN", "arn")]).await.contains("IRSA serves this Pod already"));
+    assert!(
+        warned("process", &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/t")])
+            .await
+            .contains("IRSA serves this Pod already")
+    );
+    assert!(
+        warned("agent", &[("AWS_ROLE_ARN", "arn")]).await.contains("IRSA serves this Pod already")
+    );
     let agent = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")];
     assert!(warned("process", &agent).await.contains("Pod Identity or another endpoint"));
-    assert!(warned("file", &[("AWS_ACCESS_KEY_ID", "AKIA")]).await.contains("sets AWS_ACCESS_KEY_ID"));
-    assert!(warned("env", &[("AWS_SECRET_ACCESS_KEY", "s")]).await.contains("sets AWS_ACCESS_KEY_ID"));
+    assert!(
+        warned("file", &[("AWS_ACCESS_KEY_ID", "AKIA")]).await.contains("sets AWS_ACCESS_KEY_ID")
+    );
+    assert!(
+        warned("env", &[("AWS_SECRET_ACCESS_KEY", "s")]).await.contains("sets AWS_ACCESS_KEY_ID")
+    );
     let said = warned("env", &[]).await;
     assert!(said.contains("so they expire") && !said.contains("sets AWS_ACCESS_KEY_ID"), "{said}");
 }
@@ -567,14 +679,22 @@ async fn windows_pods_are_refused_however_they_say_that_they_are() {
         ("spec.os", json!({"os": {"name": "windows"}}), true),
         ("the label", json!({"nodeSelector": {"kubernetes.io/os": "windows"}}), true),
         ("the old label", json!({"nodeSelector": {"beta.kubernetes.io/os": "windows"}}), true),
-        ("the build", json!({"nodeSelector": {"node.kubernetes.io/windows-build": "10.0.20348"}}), true),
+        (
+            "the build",
+            json!({"nodeSelector": {"node.kubernetes.io/windows-build": "10.0.20348"}}),
+            true,
+        ),
         ("node affinity", affinity(json!([os("In", json!(["windows"]))])), true),
         (
             "node affinity of two terms",
             affinity(json!([os("In", json!(["windows"])), os("In", json!(["windows"]))])),
             true,
         ),
-        ("node affinity that leaves Linux out", affinity(json!([os("NotIn", json!(["linux"]))])), true),
+        (
+            "node affinity that leaves Linux out",
+            affinity(json!([os("NotIn", json!(["linux"]))])),
+            true,
+        ),
         ("a RuntimeClass", json!({"runtimeClassName": bench.namespace.name}), true),
         ("the Pod's options", json!({"securityContext": options}), true),
         ("a container's options", json!({"containers": [window]}), true),
@@ -584,7 +704,11 @@ async fn windows_pods_are_refused_however_they_say_that_they_are() {
             true,
         ),
         ("nothing", json!({}), false),
-        ("Linux", json!({"os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/os": "linux"}}), false),
+        (
+            "Linux",
+            json!({"os": {"name": "linux"}, "nodeSelector": {"kubernetes.io/os": "linux"}}),
+            false,
+        ),
         ("either", affinity(json!([os("In", json!(["windows", "linux"]))])), false),
         ("Windows or anything", affinity(json!([os("In", json!(["windows"])), zone])), false),
         ("not Windows", affinity(json!([os("NotIn", json!(["windows"]))])), false),
@@ -594,7 +718,10 @@ async fn windows_pods_are_refused_however_they_say_that_they_are() {
             Err(said) => assert!(is_one && said.contains("this is a Windows Pod"), "{how}: {said}"),
             Ok((admitted, _)) => assert!(!is_one && mounted(&admitted), "{how}: {admitted:#}"),
         }
-        assert!(!mounted(&bench.admitted(&pod(&[], spec)).await), "{how}: one that did not ask is let alone");
+        assert!(
+            !mounted(&bench.admitted(&pod(&[], spec)).await),
+            "{how}: one that did not ask is let alone"
+        );
     }
     bench.cluster.kubectl(&["delete", "runtimeclass", &bench.namespace.name]).await;
 }
@@ -636,11 +763,18 @@ async fn pods_of_every_workload_are_served() {
         ("batch/v1", "CronJob", cron),
     ] {
         let name = kind.to_lowercase();
-        bench.create(&json!({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec})).await;
+        bench
+            .create(
+                &json!({"apiVersion": api, "kind": kind, "metadata": {"name": name}, "spec": spec}),
+            )
+            .await;
     }
     for application in ["deployment", "statefulset", "daemonset", "job", "cronjob"] {
         let pod = bench.pod_of(application, A_MINUTE).await;
-        assert_eq!(pod["metadata"]["annotations"]["refreshable.dev/injected"], "plain", "{application}");
+        assert_eq!(
+            pod["metadata"]["annotations"]["refreshable.dev/injected"], "plain",
+            "{application}"
+        );
         assert!(mounted(&pod), "{application}: {pod:#}");
     }
     bench.cluster.kubectl(&["delete", "node", &bench.namespace.name]).await;
@@ -677,7 +811,9 @@ async fn kustomized(bench: &Bench, mode: &str, objects: &[Value]) -> Vec<Value> 
     let source = Path::new(ROOT).join("deploy/components/inject").join(mode);
     let target = folder.join("component");
     std::fs::create_dir(&target).expect("a folder");
-    for file in std::fs::read_dir(source).expect("a component").map(|entry| entry.expect("an entry").path()) {
+    for file in
+        std::fs::read_dir(source).expect("a component").map(|entry| entry.expect("an entry").path())
+    {
         std::fs::copy(&file, target.join(file.file_name().expect("a name"))).expect("copied");
     }
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
@@ -719,25 +855,37 @@ async fn the_kustomize_components_do_the_same() {
         named("apps/v1", "StatefulSet", job.clone()),
         named("apps/v1", "DaemonSet", job.clone()),
         named("batch/v1", "Job", job.clone()),
-        named("batch/v1", "CronJob", json!({"schedule": "* * * * *", "jobTemplate": {"spec": job}})),
+        named(
+            "batch/v1",
+            "CronJob",
+            json!({"schedule": "* * * * *", "jobTemplate": {"spec": job}}),
+        ),
         // One that did not ask.
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bystander"}, "spec": template}),
     ];
     for mode in ["process", "file", "agent", "env"] {
         let rendered = kustomized(&bench, mode, &objects).await;
-        assert_eq!(rendered.len(), objects.len(), "what only kustomize reads is not there: {rendered:#?}");
+        assert_eq!(
+            rendered.len(),
+            objects.len(),
+            "what only kustomize reads is not there: {rendered:#?}"
+        );
         let find = |kind: &str, name: &str| {
-            let found = rendered.iter().find(|o| o["kind"] == kind && o["metadata"]["name"] == name);
+            let found =
+                rendered.iter().find(|o| o["kind"] == kind && o["metadata"]["name"] == name);
             found.unwrap_or_else(|| panic!("{kind} {name}: {rendered:#?}"))
         };
-        let injected = bench.admitted(&pod(&[("inject", "reports"), ("inject-mode", mode)], template.clone())).await;
+        let injected = bench
+            .admitted(&pod(&[("inject", "reports"), ("inject-mode", mode)], template.clone()))
+            .await;
         for kind in ["Pod", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"] {
             let path = match kind {
                 "Pod" => "/spec",
                 "CronJob" => "/spec/jobTemplate/spec/template/spec",
                 _ => "/spec/template/spec",
             };
-            let spec = find(kind, &kind.to_lowercase()).pointer(path).expect("a specification").clone();
+            let spec =
+                find(kind, &kind.to_lowercase()).pointer(path).expect("a specification").clone();
             let mut same = pod(&[], json!({}));
             same["spec"] = spec;
             assert_eq!(bench.admitted(&same).await["spec"], injected["spec"], "{mode} {kind}");

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 async fn stage() -> Stage {
     let stage = Stage::without_controller().await;
     let home = stage.namespace.name.clone();
-    stage.started(|program| program.args(["--no-leader-election", "--lease-namespace", &home])).await
+    stage
+        .started(|program| program.args(["--no-leader-election", "--lease-namespace", &home]))
+        .await
 }
 
 /// Changes the input.
@@ -19,7 +21,8 @@ async fn change(stage: &Stage, patch: Value) {
     secrets.patch("key", &PatchParams::default(), &Patch::Merge(patch)).await.expect("changed");
 }
 
-/// Waits until the input has been read more than `count` times: the controller looked at a change of it.
+/// Waits until the input has been read more than `count` times: the controller looked at a change
+/// of it.
 async fn read(stage: &Stage, count: usize) -> usize {
     eventually(SOON, "the input is read", async || match reads(stage) {
         now if now > count => Ok(now),
@@ -39,7 +42,10 @@ async fn only_other_data_that_is_used_costs_a_call() {
     let account = stage.issuer.account(&stage.account);
     let user = account.user("starter").await;
     let role = account.role("keyed").trusting(account.user_arn("starter")).create().await;
-    let key = [("AWS_ACCESS_KEY_ID", user.access_key_id()), ("AWS_SECRET_ACCESS_KEY", user.secret_access_key())];
+    let key = [
+        ("AWS_ACCESS_KEY_ID", user.access_key_id()),
+        ("AWS_SECRET_ACCESS_KEY", user.secret_access_key()),
+    ];
     stage.secret("key", &key).await;
     change(&stage, json!({"metadata": {"labels": {"refreshable.dev/watch": "true"}}})).await;
     let spec = json!({"source": {"accessKey": {"secretRef": {"name": "key"}}}, "roles": [{"roleArn": role}]});
@@ -71,11 +77,19 @@ async fn only_other_data_that_is_used_costs_a_call() {
 
     let secret = stage.namespace.api::<Secret>().get("keyed").await.expect("published");
     let annotations = secret.metadata.annotations.unwrap_or_default();
-    let digests: Value = serde_json::from_str(&annotations["refreshable.dev/input-digests"]).expect("JSON");
-    assert_eq!(digests["key"]["keys"], json!(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]), "{digests}");
+    let digests: Value =
+        serde_json::from_str(&annotations["refreshable.dev/input-digests"]).expect("JSON");
+    assert_eq!(
+        digests["key"]["keys"],
+        json!(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]),
+        "{digests}"
+    );
     let name = "refreshable-controller-input-key";
     let key = stage.namespace.api::<Secret>().get(name).await.expect("the key of the digests");
-    assert_eq!((key.type_.as_deref(), key.immutable), (Some("refreshable.dev/input-key"), Some(true)));
+    assert_eq!(
+        (key.type_.as_deref(), key.immutable),
+        (Some("refreshable.dev/input-key"), Some(true))
+    );
     assert_eq!(key.data.expect("data")["key"].0.len(), 32);
     stage.strike().await;
 }

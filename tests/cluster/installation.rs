@@ -1,5 +1,5 @@
-//! What is said to be typed to install, upgrade and uninstall is typed: block by block, in a cluster of its own, where
-//! helm's `--wait` waits for controllers that really run.
+//! What is said to be typed to install, upgrade and uninstall is typed: block by block, in a
+//! cluster of its own, where helm's `--wait` waits for controllers that really run.
 
 use super::typist::Page;
 use crate::harness::helm::{Helm, PREVIOUS, Version};
@@ -35,8 +35,9 @@ impl Parts {
 
     /// Types the one block that begins so.
     async fn types(&mut self, beginning: &str) -> String {
-        let found: Vec<usize> =
-            (0..self.page.blocks.len()).filter(|n| self.page.blocks[*n].starts_with(beginning)).collect();
+        let found: Vec<usize> = (0..self.page.blocks.len())
+            .filter(|n| self.page.blocks[*n].starts_with(beginning))
+            .collect();
         assert_eq!(found.len(), 1, "one block begins with {beginning:?}: {:#?}", self.page.blocks);
         self.typed.insert(found[0]);
         self.page.types(&self.page.blocks[found[0]], &self.kubeconfig, &self.environment).await
@@ -51,17 +52,36 @@ impl Parts {
 #[tokio::test]
 async fn what_the_pages_say_to_install_with_is_typed() {
     let cluster = Arc::new(Cluster::bare().await);
-    let eks =
-        StandIn::start(|_| async { (200, json!({"association": {"associationId": "a-0123456789abcdef0"}})) }).await;
+    let eks = StandIn::start(|_| async {
+        (200, json!({"association": {"associationId": "a-0123456789abcdef0"}}))
+    })
+    .await;
     let of = |name: &str| Parts::of(name, &cluster, &eks);
-    let (mut install, mut upgrade, mut readme) = (of("docs/install.md"), of("docs/upgrade.md"), of("README.md"));
-    let pods = Pods::run(&cluster, "refreshable", env!("CARGO_BIN_EXE_refreshable-controller")).await;
+    let (mut install, mut upgrade, mut readme) =
+        (of("docs/install.md"), of("docs/upgrade.md"), of("README.md"));
+    let pods =
+        Pods::run(&cluster, "refreshable", env!("CARGO_BIN_EXE_refreshable-controller")).await;
 
     // Who comes from the chart before.
     let helm = Helm::on(&cluster, Version::Three).await;
-    helm.run(&["install", "refreshable", PREVIOUS, "--namespace", "refreshable", "--create-namespace", "--wait"]).await;
-    upgrade.types("helm upgrade refreshable charts/refreshable --namespace refreshable --take-ownership").await;
-    upgrade.types("helm upgrade refreshable charts/refreshable --namespace refreshable --reuse-values").await;
+    helm.run(&[
+        "install",
+        "refreshable",
+        PREVIOUS,
+        "--namespace",
+        "refreshable",
+        "--create-namespace",
+        "--wait",
+    ])
+    .await;
+    upgrade
+        .types(
+            "helm upgrade refreshable charts/refreshable --namespace refreshable --take-ownership",
+        )
+        .await;
+    upgrade
+        .types("helm upgrade refreshable charts/refreshable --namespace refreshable --reuse-values")
+        .await;
     install.types("aws eks create-pod-identity-association").await;
     let asked = eks.asked("POST /clusters/my-cluster/pod-identity-associations");
     assert_eq!(asked[0].json()["serviceAccount"], "refreshable");

@@ -20,10 +20,15 @@ impl Installed {
         values["crds"] = json!({"enabled": false});
         let home = stage.cluster.namespace("installed").create().await;
         let objects = helm::template(&home.name, &home.name, &values).await;
-        let applied: Vec<_> = objects.iter().filter(|o| o["kind"] != "Deployment").cloned().collect();
+        let applied: Vec<_> =
+            objects.iter().filter(|o| o["kind"] != "Deployment").cloned().collect();
         let list = json!({"apiVersion": "v1", "kind": "List", "items": applied});
-        let file = scratch::write(scratch::subfolder("installed").join("list.json"), list.to_string());
-        stage.cluster.kubectl(&["apply", "--server-side", "--filename", &file.display().to_string()]).await;
+        let file =
+            scratch::write(scratch::subfolder("installed").join("list.json"), list.to_string());
+        stage
+            .cluster
+            .kubectl(&["apply", "--server-side", "--filename", &file.display().to_string()])
+            .await;
         let kubeconfig = stage.cluster.kubeconfig_for(&home.name, &home.name).await;
         let installed = Self { name: home.name, objects, kubeconfig };
         if installed.objects.iter().any(|o| o["kind"] == "ValidatingAdmissionPolicy") {
@@ -48,12 +53,18 @@ impl Installed {
                 (format!("/api/v1/namespaces/{namespace}/secrets?dryRun=All"), secret),
             ]
             .map(|(path, body)| {
-                http::Request::post(path).header("content-type", "application/json").body(body.to_string().into_bytes())
+                http::Request::post(path)
+                    .header("content-type", "application/json")
+                    .body(body.to_string().into_bytes())
             });
             let mut answers = Vec::new();
             for request in [token, secret] {
                 answers.push(match client.request::<Value>(request.expect("a request")).await {
-                    Err(kube::Error::Api(status)) if status.message.contains("ValidatingAdmissionPolicy") => None,
+                    Err(kube::Error::Api(status))
+                        if status.message.contains("ValidatingAdmissionPolicy") =>
+                    {
+                        None
+                    }
                     other => Some(format!("{other:?}")),
                 });
             }
@@ -67,11 +78,14 @@ impl Installed {
         crate::harness::cluster::client(&self.kubeconfig).await
     }
 
-    /// Starts the stage's controller as that ServiceAccount, with the environment that the chart gives its Pods.
+    /// Starts the stage's controller as that ServiceAccount, with the environment that the chart
+    /// gives its Pods.
     pub async fn start(&self, stage: &Stage) -> Controller {
-        let deployment = self.objects.iter().find(|o| o["kind"] == "Deployment").expect("a Deployment");
+        let deployment =
+            self.objects.iter().find(|o| o["kind"] == "Deployment").expect("a Deployment");
         let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
-        let mut program = stage.program().kubeconfig(&self.kubeconfig).args(["--log-level", "debug"]);
+        let mut program =
+            stage.program().kubeconfig(&self.kubeconfig).args(["--log-level", "debug"]);
         for variable in env.as_array().into_iter().flatten() {
             let name = variable["name"].as_str().expect("a name");
             match (name, variable["value"].as_str()) {

@@ -9,17 +9,28 @@ use serde_json::json;
 async fn the_columns_say_what_matters() {
     let stage = Stage::set().await;
     let role = stage.role("seen").await;
-    stage.credential("seen", json!({"roles": [{"roleArn": role}], "secret": {"name": "elsewhere"}})).await;
+    stage
+        .credential("seen", json!({"roles": [{"roleArn": role}], "secret": {"name": "elsewhere"}}))
+        .await;
     stage.until("seen", "True", "Issued").await;
     let namespace = stage.namespace.name.as_str();
-    let table = stage.cluster.kubectl(&["get", "rcred", "--namespace", namespace, "--output", "wide"]).await;
+    let table = stage
+        .cluster
+        .kubectl(&["get", "rcred", "--namespace", namespace, "--output", "wide"])
+        .await;
     let lines: Vec<Vec<&str>> = table.lines().map(|l| l.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["NAME", "READY", "REASON", "EXPIRES", "REFRESH", "SECRET", "AGE", "PRINCIPAL"], "{table}");
+    assert_eq!(
+        lines[0],
+        ["NAME", "READY", "REASON", "EXPIRES", "REFRESH", "SECRET", "AGE", "PRINCIPAL"],
+        "{table}"
+    );
     let arn = format!("arn:aws:sts::{}:assumed-role/seen/{namespace}.seen", stage.account);
     assert_eq!(lines[1][..3], ["seen", "True", "Issued"], "{table}");
     assert_eq!((lines[1][5], lines[1][7]), ("elsewhere", arn.as_str()), "{table}");
-    let by_category =
-        stage.cluster.kubectl(&["get", "refreshable", "--namespace", namespace, "--output", "name"]).await;
+    let by_category = stage
+        .cluster
+        .kubectl(&["get", "refreshable", "--namespace", namespace, "--output", "name"])
+        .await;
     assert!(by_category.contains("refreshablecredential.refreshable.dev/seen"), "{by_category}");
     let policies = stage.cluster.kubectl(&["get", "credpol", "--output", "name"]).await;
     assert!(policies.contains("credentialpolicy.refreshable.dev/"), "{policies}");
@@ -29,7 +40,9 @@ async fn the_columns_say_what_matters() {
 #[tokio::test]
 async fn a_resource_that_no_controller_has_seen_is_not_current() {
     let stage = Stage::without_controller().await;
-    stage.credential("unseen", json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/a"}]})).await;
+    stage
+        .credential("unseen", json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/a"}]}))
+        .await;
     let unseen = stage.credentials().get("unseen").await.expect("it is there");
     assert_eq!(unseen.status.and_then(|s| s.observed_generation), Some(-1));
 }
@@ -41,18 +54,29 @@ async fn transitions_are_told_once_each() {
     stage.credential("told", json!({"roles": [{"roleArn": role}]})).await;
     stage.until("told", "True", "Issued").await;
     for round in ["1", "2", "3"] {
-        stage.patch("told", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": round}}})).await;
+        stage
+            .patch(
+                "told",
+                json!({"metadata": {"annotations": {"refreshable.dev/requested-at": round}}}),
+            )
+            .await;
         stage
             .until_it("told", "the request is handled", |c| {
-                c.status.as_ref().is_some_and(|s| s.last_handled_refresh_at.as_deref() == Some(round))
+                c.status
+                    .as_ref()
+                    .is_some_and(|s| s.last_handled_refresh_at.as_deref() == Some(round))
             })
             .await;
     }
     let fault = stage.aws.on("AssumeRole").of_role(&role).gets_denied();
-    stage.patch("told", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "4"}}})).await;
+    stage
+        .patch("told", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "4"}}}))
+        .await;
     stage.until("told", "True", "RefreshFailing").await;
     fault.lift();
-    stage.patch("told", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "5"}}})).await;
+    stage
+        .patch("told", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "5"}}}))
+        .await;
     stage.until("told", "True", "Issued").await;
     let namespace = stage.namespace.name.as_str();
     let events = ["get", "events.events.k8s.io", "--namespace", namespace, "--output"];
@@ -77,7 +101,12 @@ async fn what_is_suspended_rests_and_goes_on_when_resumed() {
     let key = stage.key_id("rests").await;
     stage.patch("rests", json!({"spec": {"suspend": true}})).await;
     stage.until("rests", "True", "Suspended").await;
-    stage.patch("rests", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "now"}}})).await;
+    stage
+        .patch(
+            "rests",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "now"}}}),
+        )
+        .await;
     let other = json!({"spec": {"roles": [{"roleArn": role, "durationSeconds": 1800}]}});
     stage.patch("rests", other).await;
     stage.until("rests", "False", "Suspended").await;
@@ -106,11 +135,19 @@ async fn the_secret_has_the_shape_that_is_asked_for() {
     let published = stage.namespace.api::<Secret>().get("shaped-aws").await.expect("it is there");
     let meta = &published.metadata;
     assert_eq!(meta.labels.as_ref().and_then(|l| l.get("team")).map(String::as_str), Some("a"));
-    assert!(meta.annotations.as_ref().is_some_and(|a| a.contains_key("reloader.stakater.com/match")));
+    assert!(
+        meta.annotations.as_ref().is_some_and(|a| a.contains_key("reloader.stakater.com/match"))
+    );
     let data = stage.published("shaped-aws").await;
-    assert_eq!(data.keys().cloned().collect::<std::collections::BTreeSet<_>>(), keys.into_iter().collect());
+    assert_eq!(
+        data.keys().cloned().collect::<std::collections::BTreeSet<_>>(),
+        keys.into_iter().collect()
+    );
     assert!(data["credentials"].starts_with("[reports]\n"));
-    assert_eq!(data["config"], "[profile reports]\nregion = ap-south-1\ncredential_process = cat /aws/aws.json\n");
+    assert_eq!(
+        data["config"],
+        "[profile reports]\nregion = ap-south-1\ncredential_process = cat /aws/aws.json\n"
+    );
     assert_eq!(data["AWS_REGION"], "ap-south-1");
 
     let fewer = json!({"spec": {"secret": {"formats": ["ProcessJson"], "labels": {"team": "b"}}}});
@@ -138,7 +175,9 @@ async fn another_sts_is_called_where_a_policy_allows_it_and_its_certificate_is_k
     };
     stage.credential("other", spec(None)).await;
     let denied = stage.until("other", "False", "NotPermitted").await;
-    assert!(denied.status.expect("a status").conditions[0].message.contains("spec.allow.endpoints"));
+    assert!(
+        denied.status.expect("a status").conditions[0].message.contains("spec.allow.endpoints")
+    );
     stage
         .apply(json!({
             "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy",
@@ -163,17 +202,19 @@ async fn another_sts_is_called_where_a_policy_allows_it_and_its_certificate_is_k
 #[tokio::test]
 async fn an_api_server_that_stands_still_makes_it_unready_and_no_worse() {
     let cluster = Cluster::start().await;
-    let controller = crate::harness::Controller::program(env!("CARGO_BIN_EXE_refreshable-controller"))
-        .kubeconfig(cluster.control_plane.admin_kubeconfig())
-        .args(["--no-leader-election"])
-        .start()
-        .await;
+    let controller =
+        crate::harness::Controller::program(env!("CARGO_BIN_EXE_refreshable-controller"))
+            .kubeconfig(cluster.control_plane.admin_kubeconfig())
+            .args(["--no-leader-election"])
+            .start()
+            .await;
     cluster.control_plane.api_server().freeze();
-    let told = eventually(SOON * 2, "it is not ready", async || match controller.page("/readyz").await {
-        Ok((503, text)) => Ok(text),
-        other => Err(format!("{other:?}")),
-    })
-    .await;
+    let told =
+        eventually(SOON * 2, "it is not ready", async || match controller.page("/readyz").await {
+            Ok((503, text)) => Ok(text),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
     assert!(told.contains("has not answered for"), "{told}");
     assert!(matches!(controller.page("/healthz").await, Ok((200, _))), "no reason to kill it");
     cluster.control_plane.api_server().thaw();

@@ -1,4 +1,5 @@
-//! The lease against a real API server: one that stands still again and again, and replicas that lost it.
+//! The lease against a real API server: one that stands still again and again, and replicas that
+//! lost it.
 
 use super::stage::{SOON, Stage, ready};
 use crate::harness::audit::Audit;
@@ -21,11 +22,19 @@ fn user(identity: &str) -> String {
 
 /// A replica under a user of its own, so that the audit log tells it from others.
 async fn replica(stage: &Stage, identity: &str) -> Controller {
-    let kubeconfig = stage.cluster.control_plane.kubeconfig_of(&user(identity), &["system:masters"]);
+    let kubeconfig =
+        stage.cluster.control_plane.kubeconfig_of(&user(identity), &["system:masters"]);
     let replica = stage
         .program()
         .kubeconfig(&kubeconfig)
-        .args(["--lease-namespace", &stage.namespace.name, "--identity", identity, "--log-level", "debug"])
+        .args([
+            "--lease-namespace",
+            &stage.namespace.name,
+            "--identity",
+            identity,
+            "--log-level",
+            "debug",
+        ])
         .start()
         .await;
     held_by(stage, identity).await;
@@ -56,9 +65,9 @@ async fn short_lived(stage: &Stage, names: &[String], lifetime: Duration) -> Str
     for name in names {
         stage.credential(name, json!({"roles": [{"roleArn": role}]})).await;
     }
-    join_all(
-        names.iter().map(|name| stage.until_it(name, "it is issued", |c| ready(c).is_some_and(|r| r.0 == "True"))),
-    )
+    join_all(names.iter().map(|name| {
+        stage.until_it(name, "it is issued", |c| ready(c).is_some_and(|r| r.0 == "True"))
+    }))
     .await;
     role
 }
@@ -81,13 +90,15 @@ async fn an_api_server_that_stands_still_again_and_again_makes_nothing_late_for_
     let credentials = stage.credentials();
     eventually(SECOND * 60, "every one of them is renewed", async || {
         let all = credentials.list(&Default::default()).await.map_err(|e| e.to_string())?;
-        let time = |time: &Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| time.as_ref().map(|t| t.0);
+        let time = |time: &Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>| {
+            time.as_ref().map(|t| t.0)
+        };
         let late: Vec<String> = all
             .iter()
             .filter(|c| {
                 let status = c.status.as_ref().expect("a status");
-                let renewed =
-                    time(&status.last_refresh_time).is_some_and(|t| t >= after - SignedDuration::from_secs(20));
+                let renewed = time(&status.last_refresh_time)
+                    .is_some_and(|t| t >= after - SignedDuration::from_secs(20));
                 let valid = time(&status.expiration).is_some_and(|t| t > Timestamp::now());
                 !(renewed && valid && ready(c).is_some_and(|r| r.0 == "True"))
             })
@@ -97,7 +108,12 @@ async fn an_api_server_that_stands_still_again_and_again_makes_nothing_late_for_
             return Ok(());
         }
         let first = late.first().cloned().unwrap_or_default();
-        Err(format!("{} of {} are late: {first}\n{}", late.len(), names.len(), controller.process().log_tail(20)))
+        Err(format!(
+            "{} of {} are late: {first}\n{}",
+            late.len(),
+            names.len(),
+            controller.process().log_tail(20)
+        ))
     })
     .await;
     controller.process().assert_running();
@@ -118,7 +134,9 @@ async fn who_loses_the_lease_ends_and_writes_nothing() {
     let before = stage.published("slow").await;
 
     let _slows = stage.aws.on("AssumeRole").of_role(&slow).takes(SECOND * 8);
-    stage.patch("slow", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage
+        .patch("slow", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}))
+        .await;
     eventually(SOON, "the issuer is asked", async || match stage.aws.calls_for_role(&slow).len() {
         2 => Ok(()),
         other => Err(other),
@@ -126,11 +144,18 @@ async fn who_loses_the_lease_ends_and_writes_nothing() {
     .await;
     let theft = json!({"spec": {"holderIdentity": "thief"}});
     let leases = stage.namespace.api::<Lease>();
-    leases.patch("refreshable-controller", &PatchParams::default(), &Patch::Merge(theft)).await.expect("stolen");
-    let status = eventually(SOON, "it ends", async || robbed.process().exit_status().ok_or("it runs")).await;
+    leases
+        .patch("refreshable-controller", &PatchParams::default(), &Patch::Merge(theft))
+        .await
+        .expect("stolen");
+    let status =
+        eventually(SOON, "it ends", async || robbed.process().exit_status().ok_or("it runs")).await;
     assert!(!status.success());
     let lost = lost_at(&robbed);
-    assert!(written(&stage, "robbed", lost - SignedDuration::from_mins(5)).count() > 10, "it wrote before");
+    assert!(
+        written(&stage, "robbed", lost - SignedDuration::from_mins(5)).count() > 10,
+        "it wrote before"
+    );
     // By then the slow answer is there, and every other resource is due.
     stays(SECOND * 12, "nothing is written", async || {
         let after = written(&stage, "robbed", lost);
@@ -143,7 +168,10 @@ async fn who_loses_the_lease_ends_and_writes_nothing() {
 /// When its log says that it lost the lease.
 fn lost_at(controller: &Controller) -> Timestamp {
     let log = controller.log();
-    let line = log.lines().find(|l| l.contains("the lease was lost; this process ends")).expect("it says so");
+    let line = log
+        .lines()
+        .find(|l| l.contains("the lease was lost; this process ends"))
+        .expect("it says so");
     let time = line.split(['"', ' ']).find_map(|word| word.parse().ok());
     time.unwrap_or_else(|| panic!("a time: {line}"))
 }
@@ -167,7 +195,9 @@ async fn who_slept_past_its_lease_writes_nothing() {
     }
     sleeper.process().thaw();
     // All that it knows is old, and much of it is overdue.
-    let status = eventually(SOON, "it ends", async || sleeper.process().exit_status().ok_or("it runs")).await;
+    let status =
+        eventually(SOON, "it ends", async || sleeper.process().exit_status().ok_or("it runs"))
+            .await;
     assert!(!status.success());
     lost_at(&sleeper);
     let after = written(&stage, "sleeper", asleep);
@@ -179,11 +209,13 @@ async fn who_slept_past_its_lease_writes_nothing() {
 #[tokio::test]
 async fn timings_of_the_flags_stand_in_the_lease() {
     let stage = Stage::without_controller().await;
-    let timings = ["--lease-duration", "30s", "--lease-renew-deadline", "20s", "--lease-retry-period", "1s"];
+    let timings =
+        ["--lease-duration", "30s", "--lease-renew-deadline", "20s", "--lease-retry-period", "1s"];
     let lease = ["--lease-namespace", &stage.namespace.name, "--identity", "timed"];
     let replica = stage.program().args(lease).args(timings).start().await;
     held_by(&stage, "timed").await;
-    let lease = stage.namespace.api::<Lease>().get("refreshable-controller").await.expect("the lease");
+    let lease =
+        stage.namespace.api::<Lease>().get("refreshable-controller").await.expect("the lease");
     assert_eq!(lease.spec.and_then(|s| s.lease_duration_seconds), Some(30));
     replica.assert_clean().await;
 }

@@ -22,7 +22,13 @@ async fn a_role_s_credentials_stand_in_a_secret() {
     assert_eq!(stage.aws.calls_for_role(&role).len(), 1);
     stage
         .cluster
-        .kubectl(&["wait", "--for=condition=Ready", "rcred/reports", "--namespace", &stage.namespace.name])
+        .kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            "rcred/reports",
+            "--namespace",
+            &stage.namespace.name,
+        ])
         .await;
     stage.strike().await;
 }
@@ -43,7 +49,12 @@ async fn what_is_asked_for_once_costs_one_call() {
     };
 
     let key = stage.key_id("once").await;
-    stage.patch("once", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "now"}}})).await;
+    stage
+        .patch(
+            "once",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "now"}}}),
+        )
+        .await;
     renewed(key).await;
     stage
         .until_it("once", "the request is handled", |c| {
@@ -53,7 +64,9 @@ async fn what_is_asked_for_once_costs_one_call() {
     assert_eq!(calls(), 2, "a request");
 
     let key = stage.key_id("once").await;
-    stage.patch("once", json!({"spec": {"roles": [{"roleArn": role, "durationSeconds": 1800}]}})).await;
+    stage
+        .patch("once", json!({"spec": {"roles": [{"roleArn": role, "durationSeconds": 1800}]}}))
+        .await;
     renewed(key).await;
     assert_eq!(calls(), 3, "a changed specification");
 
@@ -66,12 +79,17 @@ async fn what_is_asked_for_once_costs_one_call() {
     assert_eq!(calls(), 4, "an altered Secret");
 
     secrets.delete("once", &DeleteParams::default()).await.expect("deleted");
-    eventually(SOON, "the Secret is back", async || secrets.get("once").await.map(drop).map_err(|e| e.to_string()))
-        .await;
+    eventually(SOON, "the Secret is back", async || {
+        secrets.get("once").await.map(drop).map_err(|e| e.to_string())
+    })
+    .await;
     assert_eq!(calls(), 5, "a deleted Secret");
 
     let labelled = json!({"metadata": {"labels": {"somebody": "else"}}});
-    secrets.patch("once", &PatchParams::default(), &Patch::Merge(labelled)).await.expect("labelled");
+    secrets
+        .patch("once", &PatchParams::default(), &Patch::Merge(labelled))
+        .await
+        .expect("labelled");
     stage.patch("once", json!({"spec": {"refresh": {"before": "7m"}}})).await;
     stage
         .until_it("once", "the change is observed", |c| {

@@ -33,7 +33,14 @@ async fn the_examples_are_taken_by_the_api_server() {
     for example in examples {
         let file = example.display().to_string();
         let (ok, _, error) = cluster
-            .try_kubectl(&["apply", "--dry-run=server", "--namespace", &namespace.name, "--filename", &file])
+            .try_kubectl(&[
+                "apply",
+                "--dry-run=server",
+                "--namespace",
+                &namespace.name,
+                "--filename",
+                &file,
+            ])
             .await;
         assert!(ok, "{file}: {error}");
     }
@@ -42,15 +49,20 @@ async fn the_examples_are_taken_by_the_api_server() {
 /// Adding a source means a page and an example, too.
 #[test]
 fn every_source_has_a_page_and_an_example() {
-    let crd = serde_json::to_value(<refreshable_api::RefreshableCredential as kube::CustomResourceExt>::crd());
+    let crd = serde_json::to_value(
+        <refreshable_api::RefreshableCredential as kube::CustomResourceExt>::crd(),
+    );
     let crd = crd.expect("JSON");
-    let source = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/source/properties";
+    let source =
+        "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/source/properties";
     let members = crd.pointer(source).and_then(|m| m.as_object()).expect("a union");
     let mut names: Vec<String> = members.keys().filter(|n| *n != "custom").cloned().collect();
     let custom = members["custom"]["properties"].as_object().expect("a union");
     names.extend(custom.keys().map(|n| format!("custom.{n}")));
     assert_eq!(names.len(), 16, "{names:?}");
-    let text = |file: PathBuf| std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let text = |file: PathBuf| {
+        std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+    };
     let examples: Vec<String> = files("deploy/examples", "yaml").into_iter().map(text).collect();
     for name in names {
         let page = text(Path::new(ROOT).join(format!("docs/sources/{name}.md")));
@@ -73,9 +85,18 @@ async fn the_yaml_in_the_documentation_is_taken_by_the_api_server() {
         let text = std::fs::read_to_string(&page).expect("a page");
         for (number, block) in text.split("```yaml\n").skip(1).enumerate() {
             let yaml = block.split("```").next().expect("a block");
-            let file = scratch::write(scratch::subfolder("docs").join("block.yaml"), yaml).display().to_string();
+            let file = scratch::write(scratch::subfolder("docs").join("block.yaml"), yaml)
+                .display()
+                .to_string();
             let (ok, _, error) = cluster
-                .try_kubectl(&["apply", "--dry-run=server", "--namespace", &namespace.name, "--filename", &file])
+                .try_kubectl(&[
+                    "apply",
+                    "--dry-run=server",
+                    "--namespace",
+                    &namespace.name,
+                    "--filename",
+                    &file,
+                ])
                 .await;
             assert!(ok, "{} block {}: {error}\n{yaml}", page.display(), number + 1);
             blocks += 1;
@@ -88,12 +109,22 @@ async fn the_yaml_in_the_documentation_is_taken_by_the_api_server() {
 async fn the_controller_works_with_the_rights_of_the_install_manifest_and_no_others() {
     let stage = Stage::without_controller().await;
     let manifest = Path::new(ROOT).join("deploy/install.yaml").display().to_string();
-    stage.cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", &manifest]).await;
+    stage
+        .cluster
+        .kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", &manifest])
+        .await;
     let kubeconfig = stage.cluster.kubeconfig_for("refreshable", "refreshable").await;
     let installed = stage
         .program()
         .kubeconfig(&kubeconfig)
-        .args(["--lease-namespace", "refreshable", "--lease-name", "refreshable", "--identity", "installed"])
+        .args([
+            "--lease-namespace",
+            "refreshable",
+            "--lease-name",
+            "refreshable",
+            "--identity",
+            "installed",
+        ])
         .start()
         .await;
     let role = stage.role("installed").await;
@@ -101,15 +132,24 @@ async fn the_controller_works_with_the_rights_of_the_install_manifest_and_no_oth
     stage.until("installed", "True", "Issued").await;
     let asked = stage.cluster.audit().by_account("refreshable", "refreshable");
     eventually(super::stage::SOON, "its event is published", async || {
-        let events = stage.cluster.kubectl(&["get", "events", "--namespace", &stage.namespace.name]).await;
+        let events =
+            stage.cluster.kubectl(&["get", "events", "--namespace", &stage.namespace.name]).await;
         if events.contains("Issued") { Ok(()) } else { Err(events) }
     })
     .await;
     let refused = asked.clone().only(|r| r.code == 403);
     assert_eq!(refused.count(), 0, "{refused}");
-    for (verb, resource) in [("patch", "secrets"), ("patch", "refreshablecredentials/status"), ("create", "leases")] {
+    for (verb, resource) in
+        [("patch", "secrets"), ("patch", "refreshablecredentials/status"), ("create", "leases")]
+    {
         assert!(
-            stage.cluster.audit().by_account("refreshable", "refreshable").of(verb, resource).count() > 0,
+            stage
+                .cluster
+                .audit()
+                .by_account("refreshable", "refreshable")
+                .of(verb, resource)
+                .count()
+                > 0,
             "{verb} {resource}"
         );
     }

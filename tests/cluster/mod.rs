@@ -1,4 +1,5 @@
-//! The cluster tier: a real API server, the real controller, an AWS emulator behind a recording proxy.
+//! The cluster tier: a real API server, the real controller, an AWS emulator behind a recording
+//! proxy.
 
 mod admission;
 mod admission_names;

@@ -1,5 +1,6 @@
-//! The controller as Prometheus sees it: a real one scrapes it while it works and fails, no panel of the dashboard is
-//! empty, every alert's expression is evaluated, and what has gone wrong is seen by the alert that is for it.
+//! The controller as Prometheus sees it: a real one scrapes it while it works and fails, no panel
+//! of the dashboard is empty, every alert's expression is evaluated, and what has gone wrong is
+//! seen by the alert that is for it.
 
 use super::stage::{SOON, Stage};
 use crate::harness::prometheus::Prometheus;
@@ -24,13 +25,16 @@ fn file(path: &str) -> String {
 
 /// The expressions of the dashboard's panels, with the variables that Grafana would put in.
 fn panels() -> Vec<(String, String)> {
-    let dashboard: Value = serde_json::from_str(&file("charts/refreshable/files/dashboard.json")).expect("JSON");
+    let dashboard: Value =
+        serde_json::from_str(&file("charts/refreshable/files/dashboard.json")).expect("JSON");
     let mut found = Vec::new();
     for panel in dashboard["panels"].as_array().expect("panels") {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let expression = target["expr"].as_str().expect("an expression");
-            let expression =
-                expression.replace("$__rate_interval", "30s").replace("$namespace", ".*").replace("$job", ".*");
+            let expression = expression
+                .replace("$__rate_interval", "30s")
+                .replace("$namespace", ".*")
+                .replace("$job", ".*");
             assert!(!expression.contains('$'), "{expression}");
             found.push((panel["title"].as_str().expect("a title").to_owned(), expression));
         }
@@ -43,9 +47,13 @@ fn selectors(expression: &str) -> BTreeSet<String> {
     let starts = expression.match_indices("refreshable_").map(|(at, _)| &expression[at..]);
     starts
         .map(|rest| {
-            let name = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-            let labels =
-                if rest[name..].starts_with('{') { rest[name..].find('}').map_or(0, |end| end + 1) } else { 0 };
+            let name =
+                rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+            let labels = if rest[name..].starts_with('{') {
+                rest[name..].find('}').map_or(0, |end| end + 1)
+            } else {
+                0
+            };
             rest[..name + labels].to_owned()
         })
         .collect()
@@ -83,14 +91,29 @@ async fn orphaned_lease(stage: &Stage) {
         "spec": {"holderIdentity": "gone", "leaseDurationSeconds": 15, "renewTime": now.get(..19).map(|t| format!("{t}.000000Z"))},
     }))
     .expect("a lease");
-    stage.namespace.api::<Lease>().create(&PostParams::default(), &lease).await.expect("it is made");
+    stage
+        .namespace
+        .api::<Lease>()
+        .create(&PostParams::default(), &lease)
+        .await
+        .expect("it is made");
 }
 
 /// Everything that a controller lives through in an hour, in half a minute.
 async fn life(stage: &Stage) {
     let account = stage.issuer.account(&stage.account);
     let spec = |role: &str| json!({"roles": [{"roleArn": role}]});
-    for name in ["steady", "requested", "brief", "ending", "denied", "throttled", "wrong", "lost", "leaving"] {
+    for name in [
+        "steady",
+        "requested",
+        "brief",
+        "ending",
+        "denied",
+        "throttled",
+        "wrong",
+        "lost",
+        "leaving",
+    ] {
         let role = stage.role(name).await;
         let on = || stage.aws.on("AssumeRole").of_role(&role);
         drop(match name {
@@ -112,7 +135,12 @@ async fn life(stage: &Stage) {
         stage.until(name, "True", "Issued").await;
     }
     stage.aws.on("AssumeRole").of_role(&account.role_arn("ending")).gets_denied();
-    stage.patch("requested", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage
+        .patch(
+            "requested",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}),
+        )
+        .await;
     let policies: kube::Api<CredentialPolicy> = kube::Api::all(stage.namespace.client.clone());
     for policy in policies.list(&Default::default()).await.expect("a list") {
         let name = policy.metadata.name.expect("a name");
@@ -166,10 +194,12 @@ async fn prometheus_sees_what_happens() {
 /// An alert has been at least pending.
 async fn seen(prometheus: &Prometheus, alert: &str) {
     let expression = format!("max_over_time(ALERTS{{alertname=\"{alert}\"}}[10m])");
-    eventually(PATIENCE, &format!("{alert} is seen"), async || match prometheus.query(&expression).await {
-        Ok(series) if !series.is_empty() => Ok(()),
-        Ok(_) => Err(format!("{:?}", prometheus.query("refreshable_credentials > 0").await)),
-        Err(error) => Err(error),
+    eventually(PATIENCE, &format!("{alert} is seen"), async || {
+        match prometheus.query(&expression).await {
+            Ok(series) if !series.is_empty() => Ok(()),
+            Ok(_) => Err(format!("{:?}", prometheus.query("refreshable_credentials > 0").await)),
+            Err(error) => Err(error),
+        }
     })
     .await;
 }
@@ -198,7 +228,10 @@ async fn every_rule_is_evaluated(prometheus: &Prometheus) {
         assert_eq!((&rule["health"], &rule["lastError"]), (&json!("ok"), &Value::Null), "{rule:#}");
         let expression = rule["query"].as_str().expect("an expression");
         for selector in selectors(expression) {
-            let series = prometheus.query(&format!("last_over_time({selector}[10m])")).await.expect("an answer");
+            let series = prometheus
+                .query(&format!("last_over_time({selector}[10m])"))
+                .await
+                .expect("an answer");
             assert!(!series.is_empty(), "{}: nothing answers to {selector}", rule["name"]);
         }
     }
@@ -213,18 +246,26 @@ async fn the_page_is_the_documented_one(stage: &Stage) {
         .filter_map(|line| line.strip_prefix("| `refreshable_")?.split('`').next())
         .map(|name| name.trim_end_matches("_total").trim_end_matches("_info"))
         .collect();
-    let served: BTreeSet<&str> =
-        page.lines().filter_map(|line| line.strip_prefix("# TYPE refreshable_")?.split(' ').next()).collect();
+    let served: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE refreshable_")?.split(' ').next())
+        .collect();
     assert_eq!(served, documented, "/metrics and docs/operations.md");
-    let unnamed = page.lines().filter(|l| !l.starts_with("refreshable_credential_") && !l.starts_with('#'));
+    let unnamed =
+        page.lines().filter(|l| !l.starts_with("refreshable_credential_") && !l.starts_with('#'));
     for line in unnamed {
-        assert!(!line.contains(&stage.namespace.name) && !line.contains("steady"), "a name stands in {line}");
+        assert!(
+            !line.contains(&stage.namespace.name) && !line.contains("steady"),
+            "a name stands in {line}"
+        );
     }
 }
 
 async fn what_is_gone_leaves_no_series(stage: &Stage, prometheus: &Prometheus) {
-    let expression =
-        format!("refreshable_credential_failures{{namespace=\"{}\",name=\"steady\"}}", stage.namespace.name);
+    let expression = format!(
+        "refreshable_credential_failures{{namespace=\"{}\",name=\"steady\"}}",
+        stage.namespace.name
+    );
     assert_eq!(prometheus.query(&expression).await.expect("an answer").len(), 1, "{expression}");
     stage.credentials().delete("steady", &Default::default()).await.expect("deleted");
     eventually(SOON, "its series are gone", async || match prometheus.query(&expression).await {
@@ -243,14 +284,23 @@ async fn what_the_chart_makes_for_prometheus_operator_is_taken_by_the_api_server
     let crds = background::blocking(programs::prometheus_operator_crds).await;
     for kind in ["servicemonitors", "podmonitors", "prometheusrules"] {
         let crd = crds.join(format!("monitoring.coreos.com_{kind}.yaml")).display().to_string();
-        stage.cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", &crd]).await;
+        stage
+            .cluster
+            .kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", &crd])
+            .await;
         let crd = format!("crd/{kind}.monitoring.coreos.com");
         stage.cluster.established(&[&crd]).await;
     }
     let namespace = stage.namespace.name.clone();
     let rendered = background::blocking(move || {
         let output = Command::new(programs::tool("helm"))
-            .args(["template", "refreshable", &format!("{ROOT}/charts/refreshable"), "--namespace", &namespace])
+            .args([
+                "template",
+                "refreshable",
+                &format!("{ROOT}/charts/refreshable"),
+                "--namespace",
+                &namespace,
+            ])
             .args(["--values", &format!("{ROOT}/tests/prometheus/values.yaml")])
             .args(["--show-only", "templates/monitoring.yaml"])
             .output()
@@ -259,15 +309,26 @@ async fn what_the_chart_makes_for_prometheus_operator_is_taken_by_the_api_server
         String::from_utf8(output.stdout).expect("text")
     })
     .await;
-    let manifest = scratch::write(scratch::subfolder("monitoring").join("monitoring.yaml"), &rendered);
+    let manifest =
+        scratch::write(scratch::subfolder("monitoring").join("monitoring.yaml"), &rendered);
     let manifest = manifest.display().to_string();
     let made = stage
         .cluster
-        .kubectl(&["apply", "--server-side", "--dry-run=server", "--output", "json", "--filename", &manifest])
+        .kubectl(&[
+            "apply",
+            "--server-side",
+            "--dry-run=server",
+            "--output",
+            "json",
+            "--filename",
+            &manifest,
+        ])
         .await;
     let made: Value = serde_json::from_str(&made).expect("JSON");
     let objects = made["items"].as_array().expect("a list");
-    let of = |kind: &str| objects.iter().find(|o| o["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"));
+    let of = |kind: &str| {
+        objects.iter().find(|o| o["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+    };
     let endpoint = &of("ServiceMonitor")["spec"]["endpoints"][0];
     assert_eq!((&endpoint["honorLabels"], &endpoint["interval"]), (&json!(true), &json!("15s")));
     assert_eq!(of("ServiceMonitor")["metadata"]["labels"]["release"], "prometheus");

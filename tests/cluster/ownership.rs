@@ -22,7 +22,12 @@ async fn a_foreign_secret_is_never_overwritten_unless_it_is_to_be_adopted() {
     assert_eq!(calls, 1, "the first attempt could not know");
 
     // Another attempt looks before it asks the issuer.
-    stage.patch("foreign", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "again"}}})).await;
+    stage
+        .patch(
+            "foreign",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "again"}}}),
+        )
+        .await;
     stage
         .until_it("foreign", "the request is handled", |c| {
             c.status.as_ref().is_some_and(|s| s.last_handled_refresh_at.as_deref() == Some("again"))
@@ -55,7 +60,11 @@ async fn of_two_resources_with_one_secret_one_has_it() {
     let message = &conditions.iter().find(|c| c.type_ == "Stalled").expect("stalled").message;
     assert!(message.contains("RefreshableCredential first"), "{message}");
     assert_eq!(stage.key_id("shared").await, key);
-    assert_eq!(stage.aws.calls_for_role(&role).len(), 1, "what cannot be published is not asked for");
+    assert_eq!(
+        stage.aws.calls_for_role(&role).len(),
+        1,
+        "what cannot be published is not asked for"
+    );
     stage.strike().await;
 }
 
@@ -73,7 +82,11 @@ async fn a_retained_secret_outlives_its_resource_and_stays_its_own() {
     stage.credentials().delete("retained", &DeleteParams::default()).await.expect("deleted");
     stage.credential("retained", spec).await;
     stage.until("retained", "False", "SecretConflict").await;
-    assert_eq!(stage.key_id("retained").await, key, "another resource of that name does not own it");
+    assert_eq!(
+        stage.key_id("retained").await,
+        key,
+        "another resource of that name does not own it"
+    );
     stage.strike().await;
 }
 
@@ -83,13 +96,19 @@ async fn a_renamed_secret_moves() {
     let role = stage.role("moves").await;
     stage.credential("moves", json!({"roles": [{"roleArn": role}]})).await;
     stage.until("moves", "True", "Issued").await;
-    stage.patch("moves", json!({"spec": {"secret": {"name": "moved", "labels": {"team": "a"}}}})).await;
+    stage
+        .patch("moves", json!({"spec": {"secret": {"name": "moved", "labels": {"team": "a"}}}}))
+        .await;
     let secrets = stage.namespace.api::<Secret>();
     eventually(SOON, "the Secret has moved", async || {
         let (old, new) = (secrets.get_opt("moves").await, secrets.get_opt("moved").await);
         match (old, new) {
-            (Ok(None), Ok(Some(new))) if new.labels().get("team").is_some_and(|t| t == "a") => Ok(()),
-            (old, new) => Err(format!("{:?} {:?}", old.map(|s| s.is_some()), new.map(|s| s.is_some()))),
+            (Ok(None), Ok(Some(new))) if new.labels().get("team").is_some_and(|t| t == "a") => {
+                Ok(())
+            }
+            (old, new) => {
+                Err(format!("{:?} {:?}", old.map(|s| s.is_some()), new.map(|s| s.is_some())))
+            }
         }
     })
     .await;

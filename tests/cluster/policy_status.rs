@@ -1,4 +1,5 @@
-//! The status of a CredentialPolicy: whether it is in force, which patterns are useless, and how much it serves.
+//! The status of a CredentialPolicy: whether it is in force, which patterns are useless, and how
+//! much it serves.
 
 use super::stage::{SOON, Stage};
 use crate::harness::{eventually, stays};
@@ -29,7 +30,12 @@ fn said(status: &CredentialPolicyStatus) -> Option<Said> {
 }
 
 /// Waits until the policy says this of itself.
-async fn until(stage: &Stage, name: &str, ready: (&str, &str), counts: (i32, Option<i32>)) -> CredentialPolicy {
+async fn until(
+    stage: &Stage,
+    name: &str,
+    ready: (&str, &str),
+    counts: (i32, Option<i32>),
+) -> CredentialPolicy {
     let api: Api<CredentialPolicy> = Api::all(stage.namespace.client.clone());
     let wanted: Said = (ready.0.to_owned(), ready.1.to_owned(), Some(counts.0), counts.1);
     eventually(SOON, &format!("{name} says {wanted:?}"), async || {
@@ -45,7 +51,8 @@ async fn until(stage: &Stage, name: &str, ready: (&str, &str), counts: (i32, Opt
 #[tokio::test]
 async fn a_policy_tells_what_it_serves_and_what_in_it_is_of_no_use() {
     let stage = Stage::apart().await;
-    let controller = stage.bare_program().args(["--no-leader-election", "--log-level", "debug"]).start().await;
+    let controller =
+        stage.bare_program().args(["--no-leader-election", "--log-level", "debug"]).start().await;
     let stage = stage.with_controller(controller);
     let (namespace, account) = (stage.namespace.name.clone(), stage.account.clone());
     let aws = stage.issuer.account(&account);
@@ -53,14 +60,18 @@ async fn a_policy_tells_what_it_serves_and_what_in_it_is_of_no_use() {
     let role = aws.role(&reports).trusting(aws.user_arn("controller")).create().await;
 
     let tenants = json!({"matchLabels": {"tenant": "true"}});
-    let own = json!({"roles": [{"arns": [format!("arn:aws:iam::{account}:role/{{namespace}}-*")]}]});
+    let own =
+        json!({"roles": [{"arns": [format!("arn:aws:iam::{account}:role/{{namespace}}-*")]}]});
     policy(&stage, "own-path", json!({"namespaceSelector": tenants, "allow": own})).await;
     let user = format!("arn:aws:iam::{account}:user/reports");
-    let mistaken = json!({"roles": [{"arns": [role, user]}], "urls": ["https://vault.example.com/v1/*"]});
+    let mistaken =
+        json!({"roles": [{"arns": [role, user]}], "urls": ["https://vault.example.com/v1/*"]});
     let unmatched = json!({"matchLabels": {"tenant": "false"}});
     policy(&stage, "mistaken", json!({"namespaceSelector": unmatched, "allow": mistaken})).await;
-    let equals = json!({"matchExpressions": [{"key": "tenant", "operator": "Equals", "values": ["true"]}]});
-    policy(&stage, "unread", json!({"namespaceSelector": equals, "allow": {"caBundles": true}})).await;
+    let equals =
+        json!({"matchExpressions": [{"key": "tenant", "operator": "Equals", "values": ["true"]}]});
+    policy(&stage, "unread", json!({"namespaceSelector": equals, "allow": {"caBundles": true}}))
+        .await;
 
     until(&stage, "own-path", ("True", "Accepted"), (0, Some(0))).await;
     let mistaken = until(&stage, "mistaken", ("True", "UnmatchablePattern"), (0, Some(0))).await;
@@ -78,7 +89,11 @@ async fn a_policy_tells_what_it_serves_and_what_in_it_is_of_no_use() {
     let unread = until(&stage, "unread", ("False", "InvalidSelector"), (0, Some(0))).await;
     let status = unread.status.expect("a status");
     let stalled = condition(&status, "Stalled").expect("it is stalled");
-    assert!(stalled.message.contains("matchExpressions[0] has operator Equals: write In"), "{}", stalled.message);
+    assert!(
+        stalled.message.contains("matchExpressions[0] has operator Equals: write In"),
+        "{}",
+        stalled.message
+    );
 
     // Namespaces and resources come.
     stage.cluster.kubectl(&["label", "namespace", &namespace, "tenant=true"]).await;
@@ -93,13 +108,21 @@ async fn a_policy_tells_what_it_serves_and_what_in_it_is_of_no_use() {
     assert_eq!(lines[2][..4], ["own-path", "True", "2", "1"], "{table}");
     assert_eq!(lines[3][..4], ["unread", "False", "0", "0"], "{table}");
     let wide = stage.cluster.kubectl(&["get", "credpol", "unread", "--output", "wide"]).await;
-    assert!(wide.contains("REASON") && wide.contains("InvalidSelector   spec.namespaceSelector: "), "{wide}");
+    assert!(
+        wide.contains("REASON") && wide.contains("InvalidSelector   spec.namespaceSelector: "),
+        "{wide}"
+    );
 
     // A rotation is nothing to tell of.
     let written = || stage.cluster.audit().of("patch", "credentialpolicies/status").count();
     let before = written();
     assert!(before > 0, "the audit log shows what was written");
-    stage.patch("reports", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage
+        .patch(
+            "reports",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}),
+        )
+        .await;
     stage
         .until_it("reports", "it is renewed", |c| {
             c.status.as_ref().is_some_and(|s| s.last_handled_refresh_at.as_deref() == Some("1"))
@@ -116,8 +139,10 @@ async fn a_policy_tells_what_it_serves_and_what_in_it_is_of_no_use() {
     .await;
 
     // They go again, and the selector is corrected.
-    let now_in = json!({"matchExpressions": [{"key": "tenant", "operator": "In", "values": ["true"]}]});
-    policy(&stage, "unread", json!({"namespaceSelector": now_in, "allow": {"caBundles": true}})).await;
+    let now_in =
+        json!({"matchExpressions": [{"key": "tenant", "operator": "In", "values": ["true"]}]});
+    policy(&stage, "unread", json!({"namespaceSelector": now_in, "allow": {"caBundles": true}}))
+        .await;
     stage.credentials().delete("reports", &DeleteParams::default()).await.expect("deleted");
     stage.cluster.kubectl(&["label", "namespace", &namespace, "tenant-"]).await;
     until(&stage, "own-path", ("True", "Accepted"), (1, Some(0))).await;
@@ -137,7 +162,12 @@ async fn who_watches_some_namespaces_alone_tells_everything_but_the_count_of_res
     stage.until("partly", "True", "Issued").await;
     let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": stage.namespace.name}});
     let name = format!("{}-partly", stage.namespace.name);
-    policy(&stage, &name, json!({"namespaceSelector": selector, "allow": {"roles": [{"arns": [role]}]}})).await;
+    policy(
+        &stage,
+        &name,
+        json!({"namespaceSelector": selector, "allow": {"roles": [{"arns": [role]}]}}),
+    )
+    .await;
     until(&stage, &name, ("True", "Accepted"), (1, None)).await;
     stage.strike().await;
 }

@@ -45,7 +45,11 @@ async fn one_leads_and_another_takes_over_at_no_cost() {
     eventually(SOON, "the second leads and is ready", async || {
         let page = second.metrics().await;
         let ready = second.page("/readyz").await;
-        if page.contains("refreshable_leader 1") && matches!(ready, Ok((200, _))) { Ok(()) } else { Err(page) }
+        if page.contains("refreshable_leader 1") && matches!(ready, Ok((200, _))) {
+            Ok(())
+        } else {
+            Err(page)
+        }
     })
     .await;
     stage.credential("next", json!({"roles": [{"roleArn": role}]})).await;
@@ -77,16 +81,22 @@ async fn work_under_way_is_ended_before_the_process() {
 async fn without_an_api_server_it_is_not_ready() {
     let stage = Stage::without_controller().await;
     let nowhere = crate::harness::scratch::subfolder("nowhere").join("kubeconfig");
-    let config = std::fs::read_to_string(stage.cluster.control_plane.admin_kubeconfig()).expect("a kubeconfig");
+    let config = std::fs::read_to_string(stage.cluster.control_plane.admin_kubeconfig())
+        .expect("a kubeconfig");
     let dead = format!("https://127.0.0.1:{}", crate::harness::ports::free());
-    let file = crate::harness::scratch::write(nowhere, config.replace(stage.cluster.control_plane.url(), &dead));
+    let file = crate::harness::scratch::write(
+        nowhere,
+        config.replace(stage.cluster.control_plane.url(), &dead),
+    );
     let lost = Controller::program(env!("CARGO_BIN_EXE_refreshable-controller"))
         .kubeconfig(&file)
         .args(["--no-leader-election"])
         .spawn();
-    eventually(SOON, "it says that the API server has not answered", async || match lost.page("/readyz").await {
-        Ok((503, text)) if text.contains("API server") => Ok(()),
-        other => Err(format!("{other:?}")),
+    eventually(SOON, "it says that the API server has not answered", async || {
+        match lost.page("/readyz").await {
+            Ok((503, text)) if text.contains("API server") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     })
     .await;
     assert!(matches!(lost.page("/healthz").await, Ok((200, _))), "no reason to kill it");
@@ -107,7 +117,10 @@ async fn a_namespace_of_one_s_own_needs_no_rights_on_cluster_level() {
     ]);
     let kind = |kind: &str, rest: serde_json::Value| {
         let mut object = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": "refreshable", "namespace": namespace}});
-        object.as_object_mut().expect("an object").extend(rest.as_object().expect("an object").clone());
+        object
+            .as_object_mut()
+            .expect("an object")
+            .extend(rest.as_object().expect("an object").clone());
         object
     };
     stage.apply(account).await;
@@ -122,7 +135,12 @@ async fn a_namespace_of_one_s_own_needs_no_rights_on_cluster_level() {
         ))
         .await;
     let kubeconfig = stage.cluster.kubeconfig_for(&namespace, "refreshable").await;
-    let narrow = stage.program().kubeconfig(&kubeconfig).args(["--no-leader-election", "--no-policies"]).start().await;
+    let narrow = stage
+        .program()
+        .kubeconfig(&kubeconfig)
+        .args(["--no-leader-election", "--no-policies"])
+        .start()
+        .await;
 
     let user = stage.issuer.account(&stage.account).user("narrow").await;
     let account = stage.issuer.account(&stage.account);
@@ -130,7 +148,10 @@ async fn a_namespace_of_one_s_own_needs_no_rights_on_cluster_level() {
     stage
         .secret(
             "key",
-            &[("AWS_ACCESS_KEY_ID", user.access_key_id()), ("AWS_SECRET_ACCESS_KEY", user.secret_access_key())],
+            &[
+                ("AWS_ACCESS_KEY_ID", user.access_key_id()),
+                ("AWS_SECRET_ACCESS_KEY", user.secret_access_key()),
+            ],
         )
         .await;
     let source = json!({"accessKey": {"secretRef": {"name": "key"}}});

@@ -10,16 +10,24 @@ async fn spokes(stage: &Stage, hub: &str, count: usize) -> Vec<(String, String)>
     let mut made = Vec::new();
     for number in 0..count {
         let account = format!("8{:05}{}", number, &stage.account[6..]);
-        let role =
-            stage.issuer.account(&account).role("spoke").trusting(hub).allowing(&["s3:*", "sts:*"]).create().await;
+        let role = stage
+            .issuer
+            .account(&account)
+            .role("spoke")
+            .trusting(hub)
+            .allowing(&["s3:*", "sts:*"])
+            .create()
+            .await;
         made.push((format!("account-{number}"), role));
     }
     made
 }
 
 fn spec(hub: &str, spokes: &[(String, String)], folder: &Path) -> Value {
-    let profiles: Vec<Value> =
-        spokes.iter().map(|(name, role)| json!({"name": name, "roles": [{"roleArn": role}]})).collect();
+    let profiles: Vec<Value> = spokes
+        .iter()
+        .map(|(name, role)| json!({"name": name, "roles": [{"roleArn": role}]}))
+        .collect();
     json!({
         "roles": [{"roleArn": hub}], "profiles": profiles,
         "secret": {"mountPath": folder}, "sts": {"region": "eu-west-1"},
@@ -66,7 +74,12 @@ async fn a_hundred_accounts_cost_a_hundred_and_one_calls_and_two_writes() {
     for (profile, (name, role)) in list.iter().zip(&spokes) {
         let account = role.split(':').nth(4).expect("an account");
         assert_eq!(&profile.name, name);
-        assert!(profile.arn.as_ref().is_some_and(|a| a.contains(&format!("::{account}:assumed-role/spoke/"))));
+        assert!(
+            profile
+                .arn
+                .as_ref()
+                .is_some_and(|a| a.contains(&format!("::{account}:assumed-role/spoke/")))
+        );
         assert!(profile.expiration.is_some() && profile.message.is_none());
     }
     assert_eq!(status.expiration, list.iter().filter_map(|p| p.expiration.clone()).min());
@@ -80,13 +93,20 @@ async fn a_hundred_accounts_cost_a_hundred_and_one_calls_and_two_writes() {
     }
 
     stage.aws.on("AssumeRole").of_role(&spokes[42].1).gets_denied();
-    stage.patch("many", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage
+        .patch("many", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}))
+        .await;
     stage.until("many", "True", "RefreshFailing").await;
     let now = stage.published("many").await;
-    let renewed = spokes.iter().filter(|(name, _)| now[&format!("{name}.json")] != published[&format!("{name}.json")]);
+    let renewed = spokes
+        .iter()
+        .filter(|(name, _)| now[&format!("{name}.json")] != published[&format!("{name}.json")]);
     assert_eq!(renewed.count(), 99);
     assert_eq!(now["account-42.json"], published["account-42.json"]);
-    assert_eq!(read_back(&stage, &folder, &spokes).await.as_object().map(serde_json::Map::len), Some(100));
+    assert_eq!(
+        read_back(&stage, &folder, &spokes).await.as_object().map(serde_json::Map::len),
+        Some(100)
+    );
     stage.strike().await;
 }
 
@@ -103,10 +123,15 @@ async fn an_account_that_denies_keeps_what_it_had_and_holds_nobody_back() {
     let partial = stage.until("many", "False", "AccessDenied").await;
     let status = partial.status.expect("a status");
     assert_eq!(stage.published("many").await.len(), 2 + 3);
-    let messages: Vec<bool> = status.profiles.iter().flatten().map(|p| p.message.is_some()).collect();
+    let messages: Vec<bool> =
+        status.profiles.iter().flatten().map(|p| p.message.is_some()).collect();
     assert_eq!(messages, [false, false, false, true]);
     let failure = status.failures.expect("a failure");
-    assert!(failure.message.starts_with("1 of 4 profiles failed; account-3: "), "{}", failure.message);
+    assert!(
+        failure.message.starts_with("1 of 4 profiles failed; account-3: "),
+        "{}",
+        failure.message
+    );
 
     // It recovers by itself: only it is asked for, behind the shared role.
     denied.lift();
@@ -123,13 +148,18 @@ async fn an_account_that_denies_keeps_what_it_had_and_holds_nobody_back() {
 
     // It denies again at a refresh: it keeps its own, the others get new ones.
     let denied = stage.aws.on("AssumeRole").of_role(&spokes[1].1).gets_denied();
-    stage.patch("many", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage
+        .patch("many", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}))
+        .await;
     let failing = stage.until("many", "True", "RefreshFailing").await;
     let now = stage.published("many").await;
     assert_eq!(now["account-1.json"], after["account-1.json"]);
     assert_ne!(now["account-0.json"], after["account-0.json"]);
     let one = &failing.status.as_ref().and_then(|s| s.profiles.as_ref()).expect("profiles")[1];
-    assert!(one.message.as_ref().is_some_and(|m| m.contains("AccessDenied")) && one.expiration.is_some());
+    assert!(
+        one.message.as_ref().is_some_and(|m| m.contains("AccessDenied"))
+            && one.expiration.is_some()
+    );
 
     // A restart asks for nothing, and writes nothing.
     let calls = stage.aws.calls().len();

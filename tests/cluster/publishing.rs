@@ -1,5 +1,5 @@
-//! Secrets that cannot be written: nothing is obtained that could not be published, and what the resource still owns is
-//! found.
+//! Secrets that cannot be written: nothing is obtained that could not be published, and what the
+//! resource still owns is found.
 
 use super::forbid::REFUSAL;
 use super::stage::{SOON, Stage};
@@ -15,13 +15,18 @@ use std::time::Duration;
 /// How long nothing may happen: longer than the first pauses of a class that retries by itself.
 const QUIET: Duration = Duration::from_secs(12);
 
-fn condition<'a>(object: &'a RefreshableCredential, kind: &str) -> Option<(&'a str, &'a str, &'a str)> {
+fn condition<'a>(
+    object: &'a RefreshableCredential,
+    kind: &str,
+) -> Option<(&'a str, &'a str, &'a str)> {
     let found = object.status.as_ref()?.conditions.iter().find(|c| c.type_ == kind)?;
     Some((found.status.as_str(), found.reason.as_str(), found.message.as_str()))
 }
 
 async fn stalled(stage: &Stage, name: &str, reason: &str) -> String {
-    let holds = |c: &RefreshableCredential| condition(c, "Stalled").is_some_and(|(_, why, _)| why == reason);
+    let holds = |c: &RefreshableCredential| {
+        condition(c, "Stalled").is_some_and(|(_, why, _)| why == reason)
+    };
     let object = stage.until_it(name, &format!("{name} is stalled: {reason}"), holds).await;
     let (_, _, message) = condition(&object, "Stalled").expect("it is");
     message.to_owned()
@@ -29,11 +34,16 @@ async fn stalled(stage: &Stage, name: &str, reason: &str) -> String {
 
 async fn patch_secret(stage: &Stage, name: &str, patch: Value) {
     let secrets = stage.namespace.api::<Secret>();
-    secrets.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("the Secret is patched");
+    secrets
+        .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .expect("the Secret is patched");
 }
 
 async fn ask(stage: &Stage, name: &str, value: &str) {
-    stage.patch(name, json!({"metadata": {"annotations": {"refreshable.dev/requested-at": value}}})).await;
+    stage
+        .patch(name, json!({"metadata": {"annotations": {"refreshable.dev/requested-at": value}}}))
+        .await;
 }
 
 /// No call for the role beyond `calls`, for a while.
@@ -54,7 +64,9 @@ async fn terminating_secret_costs_no_call_until_it_is_gone() {
     patch_secret(&stage, "held", json!({"metadata": {"finalizers": ["example.com/hold"]}})).await;
     let secrets = stage.namespace.api::<Secret>();
     secrets.delete("held", &DeleteParams::default()).await.expect("it is being deleted");
-    let reason = |c: &RefreshableCredential| condition(c, "Reconciling").is_some_and(|c| c.1 == "SecretTerminating");
+    let reason = |c: &RefreshableCredential| {
+        condition(c, "Reconciling").is_some_and(|c| c.1 == "SecretTerminating")
+    };
     let waiting = stage.until_it("held", "it waits for the Secret to go", reason).await;
     let (_, _, message) = condition(&waiting, "Reconciling").expect("it is");
     assert!(message.contains("example.com/hold"), "{message}");
@@ -64,9 +76,13 @@ async fn terminating_secret_costs_no_call_until_it_is_gone() {
 
     patch_secret(&stage, "held", json!({"metadata": {"finalizers": null}})).await;
     stage.until("held", "True", "Issued").await;
-    eventually(SOON, "the Secret is published anew", async || match secrets.get_opt("held").await {
-        Ok(Some(secret)) => check(secret.metadata.deletion_timestamp.is_none(), || "the old one".to_owned()),
-        other => Err(format!("{:?}", other.map(|s| s.is_some()))),
+    eventually(SOON, "the Secret is published anew", async || {
+        match secrets.get_opt("held").await {
+            Ok(Some(secret)) => {
+                check(secret.metadata.deletion_timestamp.is_none(), || "the old one".to_owned())
+            }
+            other => Err(format!("{:?}", other.map(|s| s.is_some()))),
+        }
     })
     .await;
     assert_eq!(stage.aws.calls_for_role(&role).len(), 2, "one call for the new one");
@@ -86,7 +102,12 @@ async fn immutable_secret_stalls_without_a_call() {
     ask(&stage, "frozen", "2").await;
     no_more_calls(&stage, &role, 1).await;
 
-    stage.namespace.api::<Secret>().delete("frozen", &DeleteParams::default()).await.expect("deleted");
+    stage
+        .namespace
+        .api::<Secret>()
+        .delete("frozen", &DeleteParams::default())
+        .await
+        .expect("deleted");
     stage.until("frozen", "True", "Issued").await;
     assert_eq!(stage.aws.calls_for_role(&role).len(), 2);
     stage.strike().await;
@@ -95,16 +116,18 @@ async fn immutable_secret_stalls_without_a_call() {
 #[tokio::test]
 async fn refused_secret_is_rehearsed_before_the_issuer_is_asked_again() {
     let stage = Stage::set().await;
-    let rule =
-        json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]});
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]});
     let says_no = "!has(object.metadata.labels) || !('team' in object.metadata.labels)";
     let policy = stage.forbid("labels", rule, says_no, REFUSAL).await;
     let trial: Secret =
-        serde_json::from_value(json!({"metadata": {"name": "trial", "labels": {"team": "a"}}})).expect("a Secret");
+        serde_json::from_value(json!({"metadata": {"name": "trial", "labels": {"team": "a"}}}))
+            .expect("a Secret");
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     eventually(SOON, "the admission policy is in force", async || {
         let answer = stage.namespace.api::<Secret>().create(&dry_run, &trial).await;
-        check(answer.is_err_and(|e| e.to_string().contains(REFUSAL)), || "it would be taken".to_owned())
+        check(answer.is_err_and(|e| e.to_string().contains(REFUSAL)), || {
+            "it would be taken".to_owned()
+        })
     })
     .await;
 
@@ -117,7 +140,11 @@ async fn refused_secret_is_rehearsed_before_the_issuer_is_asked_again() {
     ask(&stage, "refused", "1").await;
     no_more_calls(&stage, &role, 1).await;
     let failures = |c: &RefreshableCredential| c.status.as_ref()?.failures.clone();
-    stage.until_it("refused", "the write is rehearsed again", |c| failures(c).is_some_and(|f| f.count >= 2)).await;
+    stage
+        .until_it("refused", "the write is rehearsed again", |c| {
+            failures(c).is_some_and(|f| f.count >= 2)
+        })
+        .await;
     assert_eq!(stage.aws.calls_for_role(&role).len(), 1);
 
     stage.permit(&policy).await;
@@ -131,16 +158,25 @@ async fn quota_size_and_owner_stall_without_further_calls() {
     let stage = Stage::set().await;
     let secrets = stage.namespace.api::<Secret>();
 
-    // A Secret that another controller owns cannot be taken over: that shows before the issuer is asked.
+    // A Secret that another controller owns cannot be taken over: that shows before the issuer is
+    // asked.
     let owned = stage.role("owned").await;
     stage.secret("owned", &[("theirs", "kept")]).await;
-    let theirs: ConfigMap = serde_json::from_value(json!({"metadata": {"name": "x"}})).expect("a ConfigMap");
-    let theirs = stage.namespace.api::<ConfigMap>().create(&PostParams::default(), &theirs).await.expect("made");
+    let theirs: ConfigMap =
+        serde_json::from_value(json!({"metadata": {"name": "x"}})).expect("a ConfigMap");
+    let theirs = stage
+        .namespace
+        .api::<ConfigMap>()
+        .create(&PostParams::default(), &theirs)
+        .await
+        .expect("made");
     let owner = json!({
         "apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": theirs.metadata.uid, "controller": true,
     });
     patch_secret(&stage, "owned", json!({"metadata": {"ownerReferences": [owner]}})).await;
-    stage.credential("owned", json!({"roles": [{"roleArn": owned}], "secret": {"adopt": true}})).await;
+    stage
+        .credential("owned", json!({"roles": [{"roleArn": owned}], "secret": {"adopt": true}}))
+        .await;
     let message = stalled(&stage, "owned", "SecretConflict").await;
     assert!(message.contains("ConfigMap x"), "{message}");
     assert_eq!(stage.aws.calls_for_role(&owned).len(), 0);
@@ -148,7 +184,9 @@ async fn quota_size_and_owner_stall_without_further_calls() {
     // One that is full cannot take the files.
     let large = stage.role("large").await;
     stage.secret("large", &[("theirs", &"x".repeat(1024 * 1024 - 100))]).await;
-    stage.credential("large", json!({"roles": [{"roleArn": large}], "secret": {"adopt": true}})).await;
+    stage
+        .credential("large", json!({"roles": [{"roleArn": large}], "secret": {"adopt": true}}))
+        .await;
     let message = stalled(&stage, "large", "SecretRefused").await;
     assert!(message.contains("Make it smaller"), "{message}");
     ask(&stage, "large", "1").await;
@@ -161,12 +199,17 @@ async fn quota_size_and_owner_stall_without_further_calls() {
     });
     stage.apply(quota).await;
     let quotas = stage.namespace.api::<ResourceQuota>();
-    let used = Patch::Merge(json!({"status": {"hard": {"secrets": "2"}, "used": {"secrets": "2"}}}));
+    let used =
+        Patch::Merge(json!({"status": {"hard": {"secrets": "2"}, "used": {"secrets": "2"}}}));
     quotas.patch_status("few", &PatchParams::default(), &used).await.expect("the quota is used up");
     let scarce = stage.role("scarce").await;
     stage.credential("scarce", json!({"roles": [{"roleArn": scarce}]})).await;
     let message = stalled(&stage, "scarce", "SecretRefused").await;
-    assert!(message.contains("exceeded quota") && message.contains("Raise the namespace's ResourceQuota"), "{message}");
+    assert!(
+        message.contains("exceeded quota")
+            && message.contains("Raise the namespace's ResourceQuota"),
+        "{message}"
+    );
     ask(&stage, "scarce", "1").await;
     no_more_calls(&stage, &scarce, 1).await;
     quotas.delete("few", &DeleteParams::default()).await.expect("deleted");
@@ -193,7 +236,8 @@ async fn refused_status_writes_leave_the_backoff_as_it_is() {
     stage.apply(credential).await;
     eventually(SOON, "the admission policy is in force", async || {
         let status = Patch::Merge(json!({"status": {"observedGeneration": 7}}));
-        let answer = stage.credentials().patch_status("probe", &PatchParams::default(), &status).await;
+        let answer =
+            stage.credentials().patch_status("probe", &PatchParams::default(), &status).await;
         check(answer.is_err_and(|e| e.to_string().contains(REFUSAL)), || "it is taken".to_owned())
     })
     .await;
@@ -205,10 +249,14 @@ async fn refused_status_writes_leave_the_backoff_as_it_is() {
     .await;
     // Throttled: after 2.5 to 5 s, then 5 to 10 s, then 10 to 20 s.
     let first = stage.aws.calls_for_role(&role).len();
-    stays(Duration::from_secs(17), "the issuer is asked as rarely as if the status had been written", async || {
-        let seen = stage.aws.calls_for_role(&role).len();
-        check(seen <= first + 2, || format!("{seen} calls"))
-    })
+    stays(
+        Duration::from_secs(17),
+        "the issuer is asked as rarely as if the status had been written",
+        async || {
+            let seen = stage.aws.calls_for_role(&role).len();
+            check(seen <= first + 2, || format!("{seen} calls"))
+        },
+    )
     .await;
     fault.lift();
     stage.permit(&policy).await;
@@ -221,9 +269,11 @@ async fn renamed_secret_is_found_after_denials_and_at_a_revocation() {
     let stage = Stage::set().await;
     let secrets = stage.namespace.api::<Secret>();
     let gone = async |name: &str| {
-        eventually(SOON, &format!("Secret {name} is gone"), async || match secrets.get_opt(name).await {
-            Ok(None) => Ok(()),
-            other => Err(format!("{:?}", other.map(|s| s.map(|s| s.name_any())))),
+        eventually(SOON, &format!("Secret {name} is gone"), async || {
+            match secrets.get_opt(name).await {
+                Ok(None) => Ok(()),
+                other => Err(format!("{:?}", other.map(|s| s.map(|s| s.name_any())))),
+            }
         })
         .await;
     };
@@ -233,7 +283,10 @@ async fn renamed_secret_is_found_after_denials_and_at_a_revocation() {
     let fault = stage.aws.on("AssumeRole").of_role(&role).gets_denied();
     stage.patch("moving", json!({"spec": {"secret": {"name": "moved"}}})).await;
     stage.until("moving", "False", "AccessDenied").await;
-    assert!(secrets.get("moving").await.is_ok(), "what is valid stays until there is something new");
+    assert!(
+        secrets.get("moving").await.is_ok(),
+        "what is valid stays until there is something new"
+    );
     fault.lift();
     ask(&stage, "moving", "1").await;
     stage.until("moving", "True", "Issued").await;
@@ -277,14 +330,19 @@ async fn labels_on_the_secret_cost_no_call() {
             let secret = secrets.get("labels").await.map_err(|e| e.to_string())?;
             let label = |key: &str| secret.labels().get(key).map(String::as_str);
             let managed = label("app.kubernetes.io/managed-by") == Some("refreshable-controller");
-            let right = label("team") == Some("a") && managed && secret.owner_references().len() == 1;
+            let right =
+                label("team") == Some("a") && managed && secret.owner_references().len() == 1;
             check(right, || format!("{patch}: {:?}", secret.metadata))
         })
         .await;
     }
     assert_eq!(stage.published("labels").await, before, "the data is as it was");
     let secret = secrets.get("labels").await.expect("it is there");
-    assert_eq!(secret.labels().get("other").map(String::as_str), Some("b"), "other people's labels stay");
+    assert_eq!(
+        secret.labels().get("other").map(String::as_str),
+        Some("b"),
+        "other people's labels stay"
+    );
     assert_eq!(stage.aws.calls_for_role(&role).len(), 1);
     // What was put right is still the controller's to renew.
     ask(&stage, "labels", "1").await;
@@ -323,7 +381,8 @@ async fn a_profile_that_stays_denied_is_warned_of_and_counts_no_rotation() {
     let log = stage.controller().log();
     let published = log.lines().filter(|l| l.contains("credentials published")).count();
     assert_eq!(published, 2, "two rotations were real\n{log}");
-    let warned = log.lines().filter(|l| l.contains("WARN") && l.contains("1 of 2 profiles failed")).count();
+    let warned =
+        log.lines().filter(|l| l.contains("WARN") && l.contains("1 of 2 profiles failed")).count();
     assert!(warned >= 3, "{warned} warnings");
     let (_, page) = stage.controller().page("/metrics").await.expect("metrics");
     let rotations: f64 = page
@@ -336,8 +395,12 @@ async fn a_profile_that_stays_denied_is_warned_of_and_counts_no_rotation() {
     let object = stage.credentials().get("two").await.expect("it is there");
     let status = object.status.expect("a status");
     let end = status.expiration.expect("an expiry").0;
-    assert!(end.duration_since(jiff::Timestamp::now()) <= SignedDuration::from_mins(15), "{end} is not the earliest");
-    let message = &status.conditions.iter().find(|c| c.type_ == "Ready").expect("a condition").message;
+    assert!(
+        end.duration_since(jiff::Timestamp::now()) <= SignedDuration::from_mins(15),
+        "{end} is not the earliest"
+    );
+    let message =
+        &status.conditions.iter().find(|c| c.type_ == "Ready").expect("a condition").message;
     assert!(message.contains(&end.to_string()), "{message}");
     stage.strike().await;
 }

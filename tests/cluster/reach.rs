@@ -1,5 +1,6 @@
-//! Where user-chosen names may lead: in a network namespace with a name server that lies, servers at addresses of every
-//! kind, and proxies in the environment. Whoever gets past the guard is answered there, and seen.
+//! Where user-chosen names may lead: in a network namespace with a name server that lies, servers
+//! at addresses of every kind, and proxies in the environment. Whoever gets past the guard is
+//! answered there, and seen.
 
 use crate::harness::certificates::Authority;
 use crate::harness::cluster;
@@ -16,8 +17,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
 
-/// Addresses that the namespace has, besides loopback's: a public one, private ones, a metadata service, and loopback
-/// in NAT64's clothes.
+/// Addresses that the namespace has, besides loopback's: a public one, private ones, a metadata
+/// service, and loopback in NAT64's clothes.
 const PREPARE: &str = "ip link set lo up \
     && ip address add 198.51.100.10/32 dev lo && ip address add 10.9.8.7/32 dev lo \
     && ip address add 169.254.169.254/32 dev lo && ip -6 address add fd12::1/128 dev lo nodad \
@@ -25,7 +26,8 @@ const PREPARE: &str = "ip link set lo up \
     && printf 'nameserver 127.0.0.1\\noptions timeout:1 attempts:1\\n' >\"$1\" && mount --bind \"$1\" /etc/resolv.conf \
     && shift && exec \"$@\"";
 
-/// The proxy of the environment. It resolves names itself, so it is for AWS's own hosts and for no other.
+/// The proxy of the environment. It resolves names itself, so it is for AWS's own hosts and for no
+/// other.
 const PROXY: &str = "http://127.0.0.1:3128";
 
 #[tokio::test]
@@ -36,12 +38,20 @@ async fn names_lead_nowhere_that_was_not_checked() {
         .arg(resolv)
         .arg(std::env::current_exe().expect("this program"))
         .args(["cluster::reach::inside_the_namespace", "--exact", "--ignored", "--nocapture"])
-        .envs(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"].map(|n| (n, PROXY)))
-        .envs(["NO_PROXY", "no_proxy"].map(|name| (name, "169.254.0.0/16,.eu-central-1.amazonaws.com")))
+        .envs(
+            ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"]
+                .map(|n| (n, PROXY)),
+        )
+        .envs(
+            ["NO_PROXY", "no_proxy"]
+                .map(|name| (name, "169.254.0.0/16,.eu-central-1.amazonaws.com")),
+        )
         .output()
         .await
         .expect("unshare starts");
-    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    let said = [output.stdout, output.stderr]
+        .map(|text| String::from_utf8_lossy(&text).into_owned())
+        .concat();
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
@@ -82,29 +92,42 @@ async fn inside_the_namespace() {
             match expected {
                 Ok(address) => {
                     assert!(result.is_ok(), "{way:?} {name}: {:?}", result.err());
-                    assert_eq!(connections, [address.parse::<IpAddr>().expect("an address")], "{way:?} {name}");
+                    assert_eq!(
+                        connections,
+                        [address.parse::<IpAddr>().expect("an address")],
+                        "{way:?} {name}"
+                    );
                 }
                 Err(words) => {
-                    let error = result.err().unwrap_or_else(|| panic!("{way:?} {name}: an answer")).to_string();
+                    let error = result
+                        .err()
+                        .unwrap_or_else(|| panic!("{way:?} {name}: an answer"))
+                        .to_string();
                     assert!(error.contains(words), "{way:?} {name}: {error}");
                     assert_eq!(connections, [] as [IpAddr; 0], "{way:?} {name} was called");
                 }
             }
         }
 
-        // A name that leads home as soon as it has been checked: it is looked up once, and what was found is called.
+        // A name that leads home as soon as it has been checked: it is looked up once, and what was
+        // found is called.
         names.forget();
-        call(way, "http://rebind.test:8080", NetworkScope::Public).await.expect("an answer of the public address");
+        call(way, "http://rebind.test:8080", NetworkScope::Public)
+            .await
+            .expect("an answer of the public address");
         assert_eq!(names.asked("rebind.test"), 1, "{way:?}");
         let first = called.take();
         assert_eq!(first, [IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10))], "{way:?}");
-        let error =
-            call(way, "http://rebind.test:8080", NetworkScope::Private).await.expect_err("it leads home by now");
+        let error = call(way, "http://rebind.test:8080", NetworkScope::Private)
+            .await
+            .expect_err("it leads home by now");
         assert!(error.to_string().contains("may not be called"), "{way:?}: {error}");
         assert_eq!(called.take(), [] as [IpAddr; 0], "{way:?}");
 
         // A redirect is not followed.
-        let error = call(way, "http://public.test:8080/redirect", NetworkScope::Private).await.expect_err("a redirect");
+        let error = call(way, "http://public.test:8080/redirect", NetworkScope::Private)
+            .await
+            .expect_err("a redirect");
         let connections = called.take();
         assert!(!connections.is_empty(), "{way:?} {error}: the public address was called");
         assert!(connections.iter().all(|a| !a.is_loopback()), "{way:?} {error}: {connections:?}");
@@ -117,13 +140,17 @@ async fn inside_the_namespace() {
     assert_eq!(proxied.take(), [] as [IpAddr; 0], "a proxy of the environment was called");
 
     let tunnel = |host: &str| [format!("CONNECT {host}.eu-west-1.amazonaws.com:443 HTTP/1.1")];
-    aws_by_http("https://rolesanywhere.eu-west-1.amazonaws.com").await.expect_err("the proxy opens no tunnel");
+    aws_by_http("https://rolesanywhere.eu-west-1.amazonaws.com")
+        .await
+        .expect_err("the proxy opens no tunnel");
     assert_eq!(proxied.asked(), tunnel("rolesanywhere"), "Roles Anywhere, and IoT");
     for ca_bundle in [None, Some(ca())] {
         aws_by_sts("eu-west-1", ca_bundle.clone()).await.expect_err("the proxy opens no tunnel");
         assert_eq!(proxied.asked(), tunnel("sts"), "STS, trusting {ca_bundle:?}");
     }
-    aws_by_http("https://rolesanywhere.eu-central-1.amazonaws.com").await.expect_err("there is no such host here");
+    aws_by_http("https://rolesanywhere.eu-central-1.amazonaws.com")
+        .await
+        .expect_err("there is no such host here");
     aws_by_sts("eu-central-1", None).await.expect_err("nor this");
     assert_eq!(proxied.asked(), [] as [String; 0], "what NO_PROXY names is called directly");
 }
@@ -131,13 +158,21 @@ async fn inside_the_namespace() {
 struct NoMeter;
 
 impl Meter for NoMeter {
-    fn issuer_call(&self, _: &'static str, _: Option<refreshable_rules::retry::Class>, _: Duration) {}
+    fn issuer_call(
+        &self,
+        _: &'static str,
+        _: Option<refreshable_rules::retry::Class>,
+        _: Duration,
+    ) {
+    }
 }
 
 async fn call(way: Way, url: &str, reach: NetworkScope) -> Result<(), IssueError> {
     match way {
         Way::Http => get(url, http::Way::Named(reach)).await,
-        Way::Sts => assume(StsSpec { endpoint: Some(url.to_owned()), ..StsSpec::default() }, reach).await,
+        Way::Sts => {
+            assume(StsSpec { endpoint: Some(url.to_owned()), ..StsSpec::default() }, reach).await
+        }
     }
 }
 
@@ -146,7 +181,11 @@ async fn aws_by_http(url: &str) -> Result<(), IssueError> {
 }
 
 async fn aws_by_sts(region: &str, ca_bundle: Option<String>) -> Result<(), IssueError> {
-    assume(StsSpec { region: Some(region.to_owned()), ca_bundle, ..StsSpec::default() }, NetworkScope::Public).await
+    assume(
+        StsSpec { region: Some(region.to_owned()), ca_bundle, ..StsSpec::default() },
+        NetworkScope::Public,
+    )
+    .await
 }
 
 fn ca() -> String {
@@ -155,7 +194,15 @@ fn ca() -> String {
 
 async fn get(url: &str, way: http::Way) -> Result<(), IssueError> {
     let (headers, timeout_seconds) = (Vec::new(), Some(5));
-    let call = Call { operation: "Get", url, way, headers, ca_bundle: None, identity: None, timeout_seconds };
+    let call = Call {
+        operation: "Get",
+        url,
+        way,
+        headers,
+        ca_bundle: None,
+        identity: None,
+        timeout_seconds,
+    };
     http::get(&call).await.map(drop)
 }
 
@@ -198,7 +245,9 @@ impl Served {
 
 /// Answers everybody at every address.
 async fn serve(port: u16) -> Served {
-    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await.expect("every address of the namespace");
+    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port))
+        .await
+        .expect("every address of the namespace");
     let served = Served::default();
     let server = served.clone();
     tokio::spawn(async move {
@@ -212,14 +261,18 @@ async fn serve(port: u16) -> Served {
                 let asked = String::from_utf8_lossy(&head[..length]).into_owned();
                 lines.lock().expect("a list").extend(asked.lines().next().map(str::to_owned));
                 let answer = if asked.starts_with("CONNECT") {
-                    "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned()
+                    "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                        .to_owned()
                 } else if asked.contains(" /redirect") {
                     "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:8080/\r\nContent-Length: 0\r\n\
                      Connection: close\r\n\r\n"
                         .to_owned()
                 } else {
                     let body = if asked.starts_with("POST") { SESSION } else { "{}" };
-                    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+                    format!(
+                        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                        body.len()
+                    )
                 };
                 let _ = stream.write_all(answer.as_bytes()).await;
             });
@@ -261,7 +314,8 @@ impl Names {
         let (mut labels, mut at) = (Vec::new(), 12);
         while *query.get(at)? != 0 {
             let length = usize::from(query[at]);
-            labels.push(String::from_utf8_lossy(query.get(at + 1..at + 1 + length)?).to_lowercase());
+            labels
+                .push(String::from_utf8_lossy(query.get(at + 1..at + 1 + length)?).to_lowercase());
             at += 1 + length;
         }
         let kind = u16::from_be_bytes([*query.get(at + 1)?, *query.get(at + 2)?]);

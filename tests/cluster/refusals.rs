@@ -3,7 +3,9 @@
 use crate::harness::{Cluster, cluster, eventually};
 use crate::world::refusals::{Denial, LARGEST, USER, Written, immutable, too_large};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use k8s_openapi::api::core::v1::{ResourceQuota, Secret};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -18,7 +20,9 @@ async fn apply(secrets: &Api<Secret>, name: &str, body: Value) -> Result<Secret,
     whole.as_object_mut().expect("an object").extend(body.as_object().expect("an object").clone());
     match secrets.patch(name, &PatchParams::apply("refusals").force(), &Patch::Apply(whole)).await {
         Ok(secret) => Ok(secret),
-        Err(kube::Error::Api(status)) => Err((status.code, status.reason.clone(), status.message.clone())),
+        Err(kube::Error::Api(status)) => {
+            Err((status.code, status.reason.clone(), status.message.clone()))
+        }
         Err(other) => panic!("{other}"),
     }
 }
@@ -41,11 +45,12 @@ async fn of_data_and_rights() {
     let namespace = cluster.namespace("refusals").create().await;
     let secrets = namespace.api::<Secret>();
 
-    apply(&secrets, "fixed", json!({"data": {"a": "eA=="}, "immutable": true})).await.expect("made");
+    apply(&secrets, "fixed", json!({"data": {"a": "eA=="}, "immutable": true}))
+        .await
+        .expect("made");
     let other = json!({"data": {"a": "eQ=="}, "immutable": true});
     assert_eq!(refused(&secrets, "fixed", other).await, said(immutable("fixed")));
-    let labelled =
-        json!({"metadata": {"name": "fixed", "labels": {"a": "b"}}, "data": {"a": "eA=="}, "immutable": true});
+    let labelled = json!({"metadata": {"name": "fixed", "labels": {"a": "b"}}, "data": {"a": "eA=="}, "immutable": true});
     apply(&secrets, "fixed", labelled).await.expect("a label is no data");
 
     let of = |bytes: usize| {
@@ -66,13 +71,20 @@ async fn of_data_and_rights() {
     // What waits for a finalizer is there, can be written, and goes with the finalizer.
     let held = json!({"metadata": {"name": "held", "finalizers": ["example.com/hold"]}});
     apply(&secrets, "held", held.clone()).await.expect("made");
-    let waits = secrets.delete("held", &DeleteParams::default()).await.expect("accepted").left().expect("the object");
+    let waits = secrets
+        .delete("held", &DeleteParams::default())
+        .await
+        .expect("accepted")
+        .left()
+        .expect("the object");
     assert!(waits.metadata.deletion_timestamp.is_some());
     let mut written = held;
     written["data"] = json!({"a": "eA=="});
     let still = apply(&secrets, "held", written).await.expect("it can be written");
     assert_eq!(still.metadata.deletion_timestamp, waits.metadata.deletion_timestamp);
-    apply(&secrets, "held", json!({"metadata": {"name": "held", "finalizers": []}})).await.expect("the last write");
+    apply(&secrets, "held", json!({"metadata": {"name": "held", "finalizers": []}}))
+        .await
+        .expect("the last write");
     assert!(secrets.get_opt("held").await.expect("an answer").is_none());
 }
 
@@ -105,7 +117,9 @@ async fn of_quotas() {
         if seen == expected { Ok(()) } else { Err(format!("{seen:?}")) }
     })
     .await;
-    apply(&secrets, "first", json!({"data": {"a": "eA=="}})).await.expect("what is there can be changed");
+    apply(&secrets, "first", json!({"data": {"a": "eA=="}}))
+        .await
+        .expect("what is there can be changed");
 }
 
 #[tokio::test]
@@ -113,8 +127,7 @@ async fn of_policies() {
     let cluster = Cluster::shared().await;
     let namespace = cluster.namespace("refusals").create().await;
     let secrets = namespace.api::<Secret>();
-    let rule =
-        json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]});
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["secrets"]});
     let policy = json!({
         "metadata": {"name": "no"},
         "spec": {

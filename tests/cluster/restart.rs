@@ -26,16 +26,20 @@ pub(super) fn workload(stage: &Stage, kind: &str, name: &str, replicas: u32) -> 
     json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": stage.namespace.name}, "spec": spec})
 }
 
-/// A rotation that somebody asks for, in another second than the one before: restarts keep time to the second.
+/// A rotation that somebody asks for, in another second than the one before: restarts keep time to
+/// the second.
 pub(super) async fn rotate(stage: &Stage, name: &str, wish: &str) {
-    let status = stage.credentials().get(name).await.expect("it is there").status.expect("a status");
+    let status =
+        stage.credentials().get(name).await.expect("it is there").status.expect("a status");
     let issued = status.last_refresh_time.expect("issued").0;
     eventually(SOON, "the second of the last rotation is over", async || {
         let now = jiff::Timestamp::now();
         if now.as_second() > issued.as_second() { Ok(()) } else { Err(now.to_string()) }
     })
     .await;
-    stage.patch(name, json!({"metadata": {"annotations": {"refreshable.dev/requested-at": wish}}})).await;
+    stage
+        .patch(name, json!({"metadata": {"annotations": {"refreshable.dev/requested-at": wish}}}))
+        .await;
     stage
         .until_it(name, "the request is handled", |c| {
             c.status.as_ref().is_some_and(|s| s.last_handled_refresh_at.as_deref() == Some(wish))
@@ -55,12 +59,23 @@ pub(super) async fn until_restarted<K>(stage: &Stage, api: &Api<K>, name: &str) 
 where
     K: Resource + Clone + DeserializeOwned + serde::Serialize + Debug,
 {
-    eventually(SOON, &format!("{name} is restarted"), async || match restarted_at(api, name).await {
-        Some(when) => Ok(when),
-        None => {
-            let said = stage.credentials().get("once").await.map(|c| c.status.and_then(|s| s.restarts));
-            let object = api.get(name).await.ok().and_then(|o| serde_json::to_value(o).ok()).unwrap_or_default();
-            Err(format!("{said:#?}\n{}", object["status"]))
+    eventually(SOON, &format!("{name} is restarted"), async || {
+        match restarted_at(api, name).await {
+            Some(when) => Ok(when),
+            None => {
+                let said = stage
+                    .credentials()
+                    .get("once")
+                    .await
+                    .map(|c| c.status.and_then(|s| s.restarts));
+                let object = api
+                    .get(name)
+                    .await
+                    .ok()
+                    .and_then(|o| serde_json::to_value(o).ok())
+                    .unwrap_or_default();
+                Err(format!("{said:#?}\n{}", object["status"]))
+            }
         }
     })
     .await
@@ -80,8 +95,13 @@ async fn workloads_that_read_once_are_restarted_by_a_rotation_and_by_nothing_els
     stage.credential("once", json!({"roles": [{"roleArn": role}], "restart": restart})).await;
     stage.until("once", "True", "Issued").await;
     let deployments = stage.namespace.api::<Deployment>();
-    let (sets, daemons) = (stage.namespace.api::<StatefulSet>(), stage.namespace.api::<DaemonSet>());
-    assert_eq!(restarted_at(&deployments, "deployment").await, None, "the first credentials restart nothing");
+    let (sets, daemons) =
+        (stage.namespace.api::<StatefulSet>(), stage.namespace.api::<DaemonSet>());
+    assert_eq!(
+        restarted_at(&deployments, "deployment").await,
+        None,
+        "the first credentials restart nothing"
+    );
 
     rotate(&stage, "once", "1").await;
     let first = until_restarted(&stage, &deployments, "deployment").await;
@@ -101,8 +121,20 @@ async fn workloads_that_read_once_are_restarted_by_a_rotation_and_by_nothing_els
     stage.restart().await;
     stage.patch("once", json!({"metadata": {"labels": {"looked": "at"}}})).await;
     let key = stage.key_id("once").await;
-    stage.cluster.kubectl(&["wait", "--for=condition=Ready", "rcred/once", "--namespace", &stage.namespace.name]).await;
-    assert_eq!((stage.key_id("once").await, restarted_at(&deployments, "deployment").await), (key, Some(first)));
+    stage
+        .cluster
+        .kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            "rcred/once",
+            "--namespace",
+            &stage.namespace.name,
+        ])
+        .await;
+    assert_eq!(
+        (stage.key_id("once").await, restarted_at(&deployments, "deployment").await),
+        (key, Some(first))
+    );
     let status = stage.credentials().get("once").await.expect("it is there").status;
     assert_eq!(status.and_then(|s| s.restarts), told.status.and_then(|s| s.restarts));
     stage.strike().await;
@@ -116,20 +148,32 @@ async fn what_hinders_a_restart_stands_in_the_status() {
     paused["spec"]["paused"] = true.into();
     stage.apply(paused).await;
     stage.apply(workload(&stage, "Deployment", "rolling", 1)).await;
-    let restart: Vec<Value> =
-        ["paused", "rolling", "missing"].iter().map(|n| json!({"kind": "Deployment", "name": n})).collect();
-    stage.credential("once", json!({"roles": [{"roleArn": role, "durationSeconds": 900}], "restart": restart})).await;
+    let restart: Vec<Value> = ["paused", "rolling", "missing"]
+        .iter()
+        .map(|n| json!({"kind": "Deployment", "name": n}))
+        .collect();
+    stage
+        .credential(
+            "once",
+            json!({"roles": [{"roleArn": role, "durationSeconds": 900}], "restart": restart}),
+        )
+        .await;
     let ready = stage.until("once", "True", "Issued").await;
     let message = ready.status.expect("a status").conditions[0].message.clone();
     assert!(message.contains("spec.restart restarts workloads every"), "{message}");
     rotate(&stage, "once", "1").await;
     let said = stage
         .until_it("once", "each says what it waits for", |c| {
-            c.status.as_ref().and_then(|s| s.restarts.as_ref()).is_some_and(|r| r.iter().all(|r| r.message.is_some()))
+            c.status
+                .as_ref()
+                .and_then(|s| s.restarts.as_ref())
+                .is_some_and(|r| r.iter().all(|r| r.message.is_some()))
         })
         .await;
     let said = said.status.and_then(|s| s.restarts).expect("a status");
-    let of = |name: &str| said.iter().find(|r| r.name == name).and_then(|r| r.message.clone()).expect("a message");
+    let of = |name: &str| {
+        said.iter().find(|r| r.name == name).and_then(|r| r.message.clone()).expect("a message")
+    };
     assert!(of("paused").contains("kubectl rollout resume"), "{}", of("paused"));
     assert!(of("rolling").contains("under way"), "{}", of("rolling"));
     assert!(of("missing").contains("does not exist"), "{}", of("missing"));
@@ -137,8 +181,20 @@ async fn what_hinders_a_restart_stands_in_the_status() {
     assert_eq!(restarted_at(&deployments, "rolling").await, None);
 
     // It is looked at again by itself.
-    stage.cluster.kubectl(&["rollout", "resume", "deployment/paused", "--namespace", &stage.namespace.name]).await;
-    stage.cluster.kubectl(&["scale", "deployment/rolling", "--replicas=0", "--namespace", &stage.namespace.name]).await;
+    stage
+        .cluster
+        .kubectl(&["rollout", "resume", "deployment/paused", "--namespace", &stage.namespace.name])
+        .await;
+    stage
+        .cluster
+        .kubectl(&[
+            "scale",
+            "deployment/rolling",
+            "--replicas=0",
+            "--namespace",
+            &stage.namespace.name,
+        ])
+        .await;
     until_restarted(&stage, &deployments, "paused").await;
     until_restarted(&stage, &deployments, "rolling").await;
     stage.strike().await;
@@ -154,7 +210,12 @@ pub(super) fn pod(name: &str, label: Option<&str>, mounts: &str) -> Value {
 }
 
 pub(super) async fn told(pods: &Api<Pod>, name: &str) -> Option<String> {
-    pods.get(name).await.expect("it is there").annotations().get("refreshable.dev/propagated").cloned()
+    pods.get(name)
+        .await
+        .expect("it is there")
+        .annotations()
+        .get("refreshable.dev/propagated")
+        .cloned()
 }
 
 #[tokio::test]
@@ -170,11 +231,24 @@ async fn kubelets_are_told_of_a_rotation_where_that_is_asked_for() {
         stage.apply(in_namespace(&stage, one)).await;
     }
     let stage = stage.started(|p| p.args(["--no-leader-election", "--prompt-propagation"])).await;
-    stage.credential("prompt", json!({"roles": [{"roleArn": role}], "secret": {"propagation": "Prompt"}})).await;
+    stage
+        .credential(
+            "prompt",
+            json!({"roles": [{"roleArn": role}], "secret": {"propagation": "Prompt"}}),
+        )
+        .await;
     stage.until("prompt", "True", "Issued").await;
-    let when =
-        eventually(SOON, "the Pod is annotated", async || told(&pods, "told").await.ok_or("no annotation")).await;
-    let issued = stage.credentials().get("prompt").await.expect("it is there").status.and_then(|s| s.last_refresh_time);
+    let when = eventually(SOON, "the Pod is annotated", async || {
+        told(&pods, "told").await.ok_or("no annotation")
+    })
+    .await;
+    let issued = stage
+        .credentials()
+        .get("prompt")
+        .await
+        .expect("it is there")
+        .status
+        .and_then(|s| s.last_refresh_time);
     assert_eq!(Some(when.clone()), issued.map(|t| t.0.to_string()));
     rotate(&stage, "prompt", "1").await;
     eventually(SOON, "and again", async || match told(&pods, "told").await {
@@ -195,11 +269,21 @@ pub(super) fn in_namespace(stage: &Stage, mut object: Value) -> Value {
 async fn who_asks_for_it_where_it_is_switched_off_is_told() {
     let stage = Stage::set().await;
     let role = stage.role("prompt").await;
-    stage.credential("prompt", json!({"roles": [{"roleArn": role}], "secret": {"propagation": "Prompt"}})).await;
+    stage
+        .credential(
+            "prompt",
+            json!({"roles": [{"roleArn": role}], "secret": {"propagation": "Prompt"}}),
+        )
+        .await;
     stage.until("prompt", "True", "Issued").await;
     eventually(SOON, "an event says that it is switched off", async || {
-        let events = stage.cluster.kubectl(&["get", "events", "--namespace", &stage.namespace.name]).await;
-        if events.contains("PropagationOff") && events.contains("--prompt-propagation") { Ok(()) } else { Err(events) }
+        let events =
+            stage.cluster.kubectl(&["get", "events", "--namespace", &stage.namespace.name]).await;
+        if events.contains("PropagationOff") && events.contains("--prompt-propagation") {
+            Ok(())
+        } else {
+            Err(events)
+        }
     })
     .await;
     // Switching it on or off asks the issuer nothing.
@@ -210,7 +294,9 @@ async fn who_asks_for_it_where_it_is_switched_off_is_told() {
         .await
         .expect("patched");
     stage
-        .until_it("prompt", "it is looked at", |c| c.status.as_ref().and_then(|s| s.observed_generation) == Some(2))
+        .until_it("prompt", "it is looked at", |c| {
+            c.status.as_ref().and_then(|s| s.observed_generation) == Some(2)
+        })
         .await;
     assert_eq!(stage.aws.calls_for_role(&role).len(), calls);
     stage.strike().await;

@@ -1,4 +1,5 @@
-//! Least privilege: the rights that the chart grants are those that the controller uses, each of them and no other.
+//! Least privilege: the rights that the chart grants are those that the controller uses, each of
+//! them and no other.
 
 use super::installed::Installed;
 use super::peers::allow;
@@ -21,7 +22,13 @@ async fn web_role(stage: &Stage) -> String {
     stage.cluster.kubectl(&["create", "serviceaccount", "app", "--namespace", namespace]).await;
     let provider = controlplane::TOKEN_ISSUER.trim_start_matches("https://");
     let subject = format!("system:serviceaccount:{namespace}:app");
-    stage.issuer.account(&stage.account).role("web").trusting_web_identity(provider, &subject).create().await
+    stage
+        .issuer
+        .account(&stage.account)
+        .role("web")
+        .trusting_web_identity(provider, &subject)
+        .create()
+        .await
 }
 
 fn web_identity(role: &str, secret: Value) -> Value {
@@ -40,10 +47,17 @@ async fn everything_of_a_namespace(stage: &Stage) {
     stage.credential("retained", web_identity(&role, json!({"deletionPolicy": "Retain"}))).await;
     stage.until("retained", "True", "Issued").await;
     let key = stage.key_id("retained").await;
-    stage.patch("retained", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
-    eventually(SOON, "the retained Secret is renewed", async || match stage.key_id("retained").await {
-        same if same == key => Err(same),
-        _ => Ok(()),
+    stage
+        .patch(
+            "retained",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}),
+        )
+        .await;
+    eventually(SOON, "the retained Secret is renewed", async || {
+        match stage.key_id("retained").await {
+            same if same == key => Err(same),
+            _ => Ok(()),
+        }
     })
     .await;
     // Adopted, and written again.
@@ -51,10 +65,17 @@ async fn everything_of_a_namespace(stage: &Stage) {
     stage.credential("adopted", web_identity(&role, json!({"adopt": true}))).await;
     stage.until("adopted", "True", "Issued").await;
     let key = stage.key_id("adopted").await;
-    stage.patch("adopted", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
-    eventually(SOON, "the adopted Secret is renewed", async || match stage.key_id("adopted").await {
-        same if same == key => Err(same),
-        _ => Ok(()),
+    stage
+        .patch(
+            "adopted",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}),
+        )
+        .await;
+    eventually(SOON, "the adopted Secret is renewed", async || {
+        match stage.key_id("adopted").await {
+            same if same == key => Err(same),
+            _ => Ok(()),
+        }
     })
     .await;
     assert_eq!(stage.published("adopted").await["theirs"], "kept");
@@ -63,7 +84,9 @@ async fn everything_of_a_namespace(stage: &Stage) {
     eventually(SOON, "the Secret has moved", async || {
         match (secrets.get_opt("own").await, secrets.get_opt("moved").await) {
             (Ok(None), Ok(Some(_))) => Ok(()),
-            (old, new) => Err(format!("{:?} {:?}", old.map(|s| s.is_some()), new.map(|s| s.is_some()))),
+            (old, new) => {
+                Err(format!("{:?} {:?}", old.map(|s| s.is_some()), new.map(|s| s.is_some())))
+            }
         }
     })
     .await;
@@ -71,7 +94,10 @@ async fn everything_of_a_namespace(stage: &Stage) {
     let account = stage.issuer.account(&stage.account);
     let user = account.user("keyed").await;
     let keyed = account.role("keyed").trusting(account.user_arn("keyed")).create().await;
-    let key = [("AWS_ACCESS_KEY_ID", user.access_key_id()), ("AWS_SECRET_ACCESS_KEY", user.secret_access_key())];
+    let key = [
+        ("AWS_ACCESS_KEY_ID", user.access_key_id()),
+        ("AWS_SECRET_ACCESS_KEY", user.secret_access_key()),
+    ];
     stage.secret("key", &key).await;
     let spec = json!({"source": {"accessKey": {"secretRef": {"name": "key"}}}, "roles": [{"roleArn": keyed}]});
     stage.credential("keyed", spec).await;
@@ -93,7 +119,12 @@ async fn everything_of_a_namespace(stage: &Stage) {
     let refused = stage.until("foreign", "False", "SecretRefused").await;
     let message = refused.status.and_then(|s| s.failures).expect("a failure").message;
     assert!(message.contains("adopt Secrets alone that are Opaque"), "{message}");
-    stage.patch("foreign", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage
+        .patch(
+            "foreign",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}),
+        )
+        .await;
     stage
         .until_it("foreign", "it is tried again", |c| {
             c.status.as_ref().is_some_and(|s| s.last_handled_refresh_at.as_deref() == Some("1"))
@@ -104,14 +135,17 @@ async fn everything_of_a_namespace(stage: &Stage) {
 /// What the controller asked for: complete once it has stopped, as a watch is logged at its end.
 async fn asked(stage: &Stage, installed: &Installed, controller: &Controller) -> Audit {
     let asked = || stage.cluster.audit().by_account(&installed.name, &installed.name);
-    eventually(SOON, "an event is counted up", async || match asked().of("patch", "events").count() {
-        0 => Err(asked().of("create", "events").to_string()),
-        _ => Ok(()),
+    eventually(SOON, "an event is counted up", async || {
+        match asked().of("patch", "events").count() {
+            0 => Err(asked().of("create", "events").to_string()),
+            _ => Ok(()),
+        }
     })
     .await;
     assert!(controller.stop().await.success());
     controller.assert_clean().await;
-    let policies = granted(&installed.objects).iter().any(|right| right.resource == "credentialpolicies");
+    let policies =
+        granted(&installed.objects).iter().any(|right| right.resource == "credentialpolicies");
     let watched = if policies { ["secrets", "configmaps"].as_slice() } else { &["secrets"] };
     eventually(SOON, "the watches have ended", async || {
         match watched.iter().find(|kind| asked().of("watch", kind).count() == 0) {
@@ -124,7 +158,9 @@ async fn asked(stage: &Stage, installed: &Installed, controller: &Controller) ->
     let probes = |namespace: &str| namespace == stage.namespace.name;
     asked().only(|request| {
         request.name != "probe"
-            && !(request.resource == "secrets" && request.verb == "create" && probes(&request.namespace))
+            && !(request.resource == "secrets"
+                && request.verb == "create"
+                && probes(&request.namespace))
     })
 }
 
@@ -149,13 +185,18 @@ fn assert_exact(installed: &Installed, asked: &Audit) {
         let mut more = granted.clone();
         let extra = Right { verb: format!("{}collection", right.verb), ..right.clone() };
         more.insert(extra.clone());
-        assert_eq!(unused(&more, asked), BTreeSet::from([extra]), "it is told that this is not used");
+        assert_eq!(
+            unused(&more, asked),
+            BTreeSet::from([extra]),
+            "it is told that this is not used"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
-    // On a cluster of its own: of several controllers the first reports of a policy, and the others find it said.
+    // On a cluster of its own: of several controllers the first reports of a policy, and the others
+    // find it said.
     let stage = Stage::apart().await;
     let installed = Installed::on(&stage, json!({})).await;
     let controller = installed.start(&stage).await;
@@ -178,7 +219,9 @@ async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
     stage.credential("trusting", json!({"roles": [{"roleArn": role}], "sts": sts})).await;
     stage.until("trusting", "True", "Issued").await;
     stage.secret("lent", &[("theirs", "kept")]).await;
-    stage.credential("lent", json!({"roles": [{"roleArn": role}], "secret": {"adopt": true}})).await;
+    stage
+        .credential("lent", json!({"roles": [{"roleArn": role}], "secret": {"adopt": true}}))
+        .await;
     stage.until("lent", "True", "Issued").await;
     eventually(SOON, "the policy has a status", async || {
         let asked = stage.cluster.audit().by_account(&installed.name, &installed.name);
@@ -190,7 +233,10 @@ async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
     .await;
     let policies = kube::Api::<CredentialPolicy>::all(stage.namespace.client.clone());
     let all = policies.list(&Default::default()).await.expect("a list");
-    for policy in all.iter().filter_map(|p| p.metadata.name.as_deref()).filter(|n| n.starts_with(&stage.namespace.name))
+    for policy in all
+        .iter()
+        .filter_map(|p| p.metadata.name.as_deref())
+        .filter(|n| n.starts_with(&stage.namespace.name))
     {
         policies.delete(policy, &DeleteParams::default()).await.expect("deleted");
     }
@@ -220,7 +266,8 @@ async fn one_namespace_is_served_without_rights_on_cluster_level() {
 
     let asked = asked(&stage, &installed, &controller).await;
     let homes = [stage.namespace.name.as_str(), installed.name.as_str()];
-    let elsewhere = asked.clone().only(|r| !r.resource.is_empty() && !homes.contains(&r.namespace.as_str()));
+    let elsewhere =
+        asked.clone().only(|r| !r.resource.is_empty() && !homes.contains(&r.namespace.as_str()));
     assert_eq!(elsewhere.count(), 0, "{elsewhere}");
     assert_exact(&installed, &asked);
 
@@ -232,7 +279,8 @@ async fn one_namespace_is_served_without_rights_on_cluster_level() {
         // No policy can allow a bundle here.
         ("get", "configmaps", &stage.namespace.name),
     ] {
-        let question = ["auth", "can-i", verb, resource, "--namespace", namespace, "--as", &account];
+        let question =
+            ["auth", "can-i", verb, resource, "--namespace", namespace, "--as", &account];
         let (_, answer, _) = stage.cluster.try_kubectl(&question).await;
         assert_eq!(answer.trim(), "no", "{verb} {resource} in {namespace}");
     }
@@ -255,7 +303,8 @@ async fn what_is_switched_on_brings_the_rights_that_it_uses() {
     }
     stage.apply(restart::in_namespace(&stage, restart::pod("told", Some("Prompt"), "more"))).await;
     let role = stage.role("more").await;
-    let restarted: Vec<_> = kinds.iter().map(|k| json!({"kind": k, "name": k.to_lowercase()})).collect();
+    let restarted: Vec<_> =
+        kinds.iter().map(|k| json!({"kind": k, "name": k.to_lowercase()})).collect();
     let spec = json!({"roles": [{"roleArn": role}], "restart": restarted, "secret": {"propagation": "Prompt"}});
     stage.credential("more", spec).await;
     stage.until("more", "True", "Issued").await;
@@ -264,7 +313,10 @@ async fn what_is_switched_on_brings_the_rights_that_it_uses() {
     restart::until_restarted(&stage, &stage.namespace.api::<StatefulSet>(), "statefulset").await;
     restart::until_restarted(&stage, &stage.namespace.api::<DaemonSet>(), "daemonset").await;
     let pods = stage.namespace.api::<Pod>();
-    eventually(SOON, "the Pod is told", async || restart::told(&pods, "told").await.ok_or("no annotation")).await;
+    eventually(SOON, "the Pod is told", async || {
+        restart::told(&pods, "told").await.ok_or("no annotation")
+    })
+    .await;
 
     assert!(controller.stop().await.success());
     let asked = || stage.cluster.audit().by_account(&installed.name, &installed.name);
@@ -273,8 +325,9 @@ async fn what_is_switched_on_brings_the_rights_that_it_uses() {
         if unused.is_empty() { Ok(()) } else { Err(lines(&unused)) }
     })
     .await;
-    let asked =
-        asked().only(|request| request.name != "probe" && !(request.resource == "secrets" && request.verb == "create"));
+    let asked = asked().only(|request| {
+        request.name != "probe" && !(request.resource == "secrets" && request.verb == "create")
+    });
     let lacking = lacking(&all, &asked);
     assert!(lacking.is_empty(), "no rule grants\n{}", lines(&lacking));
     controller.assert_clean().await;

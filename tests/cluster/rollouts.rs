@@ -1,4 +1,5 @@
-//! Rollouts that never end: a restart waits for them, and no longer than what the Pods hold is valid.
+//! Rollouts that never end: a restart waits for them, and no longer than what the Pods hold is
+//! valid.
 
 use super::restart::{rotate, until_restarted, workload};
 use super::stage::Stage;
@@ -25,13 +26,25 @@ async fn run_pods(pods: &Api<Pod>, app: &str) {
         let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref());
         if phase != Some("Running") {
             // It may have been replaced meanwhile.
-            drop(pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(&running)).await);
+            drop(
+                pods.patch_status(
+                    &pod.name_any(),
+                    &PatchParams::default(),
+                    &Patch::Merge(&running),
+                )
+                .await,
+            );
         }
     }
 }
 
 /// Waits until the StatefulSet's status is such, with its Pods running.
-async fn until_set(stage: &Stage, name: &str, what: &str, holds: impl Fn(&StatefulSetStatus) -> bool) {
+async fn until_set(
+    stage: &Stage,
+    name: &str,
+    what: &str,
+    holds: impl Fn(&StatefulSetStatus) -> bool,
+) {
     let (sets, pods) = (stage.namespace.api::<StatefulSet>(), stage.namespace.api::<Pod>());
     eventually(PATIENCE, what, async || {
         run_pods(&pods, name).await;
@@ -55,14 +68,17 @@ async fn a_stateful_set_with_a_partition_is_restarted_as_soon_as_its_part_has_ro
     let mut set = workload(&stage, "StatefulSet", "parted", 3);
     set["spec"]["podManagementPolicy"] = "Parallel".into();
     set["spec"]["serviceName"] = "parted".into();
-    set["spec"]["updateStrategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}});
+    set["spec"]["updateStrategy"] =
+        json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 2}});
     stage.apply(set.clone()).await;
     until_set(&stage, "parted", "three are ready", |s| s.ready_replicas == Some(3)).await;
     // Another version of it, which only the last of the three Pods gets.
     set["spec"]["template"]["metadata"]["annotations"] = json!({"version": "2"});
     stage.apply(set).await;
     until_set(&stage, "parted", "one of them is updated", |s| {
-        s.updated_replicas == Some(1) && s.ready_replicas == Some(3) && s.current_revision != s.update_revision
+        s.updated_replicas == Some(1)
+            && s.ready_replicas == Some(3)
+            && s.current_revision != s.update_revision
     })
     .await;
 
@@ -73,7 +89,10 @@ async fn a_stateful_set_with_a_partition_is_restarted_as_soon_as_its_part_has_ro
     until_restarted(&stage, &stage.namespace.api::<StatefulSet>(), "parted").await;
     stage
         .until_it("once", "the status says so", |c| {
-            c.status.as_ref().and_then(|s| s.restarts.as_ref()).is_some_and(|r| r[0].last_restart_time.is_some())
+            c.status
+                .as_ref()
+                .and_then(|s| s.restarts.as_ref())
+                .is_some_and(|r| r[0].last_restart_time.is_some())
         })
         .await;
     assert_eq!(restarts(&stage, "once").await[0].message, None, "it waited for nothing");
@@ -83,7 +102,8 @@ async fn a_stateful_set_with_a_partition_is_restarted_as_soon_as_its_part_has_ro
 /// A node whose kubelet is gone, for nobody but whoever tolerates it.
 fn dead_node(name: &str) -> Node {
     let taints = json!([{"key": "dead", "value": name, "effect": "NoSchedule"}]);
-    let node = json!({"metadata": {"name": name, "labels": {"dead": name}}, "spec": {"taints": taints}});
+    let node =
+        json!({"metadata": {"name": name, "labels": {"dead": name}}, "spec": {"taints": taints}});
     serde_json::from_value(node).expect("a node")
 }
 
@@ -107,7 +127,8 @@ async fn what_never_gets_ready_is_restarted_before_what_its_pods_hold_expires() 
     stage.apply(on_dead_node(workload(&stage, "DaemonSet", "dead", 0), &node)).await;
     let daemons = stage.namespace.api::<DaemonSet>();
     eventually(PATIENCE, "the dead node should run one", async || {
-        let status = daemons.get("dead").await.map_err(|e| e.to_string())?.status.unwrap_or_default();
+        let status =
+            daemons.get("dead").await.map_err(|e| e.to_string())?.status.unwrap_or_default();
         if status.desired_number_scheduled == 1 { Ok(()) } else { Err(format!("{status:?}")) }
     })
     .await;
@@ -124,7 +145,9 @@ async fn what_never_gets_ready_is_restarted_before_what_its_pods_hold_expires() 
     let waiting = stage
         .until_it("once", "all wait", |c| {
             let restarts = c.status.as_ref().and_then(|s| s.restarts.as_ref());
-            restarts.is_some_and(|r| r.iter().all(|r| r.message.as_ref().is_some_and(|m| m.contains("under way"))))
+            restarts.is_some_and(|r| {
+                r.iter().all(|r| r.message.as_ref().is_some_and(|m| m.contains("under way")))
+            })
         })
         .await;
     for said in waiting.status.and_then(|s| s.restarts).expect("a status") {
@@ -144,7 +167,11 @@ async fn what_never_gets_ready_is_restarted_before_what_its_pods_hold_expires() 
     .await;
     for said in &forced {
         let message = said.message.clone().unwrap_or_default();
-        assert!(message.contains("restarted while its last rollout was still under way"), "{}: {message}", said.name);
+        assert!(
+            message.contains("restarted while its last rollout was still under way"),
+            "{}: {message}",
+            said.name
+        );
     }
     let at = [
         until_restarted(&stage, &stage.namespace.api::<Deployment>(), "broken").await,
@@ -156,13 +183,17 @@ async fn what_never_gets_ready_is_restarted_before_what_its_pods_hold_expires() 
         assert!(when < expires, "restarted at {when}: its Pods held what expired at {expires}");
     }
     let page = stage.controller().metrics().await;
-    let counted = page.lines().find_map(|l| l.strip_prefix("refreshable_restarts_total{outcome=\"forced\"} "));
+    let counted = page
+        .lines()
+        .find_map(|l| l.strip_prefix("refreshable_restarts_total{outcome=\"forced\"} "));
     assert!(counted.and_then(|c| c.parse::<u32>().ok()).is_some_and(|c| c >= 3), "{counted:?}");
     eventually(PATIENCE, "events tell of each", async || {
-        let events = stage.cluster.kubectl(&["get", "events", "--namespace", &stage.namespace.name]).await;
-        let told = ["Deployment broken", "StatefulSet pending", "DaemonSet dead"]
-            .iter()
-            .all(|what| events.lines().any(|line| line.contains("RestartForced") && line.contains(what)));
+        let events =
+            stage.cluster.kubectl(&["get", "events", "--namespace", &stage.namespace.name]).await;
+        let told =
+            ["Deployment broken", "StatefulSet pending", "DaemonSet dead"].iter().all(|what| {
+                events.lines().any(|line| line.contains("RestartForced") && line.contains(what))
+            });
         if told { Ok(()) } else { Err(events) }
     })
     .await;

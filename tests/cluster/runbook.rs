@@ -16,10 +16,12 @@ async fn what_the_page_says_to_type_is_understood() {
     assert!(commands.len() >= 8, "{commands:?}");
     for command in commands {
         // Other tests share the cluster. What is searched for in a log may not be there.
-        let command = command.replace("-n team-a", &namespace).replace("-n refreshable", &namespace);
+        let command =
+            command.replace("-n team-a", &namespace).replace("-n refreshable", &namespace);
         let command = command.replace(" -A ", &format!(" {namespace} "));
         let command = command.split(" | grep ").next().expect("a command");
-        page.types(&format!("{command}\n"), stage.cluster.control_plane.admin_kubeconfig(), &[]).await;
+        page.types(&format!("{command}\n"), stage.cluster.control_plane.admin_kubeconfig(), &[])
+            .await;
     }
     // One of them asks for a refresh.
     stage

@@ -1,4 +1,5 @@
-//! A thousand resources, counted at the servers and not in the controller; `REFRESHABLE_RESOURCES` says how many others.
+//! A thousand resources, counted at the servers and not in the controller; `REFRESHABLE_RESOURCES`
+//! says how many others.
 
 use super::stage::{Stage, ready};
 use crate::harness::{eventually, proxy};
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 /// How many resources, and how long that may take.
 fn scale() -> (usize, Duration) {
-    let many = std::env::var("REFRESHABLE_RESOURCES").map_or(1000, |number| number.parse().expect("a number"));
+    let many = std::env::var("REFRESHABLE_RESOURCES")
+        .map_or(1000, |number| number.parse().expect("a number"));
     (many, Duration::from_secs(240) * u32::try_from(many.div_ceil(1000)).expect("a number"))
 }
 
@@ -19,8 +21,10 @@ const LIMIT: u64 = 256 * 1024;
 
 /// Memory of a process in KiB: `VmRSS`, what it holds, or `VmHWM`, the most that it ever held.
 pub(super) fn memory(process: u32, which: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix(&format!("{which}:"))).expect("a figure");
+    let status =
+        std::fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(&format!("{which}:"))).expect("a figure");
     line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
@@ -29,7 +33,12 @@ fn processor_time(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a running process");
     let after_name = stat.rsplit_once(')').expect("a name in brackets").1;
     // proc(5): fields 14 and 15, in user and in kernel mode; field 3 is the first behind the name.
-    let ticks: f64 = after_name.split_whitespace().skip(11).take(2).map(|n| n.parse::<f64>().expect("ticks")).sum();
+    let ticks: f64 = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|n| n.parse::<f64>().expect("ticks"))
+        .sum();
     // Linux counts in hundredths of a second for every program (USER_HZ).
     ticks / 100.0
 }
@@ -53,7 +62,8 @@ pub(super) async fn make(api: &Api<RefreshableCredential>, many: usize, role: &s
 pub(super) async fn all_ready(api: &Api<RefreshableCredential>, many: usize, patience: Duration) {
     let all_ready = async || {
         let list = api.list(&ListParams::default()).await.map_err(|e| e.to_string())?;
-        let number = list.iter().filter(|c| ready(c).is_some_and(|(status, _)| status == "True")).count();
+        let number =
+            list.iter().filter(|c| ready(c).is_some_and(|(status, _)| status == "True")).count();
         if number == many { Ok(()) } else { Err(format!("{number} are Ready")) }
     };
     eventually(patience, "all are Ready", all_ready).await;
@@ -78,27 +88,45 @@ async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
     assert!(most < LIMIT, "the chart's limit is {LIMIT} KiB");
 
     // The controller's own requests: those that kubectl and this test did not make.
-    let writes =
-        |resource: &'static str| stage.cluster.audit().within(&stage.namespace.name).of("patch", resource).count();
+    let writes = |resource: &'static str| {
+        stage.cluster.audit().within(&stage.namespace.name).of("patch", resource).count()
+    };
     assert_eq!(stage.aws.calls_of("AssumeRole").len(), many);
     assert_eq!(stage.aws.calls().len(), many, "and no other call");
     assert_eq!(writes("secrets"), many);
-    assert!(writes("refreshablecredentials/status") <= many, "{}", writes("refreshablecredentials/status"));
+    assert!(
+        writes("refreshablecredentials/status") <= many,
+        "{}",
+        writes("refreshablecredentials/status")
+    );
     let reads = stage.cluster.audit().within(&stage.namespace.name).of("get", "secrets").count();
-    // Past what is promised here, a watch that lags behind a burst costs a look at what was written.
+    // Past what is promised here, a watch that lags behind a burst costs a look at what was
+    // written.
     let looks = many.saturating_sub(1000) / 500;
     assert!(reads <= looks, "no other call on the hot path: {reads} Secrets were read");
 
-    let before = stage.cluster.audit().within(&stage.namespace.name).writes().only(|r| r.resource != "events").count();
+    let before = stage
+        .cluster
+        .audit()
+        .within(&stage.namespace.name)
+        .writes()
+        .only(|r| r.resource != "events")
+        .count();
     stage.restart_within(patience).await;
-    // Another resource goes the whole way: by then every resource before it in the queue has been looked at.
+    // Another resource goes the whole way: by then every resource before it in the queue has been
+    // looked at.
     let probe = stage.role("probe").await;
     stage.credential("probe", json!({"roles": [{"roleArn": probe}]})).await;
     stage.until("probe", "True", "Issued").await;
     stage.looked_at_all(patience).await;
     println!("after a restart it holds {} KiB", memory(stage.controller().process().id(), "VmRSS"));
     assert_eq!(stage.aws.calls_for_role(&role).len(), many, "a restart costs no issuer call");
-    let audit = stage.cluster.audit().within(&stage.namespace.name).writes().only(|r| r.resource != "events");
+    let audit = stage
+        .cluster
+        .audit()
+        .within(&stage.namespace.name)
+        .writes()
+        .only(|r| r.resource != "events");
     let probe_writes = audit.clone().only(|r| r.name == "probe").count();
     assert_eq!(audit.count() - probe_writes, before, "and no write");
     stage.strike().await;

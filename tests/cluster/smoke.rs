@@ -13,7 +13,9 @@ use kube::{Resource, ResourceExt};
 use crate::harness::eventually::eventually;
 use crate::harness::faults::{Fault, When};
 use crate::harness::process::Process;
-use crate::harness::{Cluster, Issuer, Proxy, canary, certificates, controlplane, issuer, proxy, scratch};
+use crate::harness::{
+    Cluster, Issuer, Proxy, canary, certificates, controlplane, issuer, proxy, scratch,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -26,8 +28,10 @@ async fn an_owned_secret_goes_with_its_owner() {
     let mut map = ConfigMap::default();
     map.metadata.name = Some("owner".into());
     let map = maps.create(&PostParams::default(), &map).await.unwrap();
-    let mut secret =
-        Secret { string_data: Some(BTreeMap::from([("key".into(), "value".into())])), ..Secret::default() };
+    let mut secret = Secret {
+        string_data: Some(BTreeMap::from([("key".into(), "value".into())])),
+        ..Secret::default()
+    };
     secret.metadata.name = Some("owned".into());
     secret.owner_references_mut().extend(map.controller_owner_ref(&()));
     secrets.create(&PostParams::default(), &secret).await.unwrap();
@@ -51,7 +55,8 @@ async fn a_service_account_is_held_to_its_own_rights() {
     let kubeconfig = cluster.kubeconfig_for(&namespace.name, "reader").await;
 
     let client = crate::harness::cluster::client(&kubeconfig).await;
-    let refused = kube::Api::<Secret>::namespaced(client, &namespace.name).get("any").await.unwrap_err();
+    let refused =
+        kube::Api::<Secret>::namespaced(client, &namespace.name).get("any").await.unwrap_err();
 
     let kube::Error::Api(refused) = refused else { panic!("{refused:?}") };
     assert_eq!(refused.code, 403);
@@ -61,17 +66,27 @@ async fn a_service_account_is_held_to_its_own_rights() {
 
 #[tokio::test]
 async fn a_short_session_is_refused_when_it_is_over() {
-    // Alone with it: at each new session the emulator forgets those that are over, and then knows no such key.
+    // Alone with it: at each new session the emulator forgets those that are over, and then knows
+    // no such key.
     let issuer = Issuer::start().await;
     let account = issuer.account("111122223333");
     let user = account.user("smoke").await;
-    let role = account.role("smoke").trusting(account.user_arn("smoke")).external_id("4f2a").create().await;
+    let role = account
+        .role("smoke")
+        .trusting(account.user_arn("smoke"))
+        .external_id("4f2a")
+        .create()
+        .await;
     let proxy = Proxy::to(issuer.url()).latency(proxy::USUAL_LATENCY).start().await;
     let sts = issuer::sts(proxy.url(), user.clone());
 
     let assume = sts.assume_role().role_arn(&role).role_session_name("bench").duration_seconds(3);
-    let refused = assume.clone().send().await.expect_err("the role asks an external id").into_service_error();
-    assert_eq!(aws_smithy_types::error::metadata::ProvideErrorMetadata::code(&refused), Some("AccessDenied"));
+    let refused =
+        assume.clone().send().await.expect_err("the role asks an external id").into_service_error();
+    assert_eq!(
+        aws_smithy_types::error::metadata::ProvideErrorMetadata::code(&refused),
+        Some("AccessDenied")
+    );
     let answer = assume.external_id("4f2a").send().await.unwrap();
     let session = session(answer.credentials.unwrap());
     let session = issuer::sts(proxy.url(), session);
@@ -79,9 +94,11 @@ async fn a_short_session_is_refused_when_it_is_over() {
     assert_eq!(principal.account(), Some("111122223333"));
     assert_eq!(principal.arn(), Some("arn:aws:sts::111122223333:assumed-role/smoke/bench"));
 
-    let refused = eventually(SOON, "the session is over", async || match session.get_caller_identity().send().await {
-        Ok(_) => Err("it is still good"),
-        Err(refused) => Ok(refused),
+    let refused = eventually(SOON, "the session is over", async || {
+        match session.get_caller_identity().send().await {
+            Ok(_) => Err("it is still good"),
+            Err(refused) => Ok(refused),
+        }
     })
     .await;
     assert_eq!(refused.into_service_error().meta().code(), Some("ExpiredToken"));
@@ -132,19 +149,22 @@ async fn a_chain_crosses_accounts() {
 
     let mut link = user.clone();
     for role in [&first, &second] {
-        let assume = issuer::sts(issuer.url(), link).assume_role().role_arn(role).role_session_name("bench");
+        let assume =
+            issuer::sts(issuer.url(), link).assume_role().role_arn(role).role_session_name("bench");
         link = session(assume.send().await.unwrap().credentials.unwrap());
     }
 
     let principal = issuer::sts(issuer.url(), link).get_caller_identity().send().await.unwrap();
     assert_eq!(principal.arn(), Some("arn:aws:sts::555566667777:assumed-role/spoke/bench"));
-    let past_the_hub = issuer::sts(issuer.url(), user).assume_role().role_arn(&second).role_session_name("bench");
+    let past_the_hub =
+        issuer::sts(issuer.url(), user).assume_role().role_arn(&second).role_session_name("bench");
     let refused = past_the_hub.send().await.unwrap_err().into_service_error();
     assert_eq!(refused.meta().code(), Some("AccessDenied"));
 }
 
 fn session(issued: aws_sdk_sts::types::Credentials) -> Credentials {
-    let (id, secret, token) = (issued.access_key_id, issued.secret_access_key, issued.session_token);
+    let (id, secret, token) =
+        (issued.access_key_id, issued.secret_access_key, issued.session_token);
     Credentials::new(id, secret, Some(token), None, "session")
 }
 
@@ -152,7 +172,8 @@ fn session(issued: aws_sdk_sts::types::Credentials) -> Credentials {
 async fn faults_strike_whom_they_are_meant_for() {
     let issuer = Issuer::shared().await;
     let account = issuer.account("222233334444");
-    let role = account.role("struck").trusting("arn:aws:iam::222233334444:user/struck").create().await;
+    let role =
+        account.role("struck").trusting("arn:aws:iam::222233334444:user/struck").create().await;
     let user = account.user("struck").await;
     let proxy = Proxy::to(issuer.url()).start().await;
     let sts = issuer::sts(proxy.url(), user);
@@ -220,11 +241,17 @@ fn a_leak_is_found_in_every_disguise() {
 
     canary::assert_clean("nothing to see", "a harmless text");
     let inside = |before: &str| BASE64_STANDARD.encode(format!("{before}{secret} and more"));
-    let escaped = ["smoke%2Fsecret%2Baccess%3Dkey", "smoke%2fsecret%2baccess%3dkey", "smoke\\/secret+access=key"];
+    let escaped = [
+        "smoke%2Fsecret%2Baccess%3Dkey",
+        "smoke%2fsecret%2baccess%3dkey",
+        "smoke\\/secret+access=key",
+    ];
     for text in [other.replace('"', "\\\""), BASE64_URL_SAFE.encode(other)] {
         assert_eq!(canary::leaks(&text).len(), 1, "{text}");
     }
-    for text in [&[secret, &inside(""), &inside("1"), &inside("12"), &inside("123")][..], &escaped].concat() {
+    for text in
+        [&[secret, &inside(""), &inside("1"), &inside("12"), &inside("123")][..], &escaped].concat()
+    {
         let leaks = canary::leaks(&format!("first line\nsecond {text}"));
         assert_eq!(leaks, ["line 2: the secret of 23 characters that starts with smok"], "{text}");
     }
@@ -249,7 +276,10 @@ fn a_killed_run_leaves_nothing_behind() {
     let (child, folder) = wait_for(|| {
         let text = std::fs::read_to_string(&file).ok()?;
         let (child, folder) = text.split_once('\n')?;
-        Some((PathBuf::from(format!("/proc/{child}/exe")), PathBuf::from(folder.strip_suffix('\n')?)))
+        Some((
+            PathBuf::from(format!("/proc/{child}/exe")),
+            PathBuf::from(folder.strip_suffix('\n')?),
+        ))
     });
     assert!(child.read_link().is_ok() && folder.is_dir());
 

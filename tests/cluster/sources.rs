@@ -43,13 +43,21 @@ async fn a_key_from_a_secret_starts_a_chain_and_its_change_is_noticed() {
     let spec = json!({"source": {"accessKey": {"secretRef": {"name": "key"}}}, "roles": [{"roleArn": role}]});
     stage.credential("keyed", spec).await;
     let missing = stage.until("keyed", "False", "InputMissing").await;
-    assert!(missing.status.and_then(|s| s.failures).expect("a failure").message.contains("Secret key does not exist"));
+    assert!(
+        missing
+            .status
+            .and_then(|s| s.failures)
+            .expect("a failure")
+            .message
+            .contains("Secret key does not exist")
+    );
 
     stage.secret("key", &[("AWS_ACCESS_KEY_ID", user.access_key_id())]).await;
     let labels = json!({"metadata": {"labels": {"refreshable.dev/watch": "true"}}});
     let secrets = stage.namespace.api::<Secret>();
-    let change =
-        async |patch| secrets.patch("key", &PatchParams::default(), &Patch::Merge(patch)).await.expect("changed");
+    let change = async |patch| {
+        secrets.patch("key", &PatchParams::default(), &Patch::Merge(patch)).await.expect("changed")
+    };
     change(labels).await;
     stage
         .until_it("keyed", "the missing key is named", |c| {
@@ -84,9 +92,21 @@ async fn a_chain_crosses_two_accounts_with_everything_that_assume_role_takes() {
     let stage = Stage::set().await;
     let hub = stage.role("hub").await;
     let other = format!("9{}", &stage.account[1..]);
-    let spoke = stage.issuer.account(&other).role("spoke").trusting(&hub).external_id("4f2a/secret").create().await;
+    let spoke = stage
+        .issuer
+        .account(&other)
+        .role("spoke")
+        .trusting(&hub)
+        .external_id("4f2a/secret")
+        .create()
+        .await;
     stage.allow(&[&spoke]).await;
-    stage.secret("inputs", &[("external", "4f2a/secret\n"), ("seed", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")]).await;
+    stage
+        .secret(
+            "inputs",
+            &[("external", "4f2a/secret\n"), ("seed", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")],
+        )
+        .await;
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
     let spec = json!({
         "roles": [
@@ -137,12 +157,15 @@ async fn a_service_account_s_token_and_one_from_a_secret_are_web_identities() {
     for name in ["app", "stranger"] {
         stage.cluster.kubectl(&["create", "serviceaccount", name, "--namespace", namespace]).await;
     }
-    let by_account =
-        |name: &str| json!({"source": {"webIdentity": {"roleArn": role, "serviceAccountRef": {"name": name}}}});
+    let by_account = |name: &str| json!({"source": {"webIdentity": {"roleArn": role, "serviceAccountRef": {"name": name}}}});
     stage.credential("app", by_account("app")).await;
     let ready = stage.until("app", "True", "Issued").await;
     assert!(
-        ready.status.and_then(|s| s.principal).and_then(|p| p.arn).is_some_and(|a| a.contains(":assumed-role/web/"))
+        ready
+            .status
+            .and_then(|s| s.principal)
+            .and_then(|p| p.arn)
+            .is_some_and(|a| a.contains(":assumed-role/web/"))
     );
 
     stage.credential("stranger", by_account("stranger")).await;
@@ -173,7 +196,10 @@ async fn sessions_of_a_user_and_of_a_federated_user_are_published_themselves() {
     let stage = Stage::set().await;
     let account = stage.issuer.account(&stage.account);
     let user = account.user("person").await;
-    let key = [("AWS_ACCESS_KEY_ID", user.access_key_id()), ("AWS_SECRET_ACCESS_KEY", user.secret_access_key())];
+    let key = [
+        ("AWS_ACCESS_KEY_ID", user.access_key_id()),
+        ("AWS_SECRET_ACCESS_KEY", user.secret_access_key()),
+    ];
     stage.secret("key", &key).await;
     stage.secret("mfa", &[("seed", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")]).await;
     let access_key = json!({"secretRef": {"name": "key"}});
@@ -187,11 +213,18 @@ async fn sessions_of_a_user_and_of_a_federated_user_are_published_themselves() {
         )
         .await;
     let ready = stage.until("session", "True", "Issued").await;
-    assert_eq!(ready.status.and_then(|s| s.principal).and_then(|p| p.arn), Some(account.user_arn("person")));
+    assert_eq!(
+        ready.status.and_then(|s| s.principal).and_then(|p| p.arn),
+        Some(account.user_arn("person"))
+    );
     let call = stage.aws.calls_of("GetSessionToken").pop().expect("a call");
     assert_eq!(call.parameter("DurationSeconds"), Some("7200"));
     assert!(call.parameter("TokenCode").is_some_and(|c| c.len() == 6));
-    assert_eq!(stage.aws.calls_of("GetCallerIdentity").len(), 1, "the answer does not say whose it is");
+    assert_eq!(
+        stage.aws.calls_of("GetCallerIdentity").len(),
+        1,
+        "the answer does not say whose it is"
+    );
 
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
     stage
@@ -203,7 +236,10 @@ async fn sessions_of_a_user_and_of_a_federated_user_are_published_themselves() {
     let ready = stage.until("federated", "True", "Issued").await;
     let arn = ready.status.and_then(|s| s.principal).and_then(|p| p.arn).expect("a principal");
     assert_eq!(arn, format!("arn:aws:sts::{}:federated-user/guest", stage.account));
-    assert_eq!(stage.aws.calls_of("GetFederationToken").pop().expect("a call").parameter("Policy"), Some(policy));
+    assert_eq!(
+        stage.aws.calls_of("GetFederationToken").pop().expect("a call").parameter("Policy"),
+        Some(policy)
+    );
 
     stage.strike().await;
 }
@@ -214,7 +250,12 @@ async fn endpoints_over_http_give_credentials_where_a_policy_allows_their_url() 
     // The emulator's container endpoint gives sessions that it does not know itself.
     let url = format!("{}/v2/credentials/task", stage.issuer.url());
     let trusting = json!({"verify": "Never"});
-    stage.credential("container", json!({"source": {"container": {"fullUri": url}}, "principal": trusting})).await;
+    stage
+        .credential(
+            "container",
+            json!({"source": {"container": {"fullUri": url}}, "principal": trusting}),
+        )
+        .await;
     let denied = stage.until("container", "False", "NotPermitted").await;
     assert!(denied.status.expect("a status").conditions[0].message.contains("spec.allow.urls"));
     stage
@@ -228,12 +269,21 @@ async fn endpoints_over_http_give_credentials_where_a_policy_allows_their_url() 
         }))
         .await;
     stage.until("container", "True", "Issued").await;
-    stage.credential("custom", json!({"source": {"custom": {"http": {"url": url}}}, "principal": trusting})).await;
+    stage
+        .credential(
+            "custom",
+            json!({"source": {"custom": {"http": {"url": url}}}, "principal": trusting}),
+        )
+        .await;
     stage.until("custom", "True", "Issued").await;
     stage
         .credential("lost", json!({"source": {"custom": {"http": {"url": format!("{}/nothing", stage.issuer.url())}}}, "principal": trusting}))
         .await;
-    stage.until_it("lost", "a failure that says so", |c| c.status.as_ref().is_some_and(|s| s.failures.is_some())).await;
+    stage
+        .until_it("lost", "a failure that says so", |c| {
+            c.status.as_ref().is_some_and(|s| s.failures.is_some())
+        })
+        .await;
     stage.strike().await;
 }
 
@@ -242,15 +292,19 @@ async fn what_only_the_running_system_knows_to_be_chained_is_lowered_and_said() 
     let stage = Stage::without_controller().await;
     let account = stage.issuer.account(&stage.account);
     let user = account.user("node").await;
-    let own = account.role("own").trusting(account.user_arn("node")).allowing(&["sts:*"]).create().await;
+    let own =
+        account.role("own").trusting(account.user_arn("node")).allowing(&["sts:*"]).create().await;
     let sts = crate::harness::issuer::sts(stage.issuer.url(), user);
-    let session = sts.assume_role().role_arn(&own).role_session_name("pod").send().await.expect("a session");
+    let session =
+        sts.assume_role().role_arn(&own).role_session_name("pod").send().await.expect("a session");
     let given = session.credentials().expect("credentials").clone();
     crate::harness::canary::register(given.session_token());
     let role = account.role("long").trusting(&own).create().await;
     let stage = stage
         .started(|program| {
-            let program = program.args(["--no-leader-election"]).env("AWS_ACCESS_KEY_ID", given.access_key_id());
+            let program = program
+                .args(["--no-leader-election"])
+                .env("AWS_ACCESS_KEY_ID", given.access_key_id());
             let program = program.env("AWS_SECRET_ACCESS_KEY", given.secret_access_key());
             program.env("AWS_SESSION_TOKEN", given.session_token())
         })

@@ -1,4 +1,5 @@
-//! A stage for one test: a namespace, an AWS account behind a recording proxy, and a controller of its own.
+//! A stage for one test: a namespace, an AWS account behind a recording proxy, and a controller of
+//! its own.
 
 use crate::harness::eventually::eventually;
 use crate::harness::{Cluster, Controller, Issuer, Proxy, canary, cluster, controller, scratch};
@@ -39,7 +40,9 @@ impl Stage {
     /// The same, with an issuer that takes its time.
     pub async fn with_latency(latency: Duration) -> Self {
         let mut stage = Self::empty(latency).await;
-        stage.controller = Some(stage.program().args(["--no-leader-election", "--log-level", "debug"]).start().await);
+        stage.controller = Some(
+            stage.program().args(["--no-leader-election", "--log-level", "debug"]).start().await,
+        );
         stage
     }
 
@@ -48,8 +51,8 @@ impl Stage {
         Self::empty(Duration::ZERO).await
     }
 
-    /// A stage on a cluster of its own, for tests that stop its servers; on which the test starts controllers itself.
-    /// Its servers run until [`strike_cluster`](Self::strike_cluster).
+    /// A stage on a cluster of its own, for tests that stop its servers; on which the test starts
+    /// controllers itself. Its servers run until [`strike_cluster`](Self::strike_cluster).
     pub async fn apart() -> Self {
         Self::on(Box::leak(Box::new(Cluster::start().await))).await
     }
@@ -61,7 +64,10 @@ impl Stage {
     }
 
     /// Starts the controller of a stage that has none, as `change` makes it.
-    pub async fn started(mut self, change: impl FnOnce(controller::Builder) -> controller::Builder) -> Self {
+    pub async fn started(
+        mut self,
+        change: impl FnOnce(controller::Builder) -> controller::Builder,
+    ) -> Self {
         self.controller = Some(change(self.program().args(["--log-level", "debug"])).start().await);
         self
     }
@@ -111,8 +117,8 @@ impl Stage {
         self.controller.as_ref().expect("a stage with a controller")
     }
 
-    /// Kills the controller as a crash does, starts it again, and waits until it has looked at every resource: what it
-    /// would do because of its start has been done by then.
+    /// Kills the controller as a crash does, starts it again, and waits until it has looked at
+    /// every resource: what it would do because of its start has been done by then.
     pub async fn restart(&mut self) {
         self.restart_within(SOON).await;
     }
@@ -125,13 +131,20 @@ impl Stage {
 
     /// Waits until the controller has looked as often as there are resources.
     pub async fn looked_at_all(&self, patience: Duration) {
-        let resources = self.credentials().list(&ListParams::default()).await.expect("resources").items.len();
+        let resources =
+            self.credentials().list(&ListParams::default()).await.expect("resources").items.len();
         assert!(resources > 0, "there is something to look at");
         eventually(patience, "every resource has been looked at", async || {
             let page = self.controller().metrics().await;
-            let count = page.lines().find_map(|l| l.strip_prefix("refreshable_reconcile_duration_seconds_count "));
+            let count = page
+                .lines()
+                .find_map(|l| l.strip_prefix("refreshable_reconcile_duration_seconds_count "));
             let looks: usize = count.and_then(|c| c.parse().ok()).ok_or("no count of looks")?;
-            if looks >= resources { Ok(()) } else { Err(format!("{looks} looks at {resources} resources")) }
+            if looks >= resources {
+                Ok(())
+            } else {
+                Err(format!("{looks} looks at {resources} resources"))
+            }
         })
         .await;
     }
@@ -145,9 +158,14 @@ impl Stage {
         role
     }
 
-    /// Lets this namespace assume these roles from the controller's own identity, under any name and with any tags.
+    /// Lets this namespace assume these roles from the controller's own identity, under any name
+    /// and with any tags.
     pub async fn allow(&self, arns: &[&str]) {
-        let name = format!("{}-{}", self.namespace.name, arns.join("-").replace([':', '/', '*'], "-").to_lowercase());
+        let name = format!(
+            "{}-{}",
+            self.namespace.name,
+            arns.join("-").replace([':', '/', '*'], "-").to_lowercase()
+        );
         self.apply(json!({
             "apiVersion": "refreshable.dev/v1alpha1",
             "kind": "CredentialPolicy",
@@ -196,16 +214,24 @@ impl Stage {
     pub async fn secret(&self, name: &str, data: &[(&str, &str)]) {
         let secret = Secret {
             metadata: kube::core::ObjectMeta { name: Some(name.to_owned()), ..Default::default() },
-            string_data: Some(data.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
+            string_data: Some(
+                data.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            ),
             ..Secret::default()
         };
-        self.namespace.api::<Secret>().create(&PostParams::default(), &secret).await.expect("the Secret is made");
+        self.namespace
+            .api::<Secret>()
+            .create(&PostParams::default(), &secret)
+            .await
+            .expect("the Secret is made");
     }
 
-    /// Waits until the resource's Ready condition has this status and reason, and returns the resource.
+    /// Waits until the resource's Ready condition has this status and reason, and returns the
+    /// resource.
     pub async fn until(&self, name: &str, status: &str, reason: &str) -> RefreshableCredential {
         let what = format!("{name} is Ready={status} ({reason})");
-        self.until_it(name, &what, |c| ready(c) == Some((status.to_owned(), reason.to_owned()))).await
+        self.until_it(name, &what, |c| ready(c) == Some((status.to_owned(), reason.to_owned())))
+            .await
     }
 
     /// Waits until the resource meets a condition.
@@ -244,7 +270,10 @@ impl Stage {
 
     /// Changes a resource by a merge patch.
     pub async fn patch(&self, name: &str, patch: Value) {
-        self.credentials().patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("it is patched");
+        self.credentials()
+            .patch(name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("it is patched");
     }
 
     /// Ends the stage: no secret stands in any output.
@@ -252,8 +281,10 @@ impl Stage {
         self.controller().assert_clean().await;
         let objects = self.credentials().list(&Default::default()).await.expect("a list");
         canary::assert_clean(&serde_json::to_string(&objects).expect("JSON"), "the resources");
-        let events =
-            self.cluster.kubectl(&["get", "events", "--namespace", &self.namespace.name, "--output", "json"]).await;
+        let events = self
+            .cluster
+            .kubectl(&["get", "events", "--namespace", &self.namespace.name, "--output", "json"])
+            .await;
         canary::assert_clean(&events, "the events");
     }
 }

@@ -1,4 +1,5 @@
-//! Many tenants: what policies hold them to, how AWS tells them apart, and whom a changed policy touches.
+//! Many tenants: what policies hold them to, how AWS tells them apart, and whom a changed policy
+//! touches.
 
 use super::stage::{SOON, Stage};
 use crate::harness::eventually;
@@ -9,7 +10,8 @@ use refreshable_api::{CredentialPolicy, PermissionStatus, RefreshableCredential}
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Applies a policy of this name for the stage's namespace, with these members of its specification.
+/// Applies a policy of this name for the stage's namespace, with these members of its
+/// specification.
 async fn policy(stage: &Stage, name: &str, spec: Value) {
     let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": stage.namespace.name}});
     let mut whole = json!({"namespaceSelector": selector, "withdrawAfter": "Immediate"});
@@ -33,7 +35,9 @@ fn message(object: &RefreshableCredential) -> String {
 fn tags(call: &Call) -> (BTreeMap<String, String>, Vec<String>) {
     let numbered = |form: &str| {
         let form = form.to_owned();
-        (1..).map_while(move |n| call.parameter(&form.replace('N', &n.to_string())).map(str::to_owned))
+        (1..).map_while(move |n| {
+            call.parameter(&form.replace('N', &n.to_string())).map(str::to_owned)
+        })
     };
     let pairs = numbered("Tags.member.N.Key").zip(numbered("Tags.member.N.Value")).collect();
     (pairs, numbered("TransitiveTagKeys.member.N").collect())
@@ -42,7 +46,9 @@ fn tags(call: &Call) -> (BTreeMap<String, String>, Vec<String>) {
 #[tokio::test]
 async fn aws_is_told_whose_session_it_is_and_no_tenant_can_say_otherwise() {
     let stage = Stage::without_controller().await;
-    let stage = stage.started(|program| program.args(["--no-leader-election", "--cluster-name", "bench"])).await;
+    let stage = stage
+        .started(|program| program.args(["--no-leader-election", "--cluster-name", "bench"]))
+        .await;
     let account = stage.issuer.account(&stage.account);
     let namespace = stage.namespace.name.clone();
     // The emulator holds the role's trust to the tag, as AWS does: nobody else's sessions get in.
@@ -53,7 +59,10 @@ async fn aws_is_told_whose_session_it_is_and_no_tenant_can_say_otherwise() {
     let project = format!("{namespace}-x");
     let chain = |more: Value| {
         let mut first = json!({"roleArn": hub, "tags": [{"key": "project", "value": project}]});
-        first.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        first
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         json!({"roles": [first, {"roleArn": spoke}]})
     };
     policy(&stage, "tags", json!({"allow": allow})).await;
@@ -69,7 +78,9 @@ async fn aws_is_told_whose_session_it_is_and_no_tenant_can_say_otherwise() {
     stage.credential("told", chain(json!({}))).await;
     let told = stage.until("told", "True", "Issued").await;
     let calls = stage.aws.calls_for_role(&hub);
-    let first = calls.iter().rfind(|c| c.parameter("RoleSessionName") == Some(&format!("{namespace}.told")));
+    let first = calls
+        .iter()
+        .rfind(|c| c.parameter("RoleSessionName") == Some(&format!("{namespace}.told")));
     let expected: BTreeMap<String, String> = [
         ("project", project.as_str()),
         ("kubernetes-cluster", "bench"),
@@ -78,10 +89,16 @@ async fn aws_is_told_whose_session_it_is_and_no_tenant_can_say_otherwise() {
     ]
     .map(|(k, v)| (k.to_owned(), v.to_owned()))
     .into();
-    let transitive = ["kubernetes-cluster", "kubernetes-namespace", "refreshable-name"].map(str::to_owned).to_vec();
+    let transitive = ["kubernetes-cluster", "kubernetes-namespace", "refreshable-name"]
+        .map(str::to_owned)
+        .to_vec();
     assert_eq!(tags(first.expect("a call")), (expected, transitive));
     let second = stage.aws.calls_for_role(&spoke).pop().expect("a call");
-    assert_eq!(tags(&second), (BTreeMap::new(), Vec::new()), "what is inherited must not be passed again");
+    assert_eq!(
+        tags(&second),
+        (BTreeMap::new(), Vec::new()),
+        "what is inherited must not be passed again"
+    );
     let arn = told.status.and_then(|s| s.principal).and_then(|p| p.arn).expect("a principal");
     assert!(arn.ends_with(&format!("/{namespace}.told")), "{arn}");
 
@@ -93,7 +110,11 @@ async fn aws_is_told_whose_session_it_is_and_no_tenant_can_say_otherwise() {
     let identity = chain(json!({"sourceIdentity": "boss"}));
     let project = chain(json!({"tags": [{"key": "project", "value": "another-x"}]}));
     for (name, spec, words) in [
-        ("posing", chain(json!({"tags": posing})), "puts kubernetes-namespace on the sessions of namespace"),
+        (
+            "posing",
+            chain(json!({"tags": posing})),
+            "puts kubernetes-namespace on the sessions of namespace",
+        ),
         ("later", later, "puts kubernetes-namespace on the sessions of namespace"),
         ("named", own_name, "not with roleSessionName another.payroll: leave it out"),
         ("identity", identity, "not with sourceIdentity boss"),
@@ -129,10 +150,17 @@ async fn the_status_says_who_allows_it_or_which_rule_would_and_what_was_withdraw
     stage.credential("asked", spec).await;
     let denied = stage.until("asked", "False", "NotPermitted").await;
     let answer = permission(&denied).expect("an answer");
-    assert!(!answer.allowed && answer.policies.is_empty() && answer.withdrawn_time.is_none(), "{answer:?}");
+    assert!(
+        !answer.allowed && answer.policies.is_empty() && answer.withdrawn_time.is_none(),
+        "{answer:?}"
+    );
 
     // The advice, as it stands, in a policy.
-    let rule: Value = answer.missing.iter().flat_map(|grant| grant.as_object().expect("an object").clone()).collect();
+    let rule: Value = answer
+        .missing
+        .iter()
+        .flat_map(|grant| grant.as_object().expect("an object").clone())
+        .collect();
     policy(&stage, "advised", json!({"allow": rule})).await;
     let allowed = stage.until("asked", "True", "Issued").await;
     let advised = format!("{}-advised", stage.namespace.name);
@@ -151,7 +179,12 @@ async fn the_status_says_who_allows_it_or_which_rule_would_and_what_was_withdraw
         .await;
     assert_eq!(stage.aws.calls_for_role(&role).len(), 1);
 
-    policy(&stage, "other", json!({"allow": {"roles": [{"arns": [role], "maxDurationSeconds": 900}]}})).await;
+    policy(
+        &stage,
+        "other",
+        json!({"allow": {"roles": [{"arns": [role], "maxDurationSeconds": 900}]}}),
+    )
+    .await;
     let withdrawn = stage.until("asked", "False", "NotPermitted").await;
     let told = message(&withdrawn);
     assert!(told.contains("does, but only for 900 s"), "{told}");
@@ -162,7 +195,8 @@ async fn the_status_says_who_allows_it_or_which_rule_would_and_what_was_withdraw
     let namespace = stage.namespace.name.as_str();
     eventually(SOON, "an event tells it", async || {
         let events = stage.cluster.kubectl(&["get", "events", "--namespace", namespace]).await;
-        let line = events.lines().find(|l| l.contains(" Withdrawn ") && l.contains("was withdrawn at"));
+        let line =
+            events.lines().find(|l| l.contains(" Withdrawn ") && l.contains("was withdrawn at"));
         line.map(|_| ()).ok_or(events)
     })
     .await;
@@ -213,12 +247,20 @@ async fn a_changed_policy_re_plans_whom_it_concerns() {
     }
     let reconciles = async || {
         let page = stage.controller().metrics().await;
-        let count = page.lines().find_map(|l| l.strip_prefix("refreshable_reconcile_duration_seconds_count "));
+        let count = page
+            .lines()
+            .find_map(|l| l.strip_prefix("refreshable_reconcile_duration_seconds_count "));
         count.and_then(|c| c.parse::<usize>().ok()).expect("a count")
     };
     let before = reconciles().await;
-    // Something for other resources is added to the policy of all, then the one resource's policy goes.
-    policy(&stage, "more", json!({"allow": {"urls": ["https://x.example.com"], "processes": ["x"]}})).await;
+    // Something for other resources is added to the policy of all, then the one resource's policy
+    // goes.
+    policy(
+        &stage,
+        "more",
+        json!({"allow": {"urls": ["https://x.example.com"], "processes": ["x"]}}),
+    )
+    .await;
     let policies: Api<CredentialPolicy> = Api::all(stage.namespace.client.clone());
     let name = format!("{}-{}", stage.namespace.name, taken.replace([':', '/'], "-"));
     policies.delete(&name, &DeleteParams::default()).await.expect("deleted");
@@ -232,7 +274,10 @@ async fn a_changed_policy_re_plans_whom_it_concerns() {
 #[tokio::test]
 async fn a_token_of_another_audience_is_not_even_asked_for_without_a_policy() {
     let stage = Stage::set().await;
-    stage.cluster.kubectl(&["create", "serviceaccount", "app", "--namespace", &stage.namespace.name]).await;
+    stage
+        .cluster
+        .kubectl(&["create", "serviceaccount", "app", "--namespace", &stage.namespace.name])
+        .await;
     let issuer = stage.issuer.account(&stage.account).role_arn("web");
     let source = |audience: &str| {
         json!({"source": {"webIdentity": {
@@ -245,12 +290,22 @@ async fn a_token_of_another_audience_is_not_even_asked_for_without_a_policy() {
         let denied = stage.until(name, "False", "NotPermitted").await;
         assert!(message(&denied).contains("spec.allow.audiences"), "{}", message(&denied));
     }
-    let asked = || stage.cluster.audit().within(&stage.namespace.name).of("create", "serviceaccounts/token");
+    let asked = || {
+        stage.cluster.audit().within(&stage.namespace.name).of("create", "serviceaccounts/token")
+    };
     assert_eq!(asked().count(), 0, "{}", asked());
     stage.credential("sts", source("sts.amazonaws.com")).await;
-    stage.until_it("sts", "an attempt", |c| c.status.as_ref().is_some_and(|s| !s.conditions.is_empty())).await;
+    stage
+        .until_it("sts", "an attempt", |c| {
+            c.status.as_ref().is_some_and(|s| !s.conditions.is_empty())
+        })
+        .await;
     eventually(SOON, "a token is asked for", async || {
-        if asked().count() > 0 { Ok(()) } else { Err(stage.cluster.audit().within(&stage.namespace.name).to_string()) }
+        if asked().count() > 0 {
+            Ok(())
+        } else {
+            Err(stage.cluster.audit().within(&stage.namespace.name).to_string())
+        }
     })
     .await;
     stage.strike().await;
@@ -260,7 +315,9 @@ async fn a_token_of_another_audience_is_not_even_asked_for_without_a_policy() {
 async fn certificates_to_trust_at_aws_s_own_endpoints_are_the_administrator_s_to_allow() {
     let stage = Stage::set().await;
     let role = stage.role("trusting").await;
-    let authority = crate::harness::certificates::Authority::new(&crate::harness::scratch::subfolder("tenant-ca"));
+    let authority = crate::harness::certificates::Authority::new(
+        &crate::harness::scratch::subfolder("tenant-ca"),
+    );
     let spec = json!({"roles": [{"roleArn": role}], "sts": {"caBundle": authority.certificate()}});
     stage.credential("trusting", spec).await;
     let denied = stage.until("trusting", "False", "NotPermitted").await;
@@ -273,7 +330,11 @@ async fn certificates_to_trust_at_aws_s_own_endpoints_are_the_administrator_s_to
     let spec = json!({"roles": [{"roleArn": role}], "sts": {"caBundleRef": {"name": "tenant-ca"}}});
     stage.credential("referring", spec).await;
     let denied = stage.until("referring", "False", "NotPermitted").await;
-    assert!(message(&denied).contains("to set spec.sts.caBundleRef for an endpoint"), "{}", message(&denied));
+    assert!(
+        message(&denied).contains("to set spec.sts.caBundleRef for an endpoint"),
+        "{}",
+        message(&denied)
+    );
     assert_eq!(stage.aws.calls_for_role(&role).len(), 0);
     policy(&stage, "ca", json!({"allow": {"caBundles": true}})).await;
     for name in ["trusting", "referring"] {

@@ -1,4 +1,5 @@
-//! The threat model is held to what it says: every line names a test that shows it, and the tests exist.
+//! The threat model is held to what it says: every line names a test that shows it, and the tests
+//! exist.
 
 use std::path::Path;
 
@@ -9,7 +10,8 @@ const PAGE: &str = "docs/threat-model.md";
 fn links<'a>(text: &'a str, folder: &str) -> Vec<(&'a str, String)> {
     let parts = text.split("](").collect::<Vec<_>>();
     let pairs = parts.iter().zip(parts.iter().skip(1));
-    let linked = pairs.filter_map(|(before, after)| Some((before.rsplit('[').next()?, after.split(')').next()?)));
+    let linked = pairs
+        .filter_map(|(before, after)| Some((before.rsplit('[').next()?, after.split(')').next()?)));
     let from_root = |file: &str| match (folder, file.strip_prefix("../")) {
         ("", _) => file.to_owned(),
         (_, Some(rest)) => rest.to_owned(),
@@ -19,11 +21,13 @@ fn links<'a>(text: &'a str, folder: &str) -> Vec<(&'a str, String)> {
     tests.filter(|(_, file)| file.ends_with(".rs")).collect()
 }
 
-/// What is wrong with the function of this name in this file, as a test that is run; nothing where it is one.
+/// What is wrong with the function of this name in this file, as a test that is run; nothing where
+/// it is one.
 fn objection(text: &str, function: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let starts = [format!("fn {function}("), format!("async fn {function}(")];
-    let found: Vec<usize> = (0..lines.len()).filter(|n| starts.iter().any(|s| lines[*n].starts_with(s))).collect();
+    let found: Vec<usize> =
+        (0..lines.len()).filter(|n| starts.iter().any(|s| lines[*n].starts_with(s))).collect();
     let [at] = found[..] else { return Some(format!("is defined {} times", found.len())) };
     // The attributes right above it, past comments of its own.
     let above = lines[..at].iter().rev().take_while(|l| l.starts_with("#[") || l.starts_with("//"));
@@ -50,7 +54,10 @@ fn every_test_that_a_page_names_exists() {
                 continue;
             };
             // A fuzz target and the like.
-            let Some(function) = function.strip_prefix('`').and_then(|f| f.strip_suffix('`')) else { continue };
+            let Some(function) = function.strip_prefix('`').and_then(|f| f.strip_suffix('`'))
+            else {
+                continue;
+            };
             named += 1;
             if let Some(why) = objection(&text, function).or_else(|| unlisted(&file)) {
                 wrong.push(format!("{page} names {function} of {file}, which {why}"));
@@ -67,10 +74,14 @@ fn unlisted(file: &str) -> Option<String> {
     let name = path.file_stem()?.to_str()?;
     let folder = path.parent()?;
     let beside = std::fs::read_dir(Path::new(ROOT).join(folder)).expect("a folder");
-    let above = folder.parent().map(|f| std::fs::read_dir(Path::new(ROOT).join(f)).expect("a folder"));
-    let files = beside.chain(above.into_iter().flatten()).map(|entry| entry.expect("an entry").path());
+    let above =
+        folder.parent().map(|f| std::fs::read_dir(Path::new(ROOT).join(f)).expect("a folder"));
+    let files =
+        beside.chain(above.into_iter().flatten()).map(|entry| entry.expect("an entry").path());
     let named = [format!("mod {name};"), format!("\"{name}.rs\"")];
-    let lists = |file: &Path| std::fs::read_to_string(file).is_ok_and(|text| named.iter().any(|n| text.contains(n)));
+    let lists = |file: &Path| {
+        std::fs::read_to_string(file).is_ok_and(|text| named.iter().any(|n| text.contains(n)))
+    };
     let listed = files.filter(|f| f.extension().is_some_and(|e| e == "rs")).any(|f| lists(&f));
     (!listed && !["lib", "main", "mod"].contains(&name)).then(|| "no module names".to_owned())
 }

@@ -1,4 +1,5 @@
-//! Types what pages say to type: their `sh` blocks, as a reader who has kubectl, helm, the AWS CLI and the plugin.
+//! Types what pages say to type: their `sh` blocks, as a reader who has kubectl, helm, the AWS CLI
+//! and the plugin.
 
 use crate::harness::process::Process;
 use crate::harness::{background, programs, scratch};
@@ -53,29 +54,50 @@ impl Page {
     }
 
     /// Types these commands of it, and gives what was said.
-    pub async fn types(&self, commands: &str, kubeconfig: &Path, environment: &[(&str, String)]) -> String {
+    pub async fn types(
+        &self,
+        commands: &str,
+        kubeconfig: &Path,
+        environment: &[(&str, String)],
+    ) -> String {
         self.ended(&self.shell(commands, kubeconfig, environment).await).await
     }
 
     /// Waits until a shell has ended well.
     pub async fn ended(&self, shell: &Process) -> String {
         let status = shell.ended(A_PAGE).await;
-        let status = status.unwrap_or_else(|| panic!("{}: no end\n{}", self.name, shell.log_tail(60)));
+        let status =
+            status.unwrap_or_else(|| panic!("{}: no end\n{}", self.name, shell.log_tail(60)));
         assert!(status.success(), "{}: {status}\n{}", self.name, shell.log_tail(60));
         shell.log()
     }
 
-    async fn shell(&self, commands: &str, kubeconfig: &Path, environment: &[(&str, String)]) -> Process {
+    async fn shell(
+        &self,
+        commands: &str,
+        kubeconfig: &Path,
+        environment: &[(&str, String)],
+    ) -> Process {
         let script = format!("set -euo pipefail\nset -v\n{commands}");
         let script = scratch::write(scratch::subfolder("typed").join("page.sh"), script);
         let folders = background::blocking(|| {
             let parent = |program: PathBuf| program.parent().expect("a folder").to_owned();
             let own = Path::new(env!("CARGO_BIN_EXE_kubectl-refreshable")).to_owned();
-            [programs::controlplane(), parent(programs::tool("helm")), parent(programs::aws_cli_2()), parent(own)]
+            [
+                programs::controlplane(),
+                parent(programs::tool("helm")),
+                parent(programs::aws_cli_2()),
+                parent(own),
+            ]
         })
         .await;
         let system = std::env::var("PATH").unwrap_or_default();
-        let path = folders.iter().map(|f| f.display().to_string()).chain([system]).collect::<Vec<_>>().join(":");
+        let path = folders
+            .iter()
+            .map(|f| f.display().to_string())
+            .chain([system])
+            .collect::<Vec<_>>()
+            .join(":");
         let shell = Process::builder("page", "bash", &self.folder).arg(script);
         let shell = shell.env("PATH", path).env("KUBECONFIG", kubeconfig);
         let shell = shell.env("AWS_DEFAULT_REGION", "eu-west-1").env("AWS_PAGER", "");
@@ -90,7 +112,8 @@ pub fn blocks(name: &str) -> Vec<String> {
 
 /// What stands in a page's fenced blocks of this kind.
 pub fn fenced(name: &str, kind: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(Path::new(ROOT).join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let text = std::fs::read_to_string(Path::new(ROOT).join(name))
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
     text.split(&format!("```{kind}\n"))
         .skip(1)
         .map(|rest| rest.split("```").next().expect("a block").to_owned())

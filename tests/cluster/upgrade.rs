@@ -1,4 +1,5 @@
-//! From the API as the last release had it (tests/crds/baseline) to the one of now: no call, and nothing lost.
+//! From the API as the last release had it (tests/crds/baseline) to the one of now: no call, and
+//! nothing lost.
 
 use super::stage::{SOON, Stage};
 use crate::harness::eventually;
@@ -11,8 +12,14 @@ const BASELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/crds/baseline
 const CRDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");
 
 async fn install(stage: &Stage, crds: &str) {
-    stage.cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", crds]).await;
-    stage.cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "--filename", crds]).await;
+    stage
+        .cluster
+        .kubectl(&["apply", "--server-side", "--force-conflicts", "--filename", crds])
+        .await;
+    stage
+        .cluster
+        .kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "--filename", crds])
+        .await;
 }
 
 /// The status of `name` in the form of the last release.
@@ -29,7 +36,10 @@ async fn earlier_status(stage: &Stage, name: &str) -> Value {
         failures.insert("attempted".to_owned(), kept["failedAttempt"]["request"].clone());
         // A pause that nothing but time ends.
         let later = Timestamp::now() + SignedDuration::from_hours(1);
-        failures.insert("nextTryTime".to_owned(), json!(later.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()));
+        failures.insert(
+            "nextTryTime".to_owned(),
+            json!(later.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        );
     }
     status
 }
@@ -37,30 +47,47 @@ async fn earlier_status(stage: &Stage, name: &str) -> Value {
 /// The status as the API server has it, with members that today's types do not know.
 async fn raw_status(stage: &Stage, name: &str) -> Value {
     let namespace = &stage.namespace.name;
-    let object = stage.cluster.kubectl(&["get", "rcred", name, "--namespace", namespace, "--output", "json"]).await;
+    let object = stage
+        .cluster
+        .kubectl(&["get", "rcred", name, "--namespace", namespace, "--output", "json"])
+        .await;
     serde_json::from_str::<Value>(&object).expect("JSON")["status"].take()
 }
 
 #[tokio::test]
 async fn an_upgrade_of_the_api_costs_no_call_and_ends_no_pause() {
-    let mut stage = Stage::apart().await.started(|program| program.args(["--no-leader-election"])).await;
+    let mut stage =
+        Stage::apart().await.started(|program| program.args(["--no-leader-election"])).await;
     let (good, bad) = (stage.role("good").await, stage.role("bad").await);
     let _fault = stage.aws.on("AssumeRole").of_role(&bad).gets_denied();
     stage.credential("good", json!({"roles": [{"roleArn": good}]})).await;
     stage.credential("bad", json!({"roles": [{"roleArn": bad}]})).await;
-    stage.credential("unasked", json!({"roles": [{"roleArn": "arn:aws:iam::999999999999:role/nobodys"}]})).await;
+    stage
+        .credential(
+            "unasked",
+            json!({"roles": [{"roleArn": "arn:aws:iam::999999999999:role/nobodys"}]}),
+        )
+        .await;
     stage.until("good", "True", "Issued").await;
     stage.until("bad", "False", "AccessDenied").await;
     stage.until("unasked", "False", "NotPermitted").await;
 
     stage.controller().process().kill();
-    let earlier = [("good", earlier_status(&stage, "good").await), ("bad", earlier_status(&stage, "bad").await)];
+    let earlier = [
+        ("good", earlier_status(&stage, "good").await),
+        ("bad", earlier_status(&stage, "bad").await),
+    ];
     install(&stage, BASELINE).await;
     for (name, earlier) in earlier {
-        // Until the API server serves the schema of the last release, it drops what today's does not know.
+        // Until the API server serves the schema of the last release, it drops what today's does
+        // not know.
         eventually(SOON, "the status of the last release is stored", async || {
             let patch = Patch::Merge(json!({ "status": earlier }));
-            stage.credentials().patch_status(name, &PatchParams::default(), &patch).await.map_err(|e| e.to_string())?;
+            stage
+                .credentials()
+                .patch_status(name, &PatchParams::default(), &patch)
+                .await
+                .map_err(|e| e.to_string())?;
             let status = raw_status(&stage, name).await;
             let earlier = [&status["secret"]["resourceVersion"], &status["failures"]["attempted"]];
             if earlier.iter().any(|v| v.is_string()) { Ok(()) } else { Err(format!("{status:#}")) }
@@ -79,14 +106,24 @@ async fn an_upgrade_of_the_api_costs_no_call_and_ends_no_pause() {
         })
         .await;
     stage.until("good", "True", "Issued").await;
-    let paused = stage.until("bad", "False", "AccessDenied").await.status.and_then(|s| s.failures).expect("a failure");
-    assert!(paused.next_try_time.0 > Timestamp::now() + SignedDuration::from_mins(30), "{paused:?}");
+    let paused = stage
+        .until("bad", "False", "AccessDenied")
+        .await
+        .status
+        .and_then(|s| s.failures)
+        .expect("a failure");
+    assert!(
+        paused.next_try_time.0 > Timestamp::now() + SignedDuration::from_mins(30),
+        "{paused:?}"
+    );
     stage.until("unasked", "False", "NotPermitted").await;
     assert_eq!(stage.aws.calls().len(), calls, "an upgrade asks the issuer for nothing");
     assert_eq!(stage.key_id("good").await, key);
 
     // Policies are still what allows it, and etcd holds one version of each kind.
-    stage.patch("bad", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "now"}}})).await;
+    stage
+        .patch("bad", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "now"}}}))
+        .await;
     stage
         .until_it("bad", "a request ends the pause", |c| {
             c.status.as_ref().and_then(|s| s.failures.as_ref()).is_some_and(|f| f.class == "Denied")

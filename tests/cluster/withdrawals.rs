@@ -1,4 +1,5 @@
-//! The brake on withdrawals as an administrator meets it: asked beforehand, waited for, held and confirmed.
+//! The brake on withdrawals as an administrator meets it: asked beforehand, waited for, held and
+//! confirmed.
 
 use super::plugin::User;
 use super::stage::{SOON, Stage};
@@ -54,10 +55,15 @@ async fn a_permission_may_come_back_until_its_grace_period_is_cut_short() {
     policy(&stage, &[], "2h").await;
     let pending = stage.until("missed", "True", "WithdrawalPending").await;
     let told = permission(&pending);
-    let (since, until) = (told.denied_time.expect("a time").0, told.withdraw_time.expect("a time").0);
+    let (since, until) =
+        (told.denied_time.expect("a time").0, told.withdraw_time.expect("a time").0);
     assert_eq!((told.allowed, until.duration_since(since).as_hours()), (false, 2), "{pending:?}");
     assert_eq!(told.policies, std::slice::from_ref(&stage.namespace.name), "who allowed it");
-    assert!(message(&pending).contains(&format!("is withdrawn at {until}")), "{}", message(&pending));
+    assert!(
+        message(&pending).contains(&format!("is withdrawn at {until}")),
+        "{}",
+        message(&pending)
+    );
     let inspected = User::administrator(&stage).run(&["inspect", "missed"]).await;
     assert!(inspected.output.contains("WithdrawalPending"), "{inspected:?}");
 
@@ -73,7 +79,9 @@ async fn a_permission_may_come_back_until_its_grace_period_is_cut_short() {
     stage.until("missed", "True", "WithdrawalPending").await;
     policy(&stage, &[], "Immediate").await;
     let gone = stage.until("missed", "False", "NotPermitted").await;
-    assert!(permission(&gone).withdrawn_time.is_some() && permission(&gone).withdraw_time.is_none());
+    assert!(
+        permission(&gone).withdrawn_time.is_some() && permission(&gone).withdraw_time.is_none()
+    );
     assert_eq!(secrets(&stage).await.len(), 0);
     stage.strike().await;
 }
@@ -95,8 +103,15 @@ async fn many_at_once_are_told_beforehand_and_held_until_they_are_confirmed() {
 
     let user = User::administrator(&stage);
     let beforehand = user.run(&["check", "--remove", &home]).await;
-    assert!(beforehand.errors.contains("withdraws 12 Secrets in 1 namespace, of "), "{beforehand:?}");
-    assert_eq!((beforehand.code, beforehand.output.matches("many-3 ").count()), (1, 2), "{beforehand:?}");
+    assert!(
+        beforehand.errors.contains("withdraws 12 Secrets in 1 namespace, of "),
+        "{beforehand:?}"
+    );
+    assert_eq!(
+        (beforehand.code, beforehand.output.matches("many-3 ").count()),
+        (1, 2),
+        "{beforehand:?}"
+    );
     let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": home}});
     let wider = policy_of(&home, selector, &["arn:aws:iam::*:role/*"], "Immediate");
     let file = crate::harness::scratch::subfolder("policy").join("wider.json");
@@ -108,23 +123,36 @@ async fn many_at_once_are_told_beforehand_and_held_until_they_are_confirmed() {
     policies.delete(&home, &DeleteParams::default()).await.expect("deleted");
     for name in &names {
         let held = stage.until(name, "True", "WithdrawalHeld").await;
-        assert!(message(&held).contains("12 Secrets in 1 namespace of 12 would go at once"), "{}", message(&held));
+        assert!(
+            message(&held).contains("12 Secrets in 1 namespace of 12 would go at once"),
+            "{}",
+            message(&held)
+        );
     }
     assert_eq!(secrets(&stage).await.len(), 12);
 
     // What the message says, as it stands.
     let held = stage.until("many-0", "True", "WithdrawalHeld").await;
     let words = message(&held);
-    let command = words.split('`').nth(1).and_then(|c| c.strip_prefix("kubectl refreshable ")).expect("a command");
+    let command = words
+        .split('`')
+        .nth(1)
+        .and_then(|c| c.strip_prefix("kubectl refreshable "))
+        .expect("a command");
     let command: Vec<&str> = command.split(' ').collect();
     let place = format!("{home}/refreshable-controller-withdrawals");
     assert_eq!(command, ["withdrawals", "confirm", "--orders", &place]);
     let paused = user.run(&["withdrawals", "pause", "--orders", &place]).await;
     assert_eq!(paused.code, 0, "{paused:?}");
     let confirmed = user.run(&command).await;
-    assert!(confirmed.code == 0 && confirmed.errors.contains("withdrawals are confirmed: "), "{confirmed:?}");
+    assert!(
+        confirmed.code == 0 && confirmed.errors.contains("withdrawals are confirmed: "),
+        "{confirmed:?}"
+    );
     stage
-        .until_it("many-1", "the pause is told", |c| message(c).contains("all withdrawals are paused by ConfigMap"))
+        .until_it("many-1", "the pause is told", |c| {
+            message(c).contains("all withdrawals are paused by ConfigMap")
+        })
         .await;
     assert_eq!(secrets(&stage).await.len(), 12, "a pause comes before a confirmation");
     let resumed = user.run(&["withdrawals", "resume", "--orders", &place]).await;

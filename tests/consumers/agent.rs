@@ -15,11 +15,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_refreshable-agent");
 const SOON: Duration = Duration::from_secs(30);
 
-/// A folder that looks as a mounted Secret does, with session number `number` that lives for `seconds`.
+/// A folder that looks as a mounted Secret does, with session number `number` that lives for
+/// `seconds`.
 fn mount(folder: &Path, number: usize, seconds: i64) {
     let expiration = Timestamp::now() + SignedDuration::from_secs(seconds);
     let session = |name: &str| {
-        let (secret, token) = (format!("secret-of-{name}-number-{number}"), format!("token-of-{name}-number-{number}"));
+        let (secret, token) = (
+            format!("secret-of-{name}-number-{number}"),
+            format!("token-of-{name}-number-{number}"),
+        );
         canary::register(&secret);
         canary::register(&token);
         let text = json!({
@@ -68,11 +72,15 @@ async fn boto3_and_awscrt_follow_the_file_without_a_failure() {
         })
     };
     let environment = agent.environment();
-    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let found = python::run("agent.py", &["4"], &environment).await;
     rotation.abort();
     assert_eq!(found["failures"], json!([]), "{found}");
-    assert_eq!((&found["method"], &found["account"]), (&json!("container-role"), &json!("111122223333")));
+    assert_eq!(
+        (&found["method"], &found["account"]),
+        (&json!("container-role"), &json!("111122223333"))
+    );
     for client in ["boto3", "awscrt"] {
         let seen = found["seen"][client].as_array().expect("sessions");
         assert!(seen.len() >= 4, "{client} saw {} sessions", seen.len());
@@ -96,7 +104,10 @@ async fn what_is_served_is_the_file_as_it_is_now() {
     let own = [("authorization", token.as_str())];
     let (status, body) = ask(&agent, "/v1/credentials", &own).await;
     assert_eq!((status, &body["AccessKeyId"]), (200, &json!("ASIADEFAULT1")));
-    assert_eq!((&body["Token"], &body["AccountId"]), (&json!("token-of-default-number-1"), &json!("111122223333")));
+    assert_eq!(
+        (&body["Token"], &body["AccountId"]),
+        (&json!("token-of-default-number-1"), &json!("111122223333"))
+    );
     assert_eq!(ask(&agent, "/v1/credentials/prod", &own).await.1["AccessKeyId"], "ASIAPROD1");
     mount(&folder, 2, 3600);
     assert_eq!(ask(&agent, "/v1/credentials", &own).await.1["AccessKeyId"], "ASIADEFAULT2");
@@ -114,7 +125,8 @@ async fn what_is_served_is_the_file_as_it_is_now() {
     let (status, body) = ask(&agent, "/v1/credentials", &own).await;
     assert_eq!((status, &body["code"]), (503, &json!("CredentialsUnavailable")));
     std::fs::create_dir(folder.join("..data")).expect("a folder");
-    std::fs::write(folder.join("..data/credentials.json"), "{\"SecretAccessKey\":").expect("written");
+    std::fs::write(folder.join("..data/credentials.json"), "{\"SecretAccessKey\":")
+        .expect("written");
     assert_eq!(ask(&agent, "/v1/credentials", &own).await.1["code"], "CredentialsMalformed");
 
     let log = agent.process().log();
@@ -129,8 +141,10 @@ async fn who_does_not_know_the_token_or_calls_another_name_gets_nothing() {
     let (token, address) = (agent.token(), agent.address().to_owned());
     let short = &token[..63];
     let port = address.rsplit(':').next().expect("a port");
-    let (named, other_port) =
-        (format!("localhost:{port}"), format!("127.0.0.1:{}", port.parse::<u16>().expect("a port") + 1));
+    let (named, other_port) = (
+        format!("localhost:{port}"),
+        format!("127.0.0.1:{}", port.parse::<u16>().expect("a port") + 1),
+    );
     let rebound = format!("evil.example:{port}");
     let right = ("authorization", token.as_str());
     let table = [
@@ -146,20 +160,29 @@ async fn who_does_not_know_the_token_or_calls_another_name_gets_nothing() {
     for (headers, expected, code) in table {
         let (status, body) = ask(&agent, "/v1/credentials", &headers).await;
         assert_eq!((status, body["code"].as_str()), (expected, code), "{headers:?}");
-        canary::assert_clean(&if code.is_some() { body.to_string() } else { String::new() }, "a refusal");
+        canary::assert_clean(
+            &if code.is_some() { body.to_string() } else { String::new() },
+            "a refusal",
+        );
     }
     for method in [Method::POST, Method::PUT, Method::HEAD, Method::OPTIONS, Method::DELETE] {
         let answer = send(Request::builder().method(&method).uri(agent.url()), &[right]).await;
-        assert_eq!((answer.status().as_u16(), answer.headers()["allow"].as_bytes()), (405, &b"GET"[..]), "{method}");
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["allow"].as_bytes()),
+            (405, &b"GET"[..]),
+            "{method}"
+        );
     }
     // The pages that need no token are no way round the name.
     for page in ["/readyz", "/healthz"] {
         assert_eq!(ask(&agent, page, &[("host", rebound.as_str())]).await.0, 403);
     }
     // What is no HTTP, or too much of it, ends the connection and nothing else.
-    for garbage in
-        ["\x16\x03\x01\x02\0", "GET / HTTP/1.1\r\n", &format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000))]
-    {
+    for garbage in [
+        "\x16\x03\x01\x02\0",
+        "GET / HTTP/1.1\r\n",
+        &format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)),
+    ] {
         let mut stream = tokio::net::TcpStream::connect(&address).await.expect("connected");
         let _ = stream.write_all(garbage.as_bytes()).await;
         let _ = stream.shutdown().await;
@@ -173,9 +196,17 @@ async fn who_does_not_know_the_token_or_calls_another_name_gets_nothing() {
 
 /// Runs the program to its end.
 async fn end_of(arguments: &[&str]) -> (bool, String) {
-    let run = tokio::process::Command::new(PROGRAM).args(arguments).env_clear().kill_on_drop(true).output();
-    let Output { status, stdout, stderr } = tokio::time::timeout(SOON, run).await.expect("it ends").expect("it starts");
-    (status.success(), [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat())
+    let run = tokio::process::Command::new(PROGRAM)
+        .args(arguments)
+        .env_clear()
+        .kill_on_drop(true)
+        .output();
+    let Output { status, stdout, stderr } =
+        tokio::time::timeout(SOON, run).await.expect("it ends").expect("it starts");
+    (
+        status.success(),
+        [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat(),
+    )
 }
 
 #[tokio::test]
@@ -186,7 +217,10 @@ async fn wrong_flags_say_what_to_write_instead() {
         (&["--listen", "0.0.0.0:9911", "--without-token"], "--allow-non-loopback"),
         (&["--listen", "10.0.0.1:9911", "--without-token"], "choose a loopback address"),
         (&["--listen", "127.0.0.1:0"], "--without-token"),
-        (&["--listen", "127.0.0.1:0", "--create-token", "--token-file", "/nowhere/token"], "emptyDir"),
+        (
+            &["--listen", "127.0.0.1:0", "--create-token", "--token-file", "/nowhere/token"],
+            "emptyDir",
+        ),
         (&["--listen", &taken, "--without-token"], "choose another one with --listen"),
     ];
     for (arguments, hint) in table {
@@ -225,11 +259,12 @@ async fn the_token_outlives_a_restart_and_an_idle_connection_does_not_hold_up_th
     assert_eq!(idle.read(&mut [0; 16]).await.unwrap_or(0), 0, "the connection is closed");
 
     let file = agent.token_file().to_owned();
-    let again = process::Process::builder("agent-again", PROGRAM, &scratch::subfolder("agent-again"))
-        .args(["--listen", agent.address(), "--create-token"])
-        .args(["--token-file".as_ref(), file.as_os_str()])
-        .args(["--credentials".as_ref(), folder.join("credentials.json").as_os_str()])
-        .start();
+    let again =
+        process::Process::builder("agent-again", PROGRAM, &scratch::subfolder("agent-again"))
+            .args(["--listen", agent.address(), "--create-token"])
+            .args(["--token-file".as_ref(), file.as_os_str()])
+            .args(["--credentials".as_ref(), folder.join("credentials.json").as_os_str()])
+            .start();
     eventually(SOON, "it serves again", async || {
         again.assert_running();
         agent.page("/readyz").await
@@ -250,7 +285,10 @@ async fn who_holds_connections_keeps_out_nobody() {
         held.push(stream);
         if number % 100 == 99 {
             let answer = tokio::time::timeout(Duration::from_secs(5), agent.page("/readyz")).await;
-            assert!(matches!(answer, Ok(Ok((200, _)))), "with {number} connections open: {answer:?}");
+            assert!(
+                matches!(answer, Ok(Ok((200, _)))),
+                "with {number} connections open: {answer:?}"
+            );
         }
     }
     agent.process().assert_running();

@@ -26,7 +26,8 @@ impl Mounted {
         if let Some(profile) = profile {
             secret["profile"] = profile.into();
         }
-        let spec = json!({"roles": [{"roleArn": role}], "secret": secret, "sts": {"region": "eu-west-1"}});
+        let spec =
+            json!({"roles": [{"roleArn": role}], "secret": secret, "sts": {"region": "eu-west-1"}});
         stage.credential("reader", spec).await;
         stage.until("reader", "True", "Issued").await;
         let data = stage.published("reader").await;
@@ -44,7 +45,10 @@ impl Mounted {
 
 fn assert_same(found: &Value, expected: &Value, which: &str) {
     for member in ["AccessKeyId", "SecretAccessKey", "SessionToken"] {
-        assert!(found[member].is_string() && found[member] == expected[member], "{which}: {member} is another one");
+        assert!(
+            found[member].is_string() && found[member] == expected[member],
+            "{which}: {member} is another one"
+        );
     }
 }
 
@@ -53,7 +57,8 @@ async fn botocore_reads(profile: Option<&str>) {
     let folder = mounted.folder.display().to_string();
     let found = python::run("parse_files.py", &[&folder, profile.unwrap_or("default")], &[]).await;
     let expected = mounted.expected();
-    for (file, method) in [("credentials", "shared-credentials-file"), ("config", "custom-process")] {
+    for (file, method) in [("credentials", "shared-credentials-file"), ("config", "custom-process")]
+    {
         assert_same(&found[file], &expected, file);
         assert_eq!(found[file]["method"], method);
     }
@@ -64,7 +69,9 @@ async fn botocore_reads(profile: Option<&str>) {
 async fn the_rust_sdk_reads(profile: Option<&str>) {
     let mounted = Mounted::with_profile(profile).await;
     let expected = mounted.expected();
-    for (file, kind) in [("credentials", EnvConfigFileKind::Credentials), ("config", EnvConfigFileKind::Config)] {
+    for (file, kind) in
+        [("credentials", EnvConfigFileKind::Credentials), ("config", EnvConfigFileKind::Config)]
+    {
         let files = EnvConfigFiles::builder().with_file(kind, mounted.folder.join(file)).build();
         let provider = ProfileFileCredentialsProvider::builder()
             .profile_files(files)

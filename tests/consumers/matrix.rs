@@ -1,11 +1,13 @@
 //! Every SDK in every way of giving it credentials, across rotations: how many of its calls fail?
 //!
-//! Each is a program that calls AWS all the time, through a proxy of its own that sees with which key. The sessions
-//! live for seconds, and AWS (as ministack plays it) refuses them afterwards. The Secret is written by the controller;
-//! the files change as the kubelet changes them, as late as it does, in the scale of the sessions.
+//! Each is a program that calls AWS all the time, through a proxy of its own that sees with which
+//! key. The sessions live for seconds, and AWS (as ministack plays it) refuses them afterwards. The
+//! Secret is written by the controller; the files change as the kubelet changes them, as late as it
+//! does, in the scale of the sessions.
 //!
-//! `REFRESHABLE_SESSION_SECONDS` chooses longer sessions: with 900, AWS's shortest, every delay is as it is in a
-//! cluster, and a run takes forty minutes. `REFRESHABLE_WRITE_TABLE` puts the table into the documentation.
+//! `REFRESHABLE_SESSION_SECONDS` chooses longer sessions: with 900, AWS's shortest, every delay is
+//! as it is in a cluster, and a run takes forty minutes. `REFRESHABLE_WRITE_TABLE` puts the table
+//! into the documentation.
 
 use super::sdks::{self, Fate, Sdk, Way};
 use super::table::{self, Outcome, Outcomes};
@@ -26,7 +28,8 @@ use std::time::Duration;
 const LIFE: i32 = 20;
 /// AWS's shortest session, in seconds.
 const SHORTEST: i32 = 900;
-/// From the change of a Secret to the change of the file, in seconds, as measured on a kubelet with its defaults.
+/// From the change of a Secret to the change of the file, in seconds, as measured on a kubelet with
+/// its defaults.
 const KUBELET_DELAYS: [u32; 3] = [47, 81, 72];
 /// So many times the files change after the last program has started.
 const ROTATIONS: usize = 3;
@@ -65,7 +68,8 @@ impl Cell {
         let log = self.process.log();
         let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
         for line in whole.lines().filter(|line| line.starts_with('{')) {
-            let line: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{}: {e}: {line}", self.name()));
+            let line: Value = serde_json::from_str(line)
+                .unwrap_or_else(|e| panic!("{}: {e}: {line}", self.name()));
             if let Some(sdk) = line["sdk"].as_str() {
                 outcome.sdk = sdk.to_owned();
                 continue;
@@ -73,7 +77,10 @@ impl Cell {
             outcome.calls += 1;
             if line["ok"] != true {
                 outcome.failed += 1;
-                *outcome.codes.entry(line["code"].as_str().unwrap_or("none").to_owned()).or_default() += 1;
+                *outcome
+                    .codes
+                    .entry(line["code"].as_str().unwrap_or("none").to_owned())
+                    .or_default() += 1;
             }
         }
         outcome
@@ -93,18 +100,28 @@ impl Cell {
         format!("{} with {}", self.sdk.name, self.way.title())
     }
 
-    /// What is wrong with it: a way that must work does not, or one that is said to fail does not fail.
+    /// What is wrong with it: a way that must work does not, or one that is said to fail does not
+    /// fail.
     fn complaint(&self) -> Option<String> {
         let outcome = self.outcome();
         let Outcome { failed, calls, .. } = outcome;
         let wrong = match self.sdk.fate(self.way) {
             _ if calls == 0 => "it has not called".to_owned(),
             Fate::Whole if failed > 0 => format!("{failed} of {calls} calls failed"),
-            Fate::Edge(why) if failed > self.keys() => format!("{failed} of {calls} calls failed, more than by: {why}"),
-            Fate::Fails(why) if failed == 0 => format!("none of {calls} calls failed, despite: {why}"),
+            Fate::Edge(why) if failed > self.keys() => {
+                format!("{failed} of {calls} calls failed, more than by: {why}")
+            }
+            Fate::Fails(why) if failed == 0 => {
+                format!("none of {calls} calls failed, despite: {why}")
+            }
             _ => return None,
         };
-        Some(format!("{}: {wrong} ({:?})\n{}", self.name(), outcome.codes, self.process.log_tail(10)))
+        Some(format!(
+            "{}: {wrong} ({:?})\n{}",
+            self.name(),
+            outcome.codes,
+            self.process.log_tail(10)
+        ))
     }
 }
 
@@ -133,17 +150,26 @@ impl Given {
         stage.credential("consumer", spec).await;
         stage.until("consumer", "True", "Issued").await;
         let scale = f64::from(life) / f64::from(SHORTEST);
-        let delays = KUBELET_DELAYS.map(|seconds| Duration::from_secs(seconds.into()).mul_f64(scale)).to_vec();
+        let delays = KUBELET_DELAYS
+            .map(|seconds| Duration::from_secs(seconds.into()).mul_f64(scale))
+            .to_vec();
         let secrets = stage.namespace.api();
-        let mount = Mount::of(secrets, "consumer", folder.clone(), delays).await.expect("a mounted Secret");
-        let sidecar =
-            Agent::program(env!("CARGO_BIN_EXE_refreshable-agent"), &folder.join("credentials.json")).start().await;
+        let mount =
+            Mount::of(secrets, "consumer", folder.clone(), delays).await.expect("a mounted Secret");
+        let sidecar = Agent::program(
+            env!("CARGO_BIN_EXE_refreshable-agent"),
+            &folder.join("credentials.json"),
+        )
+        .start()
+        .await;
         Self { stage, mount, folder, sidecar, ends, life, _source: server }
     }
 
     async fn start(&self, sdk: &'static Sdk, way: Way) -> Cell {
         let aws = Proxy::to(self.stage.issuer.url()).start().await;
-        let [program, arguments @ ..] = &sdk.prepared().await[..] else { panic!("{}: no program", sdk.name) };
+        let [program, arguments @ ..] = &sdk.prepared().await[..] else {
+            panic!("{}: no program", sdk.name)
+        };
         let folder = scratch::subfolder("consumer");
         let pause = sdk.pause.mul_f64((f64::from(self.life) / f64::from(LIFE)).min(10.0));
         let mut process = Process::builder("consumer", program, &folder)
@@ -161,12 +187,15 @@ impl Given {
 
     /// What a Pod's manifest sets.
     async fn environment(&self, way: Way) -> Vec<(String, String)> {
-        let file =
-            |variable: &str, name: &str| vec![(variable.to_owned(), self.folder.join(name).display().to_string())];
+        let file = |variable: &str, name: &str| {
+            vec![(variable.to_owned(), self.folder.join(name).display().to_string())]
+        };
         match way {
             Way::File => file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
             Way::Process => file("AWS_CONFIG_FILE", "config"),
-            Way::Endpoint => self.sidecar.environment().map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            Way::Endpoint => {
+                self.sidecar.environment().map(|(name, value)| (name.to_owned(), value)).to_vec()
+            }
             Way::Environment => {
                 let data = self.stage.published("consumer").await;
                 data.into_iter().filter(|(name, _)| name.starts_with("AWS_")).collect()
@@ -176,15 +205,17 @@ impl Given {
 
     /// When the last of the sessions ends that the files no longer hold.
     fn former_end(&self) -> Timestamp {
-        let text = std::fs::read_to_string(self.folder.join("credentials.json")).expect("a mounted file");
+        let text =
+            std::fs::read_to_string(self.folder.join("credentials.json")).expect("a mounted file");
         let mounted: Value = serde_json::from_str(&text).expect("JSON");
-        let mounted: Timestamp = mounted["Expiration"].as_str().and_then(|t| t.parse().ok()).expect("an expiration");
+        let mounted: Timestamp =
+            mounted["Expiration"].as_str().and_then(|t| t.parse().ok()).expect("an expiration");
         let ends = self.ends.lock().expect("no panic inside");
         ends.iter().copied().filter(|end| *end < mounted).max().expect("a former session")
     }
 
-    /// Lets everybody call until the files have changed often enough, everybody who can has followed, and whoever has
-    /// not has been refused.
+    /// Lets everybody call until the files have changed often enough, everybody who can has
+    /// followed, and whoever has not has been refused.
     async fn rotate(&self, cells: &[Cell]) {
         let life = Duration::from_secs(u64::try_from(self.life).expect("positive"));
         let deadline = life * 4 + PATIENCE;
@@ -196,9 +227,14 @@ impl Given {
         .await;
         eventually(deadline, "everybody who can has followed", async || {
             tokio::time::sleep(LOOK).await;
-            let behind = |cell: &&Cell| !matches!(cell.sdk.fate(cell.way), Fate::Fails(_)) && cell.keys() <= ROTATIONS;
-            let behind: Vec<String> =
-                cells.iter().filter(behind).map(|cell| cell.name() + &cell.process.log_tail(3)).collect();
+            let behind = |cell: &&Cell| {
+                !matches!(cell.sdk.fate(cell.way), Fate::Fails(_)) && cell.keys() <= ROTATIONS
+            };
+            let behind: Vec<String> = cells
+                .iter()
+                .filter(behind)
+                .map(|cell| cell.name() + &cell.process.log_tail(3))
+                .collect();
             eventually::check(behind.is_empty(), || behind.join("\n"))
         })
         .await;
@@ -210,7 +246,8 @@ impl Given {
         let then: Vec<usize> = cells.iter().map(Cell::calls).collect();
         eventually(deadline, "everybody has called since", async || {
             tokio::time::sleep(LOOK).await;
-            let waiting = cells.iter().zip(&then).filter(|(cell, calls)| cell.calls() < **calls + 2);
+            let waiting =
+                cells.iter().zip(&then).filter(|(cell, calls)| cell.calls() < **calls + 2);
             let waiting: Vec<String> = waiting.map(|(cell, _)| cell.name()).collect();
             eventually::check(waiting.is_empty(), || waiting.join("\n"))
         })
@@ -219,12 +256,15 @@ impl Given {
 }
 
 fn number(variable: &str) -> Option<i32> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+    std::env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
 #[tokio::test]
 async fn rotation_reaches_every_sdk_as_the_documentation_says() {
-    let (missing, there): (Vec<&'static Sdk>, Vec<_>) = sdks::ALL.iter().partition(|sdk| sdk.missing().is_some());
+    let (missing, there): (Vec<&'static Sdk>, Vec<_>) =
+        sdks::ALL.iter().partition(|sdk| sdk.missing().is_some());
     for sdk in &missing {
         println!("SKIPPED: {}: {} is missing", sdk.name, sdk.missing().unwrap_or_default());
     }
@@ -233,7 +273,8 @@ async fn rotation_reaches_every_sdk_as_the_documentation_says() {
     }
     let given = Given::out(number("REFRESHABLE_SESSION_SECONDS").unwrap_or(LIFE)).await;
     let mut cells: Vec<Cell> = Vec::new();
-    // What is in the environment does not last: those first. And not all at once, which two processors would feel.
+    // What is in the environment does not last: those first. And not all at once, which two
+    // processors would feel.
     for way in [Way::Environment, Way::File, Way::Process, Way::Endpoint] {
         for sdk in &there {
             cells.push(given.start(sdk, way).await);
@@ -241,7 +282,8 @@ async fn rotation_reaches_every_sdk_as_the_documentation_says() {
         eventually(PATIENCE, "everybody has called", async || {
             tokio::time::sleep(LOOK).await;
             cells.iter().for_each(|cell| cell.process.assert_running());
-            let silent: Vec<String> = cells.iter().filter(|cell| cell.calls() == 0).map(Cell::name).collect();
+            let silent: Vec<String> =
+                cells.iter().filter(|cell| cell.calls() == 0).map(Cell::name).collect();
             eventually::check(silent.is_empty(), || silent.join("\n"))
         })
         .await;
@@ -254,11 +296,13 @@ async fn rotation_reaches_every_sdk_as_the_documentation_says() {
     }
     given.sidecar.assert_clean();
 
-    let outcomes: Outcomes = cells.iter().map(|cell| ((cell.sdk.name, cell.way), cell.outcome())).collect();
+    let outcomes: Outcomes =
+        cells.iter().map(|cell| ((cell.sdk.name, cell.way), cell.outcome())).collect();
     let text = table::render(&outcomes);
     println!("{text}");
     for way in Way::ALL {
-        let answered = outcomes.iter().any(|((_, w), outcome)| *w == way && outcome.failed < outcome.calls);
+        let answered =
+            outcomes.iter().any(|((_, w), outcome)| *w == way && outcome.failed < outcome.calls);
         assert!(answered, "with {} nobody ever had an answer\n{text}", way.title());
     }
     let complaints: Vec<String> = cells.iter().filter_map(Cell::complaint).collect();
@@ -271,9 +315,14 @@ async fn rotation_reaches_every_sdk_as_the_documentation_says() {
         );
         page::renew(PAGE, "table", &text).expect("written");
     }
-    let documented = page::part(PAGE, "table").and_then(|part| table::shapes(&part)).expect("a table");
+    let documented =
+        page::part(PAGE, "table").and_then(|part| table::shapes(&part)).expect("a table");
     let run = table::shapes(&text).expect("a table");
     let differences = table::differences(&documented, &run);
-    assert!(differences.is_empty(), "{PAGE} is stale (make consumers-table):\n{}\n{text}", differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{PAGE} is stale (make consumers-table):\n{}\n{text}",
+        differences.join("\n")
+    );
     given.stage.strike().await;
 }

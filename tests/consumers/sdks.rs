@@ -20,7 +20,8 @@ pub(super) enum Way {
 
 impl Way {
     /// All of them, in the order of the table's columns.
-    pub(super) const ALL: [Self; 4] = [Self::File, Self::Process, Self::Endpoint, Self::Environment];
+    pub(super) const ALL: [Self; 4] =
+        [Self::File, Self::Process, Self::Endpoint, Self::Environment];
 
     /// As the table calls it.
     pub(super) fn title(self) -> &'static str {
@@ -73,15 +74,13 @@ pub(super) struct Sdk {
 }
 
 /// Why calls fail in the environment, whatever the SDK.
-pub(super) const ENVIRONMENT_FAILS: &str =
-    "a process keeps the environment that it was started with. For programs that end before the session does.";
+pub(super) const ENVIRONMENT_FAILS: &str = "a process keeps the environment that it was started with. For programs that end before the session does.";
 
 const OFTEN: Duration = Duration::from_millis(500);
 /// A command of the CLI takes a second of one processor's time.
 const SELDOM: Duration = Duration::from_secs(6);
 const READ_ONCE: &str = "read once, and kept as long as the process lives.";
-const AT_THE_END: &str =
-    "taken anew when they have expired, not before: a call under way at that moment may fail, one at each.";
+const AT_THE_END: &str = "taken anew when they have expired, not before: a call under way at that moment may fail, one at each.";
 
 /// All of them, in the order of the table's rows.
 pub(super) const ALL: [Sdk; 8] = [
@@ -131,7 +130,14 @@ pub(super) const ALL: [Sdk; 8] = [
             let folder = programs::consumer("java");
             let classes = format!("{}:{}", folder.join("lib/*").display(), folder.display());
             // Small and quick to start, as four of them share two processors with all others.
-            let flags = ["-Xmx64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &classes, "Consumer"];
+            let flags = [
+                "-Xmx64m",
+                "-XX:+UseSerialGC",
+                "-XX:TieredStopAtLevel=1",
+                "-cp",
+                &classes,
+                "Consumer",
+            ];
             std::iter::once("java").chain(flags).map(OsString::from).collect()
         },
         needs: &["java", "javac", "mvn"],
@@ -179,7 +185,9 @@ impl Sdk {
     /// The program that is missing on this machine, where one is.
     pub(super) fn missing(&self) -> Option<&'static str> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let there = |program: &str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+        let there = |program: &str| {
+            std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+        };
         self.needs.iter().find(|program| !there(program)).copied()
     }
 
@@ -195,7 +203,9 @@ fn source(path: &str) -> OsString {
 
 /// The example `consumer`, which lies beside the programs.
 fn example() -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_refreshable-controller")).with_file_name("examples").join("consumer");
+    let program = Path::new(env!("CARGO_BIN_EXE_refreshable-controller"))
+        .with_file_name("examples")
+        .join("consumer");
     assert!(program.is_file(), "{} is missing: cargo build --example consumer", program.display());
     program
 }

@@ -36,11 +36,16 @@ pub(super) type Shapes = BTreeMap<(String, &'static str), Shape>;
 /// The table, with the reasons below it.
 pub(super) fn render(outcomes: &Outcomes) -> String {
     let titles: Vec<&str> = Way::ALL.iter().map(|way| way.title()).collect();
-    let mut text = format!("| | version | {} |\n| --- | --- |{}\n", titles.join(" | "), " --- |".repeat(titles.len()));
+    let mut text = format!(
+        "| | version | {} |\n| --- | --- |{}\n",
+        titles.join(" | "),
+        " --- |".repeat(titles.len())
+    );
     let mut reasons = String::new();
     for sdk in rows(outcomes) {
         let version = &outcomes[&(sdk.name, Way::File)].sdk;
-        let cells: Vec<String> = Way::ALL.iter().map(|way| cell(sdk, *way, &outcomes[&(sdk.name, *way)])).collect();
+        let cells: Vec<String> =
+            Way::ALL.iter().map(|way| cell(sdk, *way, &outcomes[&(sdk.name, *way)])).collect();
         let _ = writeln!(text, "| {} | {version} | {} |", sdk.name, cells.join(" | "));
         for way in [Way::File, Way::Process, Way::Endpoint] {
             let fate = sdk.fate(way);
@@ -76,12 +81,18 @@ pub(super) fn shapes(text: &str) -> Result<Shapes, String> {
     let mut shapes = Shapes::new();
     for line in text.lines().filter(|line| line.starts_with("| ") && line.contains(" of ")) {
         let columns: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [name, _, cells @ ..] = &columns[..] else { return Err(format!("no row of the table: {line}")) };
+        let [name, _, cells @ ..] = &columns[..] else {
+            return Err(format!("no row of the table: {line}"));
+        };
         if cells.len() != Way::ALL.len() {
             return Err(format!("{} cells instead of {}: {line}", cells.len(), Way::ALL.len()));
         }
         for (cell, way) in cells.iter().zip(Way::ALL) {
-            let failed = cell.trim_matches('*').split(' ').next().and_then(|number| number.parse::<usize>().ok());
+            let failed = cell
+                .trim_matches('*')
+                .split(' ')
+                .next()
+                .and_then(|number| number.parse::<usize>().ok());
             let failed = failed.ok_or_else(|| format!("no number of failed calls: {cell}"))?;
             let whole = (!cell.ends_with(EDGE)).then_some(failed == 0);
             let shape = Shape { whole, recommended: cell.starts_with("**") };
@@ -97,9 +108,10 @@ pub(super) fn differences(documented: &Shapes, run: &Shapes) -> Vec<String> {
     for (cell, shape) in run {
         match documented.get(cell) {
             Some(same) if same == shape => {}
-            other => {
-                found.push(format!("{} with {}: the documentation says {other:?}, the run {shape:?}", cell.0, cell.1))
-            }
+            other => found.push(format!(
+                "{} with {}: the documentation says {other:?}, the run {shape:?}",
+                cell.0, cell.1
+            )),
         }
     }
     let known: Vec<&str> = ALL.iter().map(|sdk| sdk.name).collect();
@@ -117,7 +129,9 @@ fn a_table_that_says_something_else_than_the_run_is_found_out() {
     let outcome = |failed| Outcome { sdk: "1.0".into(), calls: 9, failed, codes: BTreeMap::new() };
     let run = |change: Option<(&'static str, Way)>| -> Outcomes {
         let cells = ALL.iter().flat_map(|sdk| Way::ALL.map(|way| (sdk, way)));
-        let fails = |sdk: &Sdk, way| matches!(sdk.fate(way), Fate::Fails(_)) != (change == Some((sdk.name, way)));
+        let fails = |sdk: &Sdk, way| {
+            matches!(sdk.fate(way), Fate::Fails(_)) != (change == Some((sdk.name, way)))
+        };
         cells.map(|(sdk, way)| ((sdk.name, way), outcome(usize::from(fails(sdk, way))))).collect()
     };
     let table = render(&run(None));
@@ -139,5 +153,8 @@ fn a_table_that_says_something_else_than_the_run_is_found_out() {
     let renamed = shapes(&table.replace("Go: SDK v2 |", "Go: SDK v3 |")).expect("a table");
     assert_eq!(differences(&renamed, &documented).len(), 8);
     let short = "| Go: SDK v2 | 1.0 | 0 of 9 |";
-    assert_eq!(shapes(short).map(drop), Err(format!("1 cells instead of {}: {short}", Way::ALL.len())));
+    assert_eq!(
+        shapes(short).map(drop),
+        Err(format!("1 cells instead of {}: {short}", Way::ALL.len()))
+    );
 }

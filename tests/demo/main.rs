@@ -1,5 +1,6 @@
-//! The main job on a real control plane and a local AWS emulator, as a user would do it: `make demo`. Where the machine
-//! can run a Kubernetes node, all of it goes on in a namespace with one, and ends in a Pod.
+//! The main job on a real control plane and a local AWS emulator, as a user would do it: `make
+//! demo`. Where the machine can run a Kubernetes node, all of it goes on in a namespace with one,
+//! and ends in a Pod.
 //!
 //! `KEEP=1` leaves everything running; `--write-readme` puts what was shown into README.md.
 
@@ -24,7 +25,8 @@ async fn main() -> ExitCode {
         return show(Some(&obstacle)).await;
     }
     background::blocking(programs::of_a_node).await;
-    let status = enter::again().args(std::env::args().skip(1)).status().await.expect("setpriv starts");
+    let status =
+        enter::again().args(std::env::args().skip(1)).status().await.expect("setpriv starts");
     status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 

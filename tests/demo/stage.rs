@@ -1,4 +1,5 @@
-//! What runs behind the demo: the control plane, AWS, a node where there can be one, and the controller.
+//! What runs behind the demo: the control plane, AWS, a node where there can be one, and the
+//! controller.
 
 use crate::harness::node::{Node, images};
 use crate::harness::{Cluster, Controller, Issuer, background, canary, controlplane, programs};
@@ -59,7 +60,14 @@ impl Stage {
         match &self.home {
             Home::Beside(controller) => controller.process().log_tail(30),
             Home::Node(node) => {
-                let arguments = ["logs", "-n", "refreshable", "-l", "app.kubernetes.io/name=refreshable", "--tail=30"];
+                let arguments = [
+                    "logs",
+                    "-n",
+                    "refreshable",
+                    "-l",
+                    "app.kubernetes.io/name=refreshable",
+                    "--tail=30",
+                ];
                 let (_, log, errors) = self.cluster.try_kubectl(&arguments).await;
                 [log, errors, node.log_tails()].join("\n")
             }
@@ -72,7 +80,11 @@ fn program() -> Outcome<PathBuf> {
     let this = std::env::current_exe().map_err(|e| e.to_string())?;
     let folder = this.parent().and_then(Path::parent).ok_or("no target folder")?;
     let program = folder.join("refreshable-controller");
-    if program.exists() { Ok(program) } else { Err(format!("{} is not built: use `make demo`", program.display())) }
+    if program.exists() {
+        Ok(program)
+    } else {
+        Err(format!("{} is not built: use `make demo`", program.display()))
+    }
 }
 
 /// What the commands of the demo need: programs, variables, scripts.
@@ -101,21 +113,31 @@ async fn on_a_node(
     program: PathBuf,
 ) -> Outcome<Node> {
     terminal.say("containerd, kubelet and kube-scheduler make a node; the image was made without a container engine.");
-    let images = background::blocking(move || [images::own("controller", &program), images::python()]).await;
+    let images =
+        background::blocking(move || [images::own("controller", &program), images::python()]).await;
     let node = Node::start(cluster, SYNC).await;
     for image in &images {
         node.import(image).await;
     }
     terminal.run(APPLY).await?;
     terminal.say("Its own identity in AWS: here the key of a user.");
-    let key =
-        format!("AWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}\n", user.access_key_id(), user.secret_access_key());
+    let key = format!(
+        "AWS_ACCESS_KEY_ID={}\nAWS_SECRET_ACCESS_KEY={}\n",
+        user.access_key_id(),
+        user.secret_access_key()
+    );
     terminal.file("user.env", key);
-    terminal.run("kubectl create secret generic user -n refreshable --from-env-file=user.env").await?;
-    let settings = format!("--from=secret/user AWS_REGION=eu-west-1 AWS_ENDPOINT_URL_STS={}", issuer.url());
-    terminal.run(&format!("kubectl set env -n refreshable deployment/refreshable {settings}")).await?;
+    terminal
+        .run("kubectl create secret generic user -n refreshable --from-env-file=user.env")
+        .await?;
+    let settings =
+        format!("--from=secret/user AWS_REGION=eu-west-1 AWS_ENDPOINT_URL_STS={}", issuer.url());
+    terminal
+        .run(&format!("kubectl set env -n refreshable deployment/refreshable {settings}"))
+        .await?;
     // How it comes up is told line by line, each as it happens to be looked at.
-    let rollout = "kubectl rollout status -n refreshable deployment/refreshable --timeout=240s | tail -1";
+    let rollout =
+        "kubectl rollout status -n refreshable deployment/refreshable --timeout=240s | tail -1";
     if !terminal.run(rollout).await?.contains("successfully rolled out") {
         return Err(node.log_tails());
     }
@@ -134,7 +156,14 @@ async fn beside(
     let kubeconfig = cluster.kubeconfig_for("refreshable", "refreshable").await;
     Ok(Controller::program(program)
         .kubeconfig(&kubeconfig)
-        .args(["--lease-namespace", "refreshable", "--lease-name", "refreshable", "--identity", "demo"])
+        .args([
+            "--lease-namespace",
+            "refreshable",
+            "--lease-name",
+            "refreshable",
+            "--identity",
+            "demo",
+        ])
         .env("AWS_REGION", "eu-west-1")
         .env("AWS_ENDPOINT_URL_STS", issuer.url())
         .env("AWS_ACCESS_KEY_ID", user.access_key_id())
@@ -145,7 +174,12 @@ async fn beside(
 
 async fn roles(terminal: &Terminal, issuer: &Issuer) -> Outcome {
     let (hub, data) = (issuer.account(HUB), issuer.account(DATA));
-    let first = hub.role("refreshable-hub").trusting(hub.user_arn("refreshable")).allowing(&["sts:*"]).create().await;
+    let first = hub
+        .role("refreshable-hub")
+        .trusting(hub.user_arn("refreshable"))
+        .allowing(&["sts:*"])
+        .create()
+        .await;
     data.role("reports").trusting(&first).external_id("4f2a").allowing(&["s3:*"]).create().await;
     let host = controlplane::TOKEN_ISSUER.trim_start_matches("https://");
     let subject = "system:serviceaccount:team-a:batch";
@@ -156,7 +190,11 @@ async fn roles(terminal: &Terminal, issuer: &Issuer) -> Outcome {
         "In AWS: account 111122223333 has the role refreshable-hub, which the controller's identity may assume;\n\
          account 444455556666 has the role reports, which trusts refreshable-hub with an external id.",
     );
-    let keys = format!("AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}", root.access_key_id(), root.secret_access_key());
+    let keys = format!(
+        "AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}",
+        root.access_key_id(),
+        root.secret_access_key()
+    );
     canary::register(root.secret_access_key());
     let made = terminal.quietly(&format!("{keys} aws s3 mb s3://reports")).await?;
     if made.contains("make_bucket") { Ok(()) } else { Err(made) }

@@ -19,7 +19,11 @@ pub(crate) fn manifest(name: &str) -> String {
 }
 
 /// All steps; `obstacle` is why there is no node.
-pub(crate) async fn all(terminal: &Terminal, obstacle: Option<&str>, stage: &mut Option<Stage>) -> Outcome {
+pub(crate) async fn all(
+    terminal: &Terminal,
+    obstacle: Option<&str>,
+    stage: &mut Option<Stage>,
+) -> Outcome {
     let stage = &*stage.insert(Stage::prepare(terminal, obstacle).await?);
     first_credential(terminal).await?;
     let secrets = kube::Api::namespaced(stage.cluster.client().await, "team-a");
@@ -43,7 +47,9 @@ async fn first_credential(terminal: &Terminal) -> Outcome {
     terminal.run("cat policy.yaml reports.yaml").await?;
     terminal.run("kubectl create namespace team-a").await?;
     terminal.run("kubectl apply -n team-a -f policy.yaml -f reports.yaml").await?;
-    terminal.run("kubectl wait -n team-a --for=condition=Ready --timeout=60s rcred/reports").await?;
+    terminal
+        .run("kubectl wait -n team-a --for=condition=Ready --timeout=60s rcred/reports")
+        .await?;
     terminal.run("kubectl get rcred -n team-a -o wide").await?;
     Ok(())
 }
@@ -53,8 +59,12 @@ async fn use_it(terminal: &Terminal, folder: &Path) -> Outcome {
     let folder = folder.display();
     terminal.run(&format!("ls {folder}")).await?;
     terminal.say("The credentials file, for programs that read it afresh:");
-    terminal.run(&format!("AWS_SHARED_CREDENTIALS_FILE={folder}/credentials python object.py")).await?;
-    terminal.say("The config file, which reads credentials.json again and again, for long-lived programs:");
+    terminal
+        .run(&format!("AWS_SHARED_CREDENTIALS_FILE={folder}/credentials python object.py"))
+        .await?;
+    terminal.say(
+        "The config file, which reads credentials.json again and again, for long-lived programs:",
+    );
     terminal.run(&format!("AWS_CONFIG_FILE={folder}/config python object.py")).await?;
     terminal.say("Environment variables, here of a namespace's own ServiceAccount, for which no policy is needed:");
     terminal.file("batch.yaml", manifest("batch.yaml"));
@@ -66,7 +76,10 @@ async fn use_it(terminal: &Terminal, folder: &Path) -> Outcome {
 }
 
 /// Waits until a reader has said of so many keys that it signs with them.
-pub(crate) async fn signed_with(keys: usize, mut log: impl AsyncFnMut() -> Outcome<String>) -> Outcome {
+pub(crate) async fn signed_with(
+    keys: usize,
+    mut log: impl AsyncFnMut() -> Outcome<String>,
+) -> Outcome {
     within(SOON, &format!("the reader has signed with {keys} keys"), async || {
         let log = log().await?;
         if log.matches("signed with").count() >= keys { Ok(()) } else { Err(log) }
@@ -86,7 +99,9 @@ async fn renew(terminal: &Terminal, folder: &Path) -> Outcome {
     }
     let reader = reader.start();
     signed_with(1, async || Ok(reader.log())).await?;
-    terminal.run("kubectl annotate -n team-a rcred/reports refreshable.dev/requested-at=$(date +%s)").await?;
+    terminal
+        .run("kubectl annotate -n team-a rcred/reports refreshable.dev/requested-at=$(date +%s)")
+        .await?;
     signed_with(2, async || Ok(reader.log())).await?;
     terminal.say("What the running program printed:");
     terminal.file("reader.txt", reader.log());
@@ -99,10 +114,14 @@ async fn denied(terminal: &Terminal) -> Outcome {
     terminal.step("What AWS denies, and what is wrong, says what to do");
     terminal.file("payroll.yaml", manifest("payroll.yaml"));
     terminal.run("kubectl apply -n team-a -f payroll.yaml").await?;
-    terminal.run("kubectl wait -n team-a --for=condition=Ready=False --timeout=60s rcred/payroll").await?;
+    terminal
+        .run("kubectl wait -n team-a --for=condition=Ready=False --timeout=60s rcred/payroll")
+        .await?;
     terminal.run("kubectl get rcred -n team-a payroll").await?;
     let message = "{.status.failures.reason}{\": \"}{.status.failures.message}{\"\\n\"}";
-    let read = terminal.run(&format!("kubectl get rcred -n team-a payroll -o jsonpath='{message}'")).await?;
+    let read = terminal
+        .run(&format!("kubectl get rcred -n team-a payroll -o jsonpath='{message}'"))
+        .await?;
     if !read.contains("AccessDenied") {
         return Err(format!("no denial: {read}"));
     }

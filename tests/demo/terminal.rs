@@ -1,6 +1,7 @@
 //! What the demo shows: headlines, commands as a user types them, and what they print.
 //!
-//! Each line that is shown as a command is what a shell runs, so that nothing is shown that does not work.
+//! Each line that is shown as a command is what a shell runs, so that nothing is shown that does
+//! not work.
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
@@ -113,8 +114,8 @@ impl Terminal {
         self.record().transcript.replace(&self.folder.display().to_string(), "/tmp/demo")
     }
 
-    /// Leaves everything running: until the shell ends that is started in the demo's folder, or until Ctrl-C where
-    /// nobody sits at a terminal.
+    /// Leaves everything running: until the shell ends that is started in the demo's folder, or
+    /// until Ctrl-C where nobody sits at a terminal.
     pub(crate) async fn keep(&self) -> Outcome {
         if !std::io::stdin().is_terminal() {
             println!("\nEverything goes on running until Ctrl-C.");
@@ -128,7 +129,10 @@ impl Terminal {
         if let Some(terminal) = std::env::var_os("TERM") {
             shell.env("TERM", terminal);
         }
-        background::blocking(move || shell.status()).await.map(drop).map_err(|error| format!("a shell: {error}"))
+        background::blocking(move || shell.status())
+            .await
+            .map(drop)
+            .map_err(|error| format!("a shell: {error}"))
     }
 
     /// The demo's folder, programs and variables.
@@ -158,7 +162,9 @@ impl Terminal {
         shell.args(["--pdeathsig", "KILL", "--", "sh", "-c", &format!("exec 2>&1\n{command}")]);
         self.prepare(&mut shell)?;
         shell.stdin(Stdio::null());
-        let output = background::blocking(move || shell.output()).await.map_err(|error| format!("setpriv: {error}"))?;
+        let output = background::blocking(move || shell.output())
+            .await
+            .map_err(|error| format!("setpriv: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.stderr.is_empty() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());

@@ -25,7 +25,8 @@ pub struct Builder {
 }
 
 impl Agent {
-    /// A sidecar from this program that serves this file on a free port, with a token that it makes itself.
+    /// A sidecar from this program that serves this file on a free port, with a token that it makes
+    /// itself.
     pub fn program(program: impl Into<PathBuf>, credentials: &Path) -> Builder {
         let folder = scratch::subfolder("agent");
         let address = format!("127.0.0.1:{}", ports::free());
@@ -92,7 +93,11 @@ impl Builder {
 
     /// Starts it, and waits until it serves: whether it has something to serve is another matter.
     pub async fn start(self) -> Agent {
-        let agent = Agent { process: self.command.start(), address: self.address, token_file: self.token_file };
+        let agent = Agent {
+            process: self.command.start(),
+            address: self.address,
+            token_file: self.token_file,
+        };
         eventually(PATIENCE, "the sidecar serves", async || {
             agent.process.assert_running();
             match agent.page("/healthz").await {

@@ -12,9 +12,11 @@ use super::faults::{Answer, Expiration};
 pub(super) fn write(answer: Answer, json_protocol: bool) -> Response<Bytes> {
     let (status, content_type, body) = match answer {
         Answer::Page { status, content_type, body } => (status, content_type, body),
-        Answer::Error { status, code, message } if json_protocol => {
-            (status, "application/json".into(), json!({ "__type": code, "message": message }).to_string())
-        }
+        Answer::Error { status, code, message } if json_protocol => (
+            status,
+            "application/json".into(),
+            json!({ "__type": code, "message": message }).to_string(),
+        ),
         Answer::Error { status, code, message } => {
             let to_blame = if status < 500 { "Sender" } else { "Receiver" };
             let body = format!(
@@ -39,7 +41,9 @@ pub const REQUEST_ID: &str = "0f0f0f0f-1111-2222-3333-444455556666";
 /// Dates an answer so far from now.
 pub(super) fn date(answer: &mut Response<Bytes>, skew: SignedDuration) {
     let date = (Timestamp::now() + skew).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    answer.headers_mut().insert(header::DATE, HeaderValue::from_str(&date).expect("a date in ASCII"));
+    answer
+        .headers_mut()
+        .insert(header::DATE, HeaderValue::from_str(&date).expect("a date in ASCII"));
 }
 
 /// Changes when an answer says that its credentials expire, in XML or in JSON.
@@ -120,13 +124,16 @@ pub(super) fn register_secrets(body: &[u8]) {
 }
 
 fn register_json(json: &Value) {
-    const NAMES: [&str; 6] = ["secretaccesskey", "secretkey", "sessiontoken", "token", "accesstoken", "refreshtoken"];
+    const NAMES: [&str; 6] =
+        ["secretaccesskey", "secretkey", "sessiontoken", "token", "accesstoken", "refreshtoken"];
     match json {
         Value::Array(items) => items.iter().for_each(register_json),
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value.as_str() {
-                    Some(secret) if NAMES.contains(&name.to_lowercase().as_str()) => canary::register(secret),
+                    Some(secret) if NAMES.contains(&name.to_lowercase().as_str()) => {
+                        canary::register(secret)
+                    }
                     _ => register_json(value),
                 }
             }

@@ -80,7 +80,11 @@ impl Audit {
     /// Only a verb on a resource, where `resource/subresource` names a subresource.
     pub fn of(self, verb: &str, resource: &str) -> Self {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-        self.only(|request| request.verb == verb && request.resource == resource && request.subresource == subresource)
+        self.only(|request| {
+            request.verb == verb
+                && request.resource == resource
+                && request.subresource == subresource
+        })
     }
 
     /// Only what changes something.
@@ -109,16 +113,21 @@ impl Audit {
 impl fmt::Display for Audit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for request in &self.0 {
-            let Request { verb, resource, subresource, namespace, name, user, code, at, .. } = request;
+            let Request { verb, resource, subresource, namespace, name, user, code, at, .. } =
+                request;
             let slash = if subresource.is_empty() { "" } else { "/" };
-            writeln!(f, "{at} {code} {verb} {resource}{slash}{subresource} {namespace}/{name} by {user}")?;
+            writeln!(
+                f,
+                "{at} {code} {verb} {resource}{slash}{subresource} {namespace}/{name} by {user}"
+            )?;
         }
         Ok(())
     }
 }
 
 fn parse(line: &str) -> Option<Request> {
-    let event: Event = serde_json::from_str(line).unwrap_or_else(|error| panic!("audit log: {error}: {line}"));
+    let event: Event =
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("audit log: {error}: {line}"));
     // A watch has two more lines, and counts when it has ended.
     if event.stage != "ResponseComplete" {
         return None;
@@ -127,7 +136,10 @@ fn parse(line: &str) -> Option<Request> {
     Some(Request {
         verb: event.verb,
         group: object.api_group,
-        authorized: event.annotations.get("authorization.k8s.io/decision").is_some_and(|d| d == "allow"),
+        authorized: event
+            .annotations
+            .get("authorization.k8s.io/decision")
+            .is_some_and(|d| d == "allow"),
         resource: object.resource,
         subresource: object.subresource,
         namespace: object.namespace,

@@ -25,8 +25,8 @@ pub fn count() -> usize {
 
 /// # Panics
 ///
-/// Where a secret stands in the text: as it is, in base64 of either alphabet, percent-encoded in letters of either size, or
-/// escaped for JSON.
+/// Where a secret stands in the text: as it is, in base64 of either alphabet, percent-encoded in
+/// letters of either size, or escaped for JSON.
 pub fn assert_clean(text: &str, name: &str) {
     let found = leaks(text);
     assert!(found.is_empty(), "{} secrets in {name}:\n{}", found.len(), found.join("\n"));
@@ -34,20 +34,27 @@ pub fn assert_clean(text: &str, name: &str) {
 
 /// Says where secrets stand in a text, without repeating them.
 pub fn leaks(text: &str) -> Vec<String> {
-    let secrets: Vec<String> = SECRETS.lock().unwrap_or_else(|broken| broken.into_inner()).iter().cloned().collect();
+    let secrets: Vec<String> =
+        SECRETS.lock().unwrap_or_else(|broken| broken.into_inner()).iter().cloned().collect();
     let patterns: Vec<(usize, String)> = secrets
         .iter()
         .enumerate()
-        .flat_map(|(index, secret)| disguises(secret).into_iter().map(move |disguise| (index, disguise)))
+        .flat_map(|(index, secret)| {
+            disguises(secret).into_iter().map(move |disguise| (index, disguise))
+        })
         .collect();
-    let search = AhoCorasick::new(patterns.iter().map(|(_, disguise)| disguise)).expect("a search for the secrets");
+    let search = AhoCorasick::new(patterns.iter().map(|(_, disguise)| disguise))
+        .expect("a search for the secrets");
     let mut found: Vec<String> = search
         .find_iter(text)
         .map(|hit| {
             let secret = &secrets[patterns[hit.pattern().as_usize()].0];
             let line = text[..hit.start()].matches('\n').count() + 1;
             let start: String = secret.chars().take(4).collect();
-            format!("line {line}: the secret of {} characters that starts with {start}", secret.len())
+            format!(
+                "line {line}: the secret of {} characters that starts with {start}",
+                secret.len()
+            )
         })
         .collect();
     found.dedup();
@@ -63,7 +70,9 @@ fn disguises(secret: &str) -> BTreeSet<String> {
         let shifted = [&vec![0; shift], secret.as_bytes()].concat();
         let first = (shift * 8).div_ceil(6);
         let last = shifted.len() * 8 / 6;
-        for encoded in [BASE64_STANDARD_NO_PAD.encode(&shifted), BASE64_URL_SAFE_NO_PAD.encode(&shifted)] {
+        for encoded in
+            [BASE64_STANDARD_NO_PAD.encode(&shifted), BASE64_URL_SAFE_NO_PAD.encode(&shifted)]
+        {
             all.insert(encoded[first..last].to_owned());
         }
     }

@@ -1,4 +1,5 @@
-//! Ceph's object gateway (RGW): a real STS that is not AWS's, over a cluster of one monitor and one OSD in memory.
+//! Ceph's object gateway (RGW): a real STS that is not AWS's, over a cluster of one monitor and one
+//! OSD in memory.
 
 use super::eventually::eventually;
 use super::process::{Builder, Process};
@@ -50,17 +51,32 @@ impl Rgw {
         scratch::write(programs.folder.join("ceph.conf"), conf);
 
         let monitors = programs.folder.join("monmap").display().to_string();
-        let listed = ["--create", "--add", "a", &format!("v1:{address}:{monitor}"), "--fsid", FSID, &monitors];
+        let listed = [
+            "--create",
+            "--add",
+            "a",
+            &format!("v1:{address}:{monitor}"),
+            "--fsid",
+            FSID,
+            &monitors,
+        ];
         programs.run("monmaptool", &listed).await.expect("a list of monitors");
-        programs.run("ceph-mon", &["--id", "a", "--mkfs", "--monmap", &monitors]).await.expect("a monitor's store");
+        programs
+            .run("ceph-mon", &["--id", "a", "--mkfs", "--monmap", &monitors])
+            .await
+            .expect("a monitor's store");
         let mon = programs.daemon("ceph-mon", &["--id", "a", "-f"]).start();
-        programs.run("ceph-osd", &["--id", "0", "--mkfs", "--osd-uuid", FSID]).await.expect("an OSD's store");
+        programs
+            .run("ceph-osd", &["--id", "0", "--mkfs", "--osd-uuid", FSID])
+            .await
+            .expect("an OSD's store");
         let osd = programs.daemon("ceph-osd", &["--id", "0", "-f"]).start();
         let rgw = programs.daemon("radosgw", &["--name", "client.rgw.a", "-f"]).start();
         let url = format!("http://{address}:{gateway}");
         eventually(READY, "Ceph's gateway answers", async || {
-            // On a loaded machine an OSD may send its first command before it has the monitors' map, thus without the
-            // cluster's identity. The monitor refuses that, and the OSD ends. Ceph's own units start it again.
+            // On a loaded machine an OSD may send its first command before it has the monitors'
+            // map, thus without the cluster's identity. The monitor refuses that, and the OSD ends.
+            // Ceph's own units start it again.
             if osd.exit_status().is_some() {
                 osd.start_again();
             }
@@ -83,7 +99,8 @@ impl Rgw {
 
     /// The same, in a tenant.
     pub async fn user_of(&self, tenant: Option<&str>, name: &str) -> User {
-        let user = User { key_id: format!("key-of-{name}"), secret: format!("the-secret-of-{name}-4711") };
+        let user =
+            User { key_id: format!("key-of-{name}"), secret: format!("the-secret-of-{name}-4711") };
         canary::register(&user.secret);
         let mut create = vec!["user", "create", "--uid", name, "--display-name", name];
         create.extend(["--access-key", &user.key_id, "--secret-key", &user.secret]);
@@ -95,17 +112,41 @@ impl Rgw {
     }
 
     /// A role with this path, name and trust, whose sessions may use S3; its ARN.
-    pub async fn role(&self, tenant: Option<&str>, path: &str, name: &str, trust: &Value) -> String {
+    pub async fn role(
+        &self,
+        tenant: Option<&str>,
+        path: &str,
+        name: &str,
+        trust: &Value,
+    ) -> String {
         let of_tenant: Vec<&str> = tenant.iter().flat_map(|t| ["--tenant", t]).collect();
         let trust = trust.to_string();
-        let create = ["role", "create", "--role-name", name, "--path", path, "--assume-role-policy-doc", &trust];
+        let create = [
+            "role",
+            "create",
+            "--role-name",
+            name,
+            "--path",
+            path,
+            "--assume-role-policy-doc",
+            &trust,
+        ];
         let role = self.admin(&[&create[..], &of_tenant].concat()).await.expect("a role");
         let policy = serde_json::json!({
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": "arn:aws:s3:::*"}],
         })
         .to_string();
-        let put = ["role-policy", "put", "--role-name", name, "--policy-name", "s3", "--policy-doc", &policy];
+        let put = [
+            "role-policy",
+            "put",
+            "--role-name",
+            name,
+            "--policy-name",
+            "s3",
+            "--policy-doc",
+            &policy,
+        ];
         self.admin(&[&put[..], &of_tenant].concat()).await.expect("a policy");
         let role: Value = serde_json::from_str(&role).expect("JSON");
         role["Arn"].as_str().unwrap_or_else(|| panic!("{role}")).to_owned()
@@ -173,7 +214,11 @@ impl Programs {
     }
 
     fn library_path(&self) -> String {
-        let folders = [self.root.join("lib").join(triplet()), self.libraries(), self.libraries().join("ceph")];
+        let folders = [
+            self.root.join("lib").join(triplet()),
+            self.libraries(),
+            self.libraries().join("ceph"),
+        ];
         folders.map(|f| f.display().to_string()).join(":")
     }
 

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, SanType,
 };
 
 use super::scratch;
@@ -37,7 +37,8 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key for the authority");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("the authority's certificate");
+        let issuer =
+            CertifiedIssuer::self_signed(params, key).expect("the authority's certificate");
         scratch::write(folder.join("ca.crt"), issuer.pem());
         Self { issuer, folder: folder.into() }
     }
@@ -57,7 +58,8 @@ impl Authority {
         let loopback = ["localhost", "127.0.0.1"];
         let mut params = CertificateParams::default();
         params.distinguished_name = name(file, &[]);
-        params.subject_alt_names = names.iter().chain(&loopback).map(|name| alternative(name)).collect();
+        params.subject_alt_names =
+            names.iter().chain(&loopback).map(|name| alternative(name)).collect();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.sign(file, params)
     }
@@ -75,7 +77,8 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name = name(user, &[]);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("an RSA key");
+        let key =
+            KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("an RSA key");
         self.sign_with(file, params, &key)
     }
 
@@ -84,7 +87,8 @@ impl Authority {
     }
 
     fn sign_with(&self, file: &str, mut params: CertificateParams, key: &KeyPair) -> Identity {
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
         let certificate = params.signed_by(key, &self.issuer).expect("a certificate");
         let (certificate, key) = (certificate.pem(), key.serialize_pem());
         Identity {

@@ -87,7 +87,10 @@ impl Cluster {
         static COUNT: AtomicUsize = AtomicUsize::new(1);
         let name = format!("{prefix}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let metadata = ObjectMeta { name: Some(name), ..ObjectMeta::default() };
-        NamespaceBuilder { cluster: self, object: NamespaceObject { metadata, ..NamespaceObject::default() } }
+        NamespaceBuilder {
+            cluster: self,
+            object: NamespaceObject { metadata, ..NamespaceObject::default() },
+        }
     }
 
     /// A kubeconfig with which a program runs as a ServiceAccount, under its own RBAC.
@@ -114,7 +117,8 @@ impl Cluster {
         token
     }
 
-    /// Waits until these CRDs can be used. kubectl cannot read the conditions of one that has none yet.
+    /// Waits until these CRDs can be used. kubectl cannot read the conditions of one that has none
+    /// yet.
     pub async fn established(&self, which: &[&str]) {
         let wait = [&["wait", "--for=condition=Established", "--timeout=10s"], which].concat();
         eventually(PATIENCE, &format!("{which:?} can be used"), async || {
@@ -197,7 +201,8 @@ pub async fn client(kubeconfig: &Path) -> Client {
 
 async fn config(kubeconfig: &Path) -> Config {
     install_crypto();
-    let parsed = Kubeconfig::read_from(kubeconfig).unwrap_or_else(|error| panic!("{}: {error}", kubeconfig.display()));
+    let parsed = Kubeconfig::read_from(kubeconfig)
+        .unwrap_or_else(|error| panic!("{}: {error}", kubeconfig.display()));
     Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
         .await
         .unwrap_or_else(|error| panic!("{}: {error}", kubeconfig.display()))

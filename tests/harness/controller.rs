@@ -13,7 +13,8 @@ use super::{canary, http, ports, scratch};
 /// A start takes well under a second; a loaded machine takes longer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running controller. It is killed when dropped, and its log searched for secrets if nobody has done so.
+/// A running controller. It is killed when dropped, and its log searched for secrets if nobody has
+/// done so.
 pub struct Controller {
     command: process::Builder,
     process: Process,
@@ -144,7 +145,12 @@ impl Builder {
     /// Starts it, and does not wait: for controllers that cannot become ready.
     pub fn spawn(self) -> Controller {
         let process = self.command.start();
-        Controller { command: self.command, process, url: self.url, searched: AtomicBool::default() }
+        Controller {
+            command: self.command,
+            process,
+            url: self.url,
+            searched: AtomicBool::default(),
+        }
     }
 
     /// Starts it, and waits until it is ready.

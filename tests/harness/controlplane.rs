@@ -50,7 +50,12 @@ impl ControlPlane {
         let (bin, folder, authority, signing_key) = background::blocking(|| {
             let folder = scratch::subfolder("controlplane");
             let authority = Authority::new(&folder);
-            (programs::controlplane(), folder.clone(), authority, certificates::signing_key(&folder))
+            (
+                programs::controlplane(),
+                folder.clone(),
+                authority,
+                certificates::signing_key(&folder),
+            )
         })
         .await;
 
@@ -60,7 +65,12 @@ impl ControlPlane {
         let url = format!("https://{}:{port}", place::address());
         let api_server = start_api_server(&bin, &folder, &authority, &signing_key, &etcd_url, port);
         let admin = authority.client("admin", "admin", &["system:masters"]);
-        let admin = kubeconfig(&folder.join("admin.kubeconfig"), &url, &authority, &Login::Certificate(&admin));
+        let admin = kubeconfig(
+            &folder.join("admin.kubeconfig"),
+            &url,
+            &authority,
+            &Login::Certificate(&admin),
+        );
         wait_ready(&api_server, &admin).await;
         Self { authority, url, folder, admin, controller_manager: None, api_server, etcd }
     }
@@ -73,18 +83,23 @@ impl ControlPlane {
             Some(_) => format!("{CONTROLLERS},{CONTROLLERS_OF_A_NODE}"),
             None => CONTROLLERS.to_owned(),
         };
-        let process = Process::builder("kube-controller-manager", bin.join("kube-controller-manager"), &self.folder)
-            .args(["--kubeconfig".as_ref(), kubeconfig.as_os_str()])
-            .arg(format!("--controllers={controllers}"))
-            // Each under the rights that Kubernetes gives it: the user itself may roll nothing out.
-            .arg("--use-service-account-credentials")
-            .arg(format!("--root-ca-file={}", self.authority.certificate_file().display()))
-            // No server of its own: nobody asks it anything here.
-            .args(["--leader-elect=false", "--secure-port=0"])
-            .start();
+        let process = Process::builder(
+            "kube-controller-manager",
+            bin.join("kube-controller-manager"),
+            &self.folder,
+        )
+        .args(["--kubeconfig".as_ref(), kubeconfig.as_os_str()])
+        .arg(format!("--controllers={controllers}"))
+        // Each under the rights that Kubernetes gives it: the user itself may roll nothing out.
+        .arg("--use-service-account-credentials")
+        .arg(format!("--root-ca-file={}", self.authority.certificate_file().display()))
+        // No server of its own: nobody asks it anything here.
+        .args(["--leader-elect=false", "--secure-port=0"])
+        .start();
 
         // A namespace's default ServiceAccount is made by one of its controllers.
-        let accounts: Api<ServiceAccount> = Api::namespaced(cluster::client(&self.admin).await, "default");
+        let accounts: Api<ServiceAccount> =
+            Api::namespaced(cluster::client(&self.admin).await, "default");
         eventually(PATIENCE, "the controller manager works", async || {
             process.assert_running();
             accounts.get("default").await
@@ -121,7 +136,8 @@ impl ControlPlane {
         kubeconfig(&file, &self.url, &self.authority, &Login::Certificate(&identity))
     }
 
-    /// Kills the API server and starts it again, and waits until it is ready: it knows nothing of what watches have seen.
+    /// Kills the API server and starts it again, and waits until it is ready: it knows nothing of
+    /// what watches have seen.
     pub async fn restart_api_server(&self) {
         self.api_server.start_again();
         wait_ready(&self.api_server, &self.admin).await;
@@ -183,8 +199,10 @@ fn start_api_server(
     port: u16,
 ) -> Process {
     let address = place::address().to_string();
-    let serving = authority.server("kube-apiserver", &["kubernetes.default.svc", "10.0.0.1", &address]);
-    let policy = scratch::write(folder.join("audit-policy.yaml"), include_str!("audit-policy.yaml"));
+    let serving =
+        authority.server("kube-apiserver", &["kubernetes.default.svc", "10.0.0.1", &address]);
+    let policy =
+        scratch::write(folder.join("audit-policy.yaml"), include_str!("audit-policy.yaml"));
     let path = |flag: &str, path: &Path| format!("--{flag}={}", path.display());
     let builder = Process::builder("kube-apiserver", bin.join("kube-apiserver"), folder)
         .arg(format!("--etcd-servers={etcd}"))
@@ -227,7 +245,10 @@ async fn wait_ready(api_server: &Process, admin: &Path) {
     eventually(PATIENCE, "the API server is ready", async || {
         api_server.assert_running();
         let request = ::http::Request::get("/readyz").body(Vec::new()).expect("a request");
-        client.request_text(request).await.map_err(|error| format!("{error}, after {:?}", began.elapsed()))
+        client
+            .request_text(request)
+            .await
+            .map_err(|error| format!("{error}, after {:?}", began.elapsed()))
     })
     .await;
 }

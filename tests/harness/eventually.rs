@@ -37,8 +37,9 @@ pub async fn within<T, Seen: Display>(
     let mut last = None;
     loop {
         let left = deadline.saturating_sub(began.elapsed());
-        // A condition that hangs must not outlast its deadline either. The timeout asks the condition before its own
-        // timer, so that it never strikes where the condition answers at once: the end of the loop does.
+        // A condition that hangs must not outlast its deadline either. The timeout asks the
+        // condition before its own timer, so that it never strikes where the condition answers at
+        // once: the end of the loop does.
         match tokio::time::timeout(left, condition()).await {
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(seen)) => last = Some(seen.to_string()),
@@ -53,12 +54,17 @@ pub async fn within<T, Seen: Display>(
     }
 }
 
-/// Looks for a whole period, at its beginning and at its end, and panics at the first `Err`: for what must *not* happen.
+/// Looks for a whole period, at its beginning and at its end, and panics at the first `Err`: for
+/// what must *not* happen.
 ///
 /// # Panics
 ///
 /// Where the condition ceases to hold, or a look does not end.
-pub async fn stays<Seen: Display>(period: Duration, what: &str, mut condition: impl AsyncFnMut() -> Result<(), Seen>) {
+pub async fn stays<Seen: Display>(
+    period: Duration,
+    what: &str,
+    mut condition: impl AsyncFnMut() -> Result<(), Seen>,
+) {
     let began = Instant::now();
     loop {
         let left = period.saturating_sub(began.elapsed());
@@ -88,11 +94,15 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// Runs this on a paused clock, in a thread of its own: what never awaits anything cannot be ended from within.
+    /// Runs this on a paused clock, in a thread of its own: what never awaits anything cannot be
+    /// ended from within.
     fn ends(work: impl AsyncFnOnce() + Send + 'static) {
         let (done, waits) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .start_paused(true)
+                .build();
             runtime.expect("a runtime").block_on(work());
             let _ = done.send(());
         });
@@ -114,7 +124,10 @@ mod tests {
                 Err::<(), _>(format!("look {}", looks.get()))
             });
             let seen = seen.await.expect_err("it never is");
-            assert_eq!(seen, format!("not within 60s: it is there; last seen: look {}", looks.get()));
+            assert_eq!(
+                seen,
+                format!("not within 60s: it is there; last seen: look {}", looks.get())
+            );
             assert!(looks.get() > 1000, "{} looks", looks.get());
             assert!(began.elapsed() < MINUTE + PAUSE, "{:?}", began.elapsed());
         });
@@ -123,9 +136,14 @@ mod tests {
     #[test]
     fn a_condition_that_hangs_reaches_the_deadline() {
         ends(async || {
-            let hangs = within(MINUTE, "it answers", async || std::future::pending::<Result<(), String>>().await);
+            let hangs = within(MINUTE, "it answers", async || {
+                std::future::pending::<Result<(), String>>().await
+            });
             let seen = hangs.await.expect_err("it never does");
-            assert_eq!(seen, "not within 60s: it answers; last seen: nothing: the first look did not end");
+            assert_eq!(
+                seen,
+                "not within 60s: it answers; last seen: nothing: the first look did not end"
+            );
             // What an earlier look saw is told, where a later one hangs.
             let mut first = true;
             let later = within(MINUTE, "it answers", async || {
@@ -147,8 +165,12 @@ mod tests {
                 looks.set(looks.get() + 1);
                 answer
             };
-            assert_eq!(within(Duration::ZERO, "it is there", async || look(Ok(7)).await).await, Ok(7));
-            let seen = within(Duration::ZERO, "it is there", async || look(Err("nothing")).await).await;
+            assert_eq!(
+                within(Duration::ZERO, "it is there", async || look(Ok(7)).await).await,
+                Ok(7)
+            );
+            let seen =
+                within(Duration::ZERO, "it is there", async || look(Err("nothing")).await).await;
             assert_eq!(seen, Err("not within 0ns: it is there; last seen: nothing".to_owned()));
             assert_eq!(looks.get(), 2);
         });
@@ -178,11 +200,17 @@ mod tests {
             assert_eq!(looks.get(), 1, "a period of nothing is one look");
             stays(MINUTE / 2, "it is there", async || look(MINUTE).await).await;
             assert!(looks.get() > 500, "{} looks", looks.get());
-            let seen = panic_of(stays(MINUTE / 2, "it is there", async || look(MINUTE).await)).await;
+            let seen =
+                panic_of(stays(MINUTE / 2, "it is there", async || look(MINUTE).await)).await;
             assert_eq!(seen, "after 30s no longer: it is there; seen: gone");
-            let hangs = stays(MINUTE, "it answers", async || std::future::pending::<Result<(), String>>().await);
+            let hangs = stays(MINUTE, "it answers", async || {
+                std::future::pending::<Result<(), String>>().await
+            });
             let seen = panic_of(hangs).await;
-            assert!(seen.starts_with("after 60") && seen.ends_with("a look did not end: it answers"), "{seen}");
+            assert!(
+                seen.starts_with("after 60") && seen.ends_with("a look did not end: it answers"),
+                "{seen}"
+            );
         });
     }
 }

@@ -105,13 +105,16 @@ impl Faults {
 
 impl Rule {
     fn strike(&self, call: &Call) -> Option<Effect> {
-        let wanted = |asked: &Option<String>, actual: Option<&str>| asked.is_none() || asked.as_deref() == actual;
+        let wanted = |asked: &Option<String>, actual: Option<&str>| {
+            asked.is_none() || asked.as_deref() == actual
+        };
         let meant = wanted(&self.action, Some(&call.action))
             && wanted(&self.role, call.role())
             && wanted(&self.key, call.access_key_id.as_deref())
             && !self.lifted.load(Ordering::Acquire);
         let one_more = |hits| (hits < self.most).then_some(hits + 1);
-        let counted = meant && self.hits.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_ok();
+        let counted =
+            meant && self.hits.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_ok();
         counted.then(|| self.effect.clone())
     }
 }
@@ -174,7 +177,11 @@ impl When {
 
     /// They are refused with an AWS error.
     pub fn fails(self, status: u16, code: &str, message: &str) -> Fault {
-        self.meet(Effect::Answer(Answer::Error { status, code: code.into(), message: message.into() }))
+        self.meet(Effect::Answer(Answer::Error {
+            status,
+            code: code.into(),
+            message: message.into(),
+        }))
     }
 
     /// They are refused as STS refuses too many calls.
@@ -189,17 +196,29 @@ impl When {
 
     /// The issuer has a bad moment.
     pub fn breaks(self) -> Fault {
-        self.fails(500, "InternalFailure", "The request processing has failed because of an unknown error")
+        self.fails(
+            500,
+            "InternalFailure",
+            "The request processing has failed because of an unknown error",
+        )
     }
 
     /// Something else than AWS answers: a gateway, or the login page of a hotel.
     pub fn answers_html(self, status: u16) -> Fault {
-        self.answers(status, "text/html", "<!doctype html><title>Sign in</title><h1>Sign in to continue</h1>")
+        self.answers(
+            status,
+            "text/html",
+            "<!doctype html><title>Sign in</title><h1>Sign in to continue</h1>",
+        )
     }
 
     /// They are answered with this.
     pub fn answers(self, status: u16, content_type: &str, body: &str) -> Fault {
-        self.meet(Effect::Answer(Answer::Page { status, content_type: content_type.into(), body: body.into() }))
+        self.meet(Effect::Answer(Answer::Page {
+            status,
+            content_type: content_type.into(),
+            body: body.into(),
+        }))
     }
 
     /// What they obtain says that it expires so soon. (The issuer still honours it longer.)

@@ -1,4 +1,5 @@
-//! A gate between a program and a server, which can be closed: the one sees the other as gone, and nobody else does.
+//! A gate between a program and a server, which can be closed: the one sees the other as gone, and
+//! nobody else does.
 
 use super::{place, ports};
 use tokio::io::copy_bidirectional;

@@ -12,7 +12,8 @@ use super::{background, programs, scratch};
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/refreshable");
 
 /// The chart before this one, as it was packaged.
-pub const PREVIOUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/previous/refreshable-0.1.0.tgz");
+pub const PREVIOUS: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/chart/previous/refreshable-0.1.0.tgz");
 
 /// One version of helm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,21 +82,32 @@ pub async fn template(release: &str, namespace: &str, values: &Value) -> Vec<Val
 pub async fn template_with(release: &str, namespace: &str, values: &Path) -> Vec<Value> {
     let mut command = Command::new(background::blocking(|| programs::tool("helm")).await);
     command.args(["template", release, CHART, "--namespace", namespace, "--values"]).arg(values);
-    let rendered = output(command).await.unwrap_or_else(|error| panic!("{}: {error}", values.display()));
+    let rendered =
+        output(command).await.unwrap_or_else(|error| panic!("{}: {error}", values.display()));
     documents(&rendered)
 }
 
 /// The objects of any chart, rendered by this version; or what it said instead.
-pub async fn rendered_by(version: Version, chart: &Path, values: &Value) -> Result<Vec<Value>, String> {
+pub async fn rendered_by(
+    version: Version,
+    chart: &Path,
+    values: &Value,
+) -> Result<Vec<Value>, String> {
     let file = scratch::write(scratch::subfolder("values").join("values.json"), values.to_string());
-    let mut command = Command::new(background::blocking(move || programs::tool(version.program())).await);
-    command.args(["template", "platform"]).arg(chart).args(["--namespace", "platform", "--values"]).arg(file);
+    let mut command =
+        Command::new(background::blocking(move || programs::tool(version.program())).await);
+    command
+        .args(["template", "platform"])
+        .arg(chart)
+        .args(["--namespace", "platform", "--values"])
+        .arg(file);
     output(command).await.map(|rendered| documents(&rendered))
 }
 
 /// The documents of a YAML stream that hold something.
 pub fn documents(yaml: &str) -> Vec<Value> {
-    let all: Vec<Value> = serde_saphyr::from_multiple(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+    let all: Vec<Value> =
+        serde_saphyr::from_multiple(yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
     all.into_iter().filter(|document| !document.is_null()).collect()
 }
 

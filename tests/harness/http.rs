@@ -33,7 +33,8 @@ pub async fn send_pooled(request: Request<Bytes>) -> Result<Response<Bytes>, Str
 
 /// Gets a page: its status and its text.
 pub async fn get(url: &str) -> Result<(u16, String), String> {
-    let request = Request::get(url).body(Bytes::new()).map_err(|error| format!("{url}: {error}"))?;
+    let request =
+        Request::get(url).body(Bytes::new()).map_err(|error| format!("{url}: {error}"))?;
     let answer = send(request).await?;
     Ok((answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned()))
 }
@@ -43,7 +44,10 @@ async fn exchange(
     request: Request<Bytes>,
 ) -> Result<Response<Bytes>, String> {
     let url = request.uri().clone();
-    let answer = client.request(request.map(Full::new)).await.map_err(|error| format!("{url}: {error:?}"))?;
+    let answer = client
+        .request(request.map(Full::new))
+        .await
+        .map_err(|error| format!("{url}: {error:?}"))?;
     let (head, body) = answer.into_parts();
     let body = body.collect().await.map_err(|error| format!("{url}: {error}"))?.to_bytes();
     Ok(Response::from_parts(head, body))

@@ -96,7 +96,8 @@ impl Issuer {
     }
 }
 
-/// Sends one signed request in AWS's query protocol to the service at `url`, and gives back the answer's XML.
+/// Sends one signed request in AWS's query protocol to the service at `url`, and gives back the
+/// answer's XML.
 ///
 /// # Panics
 ///
@@ -115,10 +116,13 @@ pub async fn query(
         .header("host", url.trim_start_matches("http://"))
         .body(body.clone().into())
         .expect("a request");
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
+    let headers = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")));
     let uri = request.uri().to_string();
-    let signable =
-        SignableRequest::new("POST", uri, headers, SignableBody::Bytes(body.as_bytes())).expect("a request to sign");
+    let signable = SignableRequest::new("POST", uri, headers, SignableBody::Bytes(body.as_bytes()))
+        .expect("a request to sign");
     let identity = caller.clone().into();
     let parameters = SigningParams::builder()
         .identity(&identity)
@@ -170,7 +174,8 @@ impl<'a> Account<'a> {
     pub async fn user(&self, name: &str) -> Credentials {
         self.iam("CreateUser", &[("UserName", name)]).await;
         let policy = allow(&["sts:*"]).to_string();
-        let parameters = [("UserName", name), ("PolicyName", "assume"), ("PolicyDocument", &policy)];
+        let parameters =
+            [("UserName", name), ("PolicyName", "assume"), ("PolicyDocument", &policy)];
         self.iam("PutUserPolicy", &parameters).await;
         self.access_key(name).await
     }
@@ -178,8 +183,10 @@ impl<'a> Account<'a> {
     /// Makes a user one more access key.
     pub async fn access_key(&self, user: &str) -> Credentials {
         let answer = self.iam("CreateAccessKey", &[("UserName", user)]).await;
-        let [id, secret] = ["AccessKeyId", "SecretAccessKey"]
-            .map(|name| element(&answer, name).unwrap_or_else(|| panic!("CreateAccessKey: no {name} in the answer")));
+        let [id, secret] = ["AccessKeyId", "SecretAccessKey"].map(|name| {
+            element(&answer, name)
+                .unwrap_or_else(|| panic!("CreateAccessKey: no {name} in the answer"))
+        });
         canary::register(&secret);
         Credentials::new(id, secret, None, None, "access key")
     }
@@ -239,14 +246,19 @@ impl RoleBuilder<'_> {
         }
         for (key, value) in self.tags {
             for statement in &mut trust {
-                statement["Condition"]["StringEquals"][format!("aws:RequestTag/{key}")] = json!(value);
+                statement["Condition"]["StringEquals"][format!("aws:RequestTag/{key}")] =
+                    json!(value);
             }
         }
         let trust = document(trust).to_string();
         let parameters = [("RoleName", self.name.as_str()), ("AssumeRolePolicyDocument", &trust)];
         self.account.iam("CreateRole", &parameters).await;
         let policy = self.policy.unwrap_or_else(|| allow(&["sts:*"])).to_string();
-        let parameters = [("RoleName", self.name.as_str()), ("PolicyName", "allow"), ("PolicyDocument", &policy)];
+        let parameters = [
+            ("RoleName", self.name.as_str()),
+            ("PolicyName", "allow"),
+            ("PolicyDocument", &policy),
+        ];
         self.account.iam("PutRolePolicy", &parameters).await;
         self.account.role_arn(&self.name)
     }

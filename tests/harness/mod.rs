@@ -20,9 +20,10 @@
 //! | [`canary`] | every secret handed out, to search all output for |
 //! | [`eventually`] | waiting for a condition with a deadline |
 //!
-//! Below them: [`process`] (children that never outlive the run), [`scratch`] (its
-//! files), [`place`] and [`ports`] (where it listens), [`programs`] (what is built on demand), [`certificates`],
-//! [`http`], [`page`] (generated parts of pages) and [`background`] (tasks that outlive one test).
+//! Below them: [`process`] (children that never outlive the run), [`scratch`] (its files),
+//! [`place`] and [`ports`] (where it listens), [`programs`] (what is built on demand),
+//! [`certificates`], [`http`], [`page`] (generated parts of pages) and [`background`] (tasks that
+//! outlive one test).
 //!
 //! Nothing here depends on being compiled for a test: the demo uses it too. What
 //! goes wrong in the bench itself panics with what is needed to see why.

@@ -1,7 +1,7 @@
 //! A mounted Secret, as the kubelet lays it out.
 //!
-//! Every name is a link through `..data`, and `..data` is a link that is replaced in one go, so that a reader never
-//! sees half of a change.
+//! Every name is a link through `..data`, and `..data` is a link that is replaced in one go, so
+//! that a reader never sees half of a change.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -50,11 +50,18 @@ pub struct Mount {
 impl Mount {
     /// Mounts the Secret of that name at `folder`, and keeps what is there as the Secret is.
     ///
-    /// A change is written as late after it was seen as `delays` says, one after the other and from the start again:
-    /// the kubelet looks at its sync period, which is up to a minute and a half. None of them: at once.
-    pub async fn of(secrets: Api<Secret>, name: &str, folder: PathBuf, delays: Vec<Duration>) -> Result<Self, String> {
+    /// A change is written as late after it was seen as `delays` says, one after the other and from
+    /// the start again: the kubelet looks at its sync period, which is up to a minute and a half.
+    /// None of them: at once.
+    pub async fn of(
+        secrets: Api<Secret>,
+        name: &str,
+        folder: PathBuf,
+        delays: Vec<Duration>,
+    ) -> Result<Self, String> {
         let secret = secrets.get(name).await.map_err(|error| format!("Secret {name}: {error}"))?;
-        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
         let mut version = secret.metadata.resource_version.clone();
         write(&folder, &data(secret)).map_err(|error| format!("{}: {error}", folder.display()))?;
         let (name, written) = (name.to_owned(), Arc::new(AtomicUsize::new(1)));

@@ -1,8 +1,9 @@
 //! Pods as processes: what a node does with the controller's Pods, without containers.
 //!
-//! For each Pod of a namespace a controller is started with the environment, the mounted files and the ServiceAccount
-//! that the Pod asks for, probed as the Pod says, and what was seen is reported in the Pod's status. So a Deployment
-//! becomes available when the program really becomes ready with what the chart gives it, and `--wait` waits for that.
+//! For each Pod of a namespace a controller is started with the environment, the mounted files and
+//! the ServiceAccount that the Pod asks for, probed as the Pod says, and what was seen is reported
+//! in the Pod's status. So a Deployment becomes available when the program really becomes ready
+//! with what the chart gives it, and `--wait` waits for that.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -78,7 +79,10 @@ impl Node {
         let known = locked(&self.running).clone();
         for (name, controller) in &known {
             // Pods that no scheduler placed are gone at once when they are deleted.
-            if !pods.iter().any(|pod| pod.name_any() == *name && pod.metadata.deletion_timestamp.is_none()) {
+            if !pods
+                .iter()
+                .any(|pod| pod.name_any() == *name && pod.metadata.deletion_timestamp.is_none())
+            {
                 controller.stop().await;
                 locked(&self.running).remove(name);
             }
@@ -111,16 +115,22 @@ impl Node {
         }
         let token = self.cluster.token(&self.namespace, account, &[]).await;
         // A file of its own: others read theirs meanwhile.
-        let kubeconfig = self.cluster.control_plane.token_kubeconfig(&format!("{}.kubeconfig", pod.name_any()), &token);
+        let kubeconfig = self
+            .cluster
+            .control_plane
+            .token_kubeconfig(&format!("{}.kubeconfig", pod.name_any()), &token);
         let mut builder = Controller::program(self.program).kubeconfig(&kubeconfig);
         for variable in container.env.iter().flatten() {
             let mut value = variable.value.clone().unwrap_or_default();
             if let Some(source) = &variable.value_from {
                 value = match (&source.field_ref, &source.secret_key_ref) {
                     (Some(field), _) if field.field_path == "metadata.name" => pod.name_any(),
-                    (Some(field), _) if field.field_path == "metadata.namespace" => self.namespace.clone(),
+                    (Some(field), _) if field.field_path == "metadata.namespace" => {
+                        self.namespace.clone()
+                    }
                     (_, Some(reference)) => {
-                        let secret = Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
+                        let secret =
+                            Api::<Secret>::namespaced(self.client.clone(), &self.namespace);
                         let data = secret.get(&reference.name).await?.data.unwrap_or_default();
                         String::from_utf8_lossy(&data[&reference.key].0).into_owned()
                     }
@@ -128,7 +138,9 @@ impl Node {
                 };
             }
             for (inside, outside) in &mounts {
-                if let Some(rest) = value.strip_prefix(inside.as_str()).filter(|rest| rest.starts_with('/')) {
+                if let Some(rest) =
+                    value.strip_prefix(inside.as_str()).filter(|rest| rest.starts_with('/'))
+                {
                     value = format!("{outside}{rest}");
                 }
             }
@@ -140,17 +152,23 @@ impl Node {
     async fn fill(&self, volume: &Volume, account: &str, folder: &Path) -> Result<(), kube::Error> {
         let write = |name: &str, content: &[u8]| drop(scratch::write(folder.join(name), content));
         if let Some(source) = &volume.config_map {
-            let map = Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace).get(&source.name).await?;
+            let map = Api::<ConfigMap>::namespaced(self.client.clone(), &self.namespace)
+                .get(&source.name)
+                .await?;
             map.data.iter().flatten().for_each(|(name, text)| write(name, text.as_bytes()));
         } else if let Some(source) = &volume.secret {
             let name = source.secret_name.as_deref().unwrap_or_default();
-            let secret = Api::<Secret>::namespaced(self.client.clone(), &self.namespace).get(name).await?;
+            let secret =
+                Api::<Secret>::namespaced(self.client.clone(), &self.namespace).get(name).await?;
             secret.data.iter().flatten().for_each(|(name, bytes)| write(name, &bytes.0));
         } else if let Some(source) = &volume.projected {
             for projection in source.sources.iter().flatten() {
                 let token = projection.service_account_token.as_ref().expect("a projected token");
                 let audience = token.audience.as_deref().unwrap_or_default();
-                write(&token.path, self.cluster.token(&self.namespace, account, &[audience]).await.as_bytes());
+                write(
+                    &token.path,
+                    self.cluster.token(&self.namespace, account, &[audience]).await.as_bytes(),
+                );
             }
         } else {
             panic!("volume {} is not known here", volume.name);
@@ -165,7 +183,11 @@ impl Node {
         container: &Container,
         controller: &Controller,
     ) -> Result<(), kube::Error> {
-        let probe = container.readiness_probe.as_ref().and_then(|p| p.http_get.as_ref()).expect("a readiness probe");
+        let probe = container
+            .readiness_probe
+            .as_ref()
+            .and_then(|p| p.http_get.as_ref())
+            .expect("a readiness probe");
         let path = probe.path.as_deref().unwrap_or("/");
         let ready = matches!(controller.page(path).await, Ok((200, _)));
         let ended = controller.process().exit_status();
@@ -178,7 +200,8 @@ impl Node {
             eprintln!("{} ended: {ended:?}\n{}", pod.name_any(), controller.process().log_tail(20));
         }
         let now = jiff::Timestamp::now().to_string();
-        let condition = |kind: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
+        let condition =
+            |kind: &str| json!({"type": kind, "status": status, "lastTransitionTime": now});
         let body = json!({"status": {
             "phase": "Running",
             "conditions": [condition("Ready"), condition("ContainersReady")],
@@ -187,7 +210,10 @@ impl Node {
                 "started": true, "state": {"running": {"startedAt": now}},
             }],
         }});
-        match api.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(&body)).await {
+        match api
+            .patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(&body))
+            .await
+        {
             // It was deleted meanwhile.
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
             other => other.map(drop),

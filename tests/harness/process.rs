@@ -33,7 +33,10 @@ fn spawn(command: Command) -> Spawned {
                 }
             }
         };
-        std::thread::Builder::new().name("spawner".into()).spawn(work).expect("a thread to start children from");
+        std::thread::Builder::new()
+            .name("spawner".into())
+            .spawn(work)
+            .expect("a thread to start children from");
         Mutex::new(orders)
     });
     let (answer, spawned) = channel();
@@ -144,7 +147,9 @@ impl Process {
         let began = Instant::now();
         loop {
             match self.exit_status() {
-                None if began.elapsed() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
+                None if began.elapsed() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(20)).await
+                }
                 status => return status,
             }
         }
@@ -214,7 +219,12 @@ impl Builder {
     /// Where it cannot be started.
     pub fn start(&self) -> Process {
         let child = Mutex::new(self.spawn());
-        Process { name: self.name.clone(), command: Box::new(self.clone()), child, log: self.log.clone() }
+        Process {
+            name: self.name.clone(),
+            command: Box::new(self.clone()),
+            child,
+            log: self.log.clone(),
+        }
     }
 
     fn spawn(&self) -> Child {
@@ -237,6 +247,8 @@ impl Builder {
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle on the log"))
             .stderr(log);
-        spawn(command).unwrap_or_else(|error| panic!("{}: setpriv (of util-linux) did not start: {error}", self.name))
+        spawn(command).unwrap_or_else(|error| {
+            panic!("{}: setpriv (of util-linux) did not start: {error}", self.name)
+        })
     }
 }

@@ -76,7 +76,8 @@ pub fn gitops_crds() -> Vec<PathBuf> {
     said("tests/gitops/crds", &[]).lines().map(PathBuf::from).collect()
 }
 
-/// The folder of a program that calls AWS all the time (`tests/consumers/build`), by its language: `go` or `java`.
+/// The folder of a program that calls AWS all the time (`tests/consumers/build`), by its language:
+/// `go` or `java`.
 pub fn consumer(language: &str) -> PathBuf {
     prepared("tests/consumers/build", &[language])
 }
@@ -95,7 +96,8 @@ pub fn softhsm() -> SoftHsm {
     SoftHsm { module: folder.join("libsofthsm2.so"), util: folder.join("softhsm2-util") }
 }
 
-/// The root folder of containerd, runc, network plugins and busybox, as Debian's packages hold them.
+/// The root folder of containerd, runc, network plugins and busybox, as Debian's packages hold
+/// them.
 pub fn containers() -> PathBuf {
     prepared("tests/node/containers", &[])
 }

@@ -22,8 +22,8 @@ impl Prometheus {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/refreshable/files/alerts.yaml")
     }
 
-    /// One that scrapes `target` (host and port) every second, as the chart's monitors say, under the job `refreshable`
-    /// in the namespace `refreshable`.
+    /// One that scrapes `target` (host and port) every second, as the chart's monitors say, under
+    /// the job `refreshable` in the namespace `refreshable`.
     pub async fn scraping(target: &str) -> Self {
         let folder = scratch::subfolder("prometheus");
         let rules = Self::rules_file();
@@ -56,7 +56,8 @@ impl Prometheus {
         prometheus
     }
 
-    /// What an expression gives now: series with their values. `NaN` counts as nothing, as on a dashboard.
+    /// What an expression gives now: series with their values. `NaN` counts as nothing, as on a
+    /// dashboard.
     ///
     /// # Errors
     /// What Prometheus has against the expression.
@@ -79,7 +80,12 @@ impl Prometheus {
 
     async fn get(&self, path: &str) -> Result<Value, String> {
         let (status, text) = http::get(&format!("{}{path}", self.url)).await?;
-        let answer: Value = serde_json::from_str(&text).map_err(|e| format!("{status} {e}: {text}"))?;
-        if answer["status"] == "success" { Ok(answer["data"].clone()) } else { Err(answer["error"].to_string()) }
+        let answer: Value =
+            serde_json::from_str(&text).map_err(|e| format!("{status} {e}: {text}"))?;
+        if answer["status"] == "success" {
+            Ok(answer["data"].clone())
+        } else {
+            Err(answer["error"].to_string())
+        }
     }
 }

@@ -80,7 +80,11 @@ impl std::error::Error for Cut {}
 impl Proxy {
     /// A proxy to this URL (`http://host:port`).
     pub fn to(upstream: &str) -> Builder {
-        Builder { upstream: upstream.trim_end_matches('/').into(), latency: Duration::ZERO, tls: None }
+        Builder {
+            upstream: upstream.trim_end_matches('/').into(),
+            latency: Duration::ZERO,
+            tls: None,
+        }
     }
 
     /// Where it listens.
@@ -116,7 +120,11 @@ impl Proxy {
     /// The access key ids that signed a call which the issuer answered with success.
     pub fn honoured_keys(&self) -> BTreeSet<String> {
         let calls = self.state.calls.lock().expect("no panic inside");
-        calls.iter().filter(|call| call.status == Some(200)).filter_map(|call| call.access_key_id.clone()).collect()
+        calls
+            .iter()
+            .filter(|call| call.status == Some(200))
+            .filter_map(|call| call.access_key_id.clone())
+            .collect()
     }
 
     /// The calls of one action.
@@ -154,13 +162,16 @@ impl Call {
 
     fn read(request: &Request<Bytes>) -> Self {
         let mut parameters = parameters(request.body());
-        for secret in ["WebIdentityToken", "SAMLAssertion", "token", "Token", "accessToken", "refreshToken"] {
+        for secret in
+            ["WebIdentityToken", "SAMLAssertion", "token", "Token", "accessToken", "refreshToken"]
+        {
             if let Some(value) = parameters.remove(secret) {
                 canary::register(&value);
             }
         }
         let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let named = text("x-amz-target").and_then(|target| target.rsplit('.').next()).map(String::from);
+        let named =
+            text("x-amz-target").and_then(|target| target.rsplit('.').next()).map(String::from);
         let action = parameters
             .get("Action")
             .cloned()
@@ -178,7 +189,9 @@ fn parameters(body: &[u8]) -> BTreeMap<String, String> {
     match serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(body) {
         Ok(fields) => fields
             .into_iter()
-            .map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), String::from)))
+            .map(|(name, value)| {
+                (name, value.as_str().map_or_else(|| value.to_string(), String::from))
+            })
             .collect(),
         Err(_) => form_urlencoded::parse(body).into_owned().collect(),
     }
@@ -194,7 +207,8 @@ impl Builder {
     /// Speaks HTTPS, as this server.
     pub fn tls(mut self, identity: &Identity) -> Self {
         cluster::install_crypto();
-        let chain = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
+        let chain =
+            CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
         let config = ServerConfig::builder()
             .with_no_client_auth()
@@ -216,13 +230,19 @@ impl Builder {
             calls: Mutex::default(),
         });
         let (listening, ready) = tokio::sync::oneshot::channel();
-        let server = background::runtime().spawn(serve(port, tls, state.clone(), listening)).abort_handle();
+        let server =
+            background::runtime().spawn(serve(port, tls, state.clone(), listening)).abort_handle();
         ready.await.unwrap_or_else(|_| panic!("the proxy could not listen on port {port}"));
         Proxy { url: format!("{scheme}://{}:{port}", place::address()), state, server }
     }
 }
 
-async fn serve(port: u16, tls: Option<TlsAcceptor>, state: Arc<State>, listening: tokio::sync::oneshot::Sender<()>) {
+async fn serve(
+    port: u16,
+    tls: Option<TlsAcceptor>,
+    state: Arc<State>,
+    listening: tokio::sync::oneshot::Sender<()>,
+) {
     let listener = TcpListener::bind((place::address(), port)).await.expect("a free port");
     let _ = listening.send(());
     // Ends with this task, and all connections with it.
@@ -248,10 +268,15 @@ async fn serve(port: u16, tls: Option<TlsAcceptor>, state: Arc<State>, listening
 async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, state: Arc<State>) {
     let service = service_fn(|request| handle(request, state.clone()));
     // Connections end in errors by design here.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
-async fn handle(request: Request<Incoming>, state: Arc<State>) -> Result<Response<Full<Bytes>>, Cut> {
+async fn handle(
+    request: Request<Incoming>,
+    state: Arc<State>,
+) -> Result<Response<Full<Bytes>>, Cut> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
     let request = Request::from_parts(head, body);
@@ -282,10 +307,15 @@ impl State {
         at
     }
 
-    async fn answer(&self, request: Request<Bytes>, effects: Vec<Effect>) -> Result<Response<Bytes>, Cut> {
+    async fn answer(
+        &self,
+        request: Request<Bytes>,
+        effects: Vec<Effect>,
+    ) -> Result<Response<Bytes>, Cut> {
         let latency = *self.latency.lock().expect("no panic inside");
         tokio::time::sleep(latency).await;
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let content_type =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let json = content_type.is_some_and(|value| value.contains("json"));
 
         let mut changes = Vec::new();
@@ -313,7 +343,8 @@ impl State {
 
     async fn forward(&self, mut request: Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        *request.uri_mut() = format!("{}{path}", self.upstream).parse().expect("a URL and a path are a URL");
+        *request.uri_mut() =
+            format!("{}{path}", self.upstream).parse().expect("a URL and a path are a URL");
         let answer = client::send_pooled(request).await;
         match answer {
             Ok(mut answer) => {

@@ -4,8 +4,8 @@ use super::{background, programs};
 use serde_json::Value;
 use std::path::Path;
 
-/// Runs a script with these arguments, and nothing of the caller's environment but `environment` and `PATH`, and reads
-/// the JSON that it prints.
+/// Runs a script with these arguments, and nothing of the caller's environment but `environment`
+/// and `PATH`, and reads the JSON that it prints.
 ///
 /// # Panics
 /// Where it fails, with what it said.

@@ -32,14 +32,24 @@ pub fn granted(objects: &[Value]) -> BTreeSet<Right> {
         let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);
         for rule in object["rules"].as_array().into_iter().flatten() {
             let list = |key: &str| -> Vec<String> {
-                rule[key].as_array().into_iter().flatten().filter_map(|v| v.as_str()).map(str::to_owned).collect()
+                rule[key]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|v| v.as_str())
+                    .map(str::to_owned)
+                    .collect()
             };
             let names = list("resourceNames");
-            let names: Vec<_> = if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() };
-            for (group, resource) in
-                list("apiGroups").iter().flat_map(|g| list("resources").into_iter().map(move |r| (g, r)))
+            let names: Vec<_> =
+                if names.is_empty() { vec![None] } else { names.into_iter().map(Some).collect() };
+            for (group, resource) in list("apiGroups")
+                .iter()
+                .flat_map(|g| list("resources").into_iter().map(move |r| (g, r)))
             {
-                for (verb, name) in list("verbs").iter().flat_map(|v| names.iter().map(move |n| (v, n))) {
+                for (verb, name) in
+                    list("verbs").iter().flat_map(|v| names.iter().map(move |n| (v, n)))
+                {
                     rights.insert(Right {
                         namespace: namespace.clone(),
                         group: group.clone(),
@@ -56,7 +66,9 @@ pub fn granted(objects: &[Value]) -> BTreeSet<Right> {
 
 /// The rights that nobody used.
 pub fn unused(granted: &BTreeSet<Right>, asked: &Audit) -> BTreeSet<Right> {
-    let used = |right: &Right| asked.requests().iter().any(|r| needs(r).iter().any(|need| right.covers(need)));
+    let used = |right: &Right| {
+        asked.requests().iter().any(|r| needs(r).iter().any(|need| right.covers(need)))
+    };
     granted.iter().filter(|right| !used(right)).cloned().collect()
 }
 
@@ -66,7 +78,8 @@ pub fn lacking(granted: &BTreeSet<Right>, asked: &Audit) -> BTreeSet<Right> {
     needs.filter(|need| !granted.iter().any(|right| right.covers(need))).collect()
 }
 
-/// What a request needs: nothing where it is about no resource, as a question for the server's version is.
+/// What a request needs: nothing where it is about no resource, as a question for the server's
+/// version is.
 fn needs(request: &Request) -> Vec<Right> {
     if request.resource.is_empty() {
         return Vec::new();
@@ -80,8 +93,8 @@ fn needs(request: &Request) -> Vec<Right> {
         name: (!request.name.is_empty()).then(|| request.name.clone()),
     };
     // A patch of what does not exist makes it (server-side apply), and is asked for both.
-    let made =
-        (request.verb == "patch" && request.code == 201).then(|| Right { verb: "create".to_owned(), ..need.clone() });
+    let made = (request.verb == "patch" && request.code == 201)
+        .then(|| Right { verb: "create".to_owned(), ..need.clone() });
     [need].into_iter().chain(made).collect()
 }
 
@@ -100,7 +113,8 @@ impl Right {
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Right { namespace, group, resource, verb, name } = self;
-        let place = namespace.as_deref().map_or("in every namespace".to_owned(), |n| format!("in {n}"));
+        let place =
+            namespace.as_deref().map_or("in every namespace".to_owned(), |n| format!("in {n}"));
         let group = if group.is_empty() { String::new() } else { format!(".{group}") };
         let name = name.as_deref().map(|n| format!(" {n}")).unwrap_or_default();
         write!(f, "{verb} {resource}{group}{name} {place}")

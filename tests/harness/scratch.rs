@@ -22,7 +22,11 @@ struct Run {
 fn run() -> &'static Run {
     static RUN: OnceLock<Run> = OnceLock::new();
     RUN.get_or_init(|| {
-        let folder = tempfile::Builder::new().prefix("refreshable-").tempdir().expect("a folder for the run").keep();
+        let folder = tempfile::Builder::new()
+            .prefix("refreshable-")
+            .tempdir()
+            .expect("a folder for the run")
+            .keep();
         let keep = std::env::var_os(KEEP).is_some();
         if keep {
             eprintln!("the run's files: {}", folder.display());
@@ -35,7 +39,8 @@ fn run() -> &'static Run {
 fn janitor(folder: &Path) -> Child {
     // The children are killed in the same moment and may still write: hence the second try.
     // An interrupt from the terminal reaches the janitor too, and must not stop it.
-    let script = r#"trap '' INT TERM HUP; read -r _; sleep 0.5; rm -rf "$1" || { sleep 2; rm -rf "$1"; }"#;
+    let script =
+        r#"trap '' INT TERM HUP; read -r _; sleep 0.5; rm -rf "$1" || { sleep 2; rm -rf "$1"; }"#;
     Command::new("sh")
         .args(["-c", script, "janitor"])
         .arg(folder)

@@ -10,14 +10,18 @@ pub const PIN: &str = "the-pin-9317";
 /// How a label ends whose key wants the PIN at each use.
 pub const EACH_USE: &str = "-each-use";
 
-/// A SoftHSM token `bench` that holds the keys of these files (PKCS#8, PEM), each under its label; its configuration.
-/// Keys whose labels end with [`EACH_USE`] want the PIN once more for each signature, as a smart card's signature key.
+/// A SoftHSM token `bench` that holds the keys of these files (PKCS#8, PEM), each under its label;
+/// its configuration. Keys whose labels end with [`EACH_USE`] want the PIN once more for each
+/// signature, as a smart card's signature key.
 pub fn token(keys: &[(&str, &Path)]) -> (PathBuf, PathBuf) {
     let installed = programs::softhsm();
     let folder = scratch::subfolder("softhsm");
     let tokens = folder.join("tokens");
     std::fs::create_dir_all(&tokens).expect("a folder");
-    let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());
+    let text = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+        tokens.display()
+    );
     let config = scratch::write(folder.join("softhsm2.conf"), text);
     let util = |arguments: &[&str]| {
         let output = Command::new(&installed.util)
@@ -27,7 +31,11 @@ pub fn token(keys: &[(&str, &Path)]) -> (PathBuf, PathBuf) {
             .env("LD_LIBRARY_PATH", installed.module.parent().expect("a folder"))
             .output()
             .expect("softhsm2-util starts");
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     };
     util(&["--init-token", "--free", "--label", "bench", "--so-pin", "12345678", "--pin", PIN]);
     for (number, (label, file)) in keys.iter().enumerate() {

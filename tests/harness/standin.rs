@@ -1,6 +1,7 @@
 //! A server that plays a service which no emulator offers, and remembers what it was asked.
 //!
-//! What such a server answers proves nothing alone: each test first has a client that AWS wrote accept it.
+//! What such a server answers proves nothing alone: each test first has a client that AWS wrote
+//! accept it.
 
 use super::certificates::Identity;
 use super::{background, cluster, place, ports};
@@ -72,20 +73,34 @@ impl StandIn {
         A: Future<Output = (u16, Value)> + Send + 'static,
     {
         cluster::install_crypto();
-        Self::serve(Some(acceptor(ServerConfig::builder().with_no_client_auth(), identity)), handler).await
+        Self::serve(
+            Some(acceptor(ServerConfig::builder().with_no_client_auth(), identity)),
+            handler,
+        )
+        .await
     }
 
     /// A server over TLS that lets in only clients with a certificate of `authority` (PEM).
-    pub async fn demanding_certificates<F, A>(identity: &Identity, authority: &str, handler: F) -> Self
+    pub async fn demanding_certificates<F, A>(
+        identity: &Identity,
+        authority: &str,
+        handler: F,
+    ) -> Self
     where
         F: Fn(Asked) -> A + Send + Sync + 'static,
         A: Future<Output = (u16, Value)> + Send + 'static,
     {
         cluster::install_crypto();
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("a certificate")).expect("an authority");
+        roots
+            .add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("a certificate"))
+            .expect("an authority");
         let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().expect("a verifier");
-        Self::serve(Some(acceptor(ServerConfig::builder().with_client_cert_verifier(clients), identity)), handler).await
+        Self::serve(
+            Some(acceptor(ServerConfig::builder().with_client_cert_verifier(clients), identity)),
+            handler,
+        )
+        .await
     }
 
     async fn serve<F, A>(tls: Option<TlsAcceptor>, handler: F) -> Self
@@ -95,11 +110,14 @@ impl StandIn {
     {
         let port = ports::free();
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let listener = TcpListener::bind((place::address(), port)).await.expect("a free port").into_std();
+        let listener =
+            TcpListener::bind((place::address(), port)).await.expect("a free port").into_std();
         let listener = listener.expect("a listener");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let handler: Handler = Arc::new(move |asked| Box::pin(handler(asked)));
-        let server = background::runtime().spawn(accept(listener, tls, handler, asked.clone())).abort_handle();
+        let server = background::runtime()
+            .spawn(accept(listener, tls, handler, asked.clone()))
+            .abort_handle();
         Self { url: format!("{scheme}://{}:{port}", place::address()), asked, server }
     }
 
@@ -121,8 +139,12 @@ impl Drop for StandIn {
     }
 }
 
-fn acceptor(builder: ConfigBuilder<ServerConfig, WantsServerCert>, identity: &Identity) -> TlsAcceptor {
-    let chain = CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
+fn acceptor(
+    builder: ConfigBuilder<ServerConfig, WantsServerCert>,
+    identity: &Identity,
+) -> TlsAcceptor {
+    let chain =
+        CertificateDer::from_pem_slice(identity.certificate.as_bytes()).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
     let config = builder.with_single_cert(vec![chain], key).expect("a certificate with its key");
     TlsAcceptor::from(Arc::new(config))
@@ -143,11 +165,17 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, tls: Option<TlsAcceptor>, handler: Handler, asked: Arc<Mutex<Vec<Asked>>>) {
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    handler: Handler,
+    asked: Arc<Mutex<Vec<Asked>>>,
+) {
     let Some(tls) = tls else { return converse(stream, None, handler, asked).await };
     // A client without a certificate is not let in.
     let Ok(stream) = tls.accept(stream).await else { return };
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|c| c.first()).map(|c| c.to_vec());
+    let certificate =
+        stream.get_ref().1.peer_certificates().and_then(|c| c.first()).map(|c| c.to_vec());
     converse(stream, certificate, handler, asked).await;
 }
 
@@ -176,5 +204,7 @@ async fn converse(
             Ok::<_, hyper::Error>(answer)
         }
     });
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }

@@ -1,4 +1,5 @@
-//! A cluster with a node, AWS, and the controller installed from its chart; and what tests do on it.
+//! A cluster with a node, AWS, and the controller installed from its chart; and what tests do on
+//! it.
 
 use crate::harness::eventually::eventually;
 use crate::harness::node::{Node, images};
@@ -35,7 +36,8 @@ impl Ground {
             [images::own("controller", controller), images::own("agent", agent), images::python()]
         });
         // The chart brings the custom resources.
-        let (cluster, issuer, images) = tokio::join!(Cluster::shared_bare(), Issuer::shared(), images);
+        let (cluster, issuer, images) =
+            tokio::join!(Cluster::shared_bare(), Issuer::shared(), images);
         let node = Node::start(cluster, sync).await;
         for image in &images {
             node.import(image).await;
@@ -48,9 +50,13 @@ impl Ground {
     async fn install(&self) {
         let user = self.issuer.account(ACCOUNT).user("refreshable").await;
         self.restricted(HOME).await;
-        self.secret(HOME, "aws", &[("id", user.access_key_id()), ("secret", user.secret_access_key())]).await;
-        let key =
-            |name: &str, key: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": "aws", "key": key}}});
+        self.secret(
+            HOME,
+            "aws",
+            &[("id", user.access_key_id()), ("secret", user.secret_access_key())],
+        )
+        .await;
+        let key = |name: &str, key: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": "aws", "key": key}}});
         let values = json!({
             "image": {"repository": "refreshable/controller", "pullPolicy": "Never"},
             "log": {"level": "debug"},
@@ -65,7 +71,8 @@ impl Ground {
                 {"name": "AWS_EC2_METADATA_DISABLED", "value": "true"},
             ],
         });
-        let values = scratch::write(scratch::subfolder("helm").join("values.yaml"), values.to_string());
+        let values =
+            scratch::write(scratch::subfolder("helm").join("values.yaml"), values.to_string());
         let values = values.display().to_string();
         self.helm(&[
             "install",
@@ -89,7 +96,11 @@ impl Ground {
         let shown = arguments.join(" ");
         let output = background::blocking(move || {
             let mut helm = Command::new(programs::tool("helm"));
-            helm.args(arguments).env("KUBECONFIG", kubeconfig).env("HOME", scratch::folder()).output().expect("helm")
+            helm.args(arguments)
+                .env("KUBECONFIG", kubeconfig)
+                .env("HOME", scratch::folder())
+                .output()
+                .expect("helm")
         })
         .await;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -112,16 +123,22 @@ impl Ground {
 
     /// Applies any object.
     pub(super) async fn apply(&self, object: Value) {
-        let file = scratch::write(scratch::subfolder("object").join("object.json"), object.to_string());
-        let (ok, _, error) = self.cluster.try_kubectl(&["apply", "--filename", &file.display().to_string()]).await;
+        let file =
+            scratch::write(scratch::subfolder("object").join("object.json"), object.to_string());
+        let (ok, _, error) =
+            self.cluster.try_kubectl(&["apply", "--filename", &file.display().to_string()]).await;
         assert!(ok, "{error}\n{object:#}");
     }
 
     /// Makes a Secret.
     pub(super) async fn secret(&self, namespace: &str, name: &str, data: &[(&str, &str)]) {
-        let data: serde_json::Map<String, Value> = data.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
+        let data: serde_json::Map<String, Value> =
+            data.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
         let metadata = json!({"name": name, "namespace": namespace});
-        self.apply(json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})).await;
+        self.apply(
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}),
+        )
+        .await;
     }
 
     /// Applies a RefreshableCredential.
@@ -149,7 +166,8 @@ impl Ground {
         .await;
     }
 
-    /// A server that hands out sessions of `seconds`, which AWS really refuses afterwards; a `custom.http` source.
+    /// A server that hands out sessions of `seconds`, which AWS really refuses afterwards; a
+    /// `custom.http` source.
     pub(super) async fn short_sessions(&self, name: &str, seconds: i32) -> StandIn {
         let account = self.issuer.account(ACCOUNT);
         let clerk: Credentials = account.user(&format!("clerk-{name}")).await;
@@ -157,13 +175,18 @@ impl Ground {
         let role = account.role(name).trusting(trusted).allowing(&["s3:*", "sts:*"]).create().await;
         let sts = issuer::sts(self.issuer.url(), clerk);
         StandIn::start(move |_| {
-            let request = sts.assume_role().role_arn(&role).role_session_name("short").duration_seconds(seconds);
+            let request = sts
+                .assume_role()
+                .role_arn(&role)
+                .role_session_name("short")
+                .duration_seconds(seconds);
             async move {
                 let answer = request.send().await.expect("a session");
                 let given = answer.credentials().expect("credentials");
                 canary::register(given.secret_access_key());
                 canary::register(given.session_token());
-                let expiration = jiff::Timestamp::from_second(given.expiration().secs()).expect("a time");
+                let expiration =
+                    jiff::Timestamp::from_second(given.expiration().secs()).expect("a time");
                 let answer = json!({
                     "Version": 1,
                     "AccessKeyId": given.access_key_id(),
@@ -189,7 +212,15 @@ impl Ground {
 
     /// What the containers of Pods with this label have written.
     pub(super) async fn container_logs(&self, namespace: &str, selector: &str) -> String {
-        let arguments = ["logs", "--namespace", namespace, "--selector", selector, "--tail=-1", "--all-containers"];
+        let arguments = [
+            "logs",
+            "--namespace",
+            namespace,
+            "--selector",
+            selector,
+            "--tail=-1",
+            "--all-containers",
+        ];
         let (_, output, errors) = self.cluster.try_kubectl(&arguments).await;
         format!("{output}{errors}")
     }
@@ -203,7 +234,8 @@ impl Ground {
         look: impl Fn(&str) -> Option<T>,
     ) -> T {
         eventually(SOON, what, async || {
-            // Each look is a run of kubectl: without a pause, many tests at once leave the Pods no processor.
+            // Each look is a run of kubectl: without a pause, many tests at once leave the Pods no
+            // processor.
             tokio::time::sleep(Duration::from_secs(1)).await;
             let logs = self.container_logs(namespace, selector).await;
             look(&logs).ok_or_else(|| logs[logs.len().saturating_sub(4000)..].to_owned())
@@ -211,26 +243,38 @@ impl Ground {
         .await
     }
 
-    /// A RefreshableCredential and its Secret, both called `aws`, out of what the endpoint hands out, for a mount at
-    /// `/aws`; `more` is the rest of the specification.
+    /// A RefreshableCredential and its Secret, both called `aws`, out of what the endpoint hands
+    /// out, for a mount at `/aws`; `more` is the rest of the specification.
     pub(super) async fn published(&self, namespace: &str, endpoint: &StandIn, more: Value) {
         self.allow(namespace, json!({"urls": [endpoint.url()]})).await;
-        let mut spec = json!({"source": {"custom": {"http": {"url": endpoint.url()}}}, "secret": {}});
-        spec.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let mut spec =
+            json!({"source": {"custom": {"http": {"url": endpoint.url()}}}, "secret": {}});
+        spec.as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         spec["secret"]["mountPath"] = json!("/aws");
         self.credential(namespace, "aws", spec).await;
-        let ready = ["wait", "--namespace", namespace, "--for=condition=Ready", "--timeout=90s", "rcred/aws"];
+        let ready = [
+            "wait",
+            "--namespace",
+            namespace,
+            "--for=condition=Ready",
+            "--timeout=90s",
+            "rcred/aws",
+        ];
         self.cluster.kubectl(&ready).await;
     }
 
     /// Asks for a refresh now.
     pub(super) async fn ask_for_a_refresh(&self, namespace: &str) {
         let ask = format!("refreshable.dev/requested-at={}", jiff::Timestamp::now());
-        self.cluster.kubectl(&["annotate", "--namespace", namespace, "rcred/aws", "--overwrite", &ask]).await;
+        self.cluster
+            .kubectl(&["annotate", "--namespace", namespace, "rcred/aws", "--overwrite", &ask])
+            .await;
     }
 
-    /// A container that calls AWS all the time with boto3, never tries a call twice, and may do nothing else. The Secret
-    /// is mounted at `path`, where there is one.
+    /// A container that calls AWS all the time with boto3, never tries a call twice, and may do
+    /// nothing else. The Secret is mounted at `path`, where there is one.
     pub(super) fn caller(&self, environment: &[(&str, &str)], path: &str) -> Value {
         let own = [
             ("AWS_ENDPOINT_URL", self.issuer.url()),
@@ -238,9 +282,15 @@ impl Ground {
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("AWS_MAX_ATTEMPTS", "1"),
         ];
-        let variables = own.iter().chain(environment).map(|(name, value)| json!({"name": name, "value": value}));
-        let mounts =
-            if path.is_empty() { vec![] } else { vec![json!({"name": "aws", "mountPath": path, "readOnly": true})] };
+        let variables = own
+            .iter()
+            .chain(environment)
+            .map(|(name, value)| json!({"name": name, "value": value}));
+        let mounts = if path.is_empty() {
+            vec![]
+        } else {
+            vec![json!({"name": "aws", "mountPath": path, "readOnly": true})]
+        };
         json!({
             "name": "app",
             "image": images::PYTHON,
@@ -256,8 +306,8 @@ impl Ground {
         })
     }
 
-    /// A Deployment of one such Pod, labelled `app: <name>` and with these labels and annotations. Where the container
-    /// mounts `aws`, that is the Secret of this name.
+    /// A Deployment of one such Pod, labelled `app: <name>` and with these labels and annotations.
+    /// Where the container mounts `aws`, that is the Secret of this name.
     pub(super) async fn deployment(
         &self,
         namespace: &str,
@@ -269,7 +319,11 @@ impl Ground {
         let mounted = container["volumeMounts"].as_array().is_some_and(|mounts| !mounts.is_empty());
         let mut labels = labels;
         labels["app"] = json!(name);
-        let volumes = if mounted { json!([{"name": "aws", "secret": {"secretName": "aws"}}]) } else { json!([]) };
+        let volumes = if mounted {
+            json!([{"name": "aws", "secret": {"secretName": "aws"}}])
+        } else {
+            json!([])
+        };
         self.apply(json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -297,8 +351,8 @@ impl Ground {
     }
 
     /// # Panics
-    /// Where a secret stands in what the controller, the containers of this namespace, the kubelet or containerd wrote,
-    /// in an event, or in a Pod.
+    /// Where a secret stands in what the controller, the containers of this namespace, the kubelet
+    /// or containerd wrote, in an event, or in a Pod.
     pub(super) async fn assert_clean(&self, namespace: &str) {
         assert!(canary::count() > 0, "there are secrets to look for");
         canary::assert_clean(
@@ -307,7 +361,10 @@ impl Ground {
         );
         canary::assert_clean(&self.node.logs(), "the logs of kubelet, containerd and scheduler");
         for kind in ["pods", "events", "refreshablecredentials"] {
-            let objects = self.cluster.kubectl(&["get", kind, "--namespace", namespace, "--output", "json"]).await;
+            let objects = self
+                .cluster
+                .kubectl(&["get", kind, "--namespace", namespace, "--output", "json"])
+                .await;
             canary::assert_clean(&objects, kind);
         }
         let pods = self.pods(namespace).await.list(&Default::default()).await.expect("Pods");

@@ -1,5 +1,5 @@
-//! How long a renewed Secret takes to reach the file in the container, where the kubelet looks once a minute. The figures
-//! are those of `docs/node.md`.
+//! How long a renewed Secret takes to reach the file in the container, where the kubelet looks once
+//! a minute. The figures are those of `docs/node.md`.
 
 use super::propagation::{PODS, delays, figures, ground, say};
 use serde_json::json;

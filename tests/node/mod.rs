@@ -1,6 +1,8 @@
-//! The node tier: a real kubelet and containerd, on which the controller runs as a Pod from its chart.
+//! The node tier: a real kubelet and containerd, on which the controller runs as a Pod from its
+//! chart.
 //!
-//! Each test here goes into a namespace of its own and runs the tests of one module there, all against one node.
+//! Each test here goes into a namespace of its own and runs the tests of one module there, all
+//! against one node.
 
 mod ground;
 mod image;

@@ -1,5 +1,5 @@
-//! A renewed Secret reaches the files of prompt Pods within seconds, where the kubelet looks once a minute: Kubernetes'
-//! default. [`minute`](super::minute) measures what the others wait.
+//! A renewed Secret reaches the files of prompt Pods within seconds, where the kubelet looks once a
+//! minute: Kubernetes' default. [`minute`](super::minute) measures what the others wait.
 
 use super::ground::Ground;
 use crate::harness::eventually::eventually;
@@ -56,7 +56,11 @@ async fn renew(ground: &Ground, namespace: &str, before: &str) -> (String, f64) 
     let secrets = ground.secrets(namespace).await;
     eventually(LONGEST, "the Secret is written", async || {
         let key = key(&secrets.get("aws").await.map_err(|e| e.to_string())?);
-        if key == before { Err(key) } else { Ok((key, jiff::Timestamp::now().as_microsecond() as f64 / 1e6)) }
+        if key == before {
+            Err(key)
+        } else {
+            Ok((key, jiff::Timestamp::now().as_microsecond() as f64 / 1e6))
+        }
     })
     .await
 }
@@ -72,10 +76,13 @@ async fn current(ground: &Ground, namespace: &str) -> String {
 }
 
 pub(super) fn say(text: &str) {
-    std::io::stderr().write_all(format!("node tier: {text}\n").as_bytes()).expect("a standard error");
+    std::io::stderr()
+        .write_all(format!("node tier: {text}\n").as_bytes())
+        .expect("a standard error");
 }
 
-/// Delays in seconds, from the Secret's write to the file, of Pods with these labels and annotations.
+/// Delays in seconds, from the Secret's write to the file, of Pods with these labels and
+/// annotations.
 pub(super) async fn delays(
     ground: &Ground,
     namespace: &str,
@@ -114,7 +121,11 @@ async fn a_change_reaches_the_files_of_prompt_pods_within_seconds() {
     let ground = ground().await;
     let labels = json!({"refreshable.dev/propagation": "Prompt"});
     let annotations = json!({"refreshable.dev/mounts": "aws"});
-    let delays = delays(ground, "prompt", json!({"propagation": "Prompt"}), labels, annotations).await;
-    say(&format!("from the Secret's write to the file, syncFrequency 1m, Prompt: {} s", figures(&delays)));
+    let delays =
+        delays(ground, "prompt", json!({"propagation": "Prompt"}), labels, annotations).await;
+    say(&format!(
+        "from the Secret's write to the file, syncFrequency 1m, Prompt: {} s",
+        figures(&delays)
+    ));
     assert!(delays[PODS - 1] < 15.0, "not the kubelet's own pace: {delays:?}");
 }

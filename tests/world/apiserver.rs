@@ -36,8 +36,12 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
     let query: Vec<(String, String)> =
-        form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let parameter = |name: &str| query.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()).unwrap_or_default();
+        form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+    let parameter = |name: &str| {
+        query.iter().find(|(k, _)| k == name).map(|(_, v)| v.clone()).unwrap_or_default()
+    };
     let accept = parts.headers.get("accept").and_then(|a| a.to_str().ok()).unwrap_or_default();
     let asked = Asked {
         method: parts.method,
@@ -70,8 +74,9 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
         tokio::time::sleep(FOR_EVER).await;
     }
     if fails {
-        let (code, reason) = [(429, "TooManyRequests"), (500, "InternalError"), (503, "ServiceUnavailable")]
-            [world.lock().random.usize(0..3)];
+        let (code, reason) =
+            [(429, "TooManyRequests"), (500, "InternalError"), (503, "ServiceUnavailable")]
+                [world.lock().random.usize(0..3)];
         return refusal(code, reason, "a fault");
     }
     let (code, body) = handle(world, &asked);
@@ -79,7 +84,8 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
         tokio::time::sleep(FOR_EVER).await;
     }
     if fails_late && code < 400 {
-        let (code, reason) = [(500, "InternalError"), (504, "Timeout")][world.lock().random.usize(0..2)];
+        let (code, reason) =
+            [(500, "InternalError"), (504, "Timeout")][world.lock().random.usize(0..2)];
         return refusal(code, reason, "a fault after the write");
     }
     respond(code, &body)
@@ -87,7 +93,11 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
 
 fn respond(code: u16, body: &Value) -> Response<Body> {
     let body = Body::from(serde_json::to_vec(body).expect("JSON"));
-    Response::builder().status(code).header("content-type", "application/json").body(body).expect("a response")
+    Response::builder()
+        .status(code)
+        .header("content-type", "application/json")
+        .body(body)
+        .expect("a response")
 }
 
 fn status(code: u16, reason: &str, message: &str) -> (u16, Value) {
@@ -109,13 +119,18 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
                 None => status(404, "NotFound", "not found"),
             }
         }
-        (&Method::PATCH, ["apis", _, _, "namespaces", ns, "refreshablecredentials", name, "status"]) => {
-            patch_status(world, &key(ns, name), &asked.body)
-        }
+        (
+            &Method::PATCH,
+            ["apis", _, _, "namespaces", ns, "refreshablecredentials", name, "status"],
+        ) => patch_status(world, &key(ns, name), &asked.body),
         (&Method::GET, ["api", "v1", "namespaces", ns, "secrets"]) => {
             let state = world.lock();
-            let items: Vec<Value> =
-                state.secrets.iter().filter(|(k, _)| k.0 == *ns).map(|(_, s)| shown(s, asked.partial)).collect();
+            let items: Vec<Value> = state
+                .secrets
+                .iter()
+                .filter(|(k, _)| k.0 == *ns)
+                .map(|(_, s)| shown(s, asked.partial))
+                .collect();
             (200, json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}))
         }
         (&Method::GET, ["api", "v1", "namespaces", ns, "secrets", name]) => {
@@ -124,12 +139,16 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
                 None => status(404, "NotFound", "not found"),
             }
         }
-        (&Method::PATCH, ["api", "v1", "namespaces", ns, "secrets", name]) => apply(world, &key(ns, name), asked),
+        (&Method::PATCH, ["api", "v1", "namespaces", ns, "secrets", name]) => {
+            apply(world, &key(ns, name), asked)
+        }
         (&Method::POST, ["api", "v1", "namespaces", ns, "secrets"]) => create(world, ns, asked),
         (&Method::DELETE, ["api", "v1", "namespaces", ns, "secrets", name]) => {
             let mut state = world.lock();
             let key = key(ns, name);
-            let Some(secret) = state.secrets.get(&key).cloned() else { return status(404, "NotFound", "not found") };
+            let Some(secret) = state.secrets.get(&key).cloned() else {
+                return status(404, "NotFound", "not found");
+            };
             if asked.body["preconditions"]["uid"].as_str().is_some_and(|u| u != secret.uid) {
                 return status(409, "Conflict", "uid precondition");
             }
@@ -177,8 +196,15 @@ fn shown(secret: &SimSecret, partial: bool) -> Value {
 
 /// What refuses a write of a Secret before the API server looks at what is written, or after.
 fn denied(denial: Option<Denial>, early: bool, exists: bool, key: &Key) -> Option<(u16, Value)> {
-    let denial = denial.filter(|d| (*d == Denial::Forbidden) == early && (!exists || d.refuses_changes()))?;
-    let what = Written { group: "", resource: "secrets", subresource: "", namespace: &key.0, name: &key.1 };
+    let denial = denial
+        .filter(|d| (*d == Denial::Forbidden) == early && (!exists || d.refuses_changes()))?;
+    let what = Written {
+        group: "",
+        resource: "secrets",
+        subresource: "",
+        namespace: &key.0,
+        name: &key.1,
+    };
     let (code, reason, message) = denial.of(what);
     Some(status(code, reason, &message))
 }
@@ -212,7 +238,8 @@ fn create(world: &Shared, namespace: &str, asked: &Asked) -> (u16, Value) {
     if state.secrets.contains_key(&key(namespace, name)) {
         return status(409, "AlreadyExists", "it exists");
     }
-    let mut secret = SimSecret::apply(None, &asked.body, "create", false).expect("nothing is in its way");
+    let mut secret =
+        SimSecret::apply(None, &asked.body, "create", false).expect("nothing is in its way");
     (secret.namespace, secret.name) = key(namespace, name);
     (201, shown(&state.put_secret(secret), asked.partial))
 }
@@ -221,8 +248,13 @@ fn patch_status(world: &Shared, key: &Key, body: &Value) -> (u16, Value) {
     let mut state = world.lock();
     let verdict = super::auditor::status(key, body);
     state.auditor.check(verdict);
-    let Some(object) = state.credentials.get(key) else { return status(404, "NotFound", "not found") };
-    if body["metadata"]["uid"].as_str().is_some_and(|u| Some(u) != object["metadata"]["uid"].as_str()) {
+    let Some(object) = state.credentials.get(key) else {
+        return status(404, "NotFound", "not found");
+    };
+    if body["metadata"]["uid"]
+        .as_str()
+        .is_some_and(|u| Some(u) != object["metadata"]["uid"].as_str())
+    {
         return status(409, "Conflict", "uid precondition");
     }
     if let Some(denial) = state.faults.status_writes {

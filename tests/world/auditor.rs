@@ -20,7 +20,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-/// After trouble ended, this long is granted before a late renewal counts: the longest pause of a class.
+/// After trouble ended, this long is granted before a late renewal counts: the longest pause of a
+/// class.
 const GRACE: SignedDuration = SignedDuration::from_mins(75);
 
 /// A promise that was seen broken.
@@ -88,8 +89,9 @@ impl Auditor {
 
     pub fn write_by(&mut self, instance: usize, leader: usize, now: Timestamp) {
         if instance != leader {
-            self.violations
-                .push(format!("7, two leaders: instance {instance} wrote at {now} while {leader} held the lease"));
+            self.violations.push(format!(
+                "7, two leaders: instance {instance} wrote at {now} while {leader} held the lease"
+            ));
         }
     }
 
@@ -100,13 +102,18 @@ impl Auditor {
         *self.calls_of.entry(name.clone()).or_default() += 1;
         *self.spent.entry(name).or_default() += 1;
         self.recent.push_back(now);
-        while self.recent.front().is_some_and(|t| now.duration_since(*t) >= SignedDuration::from_secs(1)) {
+        while self
+            .recent
+            .front()
+            .is_some_and(|t| now.duration_since(*t) >= SignedDuration::from_secs(1))
+        {
             self.recent.pop_front();
         }
         if let Some(most) = self.most_per_second
             && self.recent.len() > most
         {
-            self.violations.push(format!("6, overrun: {} calls within a second at {now}", self.recent.len()));
+            self.violations
+                .push(format!("6, overrun: {} calls within a second at {now}", self.recent.len()));
         }
     }
 }
@@ -128,23 +135,35 @@ pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
         checksum(secret) != content.checksum,
         object.status.as_ref().is_some_and(|s| s.failures.is_some()),
         !profiles::lacking(object, &content).is_empty(),
-        state.made_from.get(&key).is_some_and(|data| *data != super::inputs::used_data(state, object)),
+        state
+            .made_from
+            .get(&key)
+            .is_some_and(|data| *data != super::inputs::used_data(state, object)),
     ];
     if causes.contains(&true) {
         return None;
     }
     let due = plan::refresh_at(object, &content);
-    Some(format!("3, never early: {session} was asked for at {now} without a cause; it is due at {due}"))
+    Some(format!(
+        "3, never early: {session} was asked for at {now} without a cause; it is due at {due}"
+    ))
 }
 
 /// What is published must be right, valid, in time, and over nobody else's Secret.
-pub fn publication(state: &mut State, key: &Key, before: Option<&SimSecret>, after: &SimSecret) -> Verdict {
+pub fn publication(
+    state: &mut State,
+    key: &Key,
+    before: Option<&SimSecret>,
+    after: &SimSecret,
+) -> Verdict {
     let now = state.now();
     let owner = after.annotation("refreshable.dev/owner-name").unwrap_or_default().to_owned();
     let object = state.typed.get(&(key.0.clone(), owner.clone()))?.clone();
     let content = content_of(&object, after)?;
     // Labels of a Secret are put right whatever it holds.
-    let stayed = before.and_then(|b| content_of(&object, b)).is_some_and(|old| old.checksum == content.checksum);
+    let stayed = before
+        .and_then(|b| content_of(&object, b))
+        .is_some_and(|old| old.checksum == content.checksum);
     if content.expiration <= now && !stayed {
         return Some(format!(
             "2, never lose: {key:?} was overwritten at {now} with what expired at {}",
@@ -164,28 +183,43 @@ pub fn publication(state: &mut State, key: &Key, before: Option<&SimSecret>, aft
     let data = super::inputs::used_data(state, &object);
     state.made_from.insert((key.0.clone(), owner.clone()), data);
     let spent = state.auditor.spent.remove(&name).unwrap_or_default();
-    let roles = object.spec.roles.len() + object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
+    let roles = object.spec.roles.len()
+        + object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
     if state.auditor.exact && spent != roles {
-        return Some(format!("8, one call: {key:?} cost {spent} issuer calls for {roles} roles at {now}"));
+        return Some(format!(
+            "8, one call: {key:?} cost {spent} issuer calls for {roles} roles at {now}"
+        ));
     }
     let old = content_of(&object, before?)?;
     let asked = content.request == fingerprint::of_request(&object.spec);
-    if asked && old.request == content.request && old.profiles.is_empty() && content.expiration < old.expiration {
-        return Some(format!("2, never lose: {key:?} was overwritten with what expires earlier at {now}"));
+    if asked
+        && old.request == content.request
+        && old.profiles.is_empty()
+        && content.expiration < old.expiration
+    {
+        return Some(format!(
+            "2, never lose: {key:?} was overwritten with what expires earlier at {now}"
+        ));
     }
-    lost_profile(&object, before?, (&old, &content), now).or_else(|| late(state, &object, &old, now))
+    lost_profile(&object, before?, (&old, &content), now)
+        .or_else(|| late(state, &object, &old, now))
 }
 
-/// Where credentials are published, of which role they must be, and whether they are what is asked for now.
+/// Where credentials are published, of which role they must be, and whether they are what is asked
+/// for now.
 fn published(object: &RefreshableCredential, content: &Content) -> Vec<(String, String, bool)> {
-    let last = |roles: &[refreshable_api::Role]| roles.last().map(|r| r.role_arn.clone()).unwrap_or_default();
+    let last = |roles: &[refreshable_api::Role]| {
+        roles.last().map(|r| r.role_arn.clone()).unwrap_or_default()
+    };
     let Some(profiles) = &object.spec.profiles else {
         let asked = content.request == fingerprint::of_request(&object.spec);
         return vec![("credentials.json".to_owned(), last(&object.spec.roles), asked)];
     };
     let of = |p: &ProfileSpec| {
-        let asked =
-            content.profiles.get(&p.name).is_some_and(|r| r.request == fingerprint::of_profile(&object.spec, p));
+        let asked = content
+            .profiles
+            .get(&p.name)
+            .is_some_and(|r| r.request == fingerprint::of_profile(&object.spec, p));
         (format!("{}.json", p.name), last(&p.roles), asked)
     };
     profiles.iter().map(of).collect()
@@ -203,44 +237,67 @@ fn lost_profile(
     }
     for profile in object.spec.profiles.iter().flatten() {
         let asked = fingerprint::of_profile(&object.spec, profile);
-        let Some(had) = old.profiles.get(&profile.name).filter(|r| r.expiration > now && r.request == asked) else {
+        let Some(had) =
+            old.profiles.get(&profile.name).filter(|r| r.expiration > now && r.request == asked)
+        else {
             continue;
         };
         if new.profiles.get(&profile.name).is_none_or(|has| has.expiration < had.expiration) {
             let (name, until) = (&profile.name, had.expiration);
-            return Some(format!("2, never lose: profile {name}, valid until {until}, was lost at {now}"));
+            return Some(format!(
+                "2, never lose: profile {name}, valid until {until}, was lost at {now}"
+            ));
         }
     }
     None
 }
 
 /// Nothing may have less left than its floor while all is well.
-pub fn late(state: &mut State, object: &RefreshableCredential, content: &Content, now: Timestamp) -> Verdict {
-    if !calm(state, now) || content.request != fingerprint::of_request(&object.spec) || !may_renew(state, object, now) {
+pub fn late(
+    state: &mut State,
+    object: &RefreshableCredential,
+    content: &Content,
+    now: Timestamp,
+) -> Verdict {
+    if !calm(state, now)
+        || content.request != fingerprint::of_request(&object.spec)
+        || !may_renew(state, object, now)
+    {
         return None;
     }
     let due = plan::refresh_at(object, content);
     state.auditor.latest = state.auditor.latest.max(now.duration_since(due));
-    let before = object.spec.refresh.as_ref().and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
+    let before = object
+        .spec
+        .refresh
+        .as_ref()
+        .and_then(|r| r.before.as_deref())
+        .and_then(timing::parse_before);
     let who = object.metadata.name.as_deref().unwrap_or_default();
     let judge = |what: &str, issued_at: Timestamp, expiration: Timestamp| {
-        let (lifetime, left) = (expiration.duration_since(issued_at), expiration.duration_since(now));
+        let (lifetime, left) =
+            (expiration.duration_since(issued_at), expiration.duration_since(now));
         let floor = timing::floor(lifetime, before);
         (left < floor)
             .then(|| format!("1, never late: {who}{what} has {left} left of {lifetime} at {now}; its floor is {floor}"))
     };
-    let Some(profiles) = &object.spec.profiles else { return judge("", content.issued_at, content.expiration) };
+    let Some(profiles) = &object.spec.profiles else {
+        return judge("", content.issued_at, content.expiration);
+    };
     let denied = |p: &&ProfileSpec| {
         let last = p.roles.iter().filter_map(|r| state.auditor.denied.get(&r.role_arn)).max();
         last.is_some_and(|t| now.duration_since(*t) <= GRACE)
     };
     profiles.iter().filter(|p| !denied(p)).find_map(|p| match content.profiles.get(&p.name) {
-        Some(record) => judge(&format!(", profile {},", p.name), record.issued_at, record.expiration),
+        Some(record) => {
+            judge(&format!(", profile {},", p.name), record.issued_at, record.expiration)
+        }
         None => Some(format!("1, never late: {who}, profile {}, has nothing at {now}", p.name)),
     })
 }
 
-/// Looks at every resource for one that is late, or forgotten: what nothing is done for again shows in no call.
+/// Looks at every resource for one that is late, or forgotten: what nothing is done for again shows
+/// in no call.
 pub fn sweep(state: &mut State) {
     let now = state.now();
     let renewed = state.typed.iter().filter(|(_, o)| !o.spec.suspended());
@@ -262,7 +319,8 @@ fn may_renew(state: &State, object: &RefreshableCredential, now: Timestamp) -> b
     let name = |part: &Option<String>| part.clone().unwrap_or_default();
     let key = (name(&object.metadata.namespace), name(&object.metadata.name));
     let again = state.auditor.permitted_again.get(&key);
-    !state.auditor.unpermitted.contains_key(&key) && again.is_none_or(|at| now.duration_since(*at) > AT_ONCE)
+    !state.auditor.unpermitted.contains_key(&key)
+        && again.is_none_or(|at| now.duration_since(*at) > AT_ONCE)
 }
 
 fn calm(state: &State, now: Timestamp) -> bool {
@@ -278,17 +336,21 @@ fn forgotten(
     now: Timestamp,
 ) -> Verdict {
     let status = object.status.as_ref()?;
-    let well = status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True" && c.reason == "Issued");
+    let well = status
+        .conditions
+        .iter()
+        .any(|c| c.type_ == "Ready" && c.status == "True" && c.reason == "Issued");
     let since = state.disturbed.get(key).copied().unwrap_or(Timestamp::UNIX_EPOCH);
     if !well || !calm(state, now) || now.duration_since(since) < SignedDuration::from_mins(5) {
         return None;
     }
     match content {
-        None => {
-            Some(format!("2, never lose: {key:?} has no Secret since {since}, and its status says that all is well"))
-        }
-        Some(c) => (c.request != fingerprint::of_request(&object.spec))
-            .then(|| format!("1, never late: {key:?} holds at {now} what it does not ask for since {since}")),
+        None => Some(format!(
+            "2, never lose: {key:?} has no Secret since {since}, and its status says that all is well"
+        )),
+        Some(c) => (c.request != fingerprint::of_request(&object.spec)).then(|| {
+            format!("1, never late: {key:?} holds at {now} what it does not ask for since {since}")
+        }),
     }
 }
 
@@ -301,7 +363,9 @@ fn left_behind(state: &State, object: &RefreshableCredential, now: Timestamp) ->
         expired && r.restarted_for.as_ref().is_some_and(|t| t.0 < published)
     };
     let one = status.restarts.iter().flatten().find(behind).filter(|_| calm(state, now))?;
-    Some(format!("restart: {one:?} was not restarted at {now} for what was published at {published}"))
+    Some(format!(
+        "restart: {one:?} was not restarted at {now} for what was published at {published}"
+    ))
 }
 
 /// A resource that is allowed again is renewed within so long, if it was due meanwhile.
@@ -309,8 +373,9 @@ const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
 /// The default grace period of a withdrawal.
 const WITHDRAWAL_GRACE: SignedDuration = SignedDuration::from_mins(10);
 
-/// A Secret with valid credentials that are permitted is not deleted. One whose permission was taken back goes after the
-/// grace period, and not together with more than a fifth of all, unless there are few.
+/// A Secret with valid credentials that are permitted is not deleted. One whose permission was
+/// taken back goes after the grace period, and not together with more than a fifth of all, unless
+/// there are few.
 pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
     let owner = secret.annotation("refreshable.dev/owner-name")?;
     let owner = (key.0.clone(), owner.to_owned());
@@ -320,18 +385,24 @@ pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
     if content.expiration <= now || object.secret_name() != key.1 {
         return None;
     }
-    let what = format!("2, never lose: {key:?}, valid until {}, was deleted at {now}", content.expiration);
+    let what =
+        format!("2, never lose: {key:?}, valid until {}, was deleted at {now}", content.expiration);
     if is_permitted(state, object) {
         return Some(what);
     }
     let since = *state.auditor.unpermitted.get(&owner)?;
     let denied_for = now.duration_since(since);
     if denied_for < state.auditor.grace.unwrap_or(WITHDRAWAL_GRACE) {
-        return Some(format!("2, withdrawn too soon: {denied_for} after its permission went. {what}"));
+        return Some(format!(
+            "2, withdrawn too soon: {denied_for} after its permission went. {what}"
+        ));
     }
     let confirmed = |since: &Timestamp| state.auditor.confirmed.is_some_and(|at| *since <= at);
-    let going =
-        state.auditor.unpermitted.iter().filter(|(k, since)| state.secrets.contains_key(*k) && !confirmed(since));
+    let going = state
+        .auditor
+        .unpermitted
+        .iter()
+        .filter(|(k, since)| state.secrets.contains_key(*k) && !confirmed(since));
     let (going, all) = (going.count(), state.secrets.len());
     (going > 10 && going * 5 > all && !confirmed(&since))
         .then(|| format!("2, withdrawn too many: with {going} of {all}. {what}"))
@@ -357,14 +428,19 @@ pub fn policies_changed(state: &mut State) {
 fn is_permitted(state: &State, object: &RefreshableCredential) -> bool {
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
     let labels = [("kubernetes.io/metadata.name".to_owned(), namespace)].into();
-    let policies: Vec<Arc<CredentialPolicy>> =
-        state.policies.values().map(|p| Arc::new(serde_json::from_value(p.clone()).expect("a policy"))).collect();
+    let policies: Vec<Arc<CredentialPolicy>> = state
+        .policies
+        .values()
+        .map(|p| Arc::new(serde_json::from_value(p.clone()).expect("a policy")))
+        .collect();
     !matches!(policy::judge(object, &labels, &policies).permission, Permission::Denied(_))
 }
 
 /// No secret stands in a status.
 pub fn status(key: &Key, body: &Value) -> Verdict {
-    body.to_string().contains(CANARY).then(|| format!("5, never leaked: a secret stands in the status of {key:?}"))
+    body.to_string()
+        .contains(CANARY)
+        .then(|| format!("5, never leaked: a secret stands in the status of {key:?}"))
 }
 
 /// What a Secret holds, by its own account.

@@ -17,8 +17,11 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Runs a world that is broken by `breaks`, and returns what the auditor objected to.
 fn objections(setup: Setup, breaks: impl AsyncFn(&mut World)) -> Vec<String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let mut world = World::new(7, setup);
         world.tolerant = true;
@@ -80,7 +83,10 @@ async fn ask_the_issuer(world: &World, name: &str) {
     let form = format!(
         "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2F{name}&RoleSessionName=team-a.{name}"
     );
-    SimSts(world.shared.clone()).call(HttpRequest::new(SdkBody::from(form))).await.expect("a session");
+    SimSts(world.shared.clone())
+        .call(HttpRequest::new(SdkBody::from(form)))
+        .await
+        .expect("a session");
 }
 
 #[test]
@@ -96,7 +102,8 @@ fn sessions_of_another_role_are_caught() {
 fn a_secret_in_a_status_is_caught() {
     let seen = objections(Setup::default(), async |world| {
         world.shared.lock().put_credential(&("team-a".to_owned(), "x-1".to_owned()), |object| {
-            object["metadata"]["annotations"] = json!({"refreshable.dev/requested-at": super::sts::CANARY});
+            object["metadata"]["annotations"] =
+                json!({"refreshable.dev/requested-at": super::sts::CANARY});
         });
         world.run(HOUR).await;
     });
@@ -116,10 +123,14 @@ fn a_secret_in_the_log_is_caught() {
 fn a_controller_that_withdraws_what_is_permitted_is_caught() {
     let seen = objections(Setup::default(), async |world| {
         world.run(HOUR).await;
-        // Another namespace's permission goes; team-a's Secret goes with it, which nobody took anything from.
+        // Another namespace's permission goes; team-a's Secret goes with it, which nobody took
+        // anything from.
         let allow = json!({"roles": [{"arns": ["arn:aws:iam::*:role/*"]}]});
         let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": "team-a"}});
-        world.shared.lock().put_policy("all", json!({"namespaceSelector": selector, "allow": allow}));
+        world
+            .shared
+            .lock()
+            .put_policy("all", json!({"namespaceSelector": selector, "allow": allow}));
         let client = super::apiserver::client(world.shared.clone(), 0);
         let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(client, "team-a");
         secrets.delete("x-1", &DeleteParams::default()).await.expect("deleted");
@@ -127,7 +138,8 @@ fn a_controller_that_withdraws_what_is_permitted_is_caught() {
     assert_objects("2, never lose", &seen);
 }
 
-/// The auditor's objections after all resources lost their permission under a controller with these limits.
+/// The auditor's objections after all resources lost their permission under a controller with these
+/// limits.
 fn objections_to_withdrawals(withdrawal: Limits) -> Vec<String> {
     let settings = Settings { withdrawal, ..Settings::default() };
     objections(Setup { settings, ..Setup::default() }, async |world| {
@@ -168,7 +180,8 @@ fn a_second_leader_that_writes_is_caught() {
     assert_objects("7, two leaders", &seen);
 }
 
-/// What the auditor objects to after a controller with this flaw was cut off while `meanwhile` happened.
+/// What the auditor objects to after a controller with this flaw was cut off while `meanwhile`
+/// happened.
 fn objections_after_a_gap(flaw: Flaw, meanwhile: impl Fn(&mut State)) -> Vec<String> {
     let setup = Setup { flaw: Some(flaw), namespaced: true, ..Setup::default() };
     objections(setup, async |world| {
@@ -191,7 +204,9 @@ fn a_controller_that_keeps_what_is_no_longer_listed_is_caught() {
 fn a_controller_that_looks_before_a_list_is_complete_is_caught() {
     let key = ("team-a".to_owned(), "x-1".to_owned());
     let seen = objections_after_a_gap(Flaw::TouchesEarly, |state| {
-        state.put_credential(&key, |object| object["spec"]["roles"][0]["durationSeconds"] = 7200.into());
+        state.put_credential(&key, |object| {
+            object["spec"]["roles"][0]["durationSeconds"] = 7200.into()
+        });
     });
     assert_objects("1, never late", &seen);
 }
@@ -219,8 +234,11 @@ fn a_read_too_many_is_caught() {
 
 /// Runs a world of resources with profiles that is broken by `breaks`.
 fn objections_to_profiles(breaks: impl AsyncFn(&mut World)) -> Vec<String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let mut world = World::new(8, Setup::default());
         world.tolerant = true;
@@ -243,7 +261,8 @@ fn a_profile_that_is_dropped_because_it_failed_is_caught() {
             (state.typed[&key].metadata.uid.clone().expect("a UID"), state.secrets[&key].clone())
         };
         // What a controller would write that forgets whoever failed.
-        let records = secret.fields.get_mut("annotations/refreshable.dev/profiles").expect("records");
+        let records =
+            secret.fields.get_mut("annotations/refreshable.dev/profiles").expect("records");
         let mut kept: serde_json::Value = serde_json::from_str(&records.0).expect("JSON");
         kept.as_object_mut().expect("records by name").remove("p2").expect("one of them");
         records.0 = kept.to_string();
@@ -285,8 +304,7 @@ fn a_profile_with_another_s_session_is_caught() {
 fn a_call_too_many_for_a_profile_is_caught() {
     let seen = objections_to_profiles(async |world| {
         world.shared.lock().auditor.exact = true;
-        let form =
-            "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fhub&RoleSessionName=team-a.x-1";
+        let form = "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A111122223333%3Arole%2Fhub&RoleSessionName=team-a.x-1";
         let request = HttpRequest::new(SdkBody::from(form));
         SimSts(world.shared.clone()).call(request).await.expect("a session");
         world.run(HOUR).await;

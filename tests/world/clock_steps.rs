@@ -1,5 +1,5 @@
-//! The controller's clock is wrong, and is set while sessions live. What is published says when it ends by the issuer's
-//! clock, and is renewed by it.
+//! The controller's clock is wrong, and is set while sessions live. What is published says when it
+//! ends by the issuer's clock, and is renewed by it.
 
 use super::driver::{Setup, World};
 use super::promises::runtime;
@@ -12,7 +12,9 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 fn many(world: &World, count: usize) -> Vec<Key> {
-    (0..count).map(|n| users::make(world, "team-a", &format!("s-{n}"), [3600, 43200][n % 2])).collect()
+    (0..count)
+        .map(|n| users::make(world, "team-a", &format!("s-{n}"), [3600, 43200][n % 2]))
+        .collect()
 }
 
 fn set_clock(world: &mut World, by: SignedDuration) {
@@ -41,9 +43,12 @@ fn a_clock_that_is_set_makes_nothing_late_and_costs_no_call() {
         let keys = many(&world, 40);
         world.shared.lock().auditor.exact = true;
         world.run(MINUTE * 10).await;
-        for step in [HOUR * 2, -HOUR * 5, HOUR * 26, -MINUTE * 7, -HOUR * 24, SignedDuration::from_secs(3)] {
+        for step in
+            [HOUR * 2, -HOUR * 5, HOUR * 26, -MINUTE * 7, -HOUR * 24, SignedDuration::from_secs(3)]
+        {
             set_clock(&mut world, step);
-            // The auditor, who has the right time, objects to each call that has no cause, and to each that is late.
+            // The auditor, who has the right time, objects to each call that has no cause, and to
+            // each that is late.
             world.run(HOUR * 7).await;
             assert_as_cheap_as_ever(&world, &keys);
         }

@@ -1,4 +1,5 @@
-//! A crash between each two calls to the issuer and the API server: what was done is not done again, and nothing is lost.
+//! A crash between each two calls to the issuer and the API server: what was done is not done
+//! again, and nothing is lost.
 
 use super::deployments::SimDeployment;
 use super::driver::{Setup, World};
@@ -19,8 +20,9 @@ fn cost(world: &World) -> Cost {
     [audit.issuer_calls, audit.applies, audit.deletes]
 }
 
-/// Runs a course once without a crash, and once with a crash after each number of its calls: what the first cost, and
-/// for each of the others after how many calls it crashed, what it cost, and its world.
+/// Runs a course once without a crash, and once with a crash after each number of its calls: what
+/// the first cost, and for each of the others after how many calls it crashed, what it cost, and
+/// its world.
 fn crashed_after_each_call(
     prepare: impl AsyncFn(&mut World) -> Key,
     course: impl AsyncFn(&mut World, &Key),
@@ -50,7 +52,11 @@ fn crashed_after_each_call(
 }
 
 /// Settled worlds, in which a crash cost the sessions that no Secret held yet, and nothing else.
-fn assert_lossless(key: &str, [issuer, applies, deletes]: Cost, crashed: Vec<(usize, Cost, World)>) {
+fn assert_lossless(
+    key: &str,
+    [issuer, applies, deletes]: Cost,
+    crashed: Vec<(usize, Cost, World)>,
+) {
     for (calls, cost, world) in crashed {
         let lost = if calls <= issuer { calls } else { 0 };
         assert_eq!(cost, [issuer + lost, applies, deletes], "a crash after {calls} calls");
@@ -77,7 +83,11 @@ fn of_a_first_issue_of_profiles() {
         world.run(MINUTE).await;
     };
     let (usual, crashed) = crashed_after_each_call(async |_| ("team-a".into(), "x".into()), run);
-    assert_eq!((usual, crashed.len()), ([4, 1, 0], 6), "the shared role, three profiles, Secret, status");
+    assert_eq!(
+        (usual, crashed.len()),
+        ([4, 1, 0], 6),
+        "the shared role, three profiles, Secret, status"
+    );
     assert_lossless("x", usual, crashed);
 }
 
@@ -90,7 +100,8 @@ async fn published(world: &mut World) -> Key {
 
 #[test]
 fn of_a_renewal() {
-    let (usual, crashed) = crashed_after_each_call(published, async |world, _| world.run(MINUTE * 45).await);
+    let (usual, crashed) =
+        crashed_after_each_call(published, async |world, _| world.run(MINUTE * 45).await);
     assert_eq!((usual, crashed.len()), ([1, 1, 0], 3));
     assert_lossless("x", usual, crashed);
 }
@@ -102,7 +113,8 @@ fn of_a_renewal_of_profiles() {
         world.run(MINUTE).await;
         key
     };
-    let (usual, crashed) = crashed_after_each_call(prepare, async |world, _| world.run(MINUTE * 45).await);
+    let (usual, crashed) =
+        crashed_after_each_call(prepare, async |world, _| world.run(MINUTE * 45).await);
     assert_eq!((usual, crashed.len()), ([4, 1, 0], 6));
     assert_lossless("x", usual, crashed);
 }
@@ -159,7 +171,8 @@ fn of_another_name_of_the_secret() {
     assert_eq!(usual, [1, 1, 1], "a new Secret, and the old one deleted");
     assert!(crashed.len() >= 4, "{} calls", crashed.len());
     for (_, _, world) in &crashed {
-        let names: Vec<String> = world.shared.lock().secrets.keys().map(|(_, name)| name.clone()).collect();
+        let names: Vec<String> =
+            world.shared.lock().secrets.keys().map(|(_, name)| name.clone()).collect();
         assert_eq!(names, ["y"]);
     }
     assert_lossless("x", usual, crashed);
@@ -173,14 +186,21 @@ fn of_a_restart_of_a_workload() {
             let mut state = world.shared.lock();
             let version = state.next_version();
             state.deployments.insert(key.clone(), SimDeployment::new(version));
-            state.put_credential(&key, |o| o["spec"]["restart"] = json!([{"kind": "Deployment", "name": "x"}]));
+            state.put_credential(&key, |o| {
+                o["spec"]["restart"] = json!([{"kind": "Deployment", "name": "x"}])
+            });
         }
         world.run(MINUTE).await;
         key
     };
-    let (usual, crashed) = crashed_after_each_call(prepare, async |world, _| world.run(MINUTE * 45).await);
+    let (usual, crashed) =
+        crashed_after_each_call(prepare, async |world, _| world.run(MINUTE * 45).await);
     assert_eq!(usual[0], 1, "one rotation");
-    assert!(crashed.len() >= 5, "issuer, Secret, status, and the Deployment read and patched: {}", crashed.len());
+    assert!(
+        crashed.len() >= 5,
+        "issuer, Secret, status, and the Deployment read and patched: {}",
+        crashed.len()
+    );
     for (calls, [issuer, ..], world) in &crashed {
         assert_eq!(*issuer, if *calls <= 1 { 1 + calls } else { 1 }, "a crash after {calls} calls");
         let state = world.shared.lock();
@@ -193,8 +213,9 @@ fn of_a_restart_of_a_workload() {
 fn of_many_at_once() {
     runtime().block_on(async {
         let mut world = World::new(24, Setup::default());
-        let keys: Vec<Key> =
-            (0..10).map(|n| users::make_profiles(&world, "team-a", &format!("many-{n}"), 8, 900)).collect();
+        let keys: Vec<Key> = (0..10)
+            .map(|n| users::make_profiles(&world, "team-a", &format!("many-{n}"), 8, 900))
+            .collect();
         world.run(MINUTE).await;
         // A renewal of all takes 110 calls.
         for _ in 0..50 {

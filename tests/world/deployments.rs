@@ -65,11 +65,13 @@ pub fn patch(state: &mut State, key: &Key, body: &Value) -> Result<Value, ()> {
     let now = state.now();
     let version = state.next_version();
     let before = state.deployments[key].clone();
-    if body["metadata"]["resourceVersion"].as_str().is_some_and(|v| v != before.version.to_string()) {
+    if body["metadata"]["resourceVersion"].as_str().is_some_and(|v| v != before.version.to_string())
+    {
         return Err(());
     }
     let wanted: BTreeMap<String, String> =
-        serde_json::from_value(body["spec"]["template"]["metadata"]["annotations"].clone()).expect("annotations");
+        serde_json::from_value(body["spec"]["template"]["metadata"]["annotations"].clone())
+            .expect("annotations");
     let verdict = restart(state, key, &before, &wanted, now);
     state.auditor.check(verdict);
     let deployment = state.deployments.get_mut(key).expect("it is there");
@@ -80,8 +82,8 @@ pub fn patch(state: &mut State, key: &Key, body: &Value) -> Result<Value, ()> {
     Ok(deployment.shown(key, now))
 }
 
-/// A restart needs a rotation that it was not made for yet, and a rollout that has ended, or has taken half of the time
-/// that was left at the rotation of what the Pods hold.
+/// A restart needs a rotation that it was not made for yet, and a rollout that has ended, or has
+/// taken half of the time that was left at the rotation of what the Pods hold.
 fn restart(
     state: &State,
     key: &Key,
@@ -89,19 +91,25 @@ fn restart(
     wanted: &BTreeMap<String, String>,
     now: Timestamp,
 ) -> Verdict {
-    let under_way = || Some(format!("restart: {key:?} was restarted at {now} while a rollout was under way"));
-    let Some((name, rotation)) = wanted.iter().find(|(k, _)| k.starts_with(RESTARTED_FOR_PREFIX)) else {
+    let under_way =
+        || Some(format!("restart: {key:?} was restarted at {now} while a rollout was under way"));
+    let Some((name, rotation)) = wanted.iter().find(|(k, _)| k.starts_with(RESTARTED_FOR_PREFIX))
+    else {
         return if before.rolls_out(now) { under_way() } else { None };
     };
     if before.template.get(name) == Some(rotation) {
-        return Some(format!("restart: {key:?} was restarted twice for the rotation of {rotation}"));
+        return Some(format!(
+            "restart: {key:?} was restarted twice for the rotation of {rotation}"
+        ));
     }
     let uid = name.strip_prefix(RESTARTED_FOR_PREFIX)?;
     let object = state.typed.values().find(|o| o.metadata.uid.as_deref() == Some(uid))?;
     let secret = state.secrets.get(&(key.0.clone(), object.secret_name()))?;
     let issued = down_to_second(content_of(object, secret)?.issued_at);
     if issued.to_string() != *rotation {
-        return Some(format!("restart: {key:?} was restarted at {now} for {rotation}, but {issued} is published"));
+        return Some(format!(
+            "restart: {key:?} was restarted at {now} for {rotation}, but {issued} is published"
+        ));
     }
     let said = object.status.as_ref()?.restarts.as_ref()?.iter().find(|r| r.name == key.1)?;
     let left = said.expiration.as_ref()?.0.duration_since(issued);

@@ -1,5 +1,6 @@
-//! Drives the real reconciler: delivers what the watches bring, and takes resources from a queue with
-//! kube-runtime's semantics (one reconcile for each resource at a time, the earliest wish wins).
+//! Drives the real reconciler: delivers what the watches bring, and takes resources from a queue
+//! with kube-runtime's semantics (one reconcile for each resource at a time, the earliest wish
+//! wins).
 
 use super::apiserver;
 use super::clock::WorldClock;
@@ -21,8 +22,9 @@ use kube::api::ObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use refreshable_controller::{
-    Announcement, Brake, Calls, ClockWatch, Context, EventPublisher, Feeds, Fence, InputKeys, LeaseTimings, Memory,
-    Metrics, Next, Panics, Place, RateLimiter, SecretMeta, Settings, Touched, look, view,
+    Announcement, Brake, Calls, ClockWatch, Context, EventPublisher, Feeds, Fence, InputKeys,
+    LeaseTimings, Memory, Metrics, Next, Panics, Place, RateLimiter, SecretMeta, Settings, Touched,
+    look, view,
 };
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::registry::Registry;
@@ -108,7 +110,9 @@ impl Lane {
         let namespace = match change {
             Change::Credential { object, .. } => object.metadata.namespace.as_deref(),
             Change::Secret { secret, .. } => Some(secret.namespace.as_str()),
-            Change::Policy { .. } | Change::Namespace { .. } | Change::Orders { .. } => return self.place.is_none(),
+            Change::Policy { .. } | Change::Namespace { .. } | Change::Orders { .. } => {
+                return self.place.is_none();
+            }
         };
         self.shows(namespace.unwrap_or_default())
     }
@@ -186,11 +190,15 @@ impl Instance {
             event_publisher,
             settings: setup.settings,
         });
-        let namespaces =
-            if setup.namespaced { super::users::NAMESPACES.map(str::to_owned).to_vec() } else { Vec::new() };
+        let namespaces = if setup.namespaced {
+            super::users::NAMESPACES.map(str::to_owned).to_vec()
+        } else {
+            Vec::new()
+        };
         let places = Place::of(&namespaces);
         let feeds = Feeds::new(writers, &context, &places);
-        let lanes = std::iter::once(None).chain(places.into_iter().map(Some)).map(Lane::of).collect();
+        let lanes =
+            std::iter::once(None).chain(places.into_iter().map(Some)).map(Lane::of).collect();
         let mut instance = Self {
             number,
             setup,
@@ -268,7 +276,9 @@ impl Instance {
             let everywhere = &Place::Everywhere;
             touched.extend(self.feeds.namespaces.take(everywhere, Event::Init));
             for name in &state.namespaces {
-                touched.extend(self.feeds.namespaces.take(everywhere, Event::InitApply(namespace(name))));
+                touched.extend(
+                    self.feeds.namespaces.take(everywhere, Event::InitApply(namespace(name))),
+                );
             }
             touched.extend(self.feeds.policies.take(everywhere, Event::Init));
             for policy in state.policies.values() {
@@ -284,7 +294,8 @@ impl Instance {
         };
         let lane = &self.lanes[lane];
         let secrets = state.secrets.values().filter(|s| labelled(s) && lane.shows(&s.namespace));
-        let credentials = state.typed.iter().filter(|(key, _)| lane.shows(&key.0)).map(|(_, object)| object);
+        let credentials =
+            state.typed.iter().filter(|(key, _)| lane.shows(&key.0)).map(|(_, object)| object);
         let keeps_the_gone = self.has(Flaw::KeepsTheGone);
         if !keeps_the_gone {
             touched.extend(self.feeds.secrets.take(&place, Event::Init));
@@ -292,21 +303,40 @@ impl Instance {
             touched.extend(self.feeds.credentials.take(&place, Event::Init));
         }
         for secret in secrets {
-            let event = if keeps_the_gone { Event::Apply(meta(secret)) } else { Event::InitApply(meta(secret)) };
+            let event = if keeps_the_gone {
+                Event::Apply(meta(secret))
+            } else {
+                Event::InitApply(meta(secret))
+            };
             touched.extend(self.feeds.secrets.take(&place, event));
         }
         for object in credentials {
             let object = object.as_ref().clone();
-            let event = if keeps_the_gone { Event::Apply(object) } else { Event::InitApply(object) };
+            let event =
+                if keeps_the_gone { Event::Apply(object) } else { Event::InitApply(object) };
             touched.extend(self.feeds.credentials.take(&place, event));
         }
         for secret in state.secrets.values().filter(|s| watched(s) && lane.shows(&s.namespace)) {
-            let event = if keeps_the_gone { Event::Apply(meta(secret)) } else { Event::InitApply(meta(secret)) };
+            let event = if keeps_the_gone {
+                Event::Apply(meta(secret))
+            } else {
+                Event::InitApply(meta(secret))
+            };
             touched.extend(self.feeds.inputs.take(&place, event));
         }
-        assert!(touched.is_empty() || keeps_the_gone, "nothing is touched before a list is complete");
+        assert!(
+            touched.is_empty() || keeps_the_gone,
+            "nothing is touched before a list is complete"
+        );
         if self.has(Flaw::TouchesEarly) {
-            touched.extend(self.context.view.credentials.state().iter().map(|c| ObjectRef::from_obj(c.as_ref())));
+            touched.extend(
+                self.context
+                    .view
+                    .credentials
+                    .state()
+                    .iter()
+                    .map(|c| ObjectRef::from_obj(c.as_ref())),
+            );
         }
         self.touch(touched, state.now());
     }
@@ -336,7 +366,9 @@ impl Instance {
     fn receive(&mut self, state: &mut State, changes: &[Change]) {
         let now = state.now();
         for change in changes.iter().filter(|_| !self.deaf) {
-            let Some(lane) = self.lanes.iter().position(|lane| lane.brings(change)) else { continue };
+            let Some(lane) = self.lanes.iter().position(|lane| lane.brings(change)) else {
+                continue;
+            };
             if state.happens(self.setup.loses_events) {
                 self.lanes[lane].relist_at.get_or_insert(now + SignedDuration::from_mins(5));
                 continue;
@@ -389,9 +421,13 @@ impl Instance {
             }
             Change::Policy { object, gone } => {
                 let policy = serde_json::from_value(object.clone()).expect("a policy");
-                self.feeds.policies.take(&place, if *gone { Event::Delete(policy) } else { Event::Apply(policy) })
+                self.feeds
+                    .policies
+                    .take(&place, if *gone { Event::Delete(policy) } else { Event::Apply(policy) })
             }
-            Change::Namespace { name } => self.feeds.namespaces.take(&place, Event::Apply(namespace(name))),
+            Change::Namespace { name } => {
+                self.feeds.namespaces.take(&place, Event::Apply(namespace(name)))
+            }
             Change::Orders { data } => self.feeds.orders.take(&place, Event::Apply(orders(data))),
         }
     }
@@ -407,7 +443,10 @@ impl Instance {
         if self.context.clocks.jump(&self.clock).is_some() {
             for object in self.context.view.credentials.state() {
                 let metadata = &object.metadata;
-                let key = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
+                let key = (
+                    metadata.namespace.clone().unwrap_or_default(),
+                    metadata.name.clone().unwrap_or_default(),
+                );
                 self.wish(key, now);
             }
         }
@@ -420,8 +459,10 @@ impl Instance {
 
     /// Tells this controller something about a Secret that is not true.
     pub fn mislead(&mut self, secret: &SimSecret, now: Timestamp) {
-        let place = self.lanes.iter().filter(|l| l.shows(&secret.namespace)).find_map(|l| l.place.clone());
-        let touched = self.feeds.secrets.take(&place.expect("it is watched"), Event::Delete(meta(secret)));
+        let place =
+            self.lanes.iter().filter(|l| l.shows(&secret.namespace)).find_map(|l| l.place.clone());
+        let touched =
+            self.feeds.secrets.take(&place.expect("it is watched"), Event::Delete(meta(secret)));
         self.touch(touched, now);
     }
 
@@ -483,9 +524,11 @@ impl Instance {
     }
 
     fn next_event(&self) -> Option<Timestamp> {
-        let waiting = self.queue.keys().find(|(_, key)| !self.running.contains(key)).map(|(at, _)| *at);
+        let waiting =
+            self.queue.keys().find(|(_, key)| !self.running.contains(key)).map(|(at, _)| *at);
         let room = self.running.len() < self.setup.concurrency;
-        let arrivals = self.lanes.iter().flat_map(|l| [l.inbox.front().map(|(at, _)| *at), l.relist_at]);
+        let arrivals =
+            self.lanes.iter().flat_map(|l| [l.inbox.front().map(|(at, _)| *at), l.relist_at]);
         arrivals.chain([self.clock_look, waiting.filter(|_| room)]).flatten().min()
     }
 }
@@ -590,7 +633,12 @@ impl World {
                 self.object_to_violations();
                 return;
             }
-            let mut next = self.instances.iter().filter_map(Instance::next_event).min().map_or(end, |n| n.min(end));
+            let mut next = self
+                .instances
+                .iter()
+                .filter_map(Instance::next_event)
+                .min()
+                .map_or(end, |n| n.min(end));
             if self.instances.iter().any(|i| !i.work.is_empty()) {
                 next = next.min(now + RENEWAL);
             }
@@ -624,7 +672,9 @@ impl World {
             instance.receive(&mut state, &changes);
             while let Ok(announcement) = instance.announcements.try_recv() {
                 if announcement.note.contains(super::sts::CANARY) {
-                    state.auditor.check(Some("5, never leaked: a secret stands in an event".to_owned()));
+                    state
+                        .auditor
+                        .check(Some("5, never leaked: a secret stands in an event".to_owned()));
                 }
             }
         }
@@ -646,7 +696,9 @@ impl World {
     fn search_output(&self) {
         let leaked = self.logs.take_leaks().into_iter().map(|line| format!("the log: {line}"));
         let pages = self.instances.iter().map(Instance::metrics_page);
-        let leaked = leaked.chain(pages.filter(|p| p.contains(super::sts::CANARY)).map(|_| "the metrics".to_owned()));
+        let leaked = leaked.chain(
+            pages.filter(|p| p.contains(super::sts::CANARY)).map(|_| "the metrics".to_owned()),
+        );
         let mut state = self.shared.lock();
         for place in leaked {
             state.auditor.check(Some(format!("5, never leaked: a secret stands in {place}")));

@@ -1,5 +1,5 @@
-//! Input Secrets: other data costs one call, whatever else happens to them none; and a wrong one that is corrected is
-//! noticed in time.
+//! Input Secrets: other data costs one call, whatever else happens to them none; and a wrong one
+//! that is corrected is noticed in time.
 
 use super::driver::{HOME, Setup, World};
 use super::promises::runtime;
@@ -24,7 +24,9 @@ pub fn used_data(state: &State, object: &RefreshableCredential) -> BTreeMap<Stri
     let source = object.spec.source();
     let Some(key) = &source.access_key else { return BTreeMap::new() };
     let namespace = object.metadata.namespace.clone().unwrap_or_default();
-    let Some(secret) = state.secrets.get(&(namespace, key.secret_ref.name.clone())) else { return BTreeMap::new() };
+    let Some(secret) = state.secrets.get(&(namespace, key.secret_ref.name.clone())) else {
+        return BTreeMap::new();
+    };
     let used = [&key.access_key_id_key, &key.secret_access_key_key];
     let value = |k: &String| Some((k.clone(), secret.fields.get(&format!("data/{k}"))?.0.clone()));
     used.into_iter().filter_map(value).collect()
@@ -98,7 +100,10 @@ fn only_other_data_of_an_input_costs_a_call_and_it_costs_one() {
                 set(&world, "annotations/touched", &number.to_string());
                 world.run(pause * 2).await;
                 let read = reads(&world) - before;
-                assert!(calls(&world) == 1 && (1..=3).contains(&read), "watched {watched}, {number}: {read} reads");
+                assert!(
+                    calls(&world) == 1 && (1..=3).contains(&read),
+                    "watched {watched}, {number}: {read} reads"
+                );
             }
             set(&world, "data/unused", "another key of the same Secret");
             world.run(pause * 2).await;
@@ -117,7 +122,8 @@ fn only_other_data_of_an_input_costs_a_call_and_it_costs_one() {
             world.run(pause * 2).await;
             assert_eq!(calls(&world), 2, "watched {watched}: made anew with the same data");
             let state = world.shared.lock();
-            let key = &state.secrets[&(HOME.to_owned(), "refreshable-controller-input-key".to_owned())];
+            let key =
+                &state.secrets[&(HOME.to_owned(), "refreshable-controller-input-key".to_owned())];
             assert!(key.owners.is_empty() && key.kind == "refreshable.dev/input-key");
         });
     }
@@ -133,7 +139,11 @@ fn an_input_that_does_not_change_is_not_read() {
         let mut world = published(false, Setup::default()).await;
         let before = reads(&world);
         world.run(HOUR).await;
-        assert!((10..=13).contains(&(reads(&world) - before)), "one look in five minutes: {}", reads(&world) - before);
+        assert!(
+            (10..=13).contains(&(reads(&world) - before)),
+            "one look in five minutes: {}",
+            reads(&world) - before
+        );
     });
 }
 
@@ -150,7 +160,11 @@ fn a_wrong_input_that_is_corrected_is_noticed_in_time() {
             let key = make(&world);
             world.run(HOUR * 3).await;
             let failures = |world: &World| {
-                world.shared.lock().typed[&key].status.as_ref().and_then(|s| s.failures.clone()).expect("it fails")
+                world.shared.lock().typed[&key]
+                    .status
+                    .as_ref()
+                    .and_then(|s| s.failures.clone())
+                    .expect("it fails")
             };
             // A failure long enough ago that its pauses are as long as they get.
             let mut before = failures(&world);
@@ -170,14 +184,21 @@ fn a_wrong_input_that_is_corrected_is_noticed_in_time() {
             world.run(SECOND * 5).await;
             world.crash();
             world.run(SECOND * 5).await;
-            assert_eq!(calls(&world), made, "watched {watched}: a label or a restart ends no pause");
+            assert_eq!(
+                calls(&world),
+                made,
+                "watched {watched}: a label or a restart ends no pause"
+            );
             assert_eq!(failures(&world).count, before.count);
 
             set_key(&world, RIGHT);
             world.run(within).await;
             assert_eq!(calls(&world), made + 1, "watched {watched}: tried within {within:#}");
             let state = world.shared.lock();
-            assert!(state.typed[&key].status.as_ref().is_some_and(|s| s.failures.is_none()), "and it works");
+            assert!(
+                state.typed[&key].status.as_ref().is_some_and(|s| s.failures.is_none()),
+                "and it works"
+            );
         });
     }
 }
@@ -204,6 +225,9 @@ fn a_controller_that_takes_a_label_for_a_change_is_caught() {
         set(&world, "annotations/touched", "1");
         world.run(MINUTE).await;
         let violations = world.shared.lock().auditor.violations.clone();
-        assert!(violations.iter().any(|v| v.starts_with("3, never early: team-a.keyed")), "{violations:?}");
+        assert!(
+            violations.iter().any(|v| v.starts_with("3, never early: team-a.keyed")),
+            "{violations:?}"
+        );
     });
 }

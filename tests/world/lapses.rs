@@ -1,4 +1,5 @@
-//! The lease's fence lapses while resources come due, and comes back: the API server stood still for a moment.
+//! The lease's fence lapses while resources come due, and comes back: the API server stood still
+//! for a moment.
 
 use super::driver::{Setup, World};
 use super::promises::runtime;
@@ -8,7 +9,8 @@ use jiff::SignedDuration;
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// Sessions of an hour, all issued by now, come due after 37 to 40 minutes: meanwhile nobody can renew the lease.
+/// Sessions of an hour, all issued by now, come due after 37 to 40 minutes: meanwhile nobody can
+/// renew the lease.
 pub(super) async fn lapse_while_due(world: &mut World) {
     world.run(SignedDuration::from_mins(36)).await;
     world.unrenewable_until = world.now() + MINUTE * 5;
@@ -19,7 +21,8 @@ pub(super) async fn lapse_while_due(world: &mut World) {
 fn what_a_closed_fence_refuses_is_done_when_it_opens() {
     runtime().block_on(async {
         let mut world = World::new(9, Setup::default());
-        let keys: Vec<_> = (0..60).map(|n| users::make(&world, "team-a", &format!("l-{n}"), 3600)).collect();
+        let keys: Vec<_> =
+            (0..60).map(|n| users::make(&world, "team-a", &format!("l-{n}"), 3600)).collect();
         world.run(SignedDuration::from_mins(36)).await;
         let counts = |world: &World| {
             let state = world.shared.lock();

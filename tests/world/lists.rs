@@ -1,4 +1,5 @@
-//! Lists that are begun anew: what happened in the gap is made good, once, and nothing else is done.
+//! Lists that are begun anew: what happened in the gap is made good, once, and nothing else is
+//! done.
 
 use super::driver::{Setup, World};
 use super::promises::runtime;
@@ -10,9 +11,12 @@ const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
 /// A settled world of twenty resources in two namespaces, whose lists take up to half a minute.
 async fn world(namespaced: bool) -> (World, Vec<Key>) {
-    let setup = Setup { namespaced, longest_delay: SignedDuration::from_secs(30), ..Setup::default() };
+    let setup =
+        Setup { namespaced, longest_delay: SignedDuration::from_secs(30), ..Setup::default() };
     let mut world = World::new(31, setup);
-    let keys: Vec<Key> = (0..20).map(|n| users::make(&world, NAMESPACES[n % 2], &format!("g-{n:02}"), 43200)).collect();
+    let keys: Vec<Key> = (0..20)
+        .map(|n| users::make(&world, NAMESPACES[n % 2], &format!("g-{n:02}"), 43200))
+        .collect();
     world.run(MINUTE * 5).await;
     users::assert_settled(&world, &keys);
     (world, keys)
@@ -35,7 +39,9 @@ fn what_happened_while_the_watches_were_away_is_made_good_once() {
                 world.shared.lock().delete_secret(key);
             }
             for key in &keys[4..10] {
-                let shorter = |o: &mut serde_json::Value| o["spec"]["roles"][0]["durationSeconds"] = 3600.into();
+                let shorter = |o: &mut serde_json::Value| {
+                    o["spec"]["roles"][0]["durationSeconds"] = 3600.into()
+                };
                 world.shared.lock().put_credential(key, shorter);
             }
             world.shared.lock().delete_credential(&keys[10]);
@@ -43,7 +49,11 @@ fn what_happened_while_the_watches_were_away_is_made_good_once() {
             world.run(MINUTE * 5).await;
             users::assert_settled(&world, &keys);
             let [calls_now, applies_now, ..] = counts(&world);
-            assert_eq!((calls_now - calls, applies_now - applies), (10, 10), "one call for each, {namespaced}");
+            assert_eq!(
+                (calls_now - calls, applies_now - applies),
+                (10, 10),
+                "one call for each, {namespaced}"
+            );
             let known: usize = world.instances[0].known();
             assert_eq!(known, 18, "what was deleted is forgotten");
         });
@@ -68,7 +78,10 @@ fn a_list_of_what_is_known_costs_nothing_also_where_it_is_begun_again_and_again(
             }
             world.run(MINUTE).await;
             assert_eq!(counts(&world), before);
-            assert!(world.instances[0].looks.is_empty(), "nothing changed, and nothing is looked at");
+            assert!(
+                world.instances[0].looks.is_empty(),
+                "nothing changed, and nothing is looked at"
+            );
             users::assert_settled(&world, &keys);
         });
     }

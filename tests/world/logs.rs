@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
 
-/// Listens to what this thread logs, as the controller's program would write it. A line is kept only if a secret stands in it.
+/// Listens to what this thread logs, as the controller's program would write it. A line is kept
+/// only if a secret stands in it.
 pub struct Logs {
     leaks: Arc<Mutex<Vec<String>>>,
     _guard: DefaultGuard,
@@ -38,7 +39,10 @@ impl Write for Search {
     fn write(&mut self, line: &[u8]) -> Result<usize> {
         if line.windows(CANARY.len()).any(|part| part == CANARY.as_bytes()) {
             let text = String::from_utf8_lossy(line);
-            self.0.lock().expect("a list").push(text.split(CANARY).next().unwrap_or_default().to_owned());
+            self.0
+                .lock()
+                .expect("a list")
+                .push(text.split(CANARY).next().unwrap_or_default().to_owned());
         }
         Ok(line.len())
     }

@@ -12,9 +12,14 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// The longest that a renewal may come after its refresh point where many come at once.
 const LATEST: SignedDuration = SignedDuration::from_secs(5);
 
-/// How often a resource with sessions of `seconds` (an hour or more) gets new ones within `time`, the first of them
-/// within `begun`: a third of the lifetime remains at the refresh point, which is drawn early by up to 5 %.
-pub fn rotations(seconds: i64, time: SignedDuration, begun: SignedDuration) -> RangeInclusive<usize> {
+/// How often a resource with sessions of `seconds` (an hour or more) gets new ones within `time`,
+/// the first of them within `begun`: a third of the lifetime remains at the refresh point, which is
+/// drawn early by up to 5 %.
+pub fn rotations(
+    seconds: i64,
+    time: SignedDuration,
+    begun: SignedDuration,
+) -> RangeInclusive<usize> {
     assert!(seconds >= 3600, "shorter ones follow another rule");
     let lifetime = SignedDuration::from_secs(seconds);
     // AWS tells the expiration in full seconds.
@@ -33,7 +38,9 @@ async fn without_faults(seed: u64, lifetimes: impl Iterator<Item = i64>, time: S
     world.shared.lock().auditor.exact = true;
     let resources: Vec<(Key, i64)> = lifetimes
         .enumerate()
-        .map(|(number, seconds)| (users::make(&world, "team-a", &format!("m-{number}"), seconds), seconds))
+        .map(|(number, seconds)| {
+            (users::make(&world, "team-a", &format!("m-{number}"), seconds), seconds)
+        })
         .collect();
     assert!(!resources.is_empty());
     world.run(time).await;
@@ -42,11 +49,15 @@ async fn without_faults(seed: u64, lifetimes: impl Iterator<Item = i64>, time: S
     let state = world.shared.lock();
     let audit = &state.auditor;
     let many = i64::try_from(resources.len()).expect("a count");
-    let begun = LATEST + SignedDuration::from_secs(many / i64::from(Settings::default().calls_per_second));
+    let begun =
+        LATEST + SignedDuration::from_secs(many / i64::from(Settings::default().calls_per_second));
     for ((namespace, name), seconds) in &resources {
         let expected = rotations(*seconds, time, begun);
         let made = audit.calls_of.get(&format!("{namespace}.{name}")).copied().unwrap_or_default();
-        assert!(expected.contains(&made), "{name}, sessions of {seconds} s: {made} rotations, not {expected:?}");
+        assert!(
+            expected.contains(&made),
+            "{name}, sessions of {seconds} s: {made} rotations, not {expected:?}"
+        );
     }
     let all = audit.issuer_calls;
     assert_eq!(audit.calls_of.values().sum::<usize>(), all, "nobody else was asked for");

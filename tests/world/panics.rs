@@ -27,7 +27,8 @@ fn says(status: &str, reason: &str) -> Option<(String, String)> {
 fn a_panic_stalls_its_own_resource_and_no_other() {
     runtime().block_on(async {
         let mut world = World::new(11, Setup::default());
-        let keys: Vec<Key> = (0..20).map(|n| users::make(&world, "team-a", &format!("p-{n}"), 3600)).collect();
+        let keys: Vec<Key> =
+            (0..20).map(|n| users::make(&world, "team-a", &format!("p-{n}"), 3600)).collect();
         world.shared.lock().faults.panicking_roles = Some("role/broken");
         let broken = users::make(&world, "team-b", "broken", 3600);
         world.run(HOUR * 6).await;
@@ -58,7 +59,11 @@ fn who_panicked_keeps_what_is_valid_and_is_tried_again_at_a_change() {
         world.shared.lock().auditor.trouble = Some(trouble);
         world.run(MINUTE * 45).await;
         let ailing = status(&world, &key);
-        assert_eq!(condition(&ailing, "Ready"), says("True", "RefreshFailing"), "what it has is still valid");
+        assert_eq!(
+            condition(&ailing, "Ready"),
+            says("True", "RefreshFailing"),
+            "what it has is still valid"
+        );
         assert_eq!(condition(&ailing, "Stalled"), says("True", "InternalError"));
         world.shared.lock().faults.panicking_roles = None;
         world.shared.lock().put_credential(&key, |object| {

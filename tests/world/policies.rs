@@ -9,14 +9,22 @@ use std::collections::BTreeSet;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 
-/// A world in which each namespace has a policy of its own, and ten resources of which every second one has a long name.
+/// A world in which each namespace has a policy of its own, and ten resources of which every second
+/// one has a long name.
 async fn world(setup: Setup) -> (World, Vec<Key>) {
     let mut world = World::new(11, setup);
     world.shared.lock().delete_policy("all");
     put(&world, "a", "team-a", arns(&["arn:aws:iam::*:role/*"]));
     put(&world, "b", "team-b", arns(&["arn:aws:iam::*:role/*"]));
     let keys: Vec<Key> = (0..20)
-        .map(|n| users::make(&world, ["team-a", "team-b"][n % 2], &format!("{}-{n}", ["x", "long"][n / 2 % 2]), 43200))
+        .map(|n| {
+            users::make(
+                &world,
+                ["team-a", "team-b"][n % 2],
+                &format!("{}-{n}", ["x", "long"][n / 2 % 2]),
+                43200,
+            )
+        })
         .collect();
     world.run(MINUTE * 10).await;
     users::assert_settled(&world, &keys);
@@ -38,7 +46,11 @@ fn looked_at(world: &mut World) -> BTreeSet<Key> {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime")
 }
 
 #[test]
@@ -72,7 +84,11 @@ fn only_those_are_planned_again_that_the_change_concerns() {
             .filter(|(namespace, name)| namespace == "team-a" && name.starts_with("long"))
             .cloned()
             .collect();
-        assert_eq!((taken.len(), looked_at(&mut world)), (5, taken.clone()), "those that lose their permission");
+        assert_eq!(
+            (taken.len(), looked_at(&mut world)),
+            (5, taken.clone()),
+            "those that lose their permission"
+        );
         assert_eq!(world.shared.lock().auditor.deletes, 0, "it may come back");
         world.run(MINUTE * 10).await;
         assert_eq!(looked_at(&mut world), taken, "those whose time is over");
@@ -81,7 +97,11 @@ fn only_those_are_planned_again_that_the_change_concerns() {
             for key in &keys {
                 assert_eq!(state.secrets.contains_key(key), !taken.contains(key), "{key:?}");
             }
-            assert_eq!((state.auditor.deletes, state.auditor.issuer_calls), (5, calls), "and nobody was asked");
+            assert_eq!(
+                (state.auditor.deletes, state.auditor.issuer_calls),
+                (5, calls),
+                "and nobody was asked"
+            );
         }
 
         put(&world, "d", "team-a", arns(&["arn:aws:iam::*:role/long-*"]));
@@ -91,7 +111,8 @@ fn only_those_are_planned_again_that_the_change_concerns() {
     });
 }
 
-/// A watch that loses an event lists everything anew: what was deleted meanwhile is noticed by what is not in the list.
+/// A watch that loses an event lists everything anew: what was deleted meanwhile is noticed by what
+/// is not in the list.
 #[test]
 fn a_policy_that_was_deleted_unseen_is_missed_at_the_next_list() {
     runtime().block_on(async {

@@ -1,5 +1,5 @@
-//! Many accounts in one Secret: what they cost, and that one which fails neither loses what it had nor holds the others
-//! back.
+//! Many accounts in one Secret: what they cost, and that one which fails neither loses what it had
+//! nor holds the others back.
 
 use super::auditor;
 use super::driver::{Setup, World};
@@ -36,7 +36,10 @@ fn each_rotation_costs_the_shared_chain_and_one_call_for_each_profile() {
         world.run(DAY).await;
         let [calls, applies, status_writes, others] = counts(&world);
         let expected = rotations(3600, DAY, MINUTE);
-        assert!((10 * expected.start()..=10 * expected.end()).contains(&applies), "{applies}, each {expected:?}");
+        assert!(
+            (10 * expected.start()..=10 * expected.end()).contains(&applies),
+            "{applies}, each {expected:?}"
+        );
         assert_eq!((calls, status_writes, others), (applies * (1 + 5), applies, 0));
         let latest = world.shared.lock().auditor.latest;
         assert!(latest < SignedDuration::from_secs(1), "{latest}");
@@ -78,8 +81,9 @@ fn a_restart_costs_nothing_also_while_a_profile_fails() {
 fn a_profile_that_is_denied_keeps_what_it_had_and_holds_nobody_back() {
     runtime().block_on(async {
         let mut world = World::new(23, Setup::default());
-        let keys: Vec<Key> =
-            (0..5).map(|n| users::make_profiles(&world, "team-a", &format!("many-{n}"), 5, 3600)).collect();
+        let keys: Vec<Key> = (0..5)
+            .map(|n| users::make_profiles(&world, "team-a", &format!("many-{n}"), 5, 3600))
+            .collect();
         world.run(MINUTE).await;
         let first: Vec<Content> = keys.iter().map(|k| content(&world, k)).collect();
         world.shared.lock().faults.denied_roles = Some("role/p2");
@@ -87,16 +91,25 @@ fn a_profile_that_is_denied_keeps_what_it_had_and_holds_nobody_back() {
         world.run(MINUTE * 50).await;
         for (key, first) in keys.iter().zip(&first) {
             let now = content(&world, key);
-            assert_eq!(now.profiles["p2"].expiration, first.profiles["p2"].expiration, "{key:?}: kept");
+            assert_eq!(
+                now.profiles["p2"].expiration, first.profiles["p2"].expiration,
+                "{key:?}: kept"
+            );
             assert!(now.profiles["p2"].failed, "{key:?}");
             for other in ["p0", "p1", "p3", "p4"] {
-                assert!(now.profiles[other].expiration > first.profiles[other].expiration, "{key:?}: {other}");
+                assert!(
+                    now.profiles[other].expiration > first.profiles[other].expiration,
+                    "{key:?}: {other}"
+                );
             }
         }
         // For a day: the auditor sees that no other profile is ever late.
         world.run(DAY).await;
         for key in &keys {
-            assert!(!content(&world, key).profiles.contains_key("p2"), "{key:?}: what has expired is not published");
+            assert!(
+                !content(&world, key).profiles.contains_key("p2"),
+                "{key:?}: what has expired is not published"
+            );
         }
         let denied = world.now();
         world.shared.lock().faults.denied_roles = None;

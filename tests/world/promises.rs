@@ -11,7 +11,11 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime")
 }
 
 /// The seeds to run: those given, or the one that `REFRESHABLE_SEED` names.
@@ -59,18 +63,33 @@ fn storm(seed: u64) -> u64 {
 }
 
 /// The same, with what `prepare` does to its resources before and `settled` expects of them after.
-pub fn storm_over(seed: u64, prepare: impl Fn(&World, &[Key]), settled: impl Fn(&World, &[Key])) -> u64 {
+pub fn storm_over(
+    seed: u64,
+    prepare: impl Fn(&World, &[Key]),
+    settled: impl Fn(&World, &[Key]),
+) -> u64 {
     runtime().block_on(async {
         let namespaced = seed % 2 == 1;
-        let setup =
-            Setup { longest_delay: SignedDuration::from_secs(3), loses_events: 20, namespaced, ..Setup::default() };
+        let setup = Setup {
+            longest_delay: SignedDuration::from_secs(3),
+            loses_events: 20,
+            namespaced,
+            ..Setup::default()
+        };
         let mut world = World::new(seed, setup);
         let mut keys: Vec<Key> = (0..20)
-            .map(|n| users::make(&world, ["team-a", "team-b"][n % 2], &format!("c-{n}"), [900, 3600, 43200][n % 3]))
+            .map(|n| {
+                users::make(
+                    &world,
+                    ["team-a", "team-b"][n % 2],
+                    &format!("c-{n}"),
+                    [900, 3600, 43200][n % 3],
+                )
+            })
             .collect();
-        keys.extend(
-            [900, 3600].map(|seconds| users::make_profiles(&world, "team-a", &format!("many-{seconds}"), 3, seconds)),
-        );
+        keys.extend([900, 3600].map(|seconds| {
+            users::make_profiles(&world, "team-a", &format!("many-{seconds}"), 3, seconds)
+        }));
         prepare(&world, &keys);
         world.run(MINUTE).await;
         for _ in 0..120 {
@@ -115,7 +134,8 @@ fn after_an_outage_the_backlog_drains_within_the_budget() {
     runtime().block_on(async {
         let settings = Settings { calls_per_second: 6, burst: 6, ..Settings::default() };
         let mut world = World::new(4, Setup { settings, ..Setup::default() });
-        let keys: Vec<Key> = (0..300).map(|n| users::make(&world, "team-a", &format!("o-{n}"), 3600)).collect();
+        let keys: Vec<Key> =
+            (0..300).map(|n| users::make(&world, "team-a", &format!("o-{n}"), 3600)).collect();
         world.shared.lock().auditor.most_per_second = Some(12);
         world.run(HOUR).await;
         let mended = world.now() + HOUR * 6;
@@ -123,7 +143,8 @@ fn after_an_outage_the_backlog_drains_within_the_budget() {
         world.shared.lock().faults.issuer_dead = true;
         world.run(HOUR * 6).await;
         users::mend(&world, &keys);
-        // The longest pause of what is transient is a minute; then three hundred calls at 6 a second.
+        // The longest pause of what is transient is a minute; then three hundred calls at 6 a
+        // second.
         world.run(MINUTE + SignedDuration::from_secs(300 / 6 + 5)).await;
         users::assert_settled(&world, &keys);
         // Longer than the auditor's grace: from then on nothing may be late.
@@ -140,7 +161,8 @@ fn a_tenant_that_fails_does_not_starve_the_others() {
             users::make(&world, "team-b", &format!("b-{number}"), 900);
         }
         world.shared.lock().faults.denied_namespace = Some("team-b");
-        let keys: Vec<Key> = (0..20).map(|n| users::make(&world, "team-a", &format!("a-{n}"), 900)).collect();
+        let keys: Vec<Key> =
+            (0..20).map(|n| users::make(&world, "team-a", &format!("a-{n}"), 900)).collect();
         // The auditor counts lateness all the time: team-a must never be late.
         world.run(DAY).await;
         users::assert_settled(&world, &keys);

@@ -1,5 +1,5 @@
-//! Secrets that cannot be written for a while: what was obtained is kept for a minute, and nothing is obtained at the
-//! pace at which writes fail.
+//! Secrets that cannot be written for a while: what was obtained is kept for a minute, and nothing
+//! is obtained at the pace at which writes fail.
 
 use super::auditor;
 use super::driver::{Setup, World};
@@ -49,7 +49,11 @@ fn credentials_that_cannot_be_written_are_kept_and_written_later() {
             assert_eq!(handled(&world, &key), None, "{name}: nothing could be written");
             api_server_fails(&world, 0);
             world.run(SECOND * 15).await;
-            assert_eq!(handled(&world, &key).as_deref(), Some("1"), "{name}: what was obtained is published");
+            assert_eq!(
+                handled(&world, &key).as_deref(),
+                Some("1"),
+                "{name}: what was obtained is published"
+            );
             world.run(MINUTE * 5).await;
             assert_eq!(calls(&world), each * 2, "{name}: and nothing was obtained again");
             users::assert_settled(&world, &[key]);
@@ -64,16 +68,22 @@ fn failed_profile_reads_do_not_discard_what_others_were_given() {
         let key = users::make_profiles(&world, "team-a", "many", 5, 3600);
         world.run(MINUTE).await;
         let each = calls(&world);
-        world.shared.lock().faults = Faults { denied_roles: Some("role/p2"), api_fails: 1000, ..Faults::default() };
+        world.shared.lock().faults =
+            Faults { denied_roles: Some("role/p2"), api_fails: 1000, ..Faults::default() };
         ask(&world, &key, "1");
         world.run(SECOND * 40).await;
         assert_eq!(calls(&world), each * 2);
         world.shared.lock().faults.api_fails = 0;
         world.run(SECOND * 15).await;
-        assert_eq!(handled(&world, &key).as_deref(), Some("1"), "four fresh ones and an old one are published");
+        assert_eq!(
+            handled(&world, &key).as_deref(),
+            Some("1"),
+            "four fresh ones and an old one are published"
+        );
         let fresh = {
             let state = world.shared.lock();
-            let content = auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
+            let content =
+                auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
             content.profiles.values().filter(|r| !r.failed).count()
         };
         assert_eq!(fresh, 4);
@@ -95,7 +105,8 @@ fn a_write_that_came_through_unanswered_does_not_cost_a_profile() {
         assert_eq!(handled(&world, &key).as_deref(), Some("1"));
         // That p2 keeps what it had is the auditor's to see.
         let state = world.shared.lock();
-        let content = auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
+        let content =
+            auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
         assert!(content.profiles["p2"].failed && !content.profiles["p1"].failed, "{content:?}");
     });
 }
@@ -132,7 +143,8 @@ fn altered_secret_is_issued_whole_while_a_profile_fails() {
         world.shared.lock().faults = Faults::default();
         world.run(MINUTE * 15).await;
         let state = world.shared.lock();
-        let content = auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
+        let content =
+            auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
         assert_eq!(content.profiles.len(), 5, "none is published alone: {content:?}");
     });
 }
@@ -146,7 +158,9 @@ fn two_writers_that_fight_are_damped() {
         let before = calls(&world);
         for _ in 0..120 {
             let mut altered = world.shared.lock().secrets[&key].clone();
-            altered.fields.insert("data/credentials".into(), ("YWx0ZXJlZA==".into(), "kubectl".into()));
+            altered
+                .fields
+                .insert("data/credentials".into(), ("YWx0ZXJlZA==".into(), "kubectl".into()));
             world.shared.lock().put_secret(altered);
             world.run(SECOND / 2).await;
         }
@@ -160,7 +174,10 @@ fn labels_of_the_secret_are_put_right_without_the_issuer() {
     runtime().block_on(async {
         let mut world = World::new(36, Setup::default());
         let key = users::make(&world, "team-a", "labelled", 3600);
-        world.shared.lock().put_credential(&key, |o| o["spec"]["secret"]["labels"] = json!({"team": "a"}));
+        world
+            .shared
+            .lock()
+            .put_credential(&key, |o| o["spec"]["secret"]["labels"] = json!({"team": "a"}));
         world.run(MINUTE).await;
         let before = calls(&world);
         for label in ["labels/team", "labels/app.kubernetes.io/managed-by"] {

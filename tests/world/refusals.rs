@@ -1,4 +1,5 @@
-//! What refuses a write, in the words of a real API server: `cluster::refusals` holds them against one.
+//! What refuses a write, in the words of a real API server: `cluster::refusals` holds them against
+//! one.
 
 use super::secrets::Refusal;
 
@@ -39,11 +40,15 @@ impl Denial {
     /// The refusal.
     pub fn of(self, what: Written<'_>) -> Refusal {
         let Written { group, resource, subresource, namespace, name } = what;
-        let qualified = if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
+        let qualified =
+            if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") };
         match self {
             Self::Forbidden => {
-                let whole =
-                    if subresource.is_empty() { resource.to_owned() } else { format!("{resource}/{subresource}") };
+                let whole = if subresource.is_empty() {
+                    resource.to_owned()
+                } else {
+                    format!("{resource}/{subresource}")
+                };
                 let message = format!(
                     "{qualified} \"{name}\" is forbidden: User \"{USER}\" cannot patch resource \"{whole}\" in API group \"{group}\" in the namespace \"{namespace}\""
                 );
@@ -55,7 +60,11 @@ impl Denial {
                 );
                 (422, "Invalid", message)
             }
-            Self::Webhook => (403, "Forbidden", "admission webhook \"no.example.com\" denied the request: no".into()),
+            Self::Webhook => (
+                403,
+                "Forbidden",
+                "admission webhook \"no.example.com\" denied the request: no".into(),
+            ),
             Self::Quota => {
                 let message = format!(
                     "{qualified} \"{name}\" is forbidden: exceeded quota: no, requested: {resource}=1, used: {resource}=1, limited: {resource}=1"
@@ -72,11 +81,19 @@ pub const USER: &str = "system:serviceaccount:refreshable:refreshable";
 
 /// A Secret of more than [`LARGEST`].
 pub fn too_large(name: &str) -> Refusal {
-    (422, "Invalid", format!("Secret \"{name}\" is invalid: data: Too long: may not be more than {LARGEST} bytes"))
+    (
+        422,
+        "Invalid",
+        format!(
+            "Secret \"{name}\" is invalid: data: Too long: may not be more than {LARGEST} bytes"
+        ),
+    )
 }
 
 /// Other data for an immutable Secret.
 pub fn immutable(name: &str) -> Refusal {
-    let message = format!("Secret \"{name}\" is invalid: data: Forbidden: field is immutable when `immutable` is set");
+    let message = format!(
+        "Secret \"{name}\" is invalid: data: Forbidden: field is immutable when `immutable` is set"
+    );
     (422, "Invalid", message)
 }

@@ -18,27 +18,36 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 fn restarting(state: &mut State, key: &Key) {
     let version = state.next_version();
     state.deployments.insert(key.clone(), SimDeployment::new(version));
-    state.put_credential(key, |o| o["spec"]["restart"] = json!([{"kind": "Deployment", "name": key.1}]));
+    state.put_credential(key, |o| {
+        o["spec"]["restart"] = json!([{"kind": "Deployment", "name": key.1}])
+    });
 }
 
 #[test]
 fn each_rotation_restarts_once_and_a_crash_not_at_all() {
     runtime().block_on(async {
         let mut world = World::new(11, Setup::default());
-        let keys: Vec<Key> = (0..20).map(|n| users::make(&world, "team-a", &format!("r-{n}"), 3600)).collect();
+        let keys: Vec<Key> =
+            (0..20).map(|n| users::make(&world, "team-a", &format!("r-{n}"), 3600)).collect();
         keys.iter().for_each(|key| restarting(&mut world.shared.lock(), key));
         world.run(SignedDuration::from_mins(1)).await;
         let counts = |world: &World| {
             let audit = &world.shared.lock().auditor;
             (audit.issuer_calls, audit.reads, audit.status_writes)
         };
-        let restarts = |world: &World| world.shared.lock().deployments.values().map(|d| d.restarts).sum::<usize>();
+        let restarts = |world: &World| {
+            world.shared.lock().deployments.values().map(|d| d.restarts).sum::<usize>()
+        };
         let before = counts(&world);
         assert_eq!((restarts(&world), before.1), (0, 0), "the first credentials restart nothing");
         world.run(DAY).await;
         let (made, after) = (restarts(&world), counts(&world));
         let rotations = after.0 - before.0;
-        assert_eq!((made, after.1, after.2 - before.2), (rotations, rotations, 2 * rotations), "one of each");
+        assert_eq!(
+            (made, after.1, after.2 - before.2),
+            (rotations, rotations, 2 * rotations),
+            "one of each"
+        );
         for _ in 0..5 {
             world.crash();
             world.run(SignedDuration::from_secs(1)).await;
@@ -59,10 +68,15 @@ fn whatever_happens_nothing_is_restarted_twice_and_nothing_is_left_behind() {
                 let secret = &state.secrets[&(key.0.clone(), object.secret_name())];
                 let content = super::auditor::content_of(object, secret).expect("readable");
                 let issued = down_to_second(content.issued_at);
-                let said = object.status.as_ref().and_then(|s| s.restarts.as_ref()).expect("a status")[0].clone();
+                let said =
+                    object.status.as_ref().and_then(|s| s.restarts.as_ref()).expect("a status")[0]
+                        .clone();
                 let followed = said.restarted_for.as_ref().map(|t| t.0).expect("a time");
                 let held = said.expiration.as_ref().map(|t| t.0).expect("a time");
-                assert!(followed == issued || now < held, "{key:?} was not restarted for {issued}: {said:?}");
+                assert!(
+                    followed == issued || now < held,
+                    "{key:?} was not restarted for {issued}: {said:?}"
+                );
                 let uid = object.metadata.uid.as_deref().expect("a UID");
                 let done = state.deployments[key].restarted_for(uid);
                 let expected = (followed > state.started_with[uid]).then_some(followed);
@@ -86,8 +100,10 @@ fn a_rollout_that_never_ends_holds_no_restart_up_for_longer_than_its_pods_can_wa
     runtime().block_on(async {
         let mut world = World::new(13, Setup::default());
         let lengths = [900, 3600, 43200];
-        let keys: Vec<Key> =
-            lengths.iter().map(|seconds| users::make(&world, "team-a", &format!("r-{seconds}"), *seconds)).collect();
+        let keys: Vec<Key> = lengths
+            .iter()
+            .map(|seconds| users::make(&world, "team-a", &format!("r-{seconds}"), *seconds))
+            .collect();
         for key in &keys {
             let mut state = world.shared.lock();
             restarting(&mut state, key);
@@ -105,7 +121,11 @@ fn a_rollout_that_never_ends_holds_no_restart_up_for_longer_than_its_pods_can_wa
             "{restarts} of {rotations}"
         );
         for key in &keys {
-            let said = state.typed[key].status.as_ref().and_then(|s| s.restarts.clone()).expect("a status");
+            let said = state.typed[key]
+                .status
+                .as_ref()
+                .and_then(|s| s.restarts.clone())
+                .expect("a status");
             let message = said[0].message.clone().expect("a message");
             assert!(message.contains("still under way"), "{message}");
         }
@@ -120,12 +140,15 @@ fn a_workload_that_is_never_restarted_is_caught() {
         let key = users::make(&world, "team-a", "r", 3600);
         restarting(&mut world.shared.lock(), &key);
         world.run(SignedDuration::from_mins(5)).await;
-        // It is gone: what can be done about it is told, and its Pods are left with what expires all the same.
+        // It is gone: what can be done about it is told, and its Pods are left with what expires
+        // all the same.
         world.shared.lock().deployments.clear();
         world.run(HOUR).await;
         let violations = world.shared.lock().auditor.violations.clone();
         assert!(
-            violations.iter().any(|v| v.starts_with("restart: ") && v.contains("was not restarted")),
+            violations
+                .iter()
+                .any(|v| v.starts_with("restart: ") && v.contains("was not restarted")),
             "{violations:?}"
         );
     });

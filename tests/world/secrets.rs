@@ -64,13 +64,22 @@ impl SimSecret {
     }
 
     /// Applies `body` for `manager`; `existing` is what is there.
-    pub fn apply(existing: Option<&Self>, body: &Value, manager: &str, force: bool) -> Result<Self, Refusal> {
+    pub fn apply(
+        existing: Option<&Self>,
+        body: &Value,
+        manager: &str,
+        force: bool,
+    ) -> Result<Self, Refusal> {
         let meta = &body["metadata"];
         let mut secret = existing.cloned().unwrap_or_default();
         if let Some(uid) = meta["uid"].as_str()
             && uid != secret.uid
         {
-            return Err((409, "Conflict", format!("uid mismatch: the provided object specified uid {uid}")));
+            return Err((
+                409,
+                "Conflict",
+                format!("uid mismatch: the provided object specified uid {uid}"),
+            ));
         }
         if let Some(kind) = body["type"].as_str() {
             if existing.is_some() && secret.kind != kind {
@@ -95,7 +104,8 @@ impl SimSecret {
             secret.owners.push(owner.clone());
         }
         if secret.owners.iter().filter(|o| o["controller"] == true).count() > 1 {
-            let message = "metadata.ownerReferences: Only one reference can have Controller set to true";
+            let message =
+                "metadata.ownerReferences: Only one reference can have Controller set to true";
             return Err((422, "Invalid", message.into()));
         }
         let name = meta["name"].as_str().unwrap_or_default();
@@ -117,7 +127,8 @@ fn wanted(body: &Value) -> BTreeMap<String, String> {
         ("data", &body["data"]),
     ] {
         for (name, value) in members.as_object().into_iter().flatten() {
-            fields.insert(format!("{prefix}/{name}"), value.as_str().unwrap_or_default().to_owned());
+            fields
+                .insert(format!("{prefix}/{name}"), value.as_str().unwrap_or_default().to_owned());
         }
     }
     fields

@@ -30,8 +30,13 @@ async fn published() -> (World, Key, Api<Secret>) {
 }
 
 /// Applies data as the controller does: what refused it, as code, reason and message.
-async fn apply(secrets: &Api<Secret>, name: &str, data: Value) -> Result<Secret, (u16, String, String)> {
-    let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data});
+async fn apply(
+    secrets: &Api<Secret>,
+    name: &str,
+    data: Value,
+) -> Result<Secret, (u16, String, String)> {
+    let body =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data});
     let parameters = PatchParams::apply(&secret_field_manager("somebody")).force();
     secrets.patch(name, &parameters, &Patch::Apply(body)).await.map_err(refused)
 }
@@ -52,10 +57,15 @@ fn a_secret_with_a_finalizer_terminates_until_the_finalizer_goes() {
         let answer = secrets.delete("x", &DeleteParams::default()).await.expect("accepted");
         let waits = answer.left().expect("the object, as long as it is there");
         let since = waits.metadata.deletion_timestamp.clone().expect("since when");
-        assert_eq!(waits.metadata.finalizers.as_deref(), Some(&["example.com/hold".to_owned()][..]));
+        assert_eq!(
+            waits.metadata.finalizers.as_deref(),
+            Some(&["example.com/hold".to_owned()][..])
+        );
         // Deleted once more, and written: it is the same, and terminates since then.
         secrets.delete("x", &DeleteParams::default()).await.expect("accepted");
-        apply(&secrets, "x", json!({"more": "eA=="})).await.expect("what terminates can be written");
+        apply(&secrets, "x", json!({"more": "eA=="}))
+            .await
+            .expect("what terminates can be written");
         let still = secrets.get("x").await.expect("there");
         assert_eq!((still.metadata.uid, still.metadata.deletion_timestamp), (uid, Some(since)));
         world.shared.lock().change_secret(&key, |s| s.finalizers.clear());
@@ -68,13 +78,20 @@ fn an_immutable_secret_keeps_its_data_and_takes_labels() {
     runtime().block_on(async {
         let (world, key, secrets) = published().await;
         world.shared.lock().change_secret(&key, |s| s.immutable = true);
-        let (code, reason, message) = apply(&secrets, "x", json!({"more": "eA=="})).await.expect_err("immutable");
+        let (code, reason, message) =
+            apply(&secrets, "x", json!({"more": "eA=="})).await.expect_err("immutable");
         assert_eq!((code, reason.as_str()), (422, "Invalid"));
         assert!(message.contains("field is immutable when `immutable` is set"), "{message}");
         assert_eq!(secrets.get("x").await.expect("there").immutable, Some(true));
-        let labelled = kube::core::ObjectMeta { labels: Some([("a".into(), "b".into())].into()), ..Default::default() };
+        let labelled = kube::core::ObjectMeta {
+            labels: Some([("a".into(), "b".into())].into()),
+            ..Default::default()
+        };
         let labelled = Patch::Apply(labelled.into_request_partial::<Secret>());
-        let taken = secrets.patch_metadata("x", &PatchParams::apply("labels"), &labelled).await.expect("a label");
+        let taken = secrets
+            .patch_metadata("x", &PatchParams::apply("labels"), &labelled)
+            .await
+            .expect("a label");
         assert_eq!(taken.metadata.labels.expect("labels").get("a").map(String::as_str), Some("b"));
     });
 }
@@ -85,9 +102,13 @@ fn a_secret_of_more_than_a_mebibyte_is_refused() {
         let (_world, _, secrets) = published().await;
         let of = |bytes: usize| json!({"large": STANDARD.encode(vec![b'a'; bytes])});
         apply(&secrets, "large", of(LARGEST)).await.expect("the largest");
-        let (code, reason, message) = apply(&secrets, "larger", of(LARGEST + 1)).await.expect_err("too large");
+        let (code, reason, message) =
+            apply(&secrets, "larger", of(LARGEST + 1)).await.expect_err("too large");
         assert_eq!((code, reason.as_str()), (422, "Invalid"));
-        assert_eq!(message, "Secret \"larger\" is invalid: data: Too long: may not be more than 1048576 bytes");
+        assert_eq!(
+            message,
+            "Secret \"larger\" is invalid: data: Too long: may not be more than 1048576 bytes"
+        );
     });
 }
 
@@ -97,8 +118,18 @@ fn denied_writes_of_secrets_are_refused_with_their_words() {
         let (world, _, secrets) = published().await;
         for (denial, code, words, changes) in [
             (Denial::Forbidden, 403, "cannot patch resource \"secrets\" in API group \"\"", true),
-            (Denial::Policy, 422, "ValidatingAdmissionPolicy 'no' with binding 'no' denied request: no", true),
-            (Denial::Webhook, 403, "admission webhook \"no.example.com\" denied the request: no", true),
+            (
+                Denial::Policy,
+                422,
+                "ValidatingAdmissionPolicy 'no' with binding 'no' denied request: no",
+                true,
+            ),
+            (
+                Denial::Webhook,
+                403,
+                "admission webhook \"no.example.com\" denied the request: no",
+                true,
+            ),
             (Denial::Quota, 403, "exceeded quota: no, requested: secrets=1", false),
             (Denial::TooLarge, 422, "may not be more than 1048576 bytes", true),
         ] {
@@ -107,7 +138,10 @@ fn denied_writes_of_secrets_are_refused_with_their_words() {
             assert!(created.0 == code && created.2.contains(words), "{denial:?}: {created:?}");
             let changed = apply(&secrets, "x", json!({"a": "eA=="})).await;
             assert_eq!(changed.is_err(), changes, "{denial:?}: {changed:?}");
-            assert!(!world.shared.lock().secrets.contains_key(&("team-a".into(), "new".into())), "{denial:?}");
+            assert!(
+                !world.shared.lock().secrets.contains_key(&("team-a".into(), "new".into())),
+                "{denial:?}"
+            );
         }
         world.shared.lock().faults.secret_writes = None;
         apply(&secrets, "new", json!({"a": "eA=="})).await.expect("nothing denies it");
@@ -118,13 +152,20 @@ fn denied_writes_of_secrets_are_refused_with_their_words() {
 fn denied_writes_of_a_status_change_nothing() {
     runtime().block_on(async {
         let (world, key, _) = published().await;
-        let api: Api<RefreshableCredential> = Api::namespaced(apiserver::client(world.shared.clone(), 0), "team-a");
+        let api: Api<RefreshableCredential> =
+            Api::namespaced(apiserver::client(world.shared.clone(), 0), "team-a");
         let before = world.shared.lock().credentials[&key].clone();
         let patch = Patch::Merge(json!({"status": {"secretName": "y"}}));
         let parameters = PatchParams::apply(FIELD_MANAGER);
-        for (denial, code) in [(Denial::Forbidden, 403), (Denial::Policy, 422), (Denial::Webhook, 403)] {
+        for (denial, code) in
+            [(Denial::Forbidden, 403), (Denial::Policy, 422), (Denial::Webhook, 403)]
+        {
             world.shared.lock().faults.status_writes = Some(denial);
-            let refused = api.patch_status("x", &parameters, &patch).await.map_err(refused).expect_err("denied");
+            let refused = api
+                .patch_status("x", &parameters, &patch)
+                .await
+                .map_err(refused)
+                .expect_err("denied");
             assert_eq!(refused.0, code, "{denial:?}: {refused:?}");
             assert_eq!(world.shared.lock().credentials[&key], before, "{denial:?}");
         }
@@ -164,7 +205,8 @@ fn a_crash_strikes_before_the_call_that_it_is_set_for() {
             }
             world.run(MINUTE).await;
             users::assert_settled(&world, &[key]);
-            // What was done before is not lost: a session that no Secret holds is asked for anew, and nothing else.
+            // What was done before is not lost: a session that no Secret holds is asked for anew,
+            // and nothing else.
             let all = [[1, 1, 1], [2, 1, 1], [1, 1, 1]][calls];
             assert_eq!(counts(&world), all, "a crash after {calls} calls");
             assert_eq!(world.shared.lock().dies_after, None);

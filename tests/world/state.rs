@@ -70,7 +70,8 @@ pub struct Faults {
     pub denied_namespace: Option<&'static str>,
     /// The issuer refuses these roles: those whose ARN ends so.
     pub denied_roles: Option<&'static str>,
-    /// Whoever asks for these roles, those whose ARN ends so, meets a fault of the controller itself.
+    /// Whoever asks for these roles, those whose ARN ends so, meets a fault of the controller
+    /// itself.
     pub panicking_roles: Option<&'static str>,
     /// The issuer refuses calls that are signed with this access key.
     pub denied_key: Option<&'static str>,
@@ -90,7 +91,8 @@ pub struct State {
     pub deployments: BTreeMap<Key, SimDeployment>,
     /// When somebody last changed what a resource asks for, or took a Secret of its name.
     pub disturbed: BTreeMap<Key, jiff::Timestamp>,
-    /// Issue time of the credentials that the first status of a resource, by UID, says its workload started with.
+    /// Issue time of the credentials that the first status of a resource, by UID, says its workload
+    /// started with.
     pub started_with: BTreeMap<String, jiff::Timestamp>,
     pub policies: BTreeMap<String, Value>,
     pub namespaces: BTreeSet<String>,
@@ -107,7 +109,8 @@ pub struct State {
     pub auditor: Auditor,
     /// The instance that holds the lease.
     pub leader: usize,
-    /// The first instance dies when it has made this many more calls: the next one does not leave it.
+    /// The first instance dies when it has made this many more calls: the next one does not leave
+    /// it.
     pub dies_after: Option<usize>,
     /// It has died.
     pub died: bool,
@@ -172,7 +175,8 @@ impl State {
         self.changed.notify_one();
     }
 
-    /// One call leaves an instance, to the API server or the issuer: whether that instance lives to make it.
+    /// One call leaves an instance, to the API server or the issuer: whether that instance lives to
+    /// make it.
     pub fn lives_to_call(&mut self) -> bool {
         match &mut self.dies_after {
             Some(0) => {
@@ -203,12 +207,14 @@ impl State {
         let before = object["spec"].clone();
         change(&mut object);
         if object["spec"] != before {
-            object["metadata"]["generation"] = (object["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
+            object["metadata"]["generation"] =
+                (object["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
             self.disturbed.insert(key.clone(), self.clock.now());
         }
         object["metadata"]["resourceVersion"] = version.to_string().into();
-        let typed: Arc<RefreshableCredential> =
-            Arc::new(serde_json::from_value(object.clone()).expect("a resource that the API would take"));
+        let typed: Arc<RefreshableCredential> = Arc::new(
+            serde_json::from_value(object.clone()).expect("a resource that the API would take"),
+        );
         let (uid, status) = (typed.metadata.uid.clone(), typed.status.as_ref());
         let restarts = status.and_then(|s| s.restarts.as_ref()).and_then(|r| r.first());
         if let (Some(uid), Some(started)) = (uid, restarts.and_then(|r| r.restarted_for.as_ref())) {
@@ -254,7 +260,9 @@ impl State {
         let owners = &self.secrets[key].owners;
         let lives = |owner: &Value| {
             let name = owner["name"].as_str().unwrap_or_default().to_owned();
-            self.credentials.get(&(key.0.clone(), name)).is_some_and(|o| o["metadata"]["uid"] == owner["uid"])
+            self.credentials
+                .get(&(key.0.clone(), name))
+                .is_some_and(|o| o["metadata"]["uid"] == owner["uid"])
         };
         if !owners.is_empty() && !owners.iter().any(lives) {
             self.delete_secret(key);

@@ -22,7 +22,11 @@ const FOR_EVER: Duration = Duration::from_secs(3600);
 pub struct SimSts(pub Shared);
 
 impl HttpClient for SimSts {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
@@ -32,12 +36,15 @@ impl HttpConnector for SimSts {
         let world = self.0.clone();
         HttpConnectorFuture::new(async move {
             let form: BTreeMap<String, String> =
-                form_urlencoded::parse(request.body().bytes().unwrap_or_default()).into_owned().collect();
+                form_urlencoded::parse(request.body().bytes().unwrap_or_default())
+                    .into_owned()
+                    .collect();
             if !world.lock().lives_to_call() {
                 return std::future::pending().await;
             }
             let latency = world.lock().latency;
-            let key_id = request.headers().get("authorization").and_then(signer).unwrap_or_default();
+            let key_id =
+                request.headers().get("authorization").and_then(signer).unwrap_or_default();
             let outcome = begin(&world, &form, key_id);
             tokio::time::sleep(latency).await;
             match outcome {
@@ -123,7 +130,11 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outco
     if state.happens(faults.issuer_lies) {
         return Outcome::Answer(
             200,
-            answer("ASIALIE00000000000", "arn:aws:sts::999999999999:assumed-role/liar/x", "2020-01-01T00:00:00Z"),
+            answer(
+                "ASIALIE00000000000",
+                "arn:aws:sts::999999999999:assumed-role/liar/x",
+                "2020-01-01T00:00:00Z",
+            ),
         );
     }
     Outcome::Session
@@ -141,8 +152,11 @@ fn session(world: &Shared, form: &BTreeMap<String, String>) -> String {
     let number = state.next_version();
     let id = format!("ASIA{number:016}");
     let expiration = state.now() + SignedDuration::from_secs(seconds);
-    let given =
-        if state.faults.issuer_swaps { "arn:aws:iam::999999999999:role/other".to_owned() } else { role.clone() };
+    let given = if state.faults.issuer_swaps {
+        "arn:aws:iam::999999999999:role/other".to_owned()
+    } else {
+        role.clone()
+    };
     state.sessions.insert(id.clone(), SimSession { role: given, name: name.clone() });
     let account = role.split(':').nth(4).unwrap_or_default();
     let short = role.rsplit('/').next().unwrap_or_default();

@@ -18,8 +18,15 @@ pub fn make(world: &World, namespace: &str, name: &str, seconds: i64) -> Key {
     key
 }
 
-/// Makes a resource with a shared role and `count` profiles of a role each, which live for `seconds`.
-pub fn make_profiles(world: &World, namespace: &str, name: &str, count: usize, seconds: i64) -> Key {
+/// Makes a resource with a shared role and `count` profiles of a role each, which live for
+/// `seconds`.
+pub fn make_profiles(
+    world: &World,
+    namespace: &str,
+    name: &str,
+    count: usize,
+    seconds: i64,
+) -> Key {
     let key = (namespace.to_owned(), name.to_owned());
     let profile = |n: usize| {
         let arn = format!("arn:aws:iam::{:012}:role/p{n}", 200_000_000_000 + n);
@@ -45,19 +52,25 @@ pub fn mishap(world: &mut World, keys: &[Key]) {
         }
         1 => state.delete_secret(&secret),
         2 => {
-            if let Some(mut altered) = state.secrets.get(&secret).filter(|s| !s.immutable).cloned() {
-                altered.fields.insert("data/credentials".into(), ("YWx0ZXJlZA==".into(), "kubectl".into()));
+            if let Some(mut altered) = state.secrets.get(&secret).filter(|s| !s.immutable).cloned()
+            {
+                altered
+                    .fields
+                    .insert("data/credentials".into(), ("YWx0ZXJlZA==".into(), "kubectl".into()));
                 state.put_secret(altered);
             }
         }
         3 => {
             if let Some(mut labelled) = state.secrets.get(&secret).cloned() {
-                labelled.fields.insert("labels/team".into(), (number.to_string(), "kubectl".into()));
+                labelled
+                    .fields
+                    .insert("labels/team".into(), (number.to_string(), "kubectl".into()));
                 state.put_secret(labelled);
             }
         }
         4 => change(&mut state, &key, |o| {
-            o["metadata"]["annotations"]["refreshable.dev/requested-at"] = number.to_string().into();
+            o["metadata"]["annotations"]["refreshable.dev/requested-at"] =
+                number.to_string().into();
         }),
         5 => {
             if let Some(object) = state.credentials.get(&key).cloned() {
@@ -100,7 +113,9 @@ pub fn mishap(world: &mut World, keys: &[Key]) {
                 _ => first.cut_off(now + SignedDuration::from_mins(5)),
             }
         }
-        11 => change(&mut state, &key, |o| o["spec"]["secret"]["labels"]["touched"] = number.to_string().into()),
+        11 => change(&mut state, &key, |o| {
+            o["spec"]["secret"]["labels"]["touched"] = number.to_string().into()
+        }),
         12 => {
             let now = state.now();
             drop(state);
@@ -146,11 +161,18 @@ pub fn assert_settled(world: &World, keys: &[Key]) {
         let Some(object) = state.typed.get(key) else { continue };
         let status = object.status.as_ref().expect("a status");
         let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
-        assert!(ready.is_some_and(|c| c.status == "True" && c.reason == "Issued"), "{key:?} at {now}: {status:#?}");
+        assert!(
+            ready.is_some_and(|c| c.status == "True" && c.reason == "Issued"),
+            "{key:?} at {now}: {status:#?}"
+        );
         assert_eq!(status.observed_generation, object.metadata.generation, "{key:?}");
         let secret = state.secrets.get(&(key.0.clone(), object.secret_name())).expect("a Secret");
         let content = super::auditor::content_of(object, secret).expect("readable");
         assert!(content.expiration.duration_since(now) > SignedDuration::ZERO, "{key:?}");
-        assert_eq!(content.request, refreshable_rules::fingerprint::of_request(&object.spec), "{key:?}");
+        assert_eq!(
+            content.request,
+            refreshable_rules::fingerprint::of_request(&object.spec),
+            "{key:?}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The brake on withdrawals: a permission that is taken back by mistake may come back, and a large mistake waits for a
-//! confirmation. The auditor holds each deletion to the same.
+//! The brake on withdrawals: a permission that is taken back by mistake may come back, and a large
+//! mistake waits for a confirmation. The auditor holds each deletion to the same.
 
 use super::driver::{Setup, World};
 use super::promises::runtime;
@@ -11,14 +11,17 @@ use serde_json::{Value, json};
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// A world of `count` resources with sessions of twelve hours, each allowed by policy `p-<number modulo of>`.
+/// A world of `count` resources with sessions of twelve hours, each allowed by policy `p-<number
+/// modulo of>`.
 async fn world(count: usize, policies: usize, after: Option<&str>) -> (World, Vec<Key>) {
     let mut world = World::new(17, Setup::default());
     world.shared.lock().delete_policy("all");
     for number in 0..policies {
         put(&world, number, after);
     }
-    let make = |n: usize| users::make(&world, ["team-a", "team-b"][n % 2], &format!("p{}-{n}", n % policies), 43200);
+    let make = |n: usize| {
+        users::make(&world, ["team-a", "team-b"][n % 2], &format!("p{}-{n}", n % policies), 43200)
+    };
     let keys: Vec<Key> = (0..count).map(make).collect();
     world.run(MINUTE * 10).await;
     users::assert_settled(&world, &keys);
@@ -49,7 +52,11 @@ fn reasons(world: &World) -> Vec<String> {
     let ready = |o: &Value| {
         let conditions = o["status"]["conditions"].as_array().expect("conditions").clone();
         let ready = conditions.into_iter().find(|c| c["type"] == "Ready").expect("a condition");
-        format!("{}/{}", ready["status"].as_str().expect("a status"), ready["reason"].as_str().expect("a reason"))
+        format!(
+            "{}/{}",
+            ready["status"].as_str().expect("a status"),
+            ready["reason"].as_str().expect("a reason")
+        )
     };
     let mut reasons: Vec<String> = state.credentials.values().map(ready).collect();
     reasons.sort_unstable();
@@ -64,7 +71,10 @@ fn a_permission_that_comes_back_in_time_costs_nothing() {
         let before = calls(&world);
         world.shared.lock().delete_policy("p-0");
         world.run(MINUTE * 9).await;
-        assert_eq!((published(&world), reasons(&world)), (30, vec!["True/WithdrawalPending".to_owned()]));
+        assert_eq!(
+            (published(&world), reasons(&world)),
+            (30, vec!["True/WithdrawalPending".to_owned()])
+        );
         put(&world, 0, None);
         world.run(MINUTE).await;
         assert_eq!((calls(&world), reasons(&world)), (before, vec!["True/Issued".to_owned()]));
@@ -94,7 +104,10 @@ fn a_large_mistake_waits_for_its_confirmation_and_is_renewed_by_nobody() {
             now
         };
         world.run(MINUTE).await;
-        assert_eq!((published(&world), reasons(&world)), (20, vec!["False/NotPermitted".into(), "True/Issued".into()]));
+        assert_eq!(
+            (published(&world), reasons(&world)),
+            (20, vec!["False/NotPermitted".into(), "True/Issued".into()])
+        );
         // Another mistake is not confirmed by that.
         assert!(world.now() > confirmed);
         world.shared.lock().delete_policy("p-1");
@@ -110,7 +123,10 @@ fn paused_withdrawals_go_on_when_the_pause_is_over() {
         world.shared.lock().order("paused", "true");
         world.shared.lock().delete_policy("p-0");
         world.run(HOUR).await;
-        assert_eq!((published(&world), reasons(&world)), (4, vec!["True/WithdrawalHeld".to_owned()]));
+        assert_eq!(
+            (published(&world), reasons(&world)),
+            (4, vec!["True/WithdrawalHeld".to_owned()])
+        );
         // A new leader knows of it.
         world.crash();
         world.run(HOUR).await;
@@ -128,10 +144,14 @@ fn what_a_deleted_policy_set_holds_for_what_it_allowed() {
         world.shared.lock().auditor.grace = Some(SignedDuration::ZERO);
         world.shared.lock().delete_policy("p-0");
         world.run(SignedDuration::from_secs(5)).await;
-        assert_eq!((published(&world), reasons(&world)), (4, vec!["False/NotPermitted".into(), "True/Issued".into()]));
+        assert_eq!(
+            (published(&world), reasons(&world)),
+            (4, vec!["False/NotPermitted".into(), "True/Issued".into()])
+        );
         // A grace period that runs is cut short.
         put(&world, 1, Some("2h"));
-        let narrowed = |after: &str| json!({"namespaceSelector": {}, "allow": {}, "withdrawAfter": after});
+        let narrowed =
+            |after: &str| json!({"namespaceSelector": {}, "allow": {}, "withdrawAfter": after});
         world.shared.lock().put_policy("p-1", narrowed("2h"));
         world.run(HOUR).await;
         assert_eq!(published(&world), 4);

@@ -1,7 +1,8 @@
 //! What lies under the programs.
 //!
-//! Distroless makes its images from Debian's packages. `deploy/image/base` unpacks those of them that the programs need,
-//! and this adds what Debian's installation scripts would: the bundle of certificate authorities, and users.
+//! Distroless makes its images from Debian's packages. `deploy/image/base` unpacks those of them
+//! that the programs need, and this adds what Debian's installation scripts would: the bundle of
+//! certificate authorities, and users.
 
 use crate::tree::Tree;
 use crate::{Result, at};
@@ -22,7 +23,8 @@ pub fn tree(unpacked: &Path) -> Result<Tree> {
     Ok(people(tree).file("etc/ssl/certs/ca-certificates.crt", 0o644, authorities(unpacked)?))
 }
 
-/// The base of a program that is linked statically: users, certificate authorities, nothing that runs.
+/// The base of a program that is linked statically: users, certificate authorities, nothing that
+/// runs.
 ///
 /// # Errors
 /// As [`tree`].
@@ -40,15 +42,29 @@ fn people(tree: Tree) -> Tree {
 /// Of packages only what runs, what it reads, and the licences.
 fn unused(path: &Path) -> bool {
     let text = path.to_string_lossy();
-    let unneeded = ["man", "locale", "lintian", "bug", "info", "base-files", "common-licenses-old", "ca-certificates"];
+    let unneeded = [
+        "man",
+        "locale",
+        "lintian",
+        "bug",
+        "info",
+        "base-files",
+        "common-licenses-old",
+        "ca-certificates",
+    ];
     let shared = unneeded.iter().any(|name| text == format!("usr/share/{name}"));
     let documents = text.starts_with("usr/share/doc/")
         && path.components().count() == 5
         && path.file_name().is_none_or(|name| name != "copyright");
-    shared || documents || text.ends_with("/gconv") || text.starts_with("etc/update-motd.d") || text == "usr/sbin"
+    shared
+        || documents
+        || text.ends_with("/gconv")
+        || text.starts_with("etc/update-motd.d")
+        || text == "usr/sbin"
 }
 
-/// All authorities that Mozilla trusts, in the order of their names, as `update-ca-certificates` writes them.
+/// All authorities that Mozilla trusts, in the order of their names, as `update-ca-certificates`
+/// writes them.
 fn authorities(unpacked: &Path) -> Result<Vec<u8>> {
     let folder = unpacked.join("usr/share/ca-certificates/mozilla");
     let mut files: Vec<_> = std::fs::read_dir(&folder)

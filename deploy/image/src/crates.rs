@@ -32,14 +32,20 @@ impl Crate {
     }
 }
 
-/// The package of `manifest` (a Cargo.toml) and all that is linked into it on `target` (`x86_64-unknown-linux-gnu`), by
-/// [`Crate::reference`]: what only builds, derives or tests is left out, and the versions are those of Cargo.lock.
+/// The package of `manifest` (a Cargo.toml) and all that is linked into it on `target`
+/// (`x86_64-unknown-linux-gnu`), by
+/// [`Crate::reference`]: what only builds, derives or tests is left out, and the versions are those
+/// of Cargo.lock.
 ///
 /// The sidecar is built without the default features.
 ///
 /// # Errors
 /// Where cargo says no: Cargo.lock is not current, for one.
-pub fn of(manifest: &Path, target: &str, program: &str) -> Result<(Crate, BTreeMap<String, Crate>)> {
+pub fn of(
+    manifest: &Path,
+    target: &str,
+    program: &str,
+) -> Result<(Crate, BTreeMap<String, Crate>)> {
     let options = ["--locked", "--filter-platform", target].map(str::to_owned);
     let mut command = MetadataCommand::new();
     command.manifest_path(manifest).other_options(options);
@@ -47,7 +53,8 @@ pub fn of(manifest: &Path, target: &str, program: &str) -> Result<(Crate, BTreeM
         command.features(CargoOpt::NoDefaultFeatures);
     }
     let metadata = command.exec()?;
-    let root = metadata.root_package().ok_or("the manifest is a workspace without a package")?.id.clone();
+    let root =
+        metadata.root_package().ok_or("the manifest is a workspace without a package")?.id.clone();
     let mut found = BTreeMap::new();
     let mut waiting = vec![root.clone()];
     let built = built(manifest, target, program)?;
@@ -56,7 +63,9 @@ pub fn of(manifest: &Path, target: &str, program: &str) -> Result<(Crate, BTreeM
             continue;
         }
         let mut needs = linked(&metadata, &id)?;
-        needs.retain(|id| built.contains(&(metadata[id].name.to_string(), metadata[id].version.to_string())));
+        needs.retain(|id| {
+            built.contains(&(metadata[id].name.to_string(), metadata[id].version.to_string()))
+        });
         waiting.extend(needs.iter().cloned());
         let described = describe(&metadata, &id, &needs);
         found.insert(id, described);
@@ -65,13 +74,24 @@ pub fn of(manifest: &Path, target: &str, program: &str) -> Result<(Crate, BTreeM
     Ok((root, found.into_values().map(|found| (found.reference(), found)).collect()))
 }
 
-/// Name and version of what is built for the program. The metadata tell of the whole workspace at once: there, every
-/// crate has the features that any member asks for.
+/// Name and version of what is built for the program. The metadata tell of the whole workspace at
+/// once: there, every crate has the features that any member asks for.
 fn built(manifest: &Path, target: &str, program: &str) -> Result<BTreeSet<(String, String)>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["tree", "--quiet", "--locked", "--package", "refreshable", "--manifest-path"]).arg(manifest);
-    command.args(["--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}", "--target", target]);
+    command
+        .args(["tree", "--quiet", "--locked", "--package", "refreshable", "--manifest-path"])
+        .arg(manifest);
+    command.args([
+        "--edges",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+        "--target",
+        target,
+    ]);
     if program == "agent" {
         command.arg("--no-default-features");
     }
@@ -90,21 +110,29 @@ fn built(manifest: &Path, target: &str, program: &str) -> Result<BTreeSet<(Strin
 fn linked(metadata: &Metadata, id: &PackageId) -> Result<Vec<PackageId>> {
     let resolve = metadata.resolve.as_ref().ok_or("cargo resolved nothing")?;
     let node = resolve.nodes.iter().find(|node| node.id == *id).ok_or("an unknown package")?;
-    let normal = node.deps.iter().filter(|d| d.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal));
+    let normal = node
+        .deps
+        .iter()
+        .filter(|d| d.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal));
     // Macros run in the compiler; nothing of them is linked.
-    let linked = normal.filter(|d| !metadata[&d.pkg].targets.iter().any(cargo_metadata::Target::is_proc_macro));
+    let linked = normal
+        .filter(|d| !metadata[&d.pkg].targets.iter().any(cargo_metadata::Target::is_proc_macro));
     Ok(linked.map(|d| d.pkg.clone()).collect())
 }
 
 fn describe(metadata: &Metadata, id: &PackageId, needs: &[PackageId]) -> Crate {
     let package = &metadata[id];
-    let reference = |id: &PackageId| format!("pkg:cargo/{}@{}", metadata[id].name, metadata[id].version);
+    let reference =
+        |id: &PackageId| format!("pkg:cargo/{}@{}", metadata[id].name, metadata[id].version);
     Crate {
         name: package.name.to_string(),
         version: package.version.to_string(),
         // The form of before 2018 is still about.
         licence: package.license.as_ref().map(|licence| licence.replace('/', " OR ")),
-        description: package.description.as_ref().map(|d| d.split_whitespace().collect::<Vec<_>>().join(" ")),
+        description: package
+            .description
+            .as_ref()
+            .map(|d| d.split_whitespace().collect::<Vec<_>>().join(" ")),
         repository: package.repository.clone(),
         folder: package.manifest_path.parent().map(PathBuf::from).unwrap_or_default(),
         needs: needs.iter().map(reference).collect(),

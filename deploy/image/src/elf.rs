@@ -42,7 +42,8 @@ impl Needs {
         for segment in header.program_headers(endian, data)? {
             if segment.p_type(endian) == PT_INTERP {
                 let path = segment.data(endian, data).map_err(|()| "its interpreter is cut off")?;
-                needs.interpreter = Some(String::from_utf8_lossy(path).trim_end_matches('\0').to_owned());
+                needs.interpreter =
+                    Some(String::from_utf8_lossy(path).trim_end_matches('\0').to_owned());
             }
         }
         let sections = header.sections(endian, data)?;
@@ -69,8 +70,15 @@ impl Needs {
 
     /// The newest of the C library's versions among them, as (2, 36).
     pub fn glibc(&self) -> Option<(u32, u32)> {
-        let numbers = self.versions.iter().filter_map(|version| version.strip_prefix("GLIBC_")?.split_once('.'));
-        numbers.filter_map(|(major, minor)| Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))).max()
+        let numbers = self
+            .versions
+            .iter()
+            .filter_map(|version| version.strip_prefix("GLIBC_")?.split_once('.'));
+        numbers
+            .filter_map(|(major, minor)| {
+                Some((major.parse().ok()?, minor.split('.').next()?.parse().ok()?))
+            })
+            .max()
     }
 }
 

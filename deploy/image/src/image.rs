@@ -2,9 +2,9 @@
 //!
 //! [Image layout](https://github.com/opencontainers/image-spec/blob/main/image-layout.md),
 //! [manifest](https://github.com/opencontainers/image-spec/blob/main/manifest.md),
-//! [configuration](https://github.com/opencontainers/image-spec/blob/main/config.md).
-//! The documents are written with sorted members: types that keep labels in a hash map would give each build another
-//! digest.
+//! [configuration](https://github.com/opencontainers/image-spec/blob/main/config.md). The documents
+//! are written with sorted members: types that keep labels in a hash map would give each build
+//! another digest.
 
 use crate::layer::{Blob, Layer, add, header};
 use crate::{Result, at};
@@ -17,7 +17,8 @@ use tar::EntryType;
 /// An image for one platform.
 #[derive(Clone, Debug, Default)]
 pub struct Image {
-    /// Its name with registry and tag, as containerd knows it: `docker.io/refreshable/controller:0.1.0`.
+    /// Its name with registry and tag, as containerd knows it:
+    /// `docker.io/refreshable/controller:0.1.0`.
     pub name: String,
     /// Go's name of the architecture: `amd64`, `arm64`.
     pub architecture: String,
@@ -63,7 +64,10 @@ impl Image {
         });
 
         let mut files = BTreeMap::from([
-            ("oci-layout".to_owned(), json!({"imageLayoutVersion": "1.0.0"}).to_string().into_bytes()),
+            (
+                "oci-layout".to_owned(),
+                json!({"imageLayoutVersion": "1.0.0"}).to_string().into_bytes(),
+            ),
             ("index.json".to_owned(), index.to_string().into_bytes()),
         ]);
         let layers = self.layers.iter().map(|layer| layer.blob.clone());
@@ -72,10 +76,20 @@ impl Image {
         }
         let mut builder = tar::Builder::new(Vec::new());
         for folder in ["blobs", "blobs/sha256"] {
-            add(&mut builder, Path::new(folder), header(EntryType::Directory, 0o755, self.created), &[])?;
+            add(
+                &mut builder,
+                Path::new(folder),
+                header(EntryType::Directory, 0o755, self.created),
+                &[],
+            )?;
         }
         for (path, bytes) in files {
-            add(&mut builder, Path::new(&path), header(EntryType::Regular, 0o644, self.created), &bytes)?;
+            add(
+                &mut builder,
+                Path::new(&path),
+                header(EntryType::Regular, 0o644, self.created),
+                &bytes,
+            )?;
         }
         std::fs::write(file, builder.into_inner()?).map_err(at(file))
     }
@@ -97,7 +111,10 @@ impl Image {
             "history": self.layers.iter().map(|_| json!({"created": created})).collect::<Vec<_>>(),
         });
         let configuration = Blob::new(configuration.to_string().into_bytes());
-        let layers = self.layers.iter().map(|l| descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &l.blob));
+        let layers = self
+            .layers
+            .iter()
+            .map(|l| descriptor("application/vnd.oci.image.layer.v1.tar+gzip", &l.blob));
         let manifest = json!({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",

@@ -105,7 +105,12 @@ fn folders_above(
     Ok(())
 }
 
-pub(crate) fn add(builder: &mut tar::Builder<Vec<u8>>, path: &Path, mut header: Header, bytes: &[u8]) -> Result<()> {
+pub(crate) fn add(
+    builder: &mut tar::Builder<Vec<u8>>,
+    path: &Path,
+    mut header: Header,
+    bytes: &[u8],
+) -> Result<()> {
     header.set_size(bytes.len() as u64);
     Ok(builder.append_data(&mut header, path, bytes)?)
 }
@@ -129,22 +134,38 @@ mod tests {
         let one = Tree::new().file("etc/b", 0o644, "b").link("etc/a", "b").folder("tmp", 0o1777);
         let other = Tree::new().folder("tmp", 0o1777).link("etc/a", "b").file("etc/b", 0o644, "b");
         let of = |tree: &Tree, seconds| Layer::of(tree, seconds).expect("a layer");
-        assert_eq!(of(&one, 7).blob.digest, of(&other, 7).blob.digest, "the order of adding says nothing");
+        assert_eq!(
+            of(&one, 7).blob.digest,
+            of(&other, 7).blob.digest,
+            "the order of adding says nothing"
+        );
         assert_ne!(of(&one, 7).diff_id, of(&one, 8).diff_id, "the time does");
-        assert_ne!(of(&one, 7).diff_id, of(&one.clone().file("etc/b", 0o755, "b"), 7).diff_id, "and the rights");
+        assert_ne!(
+            of(&one, 7).diff_id,
+            of(&one.clone().file("etc/b", 0o755, "b"), 7).diff_id,
+            "and the rights"
+        );
 
         let layer = of(&one, 7);
-        let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(layer.blob.bytes.as_slice()));
+        let mut archive =
+            tar::Archive::new(flate2::read::GzDecoder::new(layer.blob.bytes.as_slice()));
         let names: Vec<String> = archive
             .entries()
             .expect("entries")
             .map(|entry| {
                 let entry = entry.expect("an entry");
                 let header = entry.header();
-                assert_eq!((header.uid().ok(), header.gid().ok(), header.mtime().ok()), (Some(0), Some(0), Some(7)));
+                assert_eq!(
+                    (header.uid().ok(), header.gid().ok(), header.mtime().ok()),
+                    (Some(0), Some(0), Some(7))
+                );
                 entry.path().expect("a path").display().to_string()
             })
             .collect();
-        assert_eq!(names, ["etc", "etc/a", "etc/b", "tmp"], "folders come before what is in them, once");
+        assert_eq!(
+            names,
+            ["etc", "etc/a", "etc/b", "tmp"],
+            "folders come before what is in them, once"
+        );
     }
 }

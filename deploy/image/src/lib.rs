@@ -12,7 +12,8 @@
 //! | [`licences`] | their licences |
 //! | [`elf`] | what a program asks of the libraries under it |
 //!
-//! The same input gives the same bytes: names are sorted, times are `SOURCE_DATE_EPOCH`, owners are 0.
+//! The same input gives the same bytes: names are sorted, times are `SOURCE_DATE_EPOCH`, owners are
+//! 0.
 
 pub mod base;
 pub mod bom;

@@ -1,4 +1,5 @@
-//! The licences of the crates in a program: their own texts, and the standard ones where a crate brings none.
+//! The licences of the crates in a program: their own texts, and the standard ones where a crate
+//! brings none.
 
 use crate::crates::Crate;
 use crate::tree::Tree;
@@ -11,8 +12,9 @@ use std::path::Path;
 /// How the files are called that hold a licence or what it asks to be passed on.
 const NAMES: [&str; 6] = ["licen", "copying", "notice", "unlicense", "copyright", "authors"];
 
-/// Files under `folder`: `index.txt` says which crate comes under which licence, `<crate>-<version>/` holds its own
-/// texts, and `standard/` those of SPDX that crates without texts of their own name.
+/// Files under `folder`: `index.txt` says which crate comes under which licence,
+/// `<crate>-<version>/` holds its own texts, and `standard/` those of SPDX that crates without
+/// texts of their own name.
 ///
 /// # Errors
 /// Where a crate does not say its licence, or names one that SPDX does not know.
@@ -22,11 +24,13 @@ pub fn tree(folder: &str, crates: &BTreeMap<String, Crate>) -> Result<Tree> {
     let mut standard = BTreeSet::new();
     for one in crates.values() {
         let name = format!("{}-{}", one.name, one.version);
-        let licence = one.licence.as_deref().ok_or_else(|| format!("{name} does not say its licence"))?;
+        let licence =
+            one.licence.as_deref().ok_or_else(|| format!("{name} does not say its licence"))?;
         writeln!(index, "{name}: {licence}")?;
         let texts = texts(&one.folder)?;
         if texts.is_empty() {
-            let expression = Expression::parse_mode(licence, ParseMode::LAX).map_err(|e| format!("{name}: {e}"))?;
+            let expression = Expression::parse_mode(licence, ParseMode::LAX)
+                .map_err(|e| format!("{name}: {e}"))?;
             standard.extend(expression.requirements().filter_map(|r| r.req.license.id()));
         }
         for (file, text) in texts {

@@ -95,16 +95,19 @@ fn main() -> Result<()> {
     let mut out = std::io::stdout().lock();
     match what {
         What::Build { program, binary, base, repository, revision, created, out: file } => {
-            let program = Program { name: program, binary, manifest, base, repository, revision, created };
+            let program =
+                Program { name: program, binary, manifest, base, repository, revision, created };
             let image = program.image()?;
             image.write(&file)?;
             writeln!(out, "{}", image.digest()?)?;
         }
         What::Pack { name, layers, entrypoint, environment, out: file } => {
-            let layers = layers.iter().map(|folder| Layer::of(&Tree::new().copy("", folder, |_| false)?, 0));
+            let layers =
+                layers.iter().map(|folder| Layer::of(&Tree::new().copy("", folder, |_| false)?, 0));
             let image = Image {
                 name,
-                architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }.to_owned(),
+                architecture: if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" }
+                    .to_owned(),
                 layers: layers.collect::<Result<_>>()?,
                 entrypoint,
                 user: format!("{0}:{0}", base::USER),

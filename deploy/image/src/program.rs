@@ -39,14 +39,18 @@ impl Program {
         }
     }
 
-    /// Makes the image. Base and program are layers of their own: a new version of the program costs a registry and a
-    /// node that program only.
+    /// Makes the image. Base and program are layers of their own: a new version of the program
+    /// costs a registry and a node that program only.
     ///
     /// # Errors
     /// Where a file is missing, or the base lacks a library that the program needs.
     pub fn image(&self) -> Result<Image> {
         let needs = Needs::of(&self.binary)?;
-        let below = if needs.interpreter.is_some() { base::tree(&self.base)? } else { base::small(&self.base)? };
+        let below = if needs.interpreter.is_some() {
+            base::tree(&self.base)?
+        } else {
+            base::small(&self.base)?
+        };
         check(&needs, &below)?;
         let target = match needs.architecture.as_str() {
             "arm64" => "aarch64-unknown-linux-gnu",
@@ -56,7 +60,11 @@ impl Program {
         let licence = self.manifest.with_file_name("LICENSE");
         let above = licences::tree(&format!("{DOCUMENTS}/licences"), &crates)?
             .file(format!("{DOCUMENTS}/sbom.cdx.json"), 0o644, bom::write(&package, &crates)?)
-            .file(format!("{DOCUMENTS}/LICENSE"), 0o644, std::fs::read(&licence).map_err(crate::at(&licence))?)
+            .file(
+                format!("{DOCUMENTS}/LICENSE"),
+                0o644,
+                std::fs::read(&licence).map_err(crate::at(&licence))?,
+            )
             .program(self.command(), &self.binary);
         Ok(Image {
             name: format!("{}:{}", self.repository, package.version),
@@ -70,9 +78,11 @@ impl Program {
         })
     }
 
-    /// [The annotations](https://github.com/opencontainers/image-spec/blob/main/annotations.md) that say what it is.
+    /// [The annotations](https://github.com/opencontainers/image-spec/blob/main/annotations.md)
+    /// that say what it is.
     fn labels(&self, package: &crates::Crate) -> BTreeMap<String, String> {
-        let created = i64::try_from(self.created).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
+        let created =
+            i64::try_from(self.created).ok().and_then(|s| jiff::Timestamp::from_second(s).ok());
         [
             ("title", self.command()),
             ("description", package.description.clone().unwrap_or_default()),
@@ -90,9 +100,18 @@ impl Program {
 /// # Errors
 /// Where the program needs a library that the base has not.
 fn check(needs: &Needs, base: &Tree) -> Result<()> {
-    let has = |name: &str| base.paths().any(|path| path.file_name().is_some_and(|file| file == name));
+    let has =
+        |name: &str| base.paths().any(|path| path.file_name().is_some_and(|file| file == name));
     let interpreter = needs.interpreter.as_deref().map(Path::new).and_then(Path::file_name);
-    let wanted = needs.libraries.iter().map(String::as_str).chain(interpreter.and_then(|name| name.to_str()));
+    let wanted = needs
+        .libraries
+        .iter()
+        .map(String::as_str)
+        .chain(interpreter.and_then(|name| name.to_str()));
     let missing: Vec<&str> = wanted.filter(|name| !has(name)).collect();
-    if missing.is_empty() { Ok(()) } else { Err(format!("the base has no {}", missing.join(", ")).into()) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the base has no {}", missing.join(", ")).into())
+    }
 }

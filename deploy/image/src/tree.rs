@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Files, folders and links. Paths are relative to the image's root (`usr/bin/cat`); folders on the way to a file need
-/// not be named.
+/// Files, folders and links. Paths are relative to the image's root (`usr/bin/cat`); folders on the
+/// way to a file need not be named.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     pub(crate) entries: BTreeMap<PathBuf, Entry>,
@@ -33,7 +33,12 @@ impl Tree {
 
     /// Adds a file.
     #[must_use]
-    pub fn file(mut self, path: impl Into<PathBuf>, mode: u32, content: impl Into<Vec<u8>>) -> Self {
+    pub fn file(
+        mut self,
+        path: impl Into<PathBuf>,
+        mode: u32,
+        content: impl Into<Vec<u8>>,
+    ) -> Self {
         let content = Content::Bytes(content.into());
         self.entries.insert(path.into(), Entry::File { mode, content });
         self
@@ -61,12 +66,17 @@ impl Tree {
         self
     }
 
-    /// Adds all of a folder, under `path`, but for what `leave` says (it sees paths within the folder). Modes are 755
-    /// for folders and for what may be executed, else 644.
+    /// Adds all of a folder, under `path`, but for what `leave` says (it sees paths within the
+    /// folder). Modes are 755 for folders and for what may be executed, else 644.
     ///
     /// # Errors
     /// Where something cannot be read.
-    pub fn copy(mut self, path: impl AsRef<Path>, folder: &Path, leave: impl Fn(&Path) -> bool) -> Result<Self> {
+    pub fn copy(
+        mut self,
+        path: impl AsRef<Path>,
+        folder: &Path,
+        leave: impl Fn(&Path) -> bool,
+    ) -> Result<Self> {
         let mut waiting = vec![PathBuf::new()];
         while let Some(inner) = waiting.pop() {
             let whole = folder.join(&inner);
@@ -86,7 +96,8 @@ impl Tree {
                     let link = std::fs::read_link(&source).map_err(at(&source))?;
                     self.entries.insert(target, Entry::Link { target: link });
                 } else {
-                    let executable = entry.metadata().map_err(at(&source))?.permissions().mode() & 0o111 != 0;
+                    let executable =
+                        entry.metadata().map_err(at(&source))?.permissions().mode() & 0o111 != 0;
                     let mode = if executable { 0o755 } else { 0o644 };
                     self.entries.insert(target, Entry::File { mode, content: Content::Of(source) });
                 }
@@ -97,6 +108,9 @@ impl Tree {
 
     /// The paths of its files and links.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.entries.iter().filter(|(_, entry)| !matches!(entry, Entry::Folder { .. })).map(|(path, _)| path.as_path())
+        self.entries
+            .iter()
+            .filter(|(_, entry)| !matches!(entry, Entry::Folder { .. }))
+            .map(|(path, _)| path.as_path())
     }
 }

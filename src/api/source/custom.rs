@@ -18,7 +18,8 @@ pub struct CustomSource {
     /// A Secret that something else keeps fresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<CustomSecretSource>,
-    /// A program that the administrator registered with the controller. Needs a CredentialPolicy that allows it.
+    /// A program that the administrator registered with the controller. Needs a CredentialPolicy
+    /// that allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<CustomProcessSource>,
 }
@@ -48,9 +49,10 @@ pub struct CustomHttpSource {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
-    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as trust-manager writes it.
-    /// It is read at each attempt. Its change renews nothing that is published; an attempt that failed is repeated, at
-    /// once where the object has the label `refreshable.dev/watch: "true"`.
+    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as
+    /// trust-manager writes it. It is read at each attempt. Its change renews nothing that is
+    /// published; an attempt that failed is repeated, at once where the object has the label
+    /// `refreshable.dev/watch: "true"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleReference>,
     /// A Secret of type kubernetes.io/tls with a client's certificate and key.
@@ -68,8 +70,8 @@ pub enum HttpFormat {
     /// In the JSON of the container or the credential process protocol.
     #[default]
     Aws,
-    /// In that of the AWS engine of Vault and OpenBao, for a role of type `assumed_role`, `federation_token` or
-    /// `session_token`. Send the token in header `X-Vault-Token`.
+    /// In that of the AWS engine of Vault and OpenBao, for a role of type `assumed_role`,
+    /// `federation_token` or `session_token`. Send the token in header `X-Vault-Token`.
     Vault,
 }
 
@@ -100,8 +102,8 @@ pub struct CustomSecretSource {
     /// Names of single data keys, where they differ from the preset's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<CustomSecretKeys>,
-    /// For Secrets that do not say when their credentials expire: their lifetime in seconds, counted from
-    /// the moment at which the Secret's data was last written.
+    /// For Secrets that do not say when their credentials expire: their lifetime in seconds,
+    /// counted from the moment at which the Secret's data was last written.
     #[schemars(range(min = 300, max = 129_600))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifetime_seconds: Option<i32>,
@@ -110,15 +112,19 @@ pub struct CustomSecretSource {
 /// Whose names the data keys of a Secret have.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum SecretPreset {
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_CREDENTIAL_EXPIRATION`.
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`,
+    /// `AWS_CREDENTIAL_EXPIRATION`.
     #[default]
     Environment,
-    /// `access_key_id`, `secret_access_key`, `session_token`, `expiration`, as External Secrets' STSSessionToken generator writes them.
+    /// `access_key_id`, `secret_access_key`, `session_token`, `expiration`, as External Secrets'
+    /// STSSessionToken generator writes them.
     ExternalSecrets,
-    /// `access_key`, `secret_key`, `session_token`, as Vault Secrets Operator's VaultDynamicSecret writes them
-    /// for Vault's AWS engine. They come without an expiration: set `lifetimeSeconds` to the lease's.
+    /// `access_key`, `secret_key`, `session_token`, as Vault Secrets Operator's VaultDynamicSecret
+    /// writes them for Vault's AWS engine. They come without an expiration: set `lifetimeSeconds`
+    /// to the lease's.
     VaultSecretsOperator,
-    /// `credentials.json`, in the JSON of the credential process protocol, as this controller writes it.
+    /// `credentials.json`, in the JSON of the credential process protocol, as this controller
+    /// writes it.
     ProcessJson,
 }
 
@@ -156,7 +162,10 @@ pub struct CustomProcessSource {
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Arguments, behind those that are registered; only where the registration takes any.
-    #[schemars(length(max = 32), inner(length(max = 1024), regex(pattern = r"^[^\x00-\x1f\x7f]*$")))]
+    #[schemars(
+        length(max = 32),
+        inner(length(max = 1024), regex(pattern = r"^[^\x00-\x1f\x7f]*$"))
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
 }

@@ -5,7 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// [AWS IoT's credential provider](https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html).
+/// [AWS IoT's credential
+/// provider](https://docs.aws.amazon.com/iot/latest/developerguide/authorizing-direct-aws.html).
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -14,9 +15,13 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!(has(self.caBundle) && has(self.caBundleRef))").message("set caBundle or caBundleRef, not both: take one of them out")
 )]
 pub struct IotSource {
-    /// Host of the account's credential provider, like `c1a2b3.credentials.iot.eu-west-1.amazonaws.com`.
-    /// A host that is not AWS's needs a CredentialPolicy that allows its URL.
-    #[schemars(length(min = 1, max = 255), regex(pattern = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$"))]
+    /// Host of the account's credential provider, like
+    /// `c1a2b3.credentials.iot.eu-west-1.amazonaws.com`. A host that is not AWS's needs a
+    /// CredentialPolicy that allows its URL.
+    #[schemars(
+        length(min = 1, max = 255),
+        regex(pattern = r"^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$")
+    )]
     pub endpoint: String,
     /// The role alias.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[\w=,@-]+$"))]
@@ -25,12 +30,13 @@ pub struct IotSource {
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[a-zA-Z0-9:_-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thing_name: Option<String>,
-    /// Lifetime of the session in seconds: 900 to 43200, at most the role alias's own. Defaults to the role alias's.
+    /// Lifetime of the session in seconds: 900 to 43200, at most the role alias's own. Defaults to
+    /// the role alias's.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
-    /// A Secret with the certificate (`tls.crt`, with its chain) and, unless `pkcs11` is set, the private key
-    /// (`tls.key`), as cert-manager writes it.
+    /// A Secret with the certificate (`tls.crt`, with its chain) and, unless `pkcs11` is set, the
+    /// private key (`tls.key`), as cert-manager writes it.
     pub certificate_secret_ref: SecretReference,
     /// Where the private key lies if it must not leave a TPM or HSM.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,9 +45,10 @@ pub struct IotSource {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
-    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as trust-manager writes it.
-    /// It is read at each attempt. Its change renews nothing that is published; an attempt that failed is repeated, at
-    /// once where the object has the label `refreshable.dev/watch: "true"`.
+    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as
+    /// trust-manager writes it. It is read at each attempt. Its change renews nothing that is
+    /// published; an attempt that failed is repeated, at once where the object has the label
+    /// `refreshable.dev/watch: "true"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleReference>,
     /// Time limit for the call in seconds, 1 to 60. Defaults to `15`.
@@ -57,7 +64,8 @@ impl IotSource {
     }
 }
 
-/// [IAM Roles Anywhere's CreateSession](https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html).
+/// [IAM Roles Anywhere's
+/// CreateSession](https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html).
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -78,21 +86,24 @@ pub struct RolesAnywhereSource {
     /// ARN of the role.
     #[schemars(length(min = 20, max = 2048))]
     pub role_arn: String,
-    /// Name of the session, where the profile lets it be chosen. Defaults to the certificate's serial number.
+    /// Name of the session, where the profile lets it be chosen. Defaults to the certificate's
+    /// serial number.
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session_name: Option<String>,
-    /// Lifetime of the session in seconds: 900 to 43200, at most the profile's own. Defaults to the profile's.
+    /// Lifetime of the session in seconds: 900 to 43200, at most the profile's own. Defaults to the
+    /// profile's.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
-    /// A Secret with the certificate (`tls.crt`, with its chain) and, unless `pkcs11` is set, the private key
-    /// (`tls.key`), as cert-manager writes it.
+    /// A Secret with the certificate (`tls.crt`, with its chain) and, unless `pkcs11` is set, the
+    /// private key (`tls.key`), as cert-manager writes it.
     pub certificate_secret_ref: SecretReference,
     /// Where the private key lies if it must not leave a TPM or HSM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pkcs11: Option<Pkcs11Key>,
-    /// Another endpoint than AWS's, for example a VPC endpoint. Needs a CredentialPolicy that allows its URL.
+    /// Another endpoint than AWS's, for example a VPC endpoint. Needs a CredentialPolicy that
+    /// allows its URL.
     #[schemars(length(min = 8, max = 2048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -100,9 +111,10 @@ pub struct RolesAnywhereSource {
     #[schemars(length(max = 65536))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
-    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as trust-manager writes it.
-    /// It is read at each attempt. Its change renews nothing that is published; an attempt that failed is repeated, at
-    /// once where the object has the label `refreshable.dev/watch: "true"`.
+    /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as
+    /// trust-manager writes it. It is read at each attempt. Its change renews nothing that is
+    /// published; an attempt that failed is repeated, at once where the object has the label
+    /// `refreshable.dev/watch: "true"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleReference>,
     /// Time limit for the call in seconds, 1 to 60. Defaults to `15`.

@@ -1,11 +1,13 @@
-//! Sources that exchange an identity for credentials outside STS: EKS Pod Identity, Identity Center, Cognito.
+//! Sources that exchange an identity for credentials outside STS: EKS Pod Identity, Identity
+//! Center, Cognito.
 
 use crate::{DataKey, ObjectName, SecretKeyReference, SecretReference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// EKS's [AssumeRoleForPodIdentity](https://docs.aws.amazon.com/eks/latest/APIReference/API_auth_AssumeRoleForPodIdentity.html),
+/// EKS's
+/// [AssumeRoleForPodIdentity](https://docs.aws.amazon.com/eks/latest/APIReference/API_auth_AssumeRoleForPodIdentity.html),
 /// signed with the controller's own identity. Needs a CredentialPolicy that allows the source.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -30,7 +32,8 @@ pub struct PodIdentityServiceAccount {
     pub name: String,
 }
 
-/// A permission set of [IAM Identity Center](https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html),
+/// A permission set of [IAM Identity
+/// Center](https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html),
 /// kept fresh with the refresh token of somebody who signed in once.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -44,8 +47,8 @@ pub struct IdentityCenterSource {
     /// Name of the permission set, as the access portal shows it.
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub role_name: String,
-    /// A Secret that holds the token that `aws sso login` cached, as it is. The controller writes renewed tokens back
-    /// to it.
+    /// A Secret that holds the token that `aws sso login` cached, as it is. The controller writes
+    /// renewed tokens back to it.
     pub token_secret_ref: SecretReference,
     /// Key of the Secret's data that holds it.
     #[serde(default = "token_key")]
@@ -57,7 +60,8 @@ fn token_key() -> String {
     "token.json".to_owned()
 }
 
-/// An identity of a [Cognito identity pool](https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetCredentialsForIdentity.html).
+/// An identity of a [Cognito identity
+/// pool](https://docs.aws.amazon.com/cognitoidentity/latest/APIReference/API_GetCredentialsForIdentity.html).
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -1,4 +1,5 @@
-//! The union of credential sources. A source's behaviour lies in the file of the same name in `issuers::source`.
+//! The union of credential sources. A source's behaviour lies in the file of the same name in
+//! `issuers::source`.
 
 mod custom;
 mod device;
@@ -7,14 +8,17 @@ mod node;
 mod sts;
 
 pub use custom::{
-    CustomHttpSource, CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, Header, HttpFormat,
-    SecretPreset,
+    CustomHttpSource, CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource,
+    Header, HttpFormat, SecretPreset,
 };
 pub use device::{IotSource, Pkcs11Key, RolesAnywhereSource};
-pub use identity::{CognitoLogin, CognitoSource, IdentityCenterSource, PodIdentityServiceAccount, PodIdentitySource};
+pub use identity::{
+    CognitoLogin, CognitoSource, IdentityCenterSource, PodIdentityServiceAccount, PodIdentitySource,
+};
 pub use node::{ContainerSource, InstanceMetadataSource};
 pub use sts::{
-    AccessKeySource, AmbientSource, FederationTokenSource, SamlSource, SessionTokenSource, WebIdentitySource,
+    AccessKeySource, AmbientSource, FederationTokenSource, SamlSource, SessionTokenSource,
+    WebIdentitySource,
 };
 
 use kube::KubeSchema;
@@ -30,7 +34,8 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("[has(self.ambient), has(self.accessKey), has(self.webIdentity), has(self.saml), has(self.sessionToken), has(self.federationToken), has(self.container), has(self.podIdentity), has(self.instanceMetadata), has(self.identityCenter), has(self.iot), has(self.rolesAnywhere), has(self.cognito), has(self.custom)].filter(x, x).size() == 1").message("source must have exactly one member, for example {ambient: {}}, {accessKey: {...}} or {webIdentity: {...}}: leave one and take out the others")
 )]
 pub struct Source {
-    /// The controller's own AWS identity. Needs a CredentialPolicy that allows it, and at least one role.
+    /// The controller's own AWS identity. Needs a CredentialPolicy that allows it, and at least one
+    /// role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ambient: Option<AmbientSource>,
     /// A long-lived access key in a Secret, as the start of a chain: at least one role.
@@ -51,7 +56,8 @@ pub struct Source {
     /// A container credentials endpoint. Needs a CredentialPolicy that allows its URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<ContainerSource>,
-    /// The metadata service of the EC2 instance that the controller runs on. Needs a CredentialPolicy that allows it.
+    /// The metadata service of the EC2 instance that the controller runs on. Needs a
+    /// CredentialPolicy that allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance_metadata: Option<InstanceMetadataSource>,
     /// EKS Pod Identity. Needs a CredentialPolicy that allows it.
@@ -74,8 +80,8 @@ pub struct Source {
     pub custom: Option<CustomSource>,
 }
 
-/// The one member that a [`Source`] has. What treats sources differently matches on it without a catch-all, so that
-/// the compiler names every place which a new source has to be added to.
+/// The one member that a [`Source`] has. What treats sources differently matches on it without a
+/// catch-all, so that the compiler names every place which a new source has to be added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind<'a> {
     /// `ambient`

@@ -1,4 +1,5 @@
-//! Sources on the machine or beside the container: the credentials endpoint, EC2's metadata service.
+//! Sources on the machine or beside the container: the credentials endpoint, EC2's metadata
+//! service.
 
 use crate::SecretKeyReference;
 use kube::KubeSchema;

@@ -1,6 +1,8 @@
 //! Sources that are operations of STS, and what they start from.
 
-use crate::{DataKey, PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag};
+use crate::{
+    DataKey, PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag,
+};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,7 +47,8 @@ pub struct WebIdentitySource {
     /// ARN of the role to assume.
     #[schemars(length(min = 20, max = 2048))]
     pub role_arn: String,
-    /// Name of the session. Defaults to `<namespace>.<name>` of the resource, shortened to 64 characters.
+    /// Name of the session. Defaults to `<namespace>.<name>` of the resource, shortened to 64
+    /// characters.
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session_name: Option<String>,
@@ -61,7 +64,8 @@ pub struct WebIdentitySource {
     #[schemars(length(max = 10))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_arns: Option<Vec<PolicyDescriptor>>,
-    /// Host of an OAuth 2.0 provider, only for access tokens of Login with Amazon and the like; not for OpenID Connect.
+    /// Host of an OAuth 2.0 provider, only for access tokens of Login with Amazon and the like; not
+    /// for OpenID Connect.
     #[schemars(length(min = 4, max = 2048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_id: Option<String>,
@@ -88,9 +92,11 @@ pub struct SamlSource {
     /// ARN of the SAML provider in IAM.
     #[schemars(length(min = 20, max = 2048))]
     pub principal_arn: String,
-    /// The SAML response of the identity provider, as XML or in base64, that something else keeps fresh.
+    /// The SAML response of the identity provider, as XML or in base64, that something else keeps
+    /// fresh.
     pub assertion_secret_ref: SecretKeyReference,
-    /// Lifetime of the session in seconds: 900 to 43200, at most until the assertion's SessionNotOnOrAfter. Defaults to `3600`.
+    /// Lifetime of the session in seconds: 900 to 43200, at most until the assertion's
+    /// SessionNotOnOrAfter. Defaults to `3600`.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
@@ -147,7 +153,8 @@ pub struct FederationTokenSource {
     #[schemars(range(min = 900, max = 129_600))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
-    /// Session policy (JSON): what the session may do is what both it and the user's own policy allow.
+    /// Session policy (JSON): what the session may do is what both it and the user's own policy
+    /// allow.
     #[schemars(length(min = 1, max = 2048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,

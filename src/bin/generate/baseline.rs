@@ -28,7 +28,8 @@ pub(crate) fn files() -> Vec<File> {
 
 /// What the CRDs break of the last release's without being accepted, and what is accepted in vain.
 pub(crate) fn objections(root: &Path) -> Vec<String> {
-    let read = |path: &str| std::fs::read_to_string(root.join(path)).map_err(|e| format!("{path}: {e}"));
+    let read =
+        |path: &str| std::fs::read_to_string(root.join(path)).map_err(|e| format!("{path}: {e}"));
     let accepted = match read(ACCEPTED) {
         Ok(text) => accepted(&text),
         Err(error) => return vec![error],
@@ -36,9 +37,12 @@ pub(crate) fn objections(root: &Path) -> Vec<String> {
     let mut found = BTreeSet::new();
     for (name, crd) in crds::all() {
         let path = format!("{FOLDER}/{name}.yaml");
-        let old = read(&path).and_then(|t| serde_saphyr::from_str::<Value>(&t).map_err(|e| format!("{path}: {e}")));
+        let old = read(&path)
+            .and_then(|t| serde_saphyr::from_str::<Value>(&t).map_err(|e| format!("{path}: {e}")));
         match old {
-            Ok(old) => found.extend(compatibility::objections(&old, &crd).into_iter().map(|o| format!("{name}: {o}"))),
+            Ok(old) => found.extend(
+                compatibility::objections(&old, &crd).into_iter().map(|o| format!("{name}: {o}")),
+            ),
             Err(error) => return vec![error],
         }
     }
@@ -47,7 +51,8 @@ pub(crate) fn objections(root: &Path) -> Vec<String> {
             "{o}\n  That breaks what the last release took. Keep it, or write this line into {ACCEPTED} with its reason"
         )
     });
-    let vain = accepted.difference(&found).map(|o| format!("{ACCEPTED}: nothing objects to this: {o}"));
+    let vain =
+        accepted.difference(&found).map(|o| format!("{ACCEPTED}: nothing objects to this: {o}"));
     broken.chain(vain).collect()
 }
 
@@ -63,7 +68,10 @@ mod tests {
     #[test]
     fn what_is_accepted_has_a_reason_behind_it() {
         let text = "\nthings: v1.spec: this field was there  # nobody used it\n";
-        assert_eq!(accepted(text), BTreeSet::from(["things: v1.spec: this field was there".to_owned()]));
+        assert_eq!(
+            accepted(text),
+            BTreeSet::from(["things: v1.spec: this field was there".to_owned()])
+        );
     }
 
     #[test]
@@ -76,8 +84,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for mut file in files() {
             // The last release had one field more.
-            file.content =
-                file.content.replacen("suspend:", "pause:\n                type: boolean\n              suspend:", 1);
+            file.content = file.content.replacen(
+                "suspend:",
+                "pause:\n                type: boolean\n              suspend:",
+                1,
+            );
             file.write(folder.path()).expect("written");
         }
         let found = objections(folder.path());

@@ -1,7 +1,8 @@
 //! Whether a CRD still takes, and still gives, what its last release did.
 //!
-//! What breaks somebody's manifests, stored objects or clients is objected to: dropped versions and fields, narrowed
-//! types and limits, new demands. The rules are those of Kubernetes' API changes guide
+//! What breaks somebody's manifests, stored objects or clients is objected to: dropped versions and
+//! fields, narrowed types and limits, new demands. The rules are those of Kubernetes' API changes
+//! guide
 //! (<https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api_changes.md>).
 
 use crate::crds::properties;
@@ -65,19 +66,24 @@ pub(crate) fn objections(old: &Value, new: &Value) -> Vec<String> {
     if let Some(stored) = after.iter().find(|v| v["storage"] == true)
         && !before.iter().any(|v| v["name"] == stored["name"] && v["served"] == true)
     {
-        object(format!("version {} is stored and the release before did not serve it", stored["name"]));
+        object(format!(
+            "version {} is stored and the release before did not serve it",
+            stored["name"]
+        ));
     }
     found
 }
 
 fn compare(path: &str, old: &Value, new: &Value, object: &mut impl FnMut(String)) {
     let mut object_here = |what: String| object(format!("{path}: {what}"));
-    let (was, is) = (old["type"].as_str().unwrap_or_default(), new["type"].as_str().unwrap_or_default());
+    let (was, is) =
+        (old["type"].as_str().unwrap_or_default(), new["type"].as_str().unwrap_or_default());
     if was != is && !(was == "integer" && is == "number") && !is.is_empty() {
         object_here(format!("type was {was}"));
     }
     for keyword in FIXED {
-        // A default that comes to be says what its absence meant; one that goes or changes alters what is meant.
+        // A default that comes to be says what its absence meant; one that goes or changes alters
+        // what is meant.
         let appears = keyword == "default" && old[keyword].is_null();
         if old[keyword] != new[keyword] && !appears {
             object_here(format!("{keyword} was {}", shown(&old[keyword])));
@@ -103,7 +109,9 @@ fn compare(path: &str, old: &Value, new: &Value, object: &mut impl FnMut(String)
             object_here(format!("{keyword} was {}", shown(&old[keyword])));
         }
     }
-    for keyword in ["nullable", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"] {
+    for keyword in
+        ["nullable", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"]
+    {
         if old[keyword] == true && new[keyword] != true {
             object_here(format!("{keyword} was true"));
         }
@@ -144,14 +152,17 @@ fn compare(path: &str, old: &Value, new: &Value, object: &mut impl FnMut(String)
     }
     for (keyword, suffix) in [("items", "[]"), ("additionalProperties", "{}")] {
         match (old[keyword].is_object(), new[keyword].is_object()) {
-            (true, true) => compare(&format!("{path}{suffix}"), &old[keyword], &new[keyword], object),
+            (true, true) => {
+                compare(&format!("{path}{suffix}"), &old[keyword], &new[keyword], object)
+            }
             (true, false) => object(format!("{path}{suffix}: this was there")),
             _ => {}
         }
     }
 }
 
-/// Names of the fields at and below `new` that `old` does not have, and values that an enum does not.
+/// Names of the fields at and below `new` that `old` does not have, and values that an enum does
+/// not.
 fn new_names(old: &Value, new: &Value, into: &mut BTreeSet<String>) {
     into.extend(strings(&new["enum"]).difference(&strings(&old["enum"])).cloned());
     let before = properties(old);
@@ -173,7 +184,12 @@ fn words(rule: &str) -> impl Iterator<Item = &str> {
 }
 
 fn strings(value: &Value) -> BTreeSet<String> {
-    value.as_array().into_iter().flatten().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect()
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+        .collect()
 }
 
 fn keys(value: &Value) -> BTreeSet<String> {

@@ -59,9 +59,15 @@ fn what_breaks_somebody_is_objected_to() {
         (changed("/spec/versions/0/served", json!(false)), "v1alpha1 was served"),
         (changed("/spec/versions/0/subresources", json!({})), "subresource status"),
         (within_spec("properties/mode", Value::Null), "v1alpha1.spec.mode: this field was there"),
-        (within_spec("properties/tags/items/properties/key", Value::Null), "spec.tags[].key: this field was there"),
+        (
+            within_spec("properties/tags/items/properties/key", Value::Null),
+            "spec.tags[].key: this field was there",
+        ),
         (within_spec("properties/role/type", json!("integer")), "spec.role: type was string"),
-        (within_spec("properties/labels/additionalProperties/type", json!("integer")), "spec.labels{}: type was"),
+        (
+            within_spec("properties/labels/additionalProperties/type", json!("integer")),
+            "spec.labels{}: type was",
+        ),
         (within_spec("required", json!(["role", "tags"])), "spec: tags was not required"),
         (within_spec("properties/mode/enum", json!(["A"])), "enum had B"),
         (within_spec("properties/role/enum", json!(["ab"])), "there was no enum"),
@@ -75,7 +81,10 @@ fn what_breaks_somebody_is_objected_to() {
         (within_spec("properties/mode/default", json!("B")), "default was \"A\""),
         (within_spec("properties/mode/default", Value::Null), "default was \"A\""),
         (within_spec("properties/tags/x-kubernetes-list-type", json!("set")), "list-type was"),
-        (within_spec("x-kubernetes-validations", rule("size(self.tags) > 1")), "this rule was not there: size"),
+        (
+            within_spec("x-kubernetes-validations", rule("size(self.tags) > 1")),
+            "this rule was not there: size",
+        ),
         (within_spec("properties/role/oneOf", json!([{"pattern": "x"}])), "oneOf was not there"),
     ] {
         let found = objections(&crd(), &broken);
@@ -95,7 +104,10 @@ fn another_stored_version_is_served_for_a_release_first() {
     let served = new.clone();
     new["spec"]["versions"][0]["storage"] = false.into();
     new["spec"]["versions"][1]["storage"] = true.into();
-    assert!(objections(&crd(), &new).iter().any(|o| o.contains("is stored")), "but not stored at once");
+    assert!(
+        objections(&crd(), &new).iter().any(|o| o.contains("is stored")),
+        "but not stored at once"
+    );
     assert_eq!(objections(&served, &new), Vec::<String>::new(), "only after that");
 }
 

@@ -4,15 +4,20 @@ use kube::CustomResourceExt as _;
 use refreshable_api::{CredentialPolicy, RefreshableCredential};
 use serde_json::{Map, Value, json};
 
-const HEADER: &str = "# Generated from the Rust types in src/api by `make generate`. Do not edit.\n";
+const HEADER: &str =
+    "# Generated from the Rust types in src/api by `make generate`. Do not edit.\n";
 
 /// Each CRD, with the name of its file.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
     let mut credential = value(&RefreshableCredential::crd());
     // A resource that no controller has seen yet is not current (kstatus would call it so without
     // an observed generation).
-    schema(&mut credential)["properties"]["status"]["default"] = json!({ "observedGeneration": -1 });
-    vec![("refreshablecredentials", credential), ("credentialpolicies", value(&CredentialPolicy::crd()))]
+    schema(&mut credential)["properties"]["status"]["default"] =
+        json!({ "observedGeneration": -1 });
+    vec![
+        ("refreshablecredentials", credential),
+        ("credentialpolicies", value(&CredentialPolicy::crd())),
+    ]
 }
 
 /// A CRD as YAML.
@@ -21,14 +26,16 @@ pub(crate) fn yaml(crd: &Value) -> String {
     format!("{HEADER}{body}")
 }
 
-/// A CRD as a template of the chart: installed, upgraded and kept as `crds.enabled` and `crds.keep` say.
+/// A CRD as a template of the chart: installed, upgraded and kept as `crds.enabled` and `crds.keep`
+/// say.
 pub(crate) fn template(crd: &Value) -> String {
     let name = crd["metadata"]["name"].as_str().unwrap_or_default();
     // What the chart's engine would take for its own is written so that it comes out as it is.
     let body = yaml(crd).replace("{{", "{{ \"{{\" }}");
     let metadata = format!("metadata:\n  name: {name}\n");
-    let (before, after) =
-        body.split_once(&metadata).unwrap_or_else(|| panic!("the metadata of {name} holds its name and nothing else"));
+    let (before, after) = body
+        .split_once(&metadata)
+        .unwrap_or_else(|| panic!("the metadata of {name} holds its name and nothing else"));
     format!(
         "{{{{- if .Values.crds.enabled }}}}\n{before}{metadata}{labels}{keep}{after}{{{{- end }}}}\n",
         labels = "  labels: {{- include \"refreshable.labels\" . | nindent 4 }}\n",

@@ -1,6 +1,6 @@
-//! Writes what is generated from the Rust types: the CRDs, the chart's copy of them, the API reference.
-//! With `--check` it writes nothing and fails where a file is not current, or where a CRD breaks what its last
-//! release promised.
+//! Writes what is generated from the Rust types: the CRDs, the chart's copy of them, the API
+//! reference. With `--check` it writes nothing and fails where a file is not current, or where a
+//! CRD breaks what its last release promised.
 
 #![forbid(unsafe_code)]
 
@@ -32,13 +32,20 @@ fn main() -> ExitCode {
     let stale: Vec<_> = files().into_iter().filter(|f| !f.is_current(&arguments.root)).collect();
     if arguments.check {
         for file in &stale {
-            eprintln!("{} is not current: run `make generate` and commit what it writes", file.path);
+            eprintln!(
+                "{} is not current: run `make generate` and commit what it writes",
+                file.path
+            );
         }
         let broken = baseline::objections(&arguments.root);
         for objection in &broken {
             eprintln!("{objection}");
         }
-        return if stale.is_empty() && broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return if stale.is_empty() && broken.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     }
     for file in &stale {
         if let Err(error) = file.write(&arguments.root) {

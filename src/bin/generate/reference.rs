@@ -37,7 +37,8 @@ fn section(page: &mut String, path: &str, schema: &Value, level: usize) {
     if !description.is_empty() {
         let _ = write!(page, "\n{description}\n");
     }
-    let rules: Vec<_> = schema["x-kubernetes-validations"].as_array().into_iter().flatten().collect();
+    let rules: Vec<_> =
+        schema["x-kubernetes-validations"].as_array().into_iter().flatten().collect();
     if !rules.is_empty() {
         page.push_str("\nRules:\n\n");
         for rule in rules {
@@ -58,7 +59,8 @@ fn section(page: &mut String, path: &str, schema: &Value, level: usize) {
         );
     }
     for (name, member) in &members {
-        let (inner, suffix) = if member["items"].is_object() { (&member["items"], "[]") } else { (member, "") };
+        let (inner, suffix) =
+            if member["items"].is_object() { (&member["items"], "[]") } else { (member, "") };
         if inner["properties"].is_object() {
             section(page, &format!("{path}.{name}{suffix}"), inner, level + 1);
         }
@@ -106,7 +108,9 @@ fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), |n| n.to_string()),
+        Value::Number(number) => {
+            number.as_f64().map_or_else(|| number.to_string(), |n| n.to_string())
+        }
         other => other.to_string(),
     }
 }
@@ -115,6 +119,7 @@ fn text(value: &Value) -> String {
 fn cell(text: &str) -> String {
     let text = text.replace('|', "\\|").replace('\n', " ");
     let parts = text.split('`').enumerate();
-    let shown = parts.map(|(at, part)| if at % 2 == 0 { part.replace('<', "&lt;") } else { part.to_owned() });
+    let shown = parts
+        .map(|(at, part)| if at % 2 == 0 { part.replace('<', "&lt;") } else { part.to_owned() });
     shown.collect::<Vec<_>>().join("`")
 }

@@ -28,7 +28,10 @@ impl Inventory {
 }
 
 /// How each resource in view fares.
-pub(super) fn all(context: &Context, mut each: impl FnMut(&refreshable_api::RefreshableCredential, Health)) {
+pub(super) fn all(
+    context: &Context,
+    mut each: impl FnMut(&refreshable_api::RefreshableCredential, Health),
+) {
     let now = context.now();
     for object in context.view.credentials.state() {
         let rests = context.memory.is_resting(&object.uid().unwrap_or_default(), now);
@@ -94,7 +97,8 @@ impl Tally {
 
     /// For how long the resource that has failed longest has been failing.
     pub(super) fn longest_failure(&self, now: Timestamp) -> SignedDuration {
-        self.first_failure.map_or(SignedDuration::ZERO, |f| now.duration_since(f).max(SignedDuration::ZERO))
+        self.first_failure
+            .map_or(SignedDuration::ZERO, |f| now.duration_since(f).max(SignedDuration::ZERO))
     }
 
     /// Writes it, and how many resources wait for a turn at an issuer.
@@ -113,17 +117,30 @@ impl Tally {
         for (reason, count) in Reason::ALL.iter().zip(self.reasons) {
             reasons.get_or_create(&ForReason { reason: reason.as_str() }).set(count);
         }
-        let help = "Resources, by the reason of their last failure, or of Ready where nothing fails";
+        let help =
+            "Resources, by the reason of their last failure, or of Ready where nothing fails";
         put(encoder, "reasons", help, None, &reasons)?;
         if let Some(left) = self.until_expiry(now) {
             let help = "Time until the first of the valid credentials expires";
-            put(encoder, "earliest_expiry", help, Some(&Unit::Seconds), &ConstGauge::new(left.as_secs_f64()))?;
+            put(
+                encoder,
+                "earliest_expiry",
+                help,
+                Some(&Unit::Seconds),
+                &ConstGauge::new(left.as_secs_f64()),
+            )?;
         }
         let longest = ConstGauge::new(self.longest_failure(now).as_secs_f64());
         let help = "How long the resource that has failed longest has been failing";
         put(encoder, "longest_failure", help, Some(&Unit::Seconds), &longest)?;
         let limited = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
-        put(encoder, "rate_limited_resources", "Resources that wait for their turn at an issuer", None, &limited)
+        put(
+            encoder,
+            "rate_limited_resources",
+            "Resources that wait for their turn at an issuer",
+            None,
+            &limited,
+        )
     }
 }
 
@@ -148,8 +165,12 @@ mod tests {
 
     #[test]
     fn resources_add_up() {
-        let good =
-            Health { ready: Some(true), reason: Some(Reason::Issued), expiration: Some(at(600)), ..Health::default() };
+        let good = Health {
+            ready: Some(true),
+            reason: Some(Reason::Issued),
+            expiration: Some(at(600)),
+            ..Health::default()
+        };
         let failing = Health {
             reason: Some(Reason::AccessDenied),
             failures: 3,
@@ -158,8 +179,13 @@ mod tests {
             running_out: true,
             ..good
         };
-        let expired =
-            Health { ready: Some(false), expiration: Some(at(50)), expired: true, running_out: false, ..failing };
+        let expired = Health {
+            ready: Some(false),
+            expiration: Some(at(50)),
+            expired: true,
+            running_out: false,
+            ..failing
+        };
         let suspended = Health { suspended: true, expiration: Some(at(101)), ..good };
         let mut tally = Tally::default();
         for one in [good, failing, expired, suspended, Health::default()] {
@@ -168,7 +194,11 @@ mod tests {
         let counts = [3, 2, 2, 0, 1, 1, 1];
         assert_eq!(tally.conditions().map(|(_, count)| count), counts, "{:?}", tally.conditions());
         assert_eq!(tally.reasons[0], 2, "{:?} stands first", Reason::ALL[0]);
-        assert_eq!(tally.until_expiry(at(100)), Some(SignedDuration::from_secs(200)), "neither expired nor suspended");
+        assert_eq!(
+            tally.until_expiry(at(100)),
+            Some(SignedDuration::from_secs(200)),
+            "neither expired nor suspended"
+        );
         assert_eq!(tally.longest_failure(at(100)), SignedDuration::from_secs(60));
         assert_eq!(Tally::default().until_expiry(at(100)), None);
         assert_eq!(Tally::default().longest_failure(at(100)), SignedDuration::ZERO);

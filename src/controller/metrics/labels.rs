@@ -1,4 +1,5 @@
-//! The labels of metrics. Each has few values, all known here or in the rules: none comes from a user.
+//! The labels of metrics. Each has few values, all known here or in the rules: none comes from a
+//! user.
 
 use prometheus_client::encoding::EncodeLabelSet;
 

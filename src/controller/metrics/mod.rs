@@ -1,7 +1,8 @@
-//! Numbers for Prometheus. Labels are bounded: no object names among them, unless they are switched on.
+//! Numbers for Prometheus. Labels are bounded: no object names among them, unless they are switched
+//! on.
 //!
-//! What happens is counted here; what *is* (resources by condition, expiries) is read anew at each scrape, so that
-//! it goes when the object goes. Every metric has its line in `docs/operations.md`.
+//! What happens is counted here; what *is* (resources by condition, expiries) is read anew at each
+//! scrape, so that it goes when the object goes. Every metric has its line in `docs/operations.md`.
 
 mod inventory;
 mod labels;
@@ -10,7 +11,9 @@ mod objects;
 mod tests;
 
 use self::inventory::Inventory;
-use self::labels::{Attempt, Call, IssuerCall, KubernetesCall, Operation, Restarted, RotationLabels, Watched};
+use self::labels::{
+    Attempt, Call, IssuerCall, KubernetesCall, Operation, Restarted, RotationLabels, Watched,
+};
 use self::objects::Objects;
 use super::{CallError, Context};
 use jiff::SignedDuration;
@@ -100,7 +103,9 @@ impl Metrics {
             withdrawals: Counter::default(),
             panics: Counter::default(),
             restarts: Family::default(),
-            lateness: Histogram::new([0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0]),
+            lateness: Histogram::new([
+                0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
+            ]),
             issuer_calls: Family::default(),
             issuer_seconds: Family::new_with_constructor(seconds),
             kubernetes_calls: Family::default(),
@@ -124,13 +129,21 @@ impl Metrics {
             self.attempts.clone(),
         );
         self.add("rotations", "Credentials that were published, by cause", self.rotations.clone());
-        self.add("withdrawals", "Secrets deleted because a permission was taken back", self.withdrawals.clone());
+        self.add(
+            "withdrawals",
+            "Secrets deleted because a permission was taken back",
+            self.withdrawals.clone(),
+        );
         self.add(
             "reconcile_panics",
             "Looks at a resource that ended in a fault of the controller itself",
             self.panics.clone(),
         );
-        self.add("restarts", "Restarts of workloads after rotations, by outcome", self.restarts.clone());
+        self.add(
+            "restarts",
+            "Restarts of workloads after rotations, by outcome",
+            self.restarts.clone(),
+        );
         self.timed(
             "refresh_lateness",
             "How long after its refresh point a credential was renewed",
@@ -141,7 +154,11 @@ impl Metrics {
             "Calls to issuers, by operation, outcome and class of failure",
             self.issuer_calls.clone(),
         );
-        self.timed("issuer_call_duration", "How long issuers take to answer", self.issuer_seconds.clone());
+        self.timed(
+            "issuer_call_duration",
+            "How long issuers take to answer",
+            self.issuer_seconds.clone(),
+        );
         self.add(
             "kubernetes_calls",
             "Calls to the Kubernetes API besides watches, by call and outcome",
@@ -152,7 +169,11 @@ impl Metrics {
             "How long the Kubernetes API takes to answer",
             self.kubernetes_seconds.clone(),
         );
-        self.add("watch_failures", "Watches that broke and were begun again", self.watch_failures.clone());
+        self.add(
+            "watch_failures",
+            "Watches that broke and were begun again",
+            self.watch_failures.clone(),
+        );
         self.timed(
             "workqueue_queue_duration",
             "How long resources waited for the reconciler after they were due",
@@ -187,8 +208,8 @@ impl Metrics {
         }
     }
 
-    /// Adds what is read anew at each scrape: resources by condition and reason, expiries, turns at issuers.
-    /// With `objects`, also what is said of each resource by its name.
+    /// Adds what is read anew at each scrape: resources by condition and reason, expiries, turns at
+    /// issuers. With `objects`, also what is said of each resource by its name.
     pub fn observe(&self, context: &Arc<Context>, objects: bool) {
         self.collect(Inventory::new(Arc::downgrade(context)));
         if objects {
@@ -221,7 +242,9 @@ impl Metrics {
         let result = work.await;
         let outcome = result.as_ref().map_or_else(CallError::outcome, |_| SUCCESS);
         self.kubernetes_calls.get_or_create(&KubernetesCall { call, outcome }).inc();
-        self.kubernetes_seconds.get_or_create(&Call { call }).observe(began.elapsed().as_secs_f64());
+        self.kubernetes_seconds
+            .get_or_create(&Call { call })
+            .observe(began.elapsed().as_secs_f64());
         result
     }
 

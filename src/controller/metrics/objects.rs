@@ -1,4 +1,5 @@
-//! What is so of each resource, by its name. Switched on by `--object-metrics`: as many series as resources.
+//! What is so of each resource, by its name. Switched on by `--object-metrics`: as many series as
+//! resources.
 
 use super::inventory::all;
 use super::labels::{Object, ObjectStatus};
@@ -56,7 +57,10 @@ impl Series {
     }
 
     /// Writes them.
-    pub(super) fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    pub(super) fn encode(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
         let seconds = Some(&Unit::Seconds);
         let help = "When the published credentials of a resource expire, in Unix time";
         put(encoder, "credential_expiration_timestamp", help, seconds, &self.expiration)?;
@@ -64,7 +68,13 @@ impl Series {
         put(encoder, "credential_renewal_timestamp", help, seconds, &self.renewal)?;
         let help = "The Ready condition of a resource: 1 for the status that it has";
         put(encoder, "credential_ready_status", help, None, &self.ready)?;
-        put(encoder, "credential_failures", "Attempts of a resource that failed in a row", None, &self.failures)
+        put(
+            encoder,
+            "credential_failures",
+            "Attempts of a resource that failed in a row",
+            None,
+            &self.failures,
+        )
     }
 }
 

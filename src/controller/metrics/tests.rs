@@ -1,4 +1,5 @@
-//! What the page holds, and that the documentation, the alerts and the dashboard speak of what it holds.
+//! What the page holds, and that the documentation, the alerts and the dashboard speak of what it
+//! holds.
 
 use super::*;
 use refreshable_rules::health::Health;
@@ -19,7 +20,11 @@ fn page() -> String {
     metrics.issuer_call("AssumeRole", Some(Class::Throttled), Duration::from_millis(6));
     metrics.watches("secrets");
     let call = metrics.kubernetes("apply secrets", async { Ok::<(), CallError>(()) });
-    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(call).expect("a call");
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(call)
+        .expect("a call");
     metrics.collect(crate::queue::Queue::default());
     metrics.collect(Sample);
     metrics.page().expect("a page")
@@ -98,14 +103,20 @@ fn the_page_has_units_and_help_and_no_names() {
     ] {
         assert!(page.contains(line), "{line} is not in\n{page}");
     }
-    let untimed = page.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.strip_suffix(" histogram"));
-    assert!(untimed.clone().count() >= 5 && untimed.clone().all(|name| name.ends_with("_seconds")), "{page}");
+    let untimed =
+        page.lines().filter_map(|l| l.strip_prefix("# TYPE ")?.strip_suffix(" histogram"));
+    assert!(
+        untimed.clone().count() >= 5 && untimed.clone().all(|name| name.ends_with("_seconds")),
+        "{page}"
+    );
 }
 
 #[test]
 fn every_metric_is_documented_and_every_documented_one_exists() {
-    let rows = OPERATIONS.lines().filter_map(|l| l.strip_prefix("| `refreshable_")?.split_once('`'));
-    let documented: BTreeSet<String> = rows.map(|(name, _)| format!("refreshable_{name}")).collect();
+    let rows =
+        OPERATIONS.lines().filter_map(|l| l.strip_prefix("| `refreshable_")?.split_once('`'));
+    let documented: BTreeSet<String> =
+        rows.map(|(name, _)| format!("refreshable_{name}")).collect();
     assert_eq!(documented, families(&page()), "docs/operations.md and /metrics");
 }
 
@@ -116,7 +127,9 @@ fn alerts_and_dashboard_ask_for_metrics_that_exist() {
     let dashboard: Value = serde_json::from_str(DASHBOARD).expect("JSON");
     let panels = dashboard["panels"].as_array().expect("panels").iter();
     let targets = panels.flat_map(|p| p["targets"].as_array().cloned().unwrap_or_default());
-    for expression in rules().into_iter().chain(targets).filter_map(|r| r["expr"].as_str().map(str::to_owned)) {
+    for expression in
+        rules().into_iter().chain(targets).filter_map(|r| r["expr"].as_str().map(str::to_owned))
+    {
         for name in asked(&expression) {
             assert!(known.contains(&name), "{name} in {expression}");
             asked_for += 1;
@@ -127,15 +140,28 @@ fn alerts_and_dashboard_ask_for_metrics_that_exist() {
 
 #[test]
 fn every_alert_has_a_section_that_says_what_to_do() {
-    let anchors: BTreeSet<String> =
-        OPERATIONS.lines().filter_map(|l| l.strip_prefix("### ")).map(|h| format!("#{}", h.to_lowercase())).collect();
-    let names: BTreeSet<String> = rules().iter().map(|r| r["alert"].as_str().expect("an alert").to_owned()).collect();
+    let anchors: BTreeSet<String> = OPERATIONS
+        .lines()
+        .filter_map(|l| l.strip_prefix("### "))
+        .map(|h| format!("#{}", h.to_lowercase()))
+        .collect();
+    let names: BTreeSet<String> =
+        rules().iter().map(|r| r["alert"].as_str().expect("an alert").to_owned()).collect();
     for rule in rules() {
-        let (name, link) = (&rule["alert"], rule["annotations"]["runbook_url"].as_str().unwrap_or_default());
+        let (name, link) =
+            (&rule["alert"], rule["annotations"]["runbook_url"].as_str().unwrap_or_default());
         let anchor = link.strip_prefix("docs/operations.md").unwrap_or_default();
         assert!(anchors.contains(anchor), "{name} links to {link:?}");
-        assert!(["critical", "warning"].contains(&rule["labels"]["severity"].as_str().unwrap_or_default()), "{name}");
-        assert!(rule["annotations"]["summary"].is_string() && rule["annotations"]["description"].is_string(), "{name}");
+        assert!(
+            ["critical", "warning"]
+                .contains(&rule["labels"]["severity"].as_str().unwrap_or_default()),
+            "{name}"
+        );
+        assert!(
+            rule["annotations"]["summary"].is_string()
+                && rule["annotations"]["description"].is_string(),
+            "{name}"
+        );
     }
     let sections = OPERATIONS.lines().filter_map(|l| l.strip_prefix("### Refreshable"));
     for section in sections {
@@ -150,9 +176,11 @@ fn every_alert_has_a_section_that_says_what_to_do() {
 fn every_alert_is_seen_to_fire_and_to_stay_silent() {
     let file: Value = serde_saphyr::from_str(ALERT_TESTS).expect("YAML");
     let tests = file["tests"].as_array().expect("tests").iter();
-    let cases: Vec<&Value> = tests.flat_map(|t| t["alert_rule_test"].as_array().expect("cases")).collect();
+    let cases: Vec<&Value> =
+        tests.flat_map(|t| t["alert_rule_test"].as_array().expect("cases")).collect();
     for rule in rules() {
-        let of: Vec<&Value> = cases.iter().copied().filter(|c| c["alertname"] == rule["alert"]).collect();
+        let of: Vec<&Value> =
+            cases.iter().copied().filter(|c| c["alertname"] == rule["alert"]).collect();
         let fires = |case: &Value| case["exp_alerts"].as_array().is_some_and(|a| !a.is_empty());
         let (all, firing) = (of.len(), of.into_iter().filter(|c| fires(c)).count());
         assert!(firing > 0 && firing < all, "{}: fires in {firing} of {all} cases", rule["alert"]);

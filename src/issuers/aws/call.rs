@@ -3,7 +3,9 @@
 use super::ask::Ask;
 use super::failure;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::{Intercept, context::BeforeDeserializationInterceptorContextRef};
+use aws_smithy_runtime_api::client::interceptors::{
+    Intercept, context::BeforeDeserializationInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -38,7 +40,8 @@ pub(crate) async fn send<T, E>(
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    counted(ask.operation, meter, async { call.await.map_err(|error| failure::of(ask, &error)) }).await
+    counted(ask.operation, meter, async { call.await.map_err(|error| failure::of(ask, &error)) })
+        .await
 }
 
 /// Counts and times a call.
@@ -85,7 +88,11 @@ impl Intercept for DateSeen {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date").and_then(|d| jiff::fmt::rfc2822::parse(d).ok());
+        let date = context
+            .response()
+            .headers()
+            .get("date")
+            .and_then(|d| jiff::fmt::rfc2822::parse(d).ok());
         *self.0.lock() = date.map(|z| z.timestamp());
         Ok(())
     }

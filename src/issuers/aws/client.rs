@@ -1,7 +1,8 @@
-//! HTTP clients for STS with more than the SDK's own client has: other certificates to trust, and a guard.
+//! HTTP clients for STS with more than the SDK's own client has: other certificates to trust, and a
+//! guard.
 //!
-//! An STS that a specification names is guarded as [`crate::http`]'s calls are, by the address after resolution, without
-//! a proxy, without redirects, with a cap on the answer.
+//! An STS that a specification names is guarded as [`crate::http`]'s calls are, by the address
+//! after resolution, without a proxy, without redirects, with a cap on the answer.
 
 use crate::http::{self, LARGEST_BODY};
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -9,7 +10,8 @@ use aws_smithy_http_client::tls::{self, TlsContext, rustls_provider::CryptoMode}
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -17,8 +19,8 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 use refreshable_rules::patterns::NetworkScope;
 
-/// A client for AWS's own endpoints whose peers are trusted by `trust`: as the SDK's own, it goes by the proxy that the
-/// environment names (`HTTPS_PROXY`, `NO_PROXY`).
+/// A client for AWS's own endpoints whose peers are trusted by `trust`: as the SDK's own, it goes
+/// by the proxy that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
 pub(super) fn own(trust: TlsContext) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default()
@@ -48,7 +50,9 @@ struct Resolver(NetworkScope);
 
 impl ResolveDns for Resolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
-        DnsFuture::new(async move { http::resolve(name, self.0).await.map_err(ResolveDnsError::new) })
+        DnsFuture::new(
+            async move { http::resolve(name, self.0).await.map_err(ResolveDnsError::new) },
+        )
     }
 }
 
@@ -57,7 +61,11 @@ impl ResolveDns for Resolver {
 struct Capped(SharedHttpClient);
 
 impl HttpClient for Capped {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(CappedConnector(self.0.http_connector(settings, components)))
     }
 }

@@ -1,5 +1,6 @@
-//! The SDK's errors, put into the crate's own words. Never through their `Debug`: that prints bodies. What was sent in
-//! confidence is taken out of them where they leave the attempt ([`refreshable_rules::issuer::Redactor`]).
+//! The SDK's errors, put into the crate's own words. Never through their `Debug`: that prints
+//! bodies. What was sent in confidence is taken out of them where they leave the attempt
+//! ([`refreshable_rules::issuer::Redactor`]).
 
 use super::ask::Ask;
 use super::foreign;
@@ -13,19 +14,23 @@ pub(super) fn of<E>(ask: &Ask<'_>, error: &SdkError<E, HttpResponse>) -> IssueEr
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let unreachable =
-        |detail: String| IssueError::Unreachable { operation: ask.operation, endpoint: ask.endpoint.clone(), detail };
+    let unreachable = |detail: String| IssueError::Unreachable {
+        operation: ask.operation,
+        endpoint: ask.endpoint.clone(),
+        detail,
+    };
     let status = error.raw_response().map(|r| r.status().as_u16());
     let request_id = error.raw_response().and_then(|r| r.request_id()).map(str::to_owned);
-    let foreign = error
-        .raw_response()
-        .filter(|r| !r.status().is_success())
-        .and_then(|r| foreign::error(r.status().as_u16(), r.body().bytes()?, request_id.as_deref()));
+    let foreign = error.raw_response().filter(|r| !r.status().is_success()).and_then(|r| {
+        foreign::error(r.status().as_u16(), r.body().bytes()?, request_id.as_deref())
+    });
     match error {
         SdkError::TimeoutError(_) => unreachable("no answer in time".to_owned()),
         SdkError::DispatchFailure(e) => match no_identity(error) {
             Some(detail) => IssueError::NoIdentity { detail },
-            None => unreachable(e.as_connector_error().map_or_else(|| chain_of(error), |c| chain_of(c))),
+            None => {
+                unreachable(e.as_connector_error().map_or_else(|| chain_of(error), |c| chain_of(c)))
+            }
         },
         SdkError::ConstructionFailure(_) => match no_identity(error) {
             Some(detail) => IssueError::NoIdentity { detail },
@@ -64,7 +69,11 @@ where
                 what: format!("HTTP {status} with a body that is not STS's"),
                 request_id,
             },
-            (None, None) => IssueError::InvalidAnswer { operation: ask.operation, what: chain_of(error), request_id },
+            (None, None) => IssueError::InvalidAnswer {
+                operation: ask.operation,
+                what: chain_of(error),
+                request_id,
+            },
         },
     }
 }

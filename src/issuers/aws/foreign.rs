@@ -23,7 +23,9 @@ struct Said {
 pub(super) fn error(status: u16, body: &[u8], request_id: Option<&str>) -> Option<AwsError> {
     let body = body.get(..body.len().min(LONGEST))?.trim_ascii();
     let said = if body.starts_with(b"{") { serde_json::from_slice(body).ok()? } else { xml(body)? };
-    let code = said.code.filter(|c| !c.is_empty() && c.len() <= 100 && c.chars().all(|c| c.is_ascii_graphic()))?;
+    let code = said
+        .code
+        .filter(|c| !c.is_empty() && c.len() <= 100 && c.chars().all(|c| c.is_ascii_graphic()))?;
     Some(AwsError {
         code,
         message: said.message.unwrap_or_default(),

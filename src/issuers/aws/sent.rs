@@ -1,7 +1,10 @@
-//! What the SDK itself sends in confidence: of the controller's own identity, nobody else sees the session token.
+//! What the SDK itself sends in confidence: of the controller's own identity, nobody else sees the
+//! session token.
 
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::{Intercept, context::BeforeTransmitInterceptorContextRef};
+use aws_smithy_runtime_api::client::interceptors::{
+    Intercept, context::BeforeTransmitInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use refreshable_rules::issuer::Redactor;

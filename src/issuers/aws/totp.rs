@@ -1,7 +1,8 @@
-//! MFA codes from a seed (RFC 6238). AWS takes a code once, so each step of 30 s is used once for a seed.
+//! MFA codes from a seed (RFC 6238). AWS takes a code once, so each step of 30 s is used once for a
+//! seed.
 //!
-//! A seed is known by its namespace and its digest, not by the device's serial number: that is anybody's to name, and a
-//! tenant must not use up another's codes.
+//! A seed is known by its namespace and its digest, not by the device's serial number: that is
+//! anybody's to name, and a tenant must not use up another's codes.
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -37,8 +38,14 @@ impl TotpSteps {
     /// The code of `seed` in `namespace` at `now`, which counts as used from then on.
     ///
     /// # Errors
-    /// [`TotpError::Seed`] for a seed that is none, [`TotpError::Used`] where this step's code was given before.
-    pub fn code(&self, namespace: &str, seed: &SecretString, now: Timestamp) -> Result<SecretString, TotpError> {
+    /// [`TotpError::Seed`] for a seed that is none, [`TotpError::Used`] where this step's code was
+    /// given before.
+    pub fn code(
+        &self,
+        namespace: &str,
+        seed: &SecretString,
+        now: Timestamp,
+    ) -> Result<SecretString, TotpError> {
         let seconds = u64::try_from(now.as_second()).unwrap_or_default();
         let code = code(seed, seconds)?;
         let step = seconds / STEP_SECONDS;
@@ -66,7 +73,8 @@ fn key(namespace: &str, seed: &SecretString) -> [u8; 32] {
 
 /// A seed without what people write between its letters.
 fn compact(seed: &SecretString) -> SecretString {
-    let letters = seed.expose_secret().chars().filter(|c| !c.is_whitespace() && *c != '-' && *c != '=');
+    let letters =
+        seed.expose_secret().chars().filter(|c| !c.is_whitespace() && *c != '-' && *c != '=');
     letters.collect::<String>().to_ascii_uppercase().into()
 }
 
@@ -99,7 +107,11 @@ mod tests {
             (1_234_567_890, "005924"),
             (2_000_000_000, "279037"),
         ] {
-            assert_eq!(code(&SEED.into(), seconds).expect("seed").expose_secret(), expected, "at {seconds}");
+            assert_eq!(
+                code(&SEED.into(), seconds).expect("seed").expose_secret(),
+                expected,
+                "at {seconds}"
+            );
         }
     }
 
@@ -111,10 +123,17 @@ mod tests {
         assert_eq!(steps.code("team-a", &seed, at(89)).err(), Some(TotpError::Used));
         let written_otherwise = "gezd gnbv gy3t qojq gezd gnbv gy3t qojq".into();
         assert_eq!(steps.code("team-a", &written_otherwise, at(89)).err(), Some(TotpError::Used));
-        assert!(steps.code("team-a", &"MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U".into(), at(89)).is_ok(), "another device");
+        assert!(
+            steps.code("team-a", &"MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U".into(), at(89)).is_ok(),
+            "another device"
+        );
         assert!(steps.code("team-b", &seed, at(89)).is_ok(), "no tenant uses up another's codes");
         assert!(steps.code("team-a", &seed, at(90)).is_ok());
-        assert_eq!(steps.code("team-a", &seed, at(60)).err(), Some(TotpError::Used), "a clock set back");
+        assert_eq!(
+            steps.code("team-a", &seed, at(60)).err(),
+            Some(TotpError::Used),
+            "a clock set back"
+        );
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! The [signature of IAM Roles Anywhere](https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-sign-process.html):
+//! The [signature of IAM Roles
+//! Anywhere](https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-sign-process.html):
 //! Signature Version 4's shape, made with a certificate's private key.
 //!
-//! It is our own because the SDK's signer (`aws-sigv4`) signs with an access key or derives a key from one, and AWS publishes
-//! this kind of signature only inside a program (`aws_signing_helper`).
+//! It is our own because the SDK's signer (`aws-sigv4`) signs with an access key or derives a key
+//! from one, and AWS publishes this kind of signature only inside a program (`aws_signing_helper`).
 
 use crate::certificate::{Certificate, KeyKind};
 use base64::Engine as _;
@@ -28,8 +29,8 @@ pub struct Signed<'a> {
 /// Type of the body.
 pub const CONTENT_TYPE: &str = "application/json";
 
-/// The headers to send with the request, the last of them `Authorization`. `sign` signs the SHA-256 digest of
-/// what it is given.
+/// The headers to send with the request, the last of them `Authorization`. `sign` signs the SHA-256
+/// digest of what it is given.
 ///
 /// # Errors
 /// Those of `sign`.
@@ -39,7 +40,8 @@ pub fn headers(
     sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, String>,
 ) -> Result<Vec<(String, String)>, String> {
     let time = request.now.to_zoned(TimeZone::UTC);
-    let (moment, day) = (time.strftime("%Y%m%dT%H%M%SZ").to_string(), time.strftime("%Y%m%d").to_string());
+    let (moment, day) =
+        (time.strftime("%Y%m%dT%H%M%SZ").to_string(), time.strftime("%Y%m%d").to_string());
     let mut encoded = certificate.chain.iter().map(|c| STANDARD.encode(c));
     let own = encoded.next().unwrap_or_default();
     let chain = encoded.collect::<Vec<_>>().join(",");
@@ -64,7 +66,9 @@ pub fn headers(
     let to_sign = format!("{algorithm}\n{moment}\n{scope}\n{}", digest(&canonical));
     let signature = hex::encode(sign(to_sign.as_bytes())?);
     let credential = format!("{}/{scope}", certificate.serial);
-    let authorization = format!("{algorithm} Credential={credential}, SignedHeaders={names}, Signature={signature}");
+    let authorization = format!(
+        "{algorithm} Credential={credential}, SignedHeaders={names}, Signature={signature}"
+    );
     headers.push(("authorization", authorization));
     // The host is the HTTP client's to send.
     headers.retain(|(name, _)| *name != "host");

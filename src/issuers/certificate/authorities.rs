@@ -4,23 +4,30 @@ use pem::{EncodeConfig, LineEnding, Pem, encode_many_config};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-/// The certificates in `bytes` (PEM), and nothing of what else stands there, such as comments or a private key.
+/// The certificates in `bytes` (PEM), and nothing of what else stands there, such as comments or a
+/// private key.
 ///
 /// # Errors
 /// The fault, without a word of what was read: it may be a Secret's.
 pub fn authorities(bytes: &[u8]) -> Result<String, String> {
     let mut found = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(bytes) {
-        let certificate = certificate.map_err(|_| "this is not a list of certificates in PEM".to_owned())?;
+        let certificate =
+            certificate.map_err(|_| "this is not a list of certificates in PEM".to_owned())?;
         let number = found.len() + 1;
-        RootCertStore::empty()
-            .add(certificate.clone())
-            .map_err(|_| format!("certificate {number} in it cannot be read as one of an authority"))?;
+        RootCertStore::empty().add(certificate.clone()).map_err(|_| {
+            format!("certificate {number} in it cannot be read as one of an authority")
+        })?;
         found.push(Pem::new("CERTIFICATE", certificate.as_ref()));
     }
     match found.is_empty() {
-        true => Err("it holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----".to_owned()),
-        false => Ok(encode_many_config(&found, EncodeConfig::new().set_line_ending(LineEnding::LF))),
+        true => {
+            Err("it holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----"
+                .to_owned())
+        }
+        false => {
+            Ok(encode_many_config(&found, EncodeConfig::new().set_line_ending(LineEnding::LF)))
+        }
     }
 }
 
@@ -45,13 +52,19 @@ mod tests {
         assert_eq!(read.matches("-----BEGIN ").count(), 2, "{read}");
         assert_eq!(pem::parse_many(&read).expect("PEM").len(), 2);
         assert!(!read.contains("PRIVATE KEY") && !read.contains("company"), "{read}");
-        assert_eq!(authorities(read.as_bytes()).as_deref(), Ok(read.as_str()), "what was read is read again");
+        assert_eq!(
+            authorities(read.as_bytes()).as_deref(),
+            Ok(read.as_str()),
+            "what was read is read again"
+        );
     }
 
     #[test]
     fn what_is_no_certificate_is_said_without_a_word_of_it() {
         let (one, key) = authority();
-        let broken = |inside: &str| format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n");
+        let broken = |inside: &str| {
+            format!("-----BEGIN CERTIFICATE-----\n{inside}\n-----END CERTIFICATE-----\n")
+        };
         for (text, words) in [
             (String::new(), "it holds no certificate in PEM"),
             ("s3cr3t".to_owned(), "it holds no certificate in PEM"),

@@ -1,12 +1,13 @@
-//! Calls that block their thread: a token answers when it likes, and the runtime's workers must not wait for it. One of
-//! them renews the lease.
+//! Calls that block their thread: a token answers when it likes, and the runtime's workers must not
+//! wait for it. One of them renews the lease.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Does `work`, which blocks, while another thread takes over what this one had to do for the runtime.
+/// Does `work`, which blocks, while another thread takes over what this one had to do for the
+/// runtime.
 pub(super) fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
-    // TLS signs in the middle of a handshake, where nothing can be awaited. A runtime of one thread has no other to
-    // hand its work to; the controller's has.
+    // TLS signs in the middle of a handshake, where nothing can be awaited. A runtime of one thread
+    // has no other to hand its work to; the controller's has.
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),

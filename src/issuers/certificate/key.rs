@@ -3,7 +3,9 @@
 use super::KeyKind;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+};
 use p384::ecdsa::signature::hazmat::PrehashSigner as _;
 use p384::pkcs8::DecodePrivateKey as _;
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
@@ -15,7 +17,8 @@ pub enum PrivateKey {
     Rsa(Box<RsaKeyPair>),
     /// NIST P-256.
     P256(EcdsaKeyPair),
-    /// NIST P-384. Roles Anywhere wants SHA-256 for it, which aws-lc-rs does not sign with this curve.
+    /// NIST P-384. Roles Anywhere wants SHA-256 for it, which aws-lc-rs does not sign with this
+    /// curve.
     P384(p384::ecdsa::SigningKey),
 }
 
@@ -26,12 +29,18 @@ impl PrivateKey {
     /// What is wrong with it, and what belongs there; nothing of the key.
     pub fn parse(pem: &[u8]) -> Result<Self, String> {
         if contains(pem, b"ENCRYPTED") {
-            return Err("the private key is encrypted: store it without a passphrase, or use pkcs11".to_owned());
+            return Err(
+                "the private key is encrypted: store it without a passphrase, or use pkcs11"
+                    .to_owned(),
+            );
         }
-        let der = PrivateKeyDer::from_pem_slice(pem)
-            .map_err(|_| "there is no private key in PEM in it, like -----BEGIN PRIVATE KEY-----".to_owned())?;
-        let unknown =
-            || "the private key is none that AWS takes: use RSA of 2048 to 8192 bits, P-256 or P-384".to_owned();
+        let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
+            "there is no private key in PEM in it, like -----BEGIN PRIVATE KEY-----".to_owned()
+        })?;
+        let unknown = || {
+            "the private key is none that AWS takes: use RSA of 2048 to 8192 bits, P-256 or P-384"
+                .to_owned()
+        };
         let bytes = der.secret_der();
         let rsa = match &der {
             PrivateKeyDer::Pkcs1(_) => RsaKeyPair::from_der(bytes).ok(),
@@ -41,7 +50,8 @@ impl PrivateKey {
         if let Some(key) = rsa {
             return Ok(Self::Rsa(Box::new(key)));
         }
-        if let Ok(key) = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, bytes) {
+        if let Ok(key) = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, bytes)
+        {
             return Ok(Self::P256(key));
         }
         let p384 = match &der {
@@ -78,15 +88,18 @@ impl PrivateKey {
         match self {
             Self::Rsa(key) => {
                 let mut signature = vec![0; key.public_modulus_len()];
-                key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).map_err(|_| refused())?;
+                key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
+                    .map_err(|_| refused())?;
                 Ok(signature)
             }
-            Self::P256(key) => {
-                key.sign(&SystemRandom::new(), message).map(|s| s.as_ref().to_vec()).map_err(|_| refused())
-            }
+            Self::P256(key) => key
+                .sign(&SystemRandom::new(), message)
+                .map(|s| s.as_ref().to_vec())
+                .map_err(|_| refused()),
             Self::P384(key) => {
                 let digest: [u8; 32] = Sha256::digest(message).into();
-                let signature: p384::ecdsa::DerSignature = key.sign_prehash(&digest).map_err(|_| refused())?;
+                let signature: p384::ecdsa::DerSignature =
+                    key.sign_prehash(&digest).map_err(|_| refused())?;
                 Ok(signature.as_bytes().to_vec())
             }
         }
@@ -101,14 +114,18 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 mod tests {
     use super::*;
     use aws_lc_rs::signature::{
-        ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey,
-        VerificationAlgorithm,
+        ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256,
+        UnparsedPublicKey, VerificationAlgorithm,
     };
     use rcgen::KeyPair;
 
     #[test]
     fn each_kind_signs_what_another_implementation_verifies() {
-        let cases: [(&'static rcgen::SignatureAlgorithm, KeyKind, &'static dyn VerificationAlgorithm); 3] = [
+        let cases: [(
+            &'static rcgen::SignatureAlgorithm,
+            KeyKind,
+            &'static dyn VerificationAlgorithm,
+        ); 3] = [
             (&rcgen::PKCS_RSA_SHA256, KeyKind::Rsa, &RSA_PKCS1_2048_8192_SHA256),
             (&rcgen::PKCS_ECDSA_P256_SHA256, KeyKind::P256, &ECDSA_P256_SHA256_ASN1),
             (&rcgen::PKCS_ECDSA_P384_SHA384, KeyKind::P384, &ECDSA_P384_SHA256_ASN1),
@@ -119,7 +136,9 @@ mod tests {
             assert_eq!(key.kind(), kind);
             assert_eq!(key.public_key(), rcgen::PublicKeyData::der_bytes(&pair));
             let signature = key.sign_sha256(b"message").expect("a signature");
-            UnparsedPublicKey::new(verifier, key.public_key()).verify(b"message", &signature).expect("it fits");
+            UnparsedPublicKey::new(verifier, key.public_key())
+                .verify(b"message", &signature)
+                .expect("it fits");
         }
     }
 
@@ -128,9 +147,18 @@ mod tests {
         let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key").serialize_pem();
         for (pem, words) in [
             ("", "no private key in PEM"),
-            ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "no private key in PEM"),
-            ("-----BEGIN ENCRYPTED PRIVATE KEY-----\ns3cr3t\n-----END ENCRYPTED PRIVATE KEY-----", "encrypted"),
-            ("-----BEGIN PRIVATE KEY-----\nczNjcjN0\n-----END PRIVATE KEY-----", "none that AWS takes"),
+            (
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+                "no private key in PEM",
+            ),
+            (
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\ns3cr3t\n-----END ENCRYPTED PRIVATE KEY-----",
+                "encrypted",
+            ),
+            (
+                "-----BEGIN PRIVATE KEY-----\nczNjcjN0\n-----END PRIVATE KEY-----",
+                "none that AWS takes",
+            ),
             (&ed25519, "none that AWS takes"),
         ] {
             let Err(error) = PrivateKey::parse(pem.as_bytes()) else { panic!("{words}: a key") };

@@ -1,4 +1,5 @@
-//! A device's X.509 certificate and the private key that belongs to it: in PEM, or in a PKCS#11 token.
+//! A device's X.509 certificate and the private key that belongs to it: in PEM, or in a PKCS#11
+//! token.
 
 mod authorities;
 mod blocking;

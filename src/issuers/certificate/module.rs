@@ -32,7 +32,8 @@ impl Modules {
 
     /// The module of that name.
     pub(super) fn load(&self, name: &str) -> Result<Loaded, IssueError> {
-        let specification = |what: String| IssueError::Specification { field: "pkcs11.module".to_owned(), what };
+        let specification =
+            |what: String| IssueError::Specification { field: "pkcs11.module".to_owned(), what };
         let path = self.registered.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.registered.keys().map(String::as_str).collect();
             specification(format!(
@@ -45,8 +46,12 @@ impl Modules {
             return Ok(module.clone());
         }
         let module = Pkcs11::new(path)
-            .and_then(|m| m.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map(|()| m))
-            .map_err(|e| specification(format!("module {name} ({}) cannot be loaded: {e}", path.display())))?;
+            .and_then(|m| {
+                m.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).map(|()| m)
+            })
+            .map_err(|e| {
+                specification(format!("module {name} ({}) cannot be loaded: {e}", path.display()))
+            })?;
         let module = Arc::new(Mutex::new(module));
         loaded.insert(name.to_owned(), module.clone());
         Ok(module)

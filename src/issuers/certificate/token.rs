@@ -40,8 +40,8 @@ impl TokenKey {
     /// The key that `key` names, to be opened with `pin`. Looks whether it is there.
     ///
     /// # Errors
-    /// [`IssueError::Specification`] for a module or token that is not there, [`IssueError::InputInvalid`] for a
-    /// PIN that does not open it.
+    /// [`IssueError::Specification`] for a module or token that is not there,
+    /// [`IssueError::InputInvalid`] for a PIN that does not open it.
     pub fn find(modules: &Modules, key: &Pkcs11Key, pin: SecretString) -> Result<Self, IssueError> {
         let module = off_the_runtime(|| modules.load(&key.module))?;
         let found = Self { module, key: key.clone(), pin };
@@ -55,8 +55,17 @@ impl TokenKey {
     }
 
     /// A signature as TLS wants it.
-    pub(super) fn sign_tls(&self, kind: KeyKind, scheme: SignatureScheme, message: &[u8]) -> Result<Vec<u8>, String> {
-        let pss = PkcsPssParams { hash_alg: MechanismType::SHA256, mgf: PkcsMgfType::MGF1_SHA256, s_len: SALT.into() };
+    pub(super) fn sign_tls(
+        &self,
+        kind: KeyKind,
+        scheme: SignatureScheme,
+        message: &[u8],
+    ) -> Result<Vec<u8>, String> {
+        let pss = PkcsPssParams {
+            hash_alg: MechanismType::SHA256,
+            mgf: PkcsMgfType::MGF1_SHA256,
+            s_len: SALT.into(),
+        };
         let rsa = match scheme {
             SignatureScheme::RSA_PSS_SHA256 => Mechanism::Sha256RsaPkcsPss(pss),
             _ => Mechanism::Sha256RsaPkcs,
@@ -68,31 +77,48 @@ impl TokenKey {
     }
 
     /// RSA signs the message by `rsa`, an elliptic curve its digest.
-    fn sign(&self, kind: KeyKind, message: &[u8], rsa: &Mechanism<'_>, digest: &[u8]) -> Result<Vec<u8>, String> {
+    fn sign(
+        &self,
+        kind: KeyKind,
+        message: &[u8],
+        rsa: &Mechanism<'_>,
+        digest: &[u8],
+    ) -> Result<Vec<u8>, String> {
         let hashing = match kind {
             KeyKind::Rsa => rsa,
-            KeyKind::P256 | KeyKind::P384 if digest.len() == Sha384::output_size() => &Mechanism::EcdsaSha384,
+            KeyKind::P256 | KeyKind::P384 if digest.len() == Sha384::output_size() => {
+                &Mechanism::EcdsaSha384
+            }
             KeyKind::P256 | KeyKind::P384 => &Mechanism::EcdsaSha256,
         };
         let signed = self.with_session(|session, key, pin| match kind {
-            _ if wants_pin_at_each_use(session, key)? => sign_with_pin(session, key, hashing, pin, message),
+            _ if wants_pin_at_each_use(session, key)? => {
+                sign_with_pin(session, key, hashing, pin, message)
+            }
             KeyKind::Rsa => session.sign(rsa, key, message).map_err(TokenError::Other),
-            KeyKind::P256 | KeyKind::P384 => session.sign(&Mechanism::Ecdsa, key, digest).map_err(TokenError::Other),
+            KeyKind::P256 | KeyKind::P384 => {
+                session.sign(&Mechanism::Ecdsa, key, digest).map_err(TokenError::Other)
+            }
         });
         let signature = signed.map_err(|e| self.explain(&e).to_string())?;
         let unreadable = |_| "the token's signature cannot be read".to_owned();
         Ok(match kind {
             KeyKind::Rsa => signature,
-            KeyKind::P256 => {
-                p256::ecdsa::Signature::from_slice(&signature).map_err(unreadable)?.to_der().as_bytes().to_vec()
-            }
-            KeyKind::P384 => {
-                p384::ecdsa::Signature::from_slice(&signature).map_err(unreadable)?.to_der().as_bytes().to_vec()
-            }
+            KeyKind::P256 => p256::ecdsa::Signature::from_slice(&signature)
+                .map_err(unreadable)?
+                .to_der()
+                .as_bytes()
+                .to_vec(),
+            KeyKind::P384 => p384::ecdsa::Signature::from_slice(&signature)
+                .map_err(unreadable)?
+                .to_der()
+                .as_bytes()
+                .to_vec(),
         })
     }
 
-    /// Logs in, does `work` with the private key and the PIN, and logs out again, with the module held.
+    /// Logs in, does `work` with the private key and the PIN, and logs out again, with the module
+    /// held.
     fn with_session<T>(
         &self,
         work: impl FnOnce(&Session, ObjectHandle, &AuthPin) -> Result<T, TokenError>,
@@ -108,13 +134,18 @@ impl TokenKey {
         let session = self.open(&module)?;
         let pin = AuthPin::new(self.pin.expose_secret().into());
         session.login(UserType::User, Some(&pin)).map_err(TokenError::Login)?;
-        let template =
-            [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(self.key.key_label.as_bytes().to_vec())];
-        let result = session.find_objects(&template).map_err(TokenError::Other).and_then(|found| match found[..] {
-            [key] => work(&session, key, &pin),
-            [] => Err(TokenError::NoKey),
-            _ => Err(TokenError::ManyKeys),
-        });
+        let template = [
+            Attribute::Class(ObjectClass::PRIVATE_KEY),
+            Attribute::Label(self.key.key_label.as_bytes().to_vec()),
+        ];
+        let result =
+            session.find_objects(&template).map_err(TokenError::Other).and_then(
+                |found| match found[..] {
+                    [key] => work(&session, key, &pin),
+                    [] => Err(TokenError::NoKey),
+                    _ => Err(TokenError::ManyKeys),
+                },
+            );
         // A login outlives its session: the next one must show its own PIN.
         session.logout().map_err(TokenError::Other)?;
         result
@@ -132,14 +163,17 @@ impl TokenKey {
 
     fn explain(&self, error: &TokenError) -> IssueError {
         let Pkcs11Key { module, token_label, key_label, pin_secret_ref } = &self.key;
-        let specification = |field: &str, what: String| IssueError::Specification { field: field.to_owned(), what };
+        let specification =
+            |field: &str, what: String| IssueError::Specification { field: field.to_owned(), what };
         match error {
-            TokenError::NoToken => {
-                specification("pkcs11.tokenLabel", format!("module {module} has no token labelled {token_label}"))
-            }
-            TokenError::NoKey => {
-                specification("pkcs11.keyLabel", format!("token {token_label} has no private key labelled {key_label}"))
-            }
+            TokenError::NoToken => specification(
+                "pkcs11.tokenLabel",
+                format!("module {module} has no token labelled {token_label}"),
+            ),
+            TokenError::NoKey => specification(
+                "pkcs11.keyLabel",
+                format!("token {token_label} has no private key labelled {key_label}"),
+            ),
             TokenError::ManyKeys => specification(
                 "pkcs11.keyLabel",
                 format!(
@@ -153,7 +187,9 @@ impl TokenKey {
                     name: pin_secret_ref.name.clone(),
                     key: pin_secret_ref.key.clone(),
                     what: if locked {
-                        format!("the PIN of token {token_label} is locked: an administrator has to unlock it")
+                        format!(
+                            "the PIN of token {token_label} is locked: an administrator has to unlock it"
+                        )
                     } else {
                         format!("the PIN does not open token {token_label} ({})", short(e))
                     },
@@ -162,7 +198,10 @@ impl TokenKey {
             TokenError::Busy => IssueError::Unreachable {
                 operation: "Sign",
                 endpoint: format!("token {token_label}"),
-                detail: format!("module {module} has not answered those before within {} s", PATIENCE.as_secs()),
+                detail: format!(
+                    "module {module} has not answered those before within {} s",
+                    PATIENCE.as_secs()
+                ),
             },
             TokenError::NoHashing(e) => specification(
                 "pkcs11.keyLabel",
@@ -193,20 +232,24 @@ enum TokenError {
     Other(Error),
 }
 
-/// Whether the key is one of those that are logged in to once more for each signature, as PIV's signature slot.
+/// Whether the key is one of those that are logged in to once more for each signature, as PIV's
+/// signature slot.
 fn wants_pin_at_each_use(session: &Session, key: ObjectHandle) -> Result<bool, TokenError> {
-    let attributes = session.get_attributes(key, &[AttributeType::AlwaysAuthenticate]).map_err(TokenError::Other)?;
+    let attributes = session
+        .get_attributes(key, &[AttributeType::AlwaysAuthenticate])
+        .map_err(TokenError::Other)?;
     // A token that does not know the attribute leaves it out.
     Ok(attributes.contains(&Attribute::AlwaysAuthenticate(true)))
 }
 
-/// A key that wants its PIN at each use signs something, since not every token can do what that takes. Within TLS it
-/// could not be said why.
+/// A key that wants its PIN at each use signs something, since not every token can do what that
+/// takes. Within TLS it could not be said why.
 fn try_out(session: &Session, key: ObjectHandle, pin: &AuthPin) -> Result<(), TokenError> {
     if !wants_pin_at_each_use(session, key)? {
         return Ok(());
     }
-    let attributes = session.get_attributes(key, &[AttributeType::KeyType]).map_err(TokenError::Other)?;
+    let attributes =
+        session.get_attributes(key, &[AttributeType::KeyType]).map_err(TokenError::Other)?;
     let hashing = match attributes.contains(&Attribute::KeyType(KeyType::RSA)) {
         true => Mechanism::Sha256RsaPkcs,
         false => Mechanism::EcdsaSha256,
@@ -214,8 +257,9 @@ fn try_out(session: &Session, key: ObjectHandle, pin: &AuthPin) -> Result<(), To
     sign_with_pin(session, key, &hashing, pin, b"try").map(drop)
 }
 
-/// PKCS#11 wants this login between the beginning and the end of a signature. The library's call for a signature in one
-/// part leaves no room there, so that the message goes in as a part, and the token hashes it.
+/// PKCS#11 wants this login between the beginning and the end of a signature. The library's call
+/// for a signature in one part leaves no room there, so that the message goes in as a part, and the
+/// token hashes it.
 fn sign_with_pin(
     session: &Session,
     key: ObjectHandle,
@@ -224,13 +268,17 @@ fn sign_with_pin(
     message: &[u8],
 ) -> Result<Vec<u8>, TokenError> {
     let unfit = |e| match e {
-        Error::Pkcs11(RvError::MechanismInvalid | RvError::KeyFunctionNotPermitted, _) => TokenError::NoHashing(e),
+        Error::Pkcs11(RvError::MechanismInvalid | RvError::KeyFunctionNotPermitted, _) => {
+            TokenError::NoHashing(e)
+        }
         e => TokenError::Other(e),
     };
     session.sign_init(hashing, key).map_err(unfit)?;
     session.login(UserType::ContextSpecific, Some(pin)).map_err(TokenError::Login)?;
     session.sign_update(message).map_err(|e| match e {
-        Error::Pkcs11(RvError::OperationNotInitialized | RvError::FunctionNotSupported, _) => TokenError::NoHashing(e),
+        Error::Pkcs11(RvError::OperationNotInitialized | RvError::FunctionNotSupported, _) => {
+            TokenError::NoHashing(e)
+        }
         e => TokenError::Other(e),
     })?;
     session.sign_final().map_err(TokenError::Other)

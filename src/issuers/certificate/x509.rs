@@ -62,19 +62,26 @@ impl Certificate {
         if chain.len() > LONGEST_CHAIN {
             return Err(format!("there are more than {LONGEST_CHAIN} certificates in it"));
         }
-        let first =
-            chain.first().ok_or("there is no certificate in it: it must begin with -----BEGIN CERTIFICATE-----")?;
-        let (_, read) = X509Certificate::from_der(first).map_err(|_| "the certificate cannot be read".to_owned())?;
+        let first = chain.first().ok_or(
+            "there is no certificate in it: it must begin with -----BEGIN CERTIFICATE-----",
+        )?;
+        let (_, read) = X509Certificate::from_der(first)
+            .map_err(|_| "the certificate cannot be read".to_owned())?;
         let time = |t: x509_parser::time::ASN1Time| {
-            Timestamp::from_second(t.timestamp()).map_err(|_| "its validity cannot be read".to_owned())
+            Timestamp::from_second(t.timestamp())
+                .map_err(|_| "its validity cannot be read".to_owned())
         };
         let public = read.public_key();
-        let kind = match public.parsed() {
-            Ok(PublicKey::RSA(_)) => KeyKind::Rsa,
-            Ok(PublicKey::EC(point)) if point.key_size() == 256 => KeyKind::P256,
-            Ok(PublicKey::EC(point)) if point.key_size() == 384 => KeyKind::P384,
-            _ => return Err("its key is none that AWS takes: use RSA, or an elliptic curve P-256 or P-384".to_owned()),
-        };
+        let kind =
+            match public.parsed() {
+                Ok(PublicKey::RSA(_)) => KeyKind::Rsa,
+                Ok(PublicKey::EC(point)) if point.key_size() == 256 => KeyKind::P256,
+                Ok(PublicKey::EC(point)) if point.key_size() == 384 => KeyKind::P384,
+                _ => return Err(
+                    "its key is none that AWS takes: use RSA, or an elliptic curve P-256 or P-384"
+                        .to_owned(),
+                ),
+            };
         Ok(Self {
             serial: read.tbs_certificate.serial.to_string(),
             not_before: time(read.validity().not_before)?,
@@ -124,9 +131,19 @@ mod tests {
             assert_eq!(read.public_key, rcgen::PublicKeyData::der_bytes(&key));
             let at = |text: &str| text.parse::<Timestamp>().expect("time");
             assert_eq!(read.validity(at("2026-01-15T00:00:00Z")), Validity::Valid);
-            assert_eq!(read.validity(at("2025-12-31T23:58:00Z")), Validity::Valid, "clocks differ a little");
-            assert_eq!(read.validity(at("2025-12-31T23:00:00Z")), Validity::NotYet(at("2026-01-01T00:00:00Z")));
-            assert_eq!(read.validity(at("2026-02-01T00:00:01Z")), Validity::Expired(at("2026-02-01T00:00:00Z")));
+            assert_eq!(
+                read.validity(at("2025-12-31T23:58:00Z")),
+                Validity::Valid,
+                "clocks differ a little"
+            );
+            assert_eq!(
+                read.validity(at("2025-12-31T23:00:00Z")),
+                Validity::NotYet(at("2026-01-01T00:00:00Z"))
+            );
+            assert_eq!(
+                read.validity(at("2026-02-01T00:00:01Z")),
+                Validity::Expired(at("2026-02-01T00:00:00Z"))
+            );
         }
     }
 

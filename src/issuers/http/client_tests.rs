@@ -5,7 +5,8 @@ use refreshable_rules::retry::Class;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-/// A server on loopback that answers `bytes` to whoever calls, and then holds the line for a while if `holds`.
+/// A server on loopback that answers `bytes` to whoever calls, and then holds the line for a while
+/// if `holds`.
 async fn server(bytes: Vec<u8>, holds: bool) -> String {
     install_crypto();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -28,7 +29,8 @@ async fn server(bytes: Vec<u8>, holds: bool) -> String {
 
 fn answer(head: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes =
-        format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).into_bytes();
+        format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())
+            .into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }
@@ -64,7 +66,11 @@ async fn servers_that_misbehave_are_named_for_what_they_did() {
     ]
     .concat();
     for (bytes, holds, words) in [
-        (answer("302 Found\r\nLocation: http://169.254.169.254/", b""), false, "redirects are not followed"),
+        (
+            answer("302 Found\r\nLocation: http://169.254.169.254/", b""),
+            false,
+            "redirects are not followed",
+        ),
         (answer("200 OK\r\nContent-Encoding: gzip", b"\x1f\x8b"), false, "it is compressed (gzip)"),
         (answer("200 OK", &huge), false, "it is longer than 65536 bytes"),
         (chunked, false, "it is longer than 65536 bytes"),
@@ -88,7 +94,10 @@ async fn what_the_specification_has_wrong_is_named() {
     let url = "https://127.0.0.1:1/";
     for (call, field) in [
         (
-            Call { ca_bundle: Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"), ..call(url) },
+            Call {
+                ca_bundle: Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"),
+                ..call(url)
+            },
             "certificate",
         ),
         (Call { identity: Some(&pem), ..call(url) }, "certificate"),
@@ -128,7 +137,8 @@ fn certificates() -> (String, Pair, Pair) {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
+        .expect("an authority");
     let made = |names: Vec<String>| {
         let key = KeyPair::generate().expect("a key");
         let params = CertificateParams::new(names).expect("parameters");
@@ -139,19 +149,25 @@ fn certificates() -> (String, Pair, Pair) {
     (authority.pem(), server, client)
 }
 
-/// A TLS server that lets in only who names it and shows a certificate of the authority; where it listens.
+/// A TLS server that lets in only who names it and shows a certificate of the authority; where it
+/// listens.
 async fn demanding_server(authority: &str, server: &Pair) -> std::net::SocketAddr {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
     use rustls::server::{ResolvesServerCertUsingSni, WebPkiClientVerifier};
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("a certificate")).expect("an authority");
+    roots
+        .add(CertificateDer::from_pem_slice(authority.as_bytes()).expect("a certificate"))
+        .expect("an authority");
     let clients = WebPkiClientVerifier::builder(Arc::new(roots)).build().expect("a verifier");
-    let chain = CertificateDer::from_pem_slice(server.certificate.as_bytes()).expect("a certificate");
+    let chain =
+        CertificateDer::from_pem_slice(server.certificate.as_bytes()).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).expect("a key");
     let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).expect("a key");
     let mut names = ResolvesServerCertUsingSni::new();
     names.add(NAME, rustls::sign::CertifiedKey::new(vec![chain], key)).expect("a name");
-    let config = rustls::ServerConfig::builder().with_client_cert_verifier(clients).with_cert_resolver(Arc::new(names));
+    let config = rustls::ServerConfig::builder()
+        .with_client_cert_verifier(clients)
+        .with_cert_resolver(Arc::new(names));
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -171,18 +187,30 @@ async fn a_server_is_named_and_shown_the_client_s_certificate() {
     install_crypto();
     let (authority, server, client) = certificates();
     let address = demanding_server(&authority, &server).await;
-    let identity = ClientIdentity::Pem(SecretString::from(format!("{}\n{}", client.certificate, client.key)));
+    let identity =
+        ClientIdentity::Pem(SecretString::from(format!("{}\n{}", client.certificate, client.key)));
     let get = async |host: &str, identity: Option<&ClientIdentity>| {
         let url = format!("https://{host}:{}/", address.port());
         let call = Call { ca_bundle: Some(&authority), identity, ..call(&url) };
         // The guard would refuse a name that leads to loopback.
-        let client = builder(&call).expect("a builder").resolve(host, address).build().expect("a client");
-        client.get(&url).send().await.map(|answer| answer.status().as_u16()).map_err(|e| format!("{e:?}"))
+        let client =
+            builder(&call).expect("a builder").resolve(host, address).build().expect("a client");
+        client
+            .get(&url)
+            .send()
+            .await
+            .map(|answer| answer.status().as_u16())
+            .map_err(|e| format!("{e:?}"))
     };
     assert_eq!(get(NAME, Some(&identity)).await, Ok(200));
     for (name, identity, alert, why) in [
         (NAME, None, "CertificateRequired", "without a certificate nobody is let in"),
-        ("other.example.com", Some(&identity), "AccessDenied", "under another name there is no server"),
+        (
+            "other.example.com",
+            Some(&identity),
+            "AccessDenied",
+            "under another name there is no server",
+        ),
     ] {
         let error = get(name, identity).await.expect_err(why);
         assert!(error.contains(alert), "{why}: {error}");

@@ -1,8 +1,9 @@
 //! Which addresses may be connected to.
 //!
-//! The list is our own because the standard library's `is_global` is not stable, and because clouds serve their metadata from
-//! addresses that no registry of special addresses names (AWS's and Google's in IPv6, Azure's and Alibaba's in IPv4). It is
-//! held against the address of each connection, after names were resolved, so that a name that resolves anew gains nothing.
+//! The list is our own because the standard library's `is_global` is not stable, and because clouds
+//! serve their metadata from addresses that no registry of special addresses names (AWS's and
+//! Google's in IPv6, Azure's and Alibaba's in IPv4). It is held against the address of each
+//! connection, after names were resolved, so that a name that resolves anew gains nothing.
 
 use refreshable_rules::patterns::NetworkScope;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -23,29 +24,38 @@ pub enum Forbidden {
     Private(String),
 }
 
-/// Resolves a name, once, and gives only those addresses that may be called within `reach`. Who connects to exactly
-/// these has nothing to fear from a name that leads elsewhere a moment later.
+/// Resolves a name, once, and gives only those addresses that may be called within `reach`. Who
+/// connects to exactly these has nothing to fear from a name that leads elsewhere a moment later.
 ///
 /// # Errors
 /// [`Forbidden`], or what the resolver said.
-pub async fn resolve(name: &str, reach: NetworkScope) -> Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>> {
+pub async fn resolve(
+    name: &str,
+    reach: NetworkScope,
+) -> Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>> {
     let found = tokio::net::lookup_host((name, 0)).await?;
     Ok(permitted(name, found.map(|a| a.ip()).collect(), reach)?)
 }
 
 /// Those of the addresses that `name` leads to that may be called.
-fn permitted(name: &str, found: Vec<IpAddr>, reach: NetworkScope) -> Result<Vec<IpAddr>, Forbidden> {
+fn permitted(
+    name: &str,
+    found: Vec<IpAddr>,
+    reach: NetworkScope,
+) -> Result<Vec<IpAddr>, Forbidden> {
     let widest = if reach == NetworkScope::Private { Kind::Private } else { Kind::Public };
     let (allowed, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| kind(*a) <= widest);
     match allowed.is_empty() {
         false => Ok(allowed),
-        true if others.iter().any(|a| kind(*a) == Kind::Private) => Err(Forbidden::Private(name.to_owned())),
+        true if others.iter().any(|a| kind(*a) == Kind::Private) => {
+            Err(Forbidden::Private(name.to_owned()))
+        }
         true => Err(Forbidden::Never(name.to_owned())),
     }
 }
 
-/// [`resolve`], as reqwest asks for it. Addresses that stand in the URL itself do not come by here; a policy that
-/// allows them names them literally.
+/// [`resolve`], as reqwest asks for it. Addresses that stand in the URL itself do not come by here;
+/// a policy that allows them names them literally.
 #[derive(Debug)]
 pub(super) struct GuardedResolver(pub(super) NetworkScope);
 
@@ -78,8 +88,11 @@ fn kind(address: IpAddr) -> Kind {
 }
 
 /// Metadata services outside of the link-local range: Alibaba's, Azure's wire server, Oracle's.
-const METADATA: [Ipv4Addr; 3] =
-    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+const METADATA: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
 
 fn kind_v4(a: Ipv4Addr) -> Kind {
     let [first, second, third, _] = a.octets();
@@ -115,8 +128,8 @@ fn kind_v6(a: Ipv6Addr) -> Kind {
     }
 }
 
-/// The IPv4 address that an IPv6 address leads to: mapped (RFC 4291), compatible, translated (RFC 2765), through
-/// NAT64 (RFC 6052, RFC 8215), through 6to4 (RFC 3056).
+/// The IPv4 address that an IPv6 address leads to: mapped (RFC 4291), compatible, translated (RFC
+/// 2765), through NAT64 (RFC 6052, RFC 8215), through 6to4 (RFC 3056).
 fn embedded(a: Ipv6Addr) -> Option<Ipv4Addr> {
     let [_, high, low, ..] = a.segments();
     let [.., c, d] = a.segments();
@@ -198,7 +211,8 @@ mod tests {
         let (public, private, own) = ("192.0.2.1", "10.0.0.1", "127.0.0.1");
         let given = |addresses: &[&str], reach| {
             let found = addresses.iter().map(|a| a.parse().expect("an address")).collect();
-            permitted("x.example.com", found, reach).map(|list| list.iter().map(IpAddr::to_string).collect::<Vec<_>>())
+            permitted("x.example.com", found, reach)
+                .map(|list| list.iter().map(IpAddr::to_string).collect::<Vec<_>>())
         };
         let name = || "x.example.com".to_owned();
         for (found, reach, expected) in [
@@ -210,7 +224,8 @@ mod tests {
             (&[own], NetworkScope::Public, Err(Forbidden::Never(name()))),
             (&[], NetworkScope::Private, Err(Forbidden::Never(name()))),
         ] {
-            let expected = expected.map(|list| list.into_iter().map(str::to_owned).collect::<Vec<_>>());
+            let expected =
+                expected.map(|list| list.into_iter().map(str::to_owned).collect::<Vec<_>>());
             assert_eq!(given(found, reach), expected, "{found:?} {reach:?}");
         }
     }
@@ -220,7 +235,9 @@ mod tests {
         for reach in [NetworkScope::Public, NetworkScope::Private] {
             let name: Name = "localhost".parse().expect("a name");
             let result = GuardedResolver(reach).resolve(name).await;
-            assert!(result.is_err_and(|e| e.downcast_ref() == Some(&Forbidden::Never("localhost".to_owned()))));
+            assert!(result.is_err_and(
+                |e| e.downcast_ref() == Some(&Forbidden::Never("localhost".to_owned()))
+            ));
         }
     }
 }

@@ -20,10 +20,22 @@ struct ErrorBody {
 impl ErrorBody {
     /// What it says, as one line.
     fn words(self) -> Option<String> {
-        let errors = self.errors.iter().flatten().filter_map(Value::as_str).map(str::trim).collect::<Vec<_>>();
+        let errors = self
+            .errors
+            .iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::trim)
+            .collect::<Vec<_>>();
         let listed = (!errors.is_empty()).then(|| errors.join("; "));
         let said = self.message.or(listed)?;
-        Some(said.split(char::is_control).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
+        Some(
+            said.split(char::is_control)
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
     }
 }
 
@@ -33,7 +45,8 @@ pub fn http_error(operation: &'static str, subject: &str, answer: &Answer) -> Is
     let said = serde_json::from_slice::<ErrorBody>(body).ok();
     let code = said.as_ref().and_then(|s| s.code.clone()).or_else(|| answer.error_code.clone());
     let code = code.filter(|c| c.len() <= 100 && !c.contains(char::is_whitespace));
-    let message = said.and_then(ErrorBody::words).unwrap_or_else(|| "the server gave no reason".to_owned());
+    let message =
+        said.and_then(ErrorBody::words).unwrap_or_else(|| "the server gave no reason".to_owned());
     IssueError::Refused {
         operation,
         subject: subject.to_owned(),
@@ -62,15 +75,26 @@ mod tests {
             request_id: Some("r".into()),
             error_code: header.map(str::to_owned),
         };
-        let said = http_error("Get", "u", &answer(403, br#"{"code":"AccessDenied","message":"no\nway"}"#, None));
+        let said = http_error(
+            "Get",
+            "u",
+            &answer(403, br#"{"code":"AccessDenied","message":"no\nway"}"#, None),
+        );
         assert_eq!((said.code(), said.class()), (Some("AccessDenied"), Class::Denied));
         assert!(said.to_string().contains("no way"));
-        let said = http_error("Get", "u", &answer(403, br#"{"message":"no"}"#, Some("AccessDeniedException")));
+        let said = http_error(
+            "Get",
+            "u",
+            &answer(403, br#"{"message":"no"}"#, Some("AccessDeniedException")),
+        );
         assert_eq!((said.code(), said.request_id()), (Some("AccessDeniedException"), Some("r")));
         let vault = br#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
         let said = http_error("Get", "u", &answer(403, vault, None));
         assert_eq!((said.code(), said.class()), (Some("HTTP 403"), Class::Denied));
-        assert!(said.to_string().contains("HTTP 403: 1 error occurred: * permission denied"), "{said}");
+        assert!(
+            said.to_string().contains("HTTP 403: 1 error occurred: * permission denied"),
+            "{said}"
+        );
         let none = http_error("Get", "u", &answer(404, br#"{"errors":[]}"#, None));
         assert!(none.to_string().contains("HTTP 404: the server gave no reason"), "{none}");
         let page = http_error("Get", "u", &answer(502, b"<html>", None));

@@ -1,8 +1,9 @@
-//! The guarded HTTP client: every call of a source that is not one of the AWS SDK's goes through it.
+//! The guarded HTTP client: every call of a source that is not one of the AWS SDK's goes through
+//! it.
 //!
 //! What it guards against: addresses that no administrator allowed (after resolution, and the
-//! connection goes to the address that was checked), redirects, proxies on the way to hosts that are
-//! not AWS's own, compressed bodies, bodies without end, servers without end.
+//! connection goes to the address that was checked), redirects, proxies on the way to hosts that
+//! are not AWS's own, compressed bodies, bodies without end, servers without end.
 
 mod guard;
 mod http_error;
@@ -50,11 +51,12 @@ pub struct Call<'a> {
 /// The way to a host, by whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// AWS's own: by the proxy that the controller's environment names, if it names one (`HTTPS_PROXY`, `NO_PROXY`).
-    /// Its names are AWS's to point where they should, in a VPC at private addresses.
+    /// AWS's own: by the proxy that the controller's environment names, if it names one
+    /// (`HTTPS_PROXY`, `NO_PROXY`). Its names are AWS's to point where they should, in a VPC at
+    /// private addresses.
     Aws,
-    /// One that a specification names: never by a proxy, which would resolve the name itself, and no further than a
-    /// policy lets it lead.
+    /// One that a specification names: never by a proxy, which would resolve the name itself, and
+    /// no further than a policy lets it lead.
     Named(NetworkScope),
 }
 
@@ -84,8 +86,8 @@ pub struct Answer {
 /// Makes a GET.
 ///
 /// # Errors
-/// [`IssueError::Unreachable`] where nothing came back, [`IssueError::InvalidAnswer`] for a body past the
-/// limit, [`IssueError::Specification`] for a URL, certificate or header that is none.
+/// [`IssueError::Unreachable`] where nothing came back, [`IssueError::InvalidAnswer`] for a body
+/// past the limit, [`IssueError::Specification`] for a URL, certificate or header that is none.
 pub async fn get(call: &Call<'_>) -> Result<Answer, IssueError> {
     send(call, None).await
 }
@@ -104,7 +106,8 @@ async fn send(call: &Call<'_>, body: Option<String>) -> Result<Answer, IssueErro
         None => client.get(call.url),
         Some(body) => client.post(call.url).body(body),
     };
-    let mut request = request.header("Accept", "application/json").header("Accept-Encoding", "identity");
+    let mut request =
+        request.header("Accept", "application/json").header("Accept-Encoding", "identity");
     for (name, value) in &call.headers {
         let mut value = reqwest::header::HeaderValue::from_str(value.expose_secret())
             .map_err(|_| specification(name, "the value cannot stand in an HTTP header"))?;
@@ -113,14 +116,22 @@ async fn send(call: &Call<'_>, body: Option<String>) -> Result<Answer, IssueErro
     }
     let mut response = request.send().await.map_err(|e| unreachable(call, &e))?;
     let status = response.status().as_u16();
-    let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
-    let date = header("date").and_then(|d| jiff::fmt::rfc2822::parse(&d).ok()).map(|z| z.timestamp());
+    let header =
+        |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let date =
+        header("date").and_then(|d| jiff::fmt::rfc2822::parse(&d).ok()).map(|z| z.timestamp());
     let request_id = header("x-amzn-requestid");
     // The code may be followed by a colon and a URL.
-    let error_code = header("x-amzn-errortype").and_then(|c| c.split(':').next().map(str::to_owned));
-    let invalid =
-        |what: String| IssueError::InvalidAnswer { operation: call.operation, what, request_id: request_id.clone() };
-    if let Some(encoding) = header("content-encoding").filter(|e| !e.eq_ignore_ascii_case("identity")) {
+    let error_code =
+        header("x-amzn-errortype").and_then(|c| c.split(':').next().map(str::to_owned));
+    let invalid = |what: String| IssueError::InvalidAnswer {
+        operation: call.operation,
+        what,
+        request_id: request_id.clone(),
+    };
+    if let Some(encoding) =
+        header("content-encoding").filter(|e| !e.eq_ignore_ascii_case("identity"))
+    {
         return Err(invalid(format!("it is compressed ({encoding}), which was not asked for")));
     }
     if (300..400).contains(&status) {
@@ -139,7 +150,9 @@ async fn send(call: &Call<'_>, body: Option<String>) -> Result<Answer, IssueErro
 }
 
 fn client(call: &Call<'_>) -> Result<reqwest::Client, IssueError> {
-    builder(call)?.build().map_err(|_| specification("certificate", "the certificates cannot be used for TLS"))
+    builder(call)?
+        .build()
+        .map_err(|_| specification("certificate", "the certificates cannot be used for TLS"))
 }
 
 fn builder(call: &Call<'_>) -> Result<reqwest::ClientBuilder, IssueError> {
@@ -164,8 +177,10 @@ fn builder(call: &Call<'_>) -> Result<reqwest::ClientBuilder, IssueError> {
         builder = builder.tls_certs_only(certificates);
     }
     if let Some(ClientIdentity::Pem(pem)) = call.identity {
-        let identity = reqwest::Identity::from_pem(pem.expose_secret().as_bytes())
-            .map_err(|_| specification("certificate", "the certificate and key are no PEM that can be read"))?;
+        let identity =
+            reqwest::Identity::from_pem(pem.expose_secret().as_bytes()).map_err(|_| {
+                specification("certificate", "the certificate and key are no PEM that can be read")
+            })?;
         builder = builder.identity(identity);
     }
     Ok(builder)
@@ -175,7 +190,8 @@ fn specification(field: &str, what: &str) -> IssueError {
     IssueError::Specification { field: field.to_owned(), what: what.to_owned() }
 }
 
-/// An error in words, with its causes but without the URL, which may hold what is nobody's business.
+/// An error in words, with its causes but without the URL, which may hold what is nobody's
+/// business.
 fn unreachable(call: &Call<'_>, error: &reqwest::Error) -> IssueError {
     let mut parts = Vec::new();
     let mut next = std::error::Error::source(error);

@@ -9,7 +9,10 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use std::sync::Arc;
 
 /// A configuration that shows `identity` and trusts `ca_bundle` (PEM), or what the system trusts.
-pub(super) fn with_token(identity: &TokenIdentity, ca_bundle: Option<&str>) -> Result<ClientConfig, IssueError> {
+pub(super) fn with_token(
+    identity: &TokenIdentity,
+    ca_bundle: Option<&str>,
+) -> Result<ClientConfig, IssueError> {
     let unusable = |_| specification("caBundle", "this is no list of certificates in PEM");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
@@ -25,9 +28,9 @@ pub(super) fn with_token(identity: &TokenIdentity, ca_bundle: Option<&str>) -> R
             }
             builder.with_root_certificates(roots)
         }
-        None => builder
-            .with_platform_verifier()
-            .map_err(|_| specification("caBundle", "the system's certificates cannot be read: set caBundle"))?,
+        None => builder.with_platform_verifier().map_err(|_| {
+            specification("caBundle", "the system's certificates cannot be read: set caBundle")
+        })?,
     };
     Ok(builder.with_client_cert_resolver(Arc::new(identity.clone())))
 }

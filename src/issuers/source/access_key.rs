@@ -29,20 +29,33 @@ impl Source for AccessKeySource {
         Home::Unknown
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async { Ok(Obtained::Caller(read(self, request).await?)) })
     }
 }
 
 /// Reads the key from its Secret.
-pub(super) async fn read(source: &AccessKeySource, request: &Request<'_>) -> Result<Caller, IssueError> {
+pub(super) async fn read(
+    source: &AccessKeySource,
+    request: &Request<'_>,
+) -> Result<Caller, IssueError> {
     let secret = request.inputs.secret(&source.secret_ref.name).await?;
     let id = secret.text(&source.access_key_id_key)?;
     let id = id.expose_secret();
-    // Other stores give their users names of their own; what stands in a signature's scope must still fit there.
+    // Other stores give their users names of their own; what stands in a signature's scope must
+    // still fit there.
     let valid = match &request.sts_spec.endpoint {
-        None => (16..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'),
-        Some(_) => (3..=128).contains(&id.len()) && id.chars().all(|c| c.is_ascii_graphic() && !"/,=".contains(c)),
+        None => {
+            (16..=128).contains(&id.len())
+                && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        }
+        Some(_) => {
+            (3..=128).contains(&id.len())
+                && id.chars().all(|c| c.is_ascii_graphic() && !"/,=".contains(c))
+        }
     };
     if !valid {
         return Err(IssueError::InputInvalid {
@@ -52,5 +65,9 @@ pub(super) async fn read(source: &AccessKeySource, request: &Request<'_>) -> Res
             what: "this is no access key id: it has 16 to 128 letters and digits, like AKIAIOSFODNN7EXAMPLE".to_owned(),
         });
     }
-    Ok(Caller::Key(AccessKey { id: id.to_owned(), secret: secret.text(&source.secret_access_key_key)?, token: None }))
+    Ok(Caller::Key(AccessKey {
+        id: id.to_owned(),
+        secret: secret.text(&source.secret_access_key_key)?,
+        token: None,
+    }))
 }

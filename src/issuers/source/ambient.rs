@@ -28,13 +28,14 @@ impl Source for AmbientSource {
         Home::Unknown
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
-            request
-                .ambient
-                .clone()
-                .map(Obtained::Caller)
-                .ok_or_else(|| IssueError::NoIdentity { detail: "no credentials provider is configured".to_owned() })
+            request.ambient.clone().map(Obtained::Caller).ok_or_else(|| IssueError::NoIdentity {
+                detail: "no credentials provider is configured".to_owned(),
+            })
         })
     }
 }

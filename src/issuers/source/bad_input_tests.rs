@@ -12,12 +12,27 @@ fn desk() -> Desk {
     let long = "x".repeat(20_001);
     let assertion = format!("<samlp:Response>{}</samlp:Response>", "x".repeat(80_000));
     Desk::default()
-        .with("key", &[("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", SECRET)])
+        .with(
+            "key",
+            &[("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", SECRET)],
+        )
         .with("half", &[("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE")])
-        .with("swapped", &[("AWS_ACCESS_KEY_ID", SECRET), ("AWS_SECRET_ACCESS_KEY", b"AKIAIOSFODNN7EXAMPLE")])
+        .with(
+            "swapped",
+            &[("AWS_ACCESS_KEY_ID", SECRET), ("AWS_SECRET_ACCESS_KEY", b"AKIAIOSFODNN7EXAMPLE")],
+        )
         .with("binary", &[("AWS_ACCESS_KEY_ID", b"\xff\xfe"), ("AWS_SECRET_ACCESS_KEY", SECRET)])
-        .with("empty", &[("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", b" \n")])
-        .with("lines", &[("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", b"s3cr3t\ns3cr3t")])
+        .with(
+            "empty",
+            &[("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", b" \n")],
+        )
+        .with(
+            "lines",
+            &[
+                ("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", b"s3cr3t\ns3cr3t"),
+            ],
+        )
         .with("seed", &[("seed", b"s3cr3t, not base32!")])
         .with("token", &[("long", long.as_bytes())])
         .with("tls", &[("tls.crt", b"s3cr3t"), ("tls.key", b"s3cr3t")])
@@ -32,20 +47,38 @@ fn key(name: &str) -> Value {
 async fn what_is_wrong_with_an_input_is_said_and_nothing_of_it_is_shown() {
     let roles = json!([{"roleArn": ROLE}]);
     let mfa = json!([{"roleArn": ROLE, "serialNumber": "arn:aws:iam::111122223333:mfa/me", "totpSecretRef": {"name": "seed", "key": "seed"}}]);
-    let external = json!([{"roleArn": ROLE, "externalIdSecretRef": {"name": "nowhere", "key": "id"}}]);
+    let external =
+        json!([{"roleArn": ROLE, "externalIdSecretRef": {"name": "nowhere", "key": "id"}}]);
     let web = |source: Value| json!({"webIdentity": source});
     let https = |extra: Value| {
         let mut http = json!({"url": "https://127.0.0.1:1/"});
-        http.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+        http.as_object_mut()
+            .expect("an object")
+            .extend(extra.as_object().expect("an object").clone());
         json!({"custom": {"http": http}})
     };
     let none = json!([]);
     for (source, roles, reason, words) in [
         (key("nowhere"), &roles, Reason::InputMissing, "Secret nowhere does not exist"),
-        (key("half"), &roles, Reason::InputMissing, "Secret half, key AWS_SECRET_ACCESS_KEY does not exist"),
-        (key("swapped"), &roles, Reason::InputInvalid, "key AWS_ACCESS_KEY_ID: this is no access key id"),
+        (
+            key("half"),
+            &roles,
+            Reason::InputMissing,
+            "Secret half, key AWS_SECRET_ACCESS_KEY does not exist",
+        ),
+        (
+            key("swapped"),
+            &roles,
+            Reason::InputInvalid,
+            "key AWS_ACCESS_KEY_ID: this is no access key id",
+        ),
         (key("binary"), &roles, Reason::InputInvalid, "not text in UTF-8"),
-        (key("empty"), &roles, Reason::InputInvalid, "key AWS_SECRET_ACCESS_KEY: the value is empty"),
+        (
+            key("empty"),
+            &roles,
+            Reason::InputInvalid,
+            "key AWS_SECRET_ACCESS_KEY: the value is empty",
+        ),
         (key("lines"), &roles, Reason::InputInvalid, "line breaks inside: write the bare value"),
         (key("key"), &mfa, Reason::InputInvalid, "Secret seed, key seed: this is no TOTP seed"),
         (key("key"), &external, Reason::InputMissing, "Secret nowhere does not exist"),
@@ -91,7 +124,9 @@ async fn what_is_wrong_with_an_input_is_said_and_nothing_of_it_is_shown() {
         (json!({}), &roles, Reason::InvalidSpecification, "upgrade the controller"),
     ] {
         let shown = source.to_string();
-        let Err(error) = issue_with(source, roles.clone(), &desk()).await else { panic!("{shown}: credentials") };
+        let Err(error) = issue_with(source, roles.clone(), &desk()).await else {
+            panic!("{shown}: credentials")
+        };
         let text = error.failure().message;
         assert!(text.contains(words), "{shown}: {text}");
         assert_eq!(error.reason(), reason, "{shown}: {text}");
@@ -164,14 +199,18 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
     let center = |secret: &str| json!({"identityCenter": {"accountId": "111122223333", "roleName": "Reader", "tokenSecretRef": {"name": secret}}});
     let rotated = |more: Value| {
         let mut source = json!({"secretRef": {"name": "rotated"}, "preset": "ExternalSecrets"});
-        source.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        source
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         json!({"custom": {"secret": source}})
     };
     let hsm = json!({"iot": {
         "endpoint": "127.0.0.1:1", "roleAlias": "a", "certificateSecretRef": {"name": "only-certificate"},
         "pkcs11": {"module": "tpm", "tokenLabel": "t", "keyLabel": "k", "pinSecretRef": {"name": "pin", "key": "pin"}},
     }});
-    let login = json!({"provider": "example.com", "tokenSecretRef": {"name": "nowhere", "key": "token"}});
+    let login =
+        json!({"provider": "example.com", "tokenSecretRef": {"name": "nowhere", "key": "token"}});
     for (source, reason, words) in [
         (iot("nowhere"), Reason::InputMissing, "Secret nowhere does not exist"),
         (iot("key"), Reason::InputMissing, "Secret key, key tls.crt does not exist"),
@@ -179,7 +218,11 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
         (iot("old"), Reason::InputExpired, "the certificate expired at 2025-01-01T00:00:00Z"),
         (iot("future"), Reason::InputInvalid, "valid only from 2027-01-01T00:00:00Z"),
         (iot("other-key"), Reason::InputInvalid, "does not belong to the certificate"),
-        (iot("no-key"), Reason::InputInvalid, "Secret no-key, key tls.key: there is no private key in PEM"),
+        (
+            iot("no-key"),
+            Reason::InputInvalid,
+            "Secret no-key, key tls.key: there is no private key in PEM",
+        ),
         (iot("swapped-tls"), Reason::InputInvalid, "key tls.crt: there is no certificate in it"),
         (iot("good"), Reason::IssuerUnavailable, "cannot be reached"),
         (
@@ -189,7 +232,11 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
         ),
         (anywhere("other-key"), Reason::InputInvalid, "does not belong to the certificate"),
         (anywhere("good"), Reason::IssuerUnavailable, "cannot be reached"),
-        (hsm, Reason::InvalidSpecification, "no module tpm is registered with the controller (registered: none)"),
+        (
+            hsm,
+            Reason::InvalidSpecification,
+            "no module tpm is registered with the controller (registered: none)",
+        ),
         (center("sso"), Reason::InputInvalid, "Secret sso, key token.json: expiresAt is missing"),
         (center("signed-out"), Reason::PersonNeeded, "aws sso login"),
         (rotated(json!({})), Reason::InputExpired, "expired at 2025-01-01T00:00:00Z"),
@@ -203,8 +250,16 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
             Reason::InputMissing,
             "Secret rotated, key nowhere does not exist",
         ),
-        (rotated(json!({"keys": {"expiration": "garbage"}})), Reason::InputInvalid, "key garbage: this is no time"),
-        (rotated(json!({"keys": {"expiration": "naive"}})), Reason::InputInvalid, "key naive: this is no time"),
+        (
+            rotated(json!({"keys": {"expiration": "garbage"}})),
+            Reason::InputInvalid,
+            "key garbage: this is no time",
+        ),
+        (
+            rotated(json!({"keys": {"expiration": "naive"}})),
+            Reason::InputInvalid,
+            "key naive: this is no time",
+        ),
         (
             json!({"custom": {"secret": {"secretRef": {"name": "refused"}, "preset": "ProcessJson"}}}),
             Reason::InputInvalid,
@@ -215,7 +270,11 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
             Reason::InputMissing,
             "Secret rotated, key access_key does not exist",
         ),
-        (rotated(json!({"lifetimeSeconds": 900})), Reason::KubernetesError, "does not say when it was written"),
+        (
+            rotated(json!({"lifetimeSeconds": 900})),
+            Reason::KubernetesError,
+            "does not say when it was written",
+        ),
         (
             json!({"custom": {"secret": {"secretRef": {"name": "json"}, "preset": "ProcessJson"}}}),
             Reason::InputInvalid,
@@ -233,7 +292,9 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
         ),
     ] {
         let shown = source.to_string();
-        let Err(error) = issue(source, &certificates()).await else { panic!("{shown}: credentials") };
+        let Err(error) = issue(source, &certificates()).await else {
+            panic!("{shown}: credentials")
+        };
         let text = error.failure().message;
         assert!(text.contains(words), "{shown}: {text}");
         assert_eq!(error.reason(), reason, "{shown}: {text}");

@@ -1,7 +1,9 @@
-//! The certificates that an endpoint is trusted by: those in the specification, or those in an object that it names.
+//! The certificates that an endpoint is trusted by: those in the specification, or those in an
+//! object that it names.
 //!
-//! An object is read at each attempt, so that the next one trusts what it holds by then. What it holds is used to reach
-//! the issuer, and no credentials are made of it: its change renews nothing that is published.
+//! An object is read at each attempt, so that the next one trusts what it holds by then. What it
+//! holds is used to reach the issuer, and no credentials are made of it: its change renews nothing
+//! that is published.
 
 use super::Inputs;
 use crate::certificate::authorities;
@@ -10,12 +12,13 @@ use refreshable_rules::input_object::InputObject;
 use refreshable_rules::issuer::IssueError;
 use std::borrow::Cow;
 
-/// The certificates (PEM) to trust instead of the system's, by `caBundle` and `caBundleRef` of that part of the
-/// specification; `None` where neither is set.
+/// The certificates (PEM) to trust instead of the system's, by `caBundle` and `caBundleRef` of that
+/// part of the specification; `None` where neither is set.
 ///
 /// # Errors
-/// [`IssueError::InputMissing`] for an object or a key that is not there, [`IssueError::InputInvalid`] for what is no
-/// list of certificates, [`IssueError::Specification`] where both are set.
+/// [`IssueError::InputMissing`] for an object or a key that is not there,
+/// [`IssueError::InputInvalid`] for what is no list of certificates, [`IssueError::Specification`]
+/// where both are set.
 pub async fn ca_bundle<'a>(
     part: &str,
     inline: Option<&'a str>,
@@ -61,18 +64,32 @@ mod tests {
         rcgen::CertificateParams::default().self_signed(&key).expect("a certificate").pem()
     }
 
-    /// A ConfigMap and a Secret of one name, each with a certificate of its own, and what is wrong with others.
+    /// A ConfigMap and a Secret of one name, each with a certificate of its own, and what is wrong
+    /// with others.
     fn desk(of_map: &str, of_secret: &str) -> Desk {
         let map = |name: &str| InputObject::ConfigMap(name.to_owned());
         Desk::default()
-            .with_object(map("ca"), &[("ca.crt", of_map.as_bytes()), ("trust-bundle.pem", of_secret.as_bytes())])
+            .with_object(
+                map("ca"),
+                &[("ca.crt", of_map.as_bytes()), ("trust-bundle.pem", of_secret.as_bytes())],
+            )
             .with("ca", &[("ca.crt", of_secret.as_bytes()), ("text", b"s3cr3t")])
-            .with_object(map("wrong"), &[("ca.crt", b"-----BEGIN CERTIFICATE-----\ns3cr3t"), ("empty", b"")])
+            .with_object(
+                map("wrong"),
+                &[("ca.crt", b"-----BEGIN CERTIFICATE-----\ns3cr3t"), ("empty", b"")],
+            )
     }
 
-    async fn resolved(inline: Option<&str>, reference: Value, desk: &Desk) -> Result<Option<String>, IssueError> {
-        let reference: Option<CaBundleReference> = serde_json::from_value(reference).expect("a reference");
-        ca_bundle("spec.sts", inline, reference.as_ref(), desk).await.map(|found| found.map(Cow::into_owned))
+    async fn resolved(
+        inline: Option<&str>,
+        reference: Value,
+        desk: &Desk,
+    ) -> Result<Option<String>, IssueError> {
+        let reference: Option<CaBundleReference> =
+            serde_json::from_value(reference).expect("a reference");
+        ca_bundle("spec.sts", inline, reference.as_ref(), desk)
+            .await
+            .map(|found| found.map(Cow::into_owned))
     }
 
     #[tokio::test]
@@ -97,10 +114,30 @@ mod tests {
     async fn what_cannot_be_trusted_is_said_with_its_kind_and_without_its_content() {
         let desk = desk(&certificate(), &certificate());
         for (inline, reference, reason, words) in [
-            (None, json!({"name": "no"}), Reason::InputMissing, "ConfigMap no does not exist in this namespace"),
-            (None, json!({"name": "no", "kind": "Secret"}), Reason::InputMissing, "Secret no does not exist"),
-            (None, json!({"name": "ca", "key": "k"}), Reason::InputMissing, "ConfigMap ca, key k does not exist"),
-            (None, json!({"name": "wrong"}), Reason::InputInvalid, "ConfigMap wrong, key ca.crt: this is not a list"),
+            (
+                None,
+                json!({"name": "no"}),
+                Reason::InputMissing,
+                "ConfigMap no does not exist in this namespace",
+            ),
+            (
+                None,
+                json!({"name": "no", "kind": "Secret"}),
+                Reason::InputMissing,
+                "Secret no does not exist",
+            ),
+            (
+                None,
+                json!({"name": "ca", "key": "k"}),
+                Reason::InputMissing,
+                "ConfigMap ca, key k does not exist",
+            ),
+            (
+                None,
+                json!({"name": "wrong"}),
+                Reason::InputInvalid,
+                "ConfigMap wrong, key ca.crt: this is not a list",
+            ),
             (
                 None,
                 json!({"name": "wrong", "key": "empty"}),
@@ -113,17 +150,29 @@ mod tests {
                 Reason::InputInvalid,
                 "Secret ca, key text: it holds no certificate",
             ),
-            (Some("x"), json!({"name": "ca"}), Reason::InvalidSpecification, "spec.sts: set caBundle or caBundleRef"),
+            (
+                Some("x"),
+                json!({"name": "ca"}),
+                Reason::InvalidSpecification,
+                "spec.sts: set caBundle or caBundleRef",
+            ),
         ] {
             let error = resolved(inline, reference, &desk).await.expect_err(words);
             let message = error.failure().message;
             assert_eq!(error.reason(), reason, "{message}");
             assert!(message.contains(words) && !message.contains("s3cr3t"), "{message}");
             if reason == Reason::InputInvalid {
-                assert!(message.contains("Correct the ") && message.contains("the change is noticed"), "{message}");
+                assert!(
+                    message.contains("Correct the ") && message.contains("the change is noticed"),
+                    "{message}"
+                );
             }
         }
-        let correct = resolved(None, json!({"name": "wrong"}), &desk).await.expect_err("wrong").failure().message;
+        let correct = resolved(None, json!({"name": "wrong"}), &desk)
+            .await
+            .expect_err("wrong")
+            .failure()
+            .message;
         assert!(correct.contains("Correct the ConfigMap"), "{correct}");
     }
 
@@ -132,9 +181,14 @@ mod tests {
         let of_map = certificate();
         let desk = desk(&of_map, &of_map);
         let sts = |spec: Value| serde_json::from_value::<StsSpec>(spec).expect("a specification");
-        let read = trusting(&sts(json!({"region": "eu-west-1", "caBundleRef": {"name": "ca"}})), &desk).await;
+        let read =
+            trusting(&sts(json!({"region": "eu-west-1", "caBundleRef": {"name": "ca"}})), &desk)
+                .await;
         let read = read.expect("read");
-        assert!(read.ca_bundle.is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")) && read.ca_bundle_ref.is_none());
+        assert!(
+            read.ca_bundle.is_some_and(|pem| pem.contains("BEGIN CERTIFICATE"))
+                && read.ca_bundle_ref.is_none()
+        );
         assert_eq!(read.region.as_deref(), Some("eu-west-1"));
         let plain = sts(json!({"endpoint": "https://sts.example.com", "caBundle": "x"}));
         assert_eq!(trusting(&plain, &desk).await.expect("nothing to read"), plain);
@@ -143,9 +197,12 @@ mod tests {
     #[tokio::test]
     async fn every_source_with_an_endpoint_reads_its_bundle_before_it_calls() {
         let device = rcgen::KeyPair::generate().expect("a key");
-        let pem = rcgen::CertificateParams::default().self_signed(&device).expect("a certificate").pem();
-        let desk = desk(&pem, &pem)
-            .with("device", &[("tls.crt", pem.as_bytes()), ("tls.key", device.serialize_pem().as_bytes())]);
+        let pem =
+            rcgen::CertificateParams::default().self_signed(&device).expect("a certificate").pem();
+        let desk = desk(&pem, &pem).with(
+            "device",
+            &[("tls.crt", pem.as_bytes()), ("tls.key", device.serialize_pem().as_bytes())],
+        );
         let arn = |kind: &str| format!("arn:aws:rolesanywhere:eu-west-1:111122223333:{kind}/a");
         for (source, part) in [
             (json!({"custom": {"http": {"url": "https://127.0.0.1:1/"}}}), "/custom/http"),
@@ -167,14 +224,21 @@ mod tests {
                 source.pointer_mut(part).expect("the source")["caBundleRef"] = reference;
                 source
             };
-            let error = issue_with(with(json!({"name": "no"})), json!([]), &desk).await.expect_err("not there");
+            let error = issue_with(with(json!({"name": "no"})), json!([]), &desk)
+                .await
+                .expect_err("not there");
             assert_eq!(error.reason(), Reason::InputMissing, "{part}: {error}");
-            let error = issue_with(with(json!({"name": "ca"})), json!([]), &desk).await.expect_err("a closed port");
+            let error = issue_with(with(json!({"name": "ca"})), json!([]), &desk)
+                .await
+                .expect_err("a closed port");
             assert_eq!(error.reason(), Reason::IssuerUnavailable, "{part}: {error}");
             let mut both = with(json!({"name": "ca"}));
             both.pointer_mut(part).expect("the source")["caBundle"] = pem.as_str().into();
             let error = issue_with(both, json!([]), &desk).await.expect_err("both are set");
-            let named = format!("spec.source{}: set caBundle or caBundleRef, not both", part.replace('/', "."));
+            let named = format!(
+                "spec.source{}: set caBundle or caBundleRef, not both",
+                part.replace('/', ".")
+            );
             assert!(error.to_string().contains(&named), "{error}");
         }
     }

@@ -53,7 +53,8 @@ pub(super) async fn begin<'a>(
     Ok((source, obtained))
 }
 
-/// Assumes each of `roles` with the credentials of the one before, the first with `tags`, which the others inherit.
+/// Assumes each of `roles` with the credentials of the one before, the first with `tags`, which the
+/// others inherit.
 pub(super) async fn assume_all(
     roles: &[Role],
     tags: &[Tag],
@@ -104,15 +105,18 @@ pub(super) async fn end(
 /// AWS's limit for a role assumed with the session of another, in seconds.
 const LONGEST_CHAINED: i32 = 3600;
 
-/// The role with the longest duration that AWS grants, where more was asked for and only the running system knows
-/// that the controller's own identity is a session. Admission knows of the rest.
+/// The role with the longest duration that AWS grants, where more was asked for and only the
+/// running system knows that the controller's own identity is a session. Admission knows of the
+/// rest.
 async fn clamp(role: &Role, caller: &Caller) -> Option<Role> {
     let Caller::Ambient(provider) = caller else { return None };
     if role.duration_seconds.is_none_or(|s| s <= LONGEST_CHAINED) {
         return None;
     }
     let own = provider.provide_credentials().await.ok()?;
-    own.session_token().is_some().then(|| Role { duration_seconds: Some(LONGEST_CHAINED), ..role.clone() })
+    own.session_token()
+        .is_some()
+        .then(|| Role { duration_seconds: Some(LONGEST_CHAINED), ..role.clone() })
 }
 
 async fn assume(role: &Role, caller: &Caller, request: &Request<'_>) -> Result<Issued, IssueError> {
@@ -121,7 +125,8 @@ async fn assume(role: &Role, caller: &Caller, request: &Request<'_>) -> Result<I
         None => role.external_id.clone().map(SecretString::from),
     };
     external_id.iter().for_each(|id| request.protect(id));
-    let token_code = mfa::code(role.serial_number.as_deref(), role.totp_secret_ref.as_ref(), request).await?;
+    let token_code =
+        mfa::code(role.serial_number.as_deref(), role.totp_secret_ref.as_ref(), request).await?;
     let call = RoleCall {
         role,
         session_name: role.role_session_name.as_deref().unwrap_or(&request.session_name),

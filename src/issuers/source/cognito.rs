@@ -21,7 +21,12 @@ impl Source for CognitoSource {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        self.logins.iter().flatten().filter_map(|l| l.token_secret_ref.as_ref()).map(|r| r.name.as_str()).collect()
+        self.logins
+            .iter()
+            .flatten()
+            .filter_map(|l| l.token_secret_ref.as_ref())
+            .map(|r| r.name.as_str())
+            .collect()
     }
 
     fn rate_limit_key(&self, _namespace: &str) -> String {
@@ -36,7 +41,10 @@ impl Source for CognitoSource {
         Home::Region(region(self))
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let mut logins = Vec::new();
             for login in self.logins.iter().flatten() {
@@ -86,11 +94,16 @@ async fn credentials(
         issuer: Issuer::Aws,
         now: request.now,
     };
-    let exposed: HashMap<String, String> =
-        logins.iter().map(|(provider, token)| (provider.clone(), token.expose_secret().to_owned())).collect();
+    let exposed: HashMap<String, String> = logins
+        .iter()
+        .map(|(provider, token)| (provider.clone(), token.expose_secret().to_owned()))
+        .collect();
     let exposed = (!exposed.is_empty()).then_some(exposed);
-    let invalid =
-        |operation, what: &str| IssueError::InvalidAnswer { operation, what: what.to_owned(), request_id: None };
+    let invalid = |operation, what: &str| IssueError::InvalidAnswer {
+        operation,
+        what: what.to_owned(),
+        request_id: None,
+    };
     let id = match &source.identity_id {
         Some(id) => id.clone(),
         None => {
@@ -115,11 +128,14 @@ async fn credentials(
     let given = answer.credentials().ok_or_else(|| invalid("there are no credentials in it"))?;
     let key = AccessKey {
         id: given.access_key_id().ok_or_else(|| invalid("AccessKeyId is missing"))?.to_owned(),
-        secret: SecretString::from(given.secret_key().ok_or_else(|| invalid("SecretKey is missing"))?),
+        secret: SecretString::from(
+            given.secret_key().ok_or_else(|| invalid("SecretKey is missing"))?,
+        ),
         token: given.session_token().map(SecretString::from),
     };
     let expiration = given.expiration().and_then(|e| Timestamp::from_second(e.secs()).ok());
-    let expiration = expiration.ok_or_else(|| invalid("Expiration is missing or cannot be read"))?;
+    let expiration =
+        expiration.ok_or_else(|| invalid("Expiration is missing or cannot be read"))?;
     Ok(Issued {
         lifetime: Lifetime::judge(GET_CREDENTIALS, expiration, date.get(), request.now)?,
         session: Session::checked(key, expiration).map_err(|what| invalid(&what))?,

@@ -1,4 +1,5 @@
-//! The container credentials endpoint: ECS's, EKS's agent's, or any server that speaks the protocol.
+//! The container credentials endpoint: ECS's, EKS's agent's, or any server that speaks the
+//! protocol.
 
 use super::{Obtained, Request, Source, endpoint};
 use crate::aws::region::Home;
@@ -29,7 +30,10 @@ impl Source for ContainerSource {
         Home::Unknown
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let mut headers = Vec::new();
             if let Some(reference) = &self.authorization_token_secret_ref {

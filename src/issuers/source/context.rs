@@ -10,7 +10,8 @@ use tokio::sync::Mutex as AsyncMutex;
 /// What belongs to the controller and sources draw on, besides STS.
 #[derive(Debug)]
 pub struct SourceContext {
-    /// Shared configuration of AWS's clients: HTTP client, endpoints, time source, the controller's identity.
+    /// Shared configuration of AWS's clients: HTTP client, endpoints, time source, the controller's
+    /// identity.
     pub aws: aws_types::SdkConfig,
     /// Programs that are registered.
     pub registry: Registry,

@@ -40,7 +40,10 @@ impl Source for CustomHttpSource {
         Home::Unknown
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let mut headers = Vec::new();
             for header in self.headers.iter().flatten() {
@@ -50,7 +53,8 @@ impl Source for CustomHttpSource {
             }
             let identity = identity(self, request).await?;
             let (inline, reference) = (self.ca_bundle.as_deref(), self.ca_bundle_ref.as_ref());
-            let trusted = ca_bundle("spec.source.custom.http", inline, reference, request.inputs).await?;
+            let trusted =
+                ca_bundle("spec.source.custom.http", inline, reference, request.inputs).await?;
             let call = Call {
                 operation: operation(self),
                 url: &self.url,
@@ -81,11 +85,15 @@ fn operation(source: &CustomHttpSource) -> &'static str {
 }
 
 /// The client's certificate chain and private key, one after the other in PEM.
-async fn identity(source: &CustomHttpSource, request: &Request<'_>) -> Result<Option<ClientIdentity>, IssueError> {
+async fn identity(
+    source: &CustomHttpSource,
+    request: &Request<'_>,
+) -> Result<Option<ClientIdentity>, IssueError> {
     let Some(reference) = &source.client_certificate_secret_ref else { return Ok(None) };
     let secret = request.inputs.secret(&reference.name).await?;
     let (certificate, key) = (secret.pem(CERTIFICATE)?, secret.pem(PRIVATE_KEY)?);
     request.protect(&key);
-    let both = SecretString::from(format!("{}\n{}", certificate.expose_secret(), key.expose_secret()));
+    let both =
+        SecretString::from(format!("{}\n{}", certificate.expose_secret(), key.expose_secret()));
     Ok(Some(ClientIdentity::Pem(both)))
 }

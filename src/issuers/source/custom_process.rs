@@ -1,7 +1,9 @@
-//! A program that the administrator registered with the controller, speaking the credential process protocol.
+//! A program that the administrator registered with the controller, speaking the credential process
+//! protocol.
 //!
-//! No shell, a process group of its own, a time limit, a cap on its output, and an empty environment but for
-//! what is registered. What it writes to stderr is dropped: it may hold secrets.
+//! No shell, a process group of its own, a time limit, a cap on its output, and an empty
+//! environment but for what is registered. What it writes to stderr is dropped: it may hold
+//! secrets.
 
 use super::{Obtained, Request, Source};
 use crate::aws::call::counted;
@@ -42,7 +44,10 @@ impl Source for CustomProcessSource {
         Home::Unknown
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(counted(OPERATION, request.sts.meter(), async {
             let process = registered(self, request)?;
             let output = run(self, process).await?;
@@ -52,7 +57,10 @@ impl Source for CustomProcessSource {
     }
 }
 
-fn registered<'a>(source: &CustomProcessSource, request: &Request<'a>) -> Result<&'a Process, IssueError> {
+fn registered<'a>(
+    source: &CustomProcessSource,
+    request: &Request<'a>,
+) -> Result<&'a Process, IssueError> {
     let processes = &request.source_context.registry.processes;
     let specification = |field: &str, what: String| IssueError::Specification {
         field: format!("spec.source.custom.process.{field}"),
@@ -75,11 +83,16 @@ fn registered<'a>(source: &CustomProcessSource, request: &Request<'a>) -> Result
     Ok(process)
 }
 
-async fn run(source: &CustomProcessSource, process: &Process) -> Result<SecretSlice<u8>, IssueError> {
+async fn run(
+    source: &CustomProcessSource,
+    process: &Process,
+) -> Result<SecretSlice<u8>, IssueError> {
     let failed = |what: String| IssueError::Process { name: source.name.clone(), what };
     let limit = Duration::from_secs(process.timeout_seconds);
-    let (program, first) = process.command.split_first().ok_or_else(|| failed("it has no command".to_owned()))?;
-    let inherited = process.inherited.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    let (program, first) =
+        process.command.split_first().ok_or_else(|| failed("it has no command".to_owned()))?;
+    let inherited =
+        process.inherited.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let child = Command::new(program)
         .args(first)
         .args(source.args.iter().flatten())
@@ -97,8 +110,11 @@ async fn run(source: &CustomProcessSource, process: &Process) -> Result<SecretSl
     let mut group = Group(child);
     let work = async {
         let stdout = group.0.stdout.take().ok_or_else(|| failed("it has no output".to_owned()))?;
-        let output = capped(stdout).await.map_err(|e| failed(format!("its output cannot be read: {}", e.kind())))?;
-        let output = output.ok_or_else(|| failed(format!("it printed more than {LARGEST_OUTPUT} bytes")))?;
+        let output = capped(stdout)
+            .await
+            .map_err(|e| failed(format!("its output cannot be read: {}", e.kind())))?;
+        let output =
+            output.ok_or_else(|| failed(format!("it printed more than {LARGEST_OUTPUT} bytes")))?;
         let status = group.0.wait().await.map_err(|e| failed(e.kind().to_string()))?;
         if !status.success() {
             return Err(failed(format!("it ended with {status}")));
@@ -123,7 +139,8 @@ struct Group(Child);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // An id that was waited for is no longer this child's; then nobody is left to be killed by it.
+        // An id that was waited for is no longer this child's; then nobody is left to be killed by
+        // it.
         if let Some(pid) = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             let _ = kill_process_group(pid, Signal::KILL);
         }

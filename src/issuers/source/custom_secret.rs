@@ -1,4 +1,5 @@
-//! A Secret of the namespace that something else rotates: External Secrets, Vault Secrets Operator, another controller.
+//! A Secret of the namespace that something else rotates: External Secrets, Vault Secrets Operator,
+//! another controller.
 
 use super::{InputData, Obtained, Request, Source};
 use crate::aws::region::Home;
@@ -40,7 +41,10 @@ impl Source for CustomSecretSource {
         Home::Unknown
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let secret = request.inputs.secret(&self.secret_ref.name).await?;
             let issued = match process_json(self) {
@@ -58,7 +62,12 @@ fn process_json(source: &CustomSecretSource) -> Option<&str> {
     named.or((source.preset == Some(SecretPreset::ProcessJson)).then_some("credentials.json"))
 }
 
-fn read_json(source: &CustomSecretSource, secret: &InputData, key: &str, now: Timestamp) -> Result<Issued, IssueError> {
+fn read_json(
+    source: &CustomSecretSource,
+    secret: &InputData,
+    key: &str,
+    now: Timestamp,
+) -> Result<Issued, IssueError> {
     json::read(OPERATION, secret.bytes(key)?, None, now).map_err(|error| match error {
         IssueError::InvalidAnswer { what, .. } => invalid(source, key, what),
         IssueError::Refused { error, .. } => {
@@ -68,7 +77,11 @@ fn read_json(source: &CustomSecretSource, secret: &InputData, key: &str, now: Ti
     })
 }
 
-fn read_keys(source: &CustomSecretSource, secret: &InputData, now: Timestamp) -> Result<Issued, IssueError> {
+fn read_keys(
+    source: &CustomSecretSource,
+    secret: &InputData,
+    now: Timestamp,
+) -> Result<Issued, IssueError> {
     let keys = names(source);
     let token = secret.text(keys.session_token)?;
     let key = AccessKey {
@@ -77,12 +90,15 @@ fn read_keys(source: &CustomSecretSource, secret: &InputData, now: Timestamp) ->
         token: Some(token),
     };
     let expiration = expiration(source, secret, keys.expiration)?;
-    let session = Session::checked(key, expiration).map_err(|what| invalid(source, keys.access_key_id, what))?;
+    let session = Session::checked(key, expiration)
+        .map_err(|what| invalid(source, keys.access_key_id, what))?;
     Ok(Issued {
-        lifetime: Lifetime::judge(OPERATION, expiration, None, now).map_err(|_| IssueError::InputExpired {
-            name: source.secret_ref.name.clone(),
-            key: keys.expiration.unwrap_or(keys.access_key_id).to_owned(),
-            what: format!("the credentials in it expired at {expiration}"),
+        lifetime: Lifetime::judge(OPERATION, expiration, None, now).map_err(|_| {
+            IssueError::InputExpired {
+                name: source.secret_ref.name.clone(),
+                key: keys.expiration.unwrap_or(keys.access_key_id).to_owned(),
+                what: format!("the credentials in it expired at {expiration}"),
+            }
         })?,
         session,
         principal: PrincipalStatus::default(),
@@ -95,10 +111,15 @@ fn names(source: &CustomSecretSource) -> Keys<'_> {
     let own = source.keys.as_ref();
     let name = |of: fn(&CustomSecretKeys) -> &Option<String>| own.and_then(|k| of(k).as_deref());
     let [id, secret, token, expiration] = match source.preset.unwrap_or_default() {
-        SecretPreset::Environment | SecretPreset::ProcessJson => {
-            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CREDENTIAL_EXPIRATION"]
+        SecretPreset::Environment | SecretPreset::ProcessJson => [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_CREDENTIAL_EXPIRATION",
+        ],
+        SecretPreset::ExternalSecrets => {
+            ["access_key_id", "secret_access_key", "session_token", "expiration"]
         }
-        SecretPreset::ExternalSecrets => ["access_key_id", "secret_access_key", "session_token", "expiration"],
         SecretPreset::VaultSecretsOperator => ["access_key", "secret_key", "session_token", ""],
     };
     let expiration = name(|k| &k.expiration).unwrap_or(expiration);
@@ -106,17 +127,23 @@ fn names(source: &CustomSecretSource) -> Keys<'_> {
         access_key_id: name(|k| &k.access_key_id).unwrap_or(id),
         secret_access_key: name(|k| &k.secret_access_key).unwrap_or(secret),
         session_token: name(|k| &k.session_token).unwrap_or(token),
-        expiration: (!expiration.is_empty() && source.lifetime_seconds.is_none()).then_some(expiration),
+        expiration: (!expiration.is_empty() && source.lifetime_seconds.is_none())
+            .then_some(expiration),
     }
 }
 
 /// When the credentials expire, by the Secret's own word or from when it was written.
-fn expiration(source: &CustomSecretSource, secret: &InputData, key: Option<&str>) -> Result<Timestamp, IssueError> {
+fn expiration(
+    source: &CustomSecretSource,
+    secret: &InputData,
+    key: Option<&str>,
+) -> Result<Timestamp, IssueError> {
     let Some(key) = key else {
         let Some(seconds) = source.lifetime_seconds else {
             return Err(IssueError::Specification {
                 field: "spec.source.custom.secret.lifetimeSeconds".to_owned(),
-                what: "this preset's Secrets do not say when they expire: set the lease's lifetime".to_owned(),
+                what: "this preset's Secrets do not say when they expire: set the lease's lifetime"
+                    .to_owned(),
             });
         };
         let written = secret.written.ok_or_else(|| IssueError::Kubernetes {
@@ -127,9 +154,16 @@ fn expiration(source: &CustomSecretSource, secret: &InputData, key: Option<&str>
     };
     let text = secret.text(key)?;
     let text = text.expose_secret();
-    expiry::parse(text).ok_or_else(|| invalid(source, key, format!("this is no time: write it in {}", expiry::FORMS)))
+    expiry::parse(text).ok_or_else(|| {
+        invalid(source, key, format!("this is no time: write it in {}", expiry::FORMS))
+    })
 }
 
 fn invalid(source: &CustomSecretSource, key: &str, what: String) -> IssueError {
-    IssueError::InputInvalid { kind: "Secret", name: source.secret_ref.name.clone(), key: key.to_owned(), what }
+    IssueError::InputInvalid {
+        kind: "Secret",
+        name: source.secret_ref.name.clone(),
+        key: key.to_owned(),
+        what,
+    }
 }

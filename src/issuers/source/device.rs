@@ -1,7 +1,10 @@
-//! A device's certificate and key, read from a Secret or a PKCS#11 token, and looked at before they are used.
+//! A device's certificate and key, read from a Secret or a PKCS#11 token, and looked at before they
+//! are used.
 
 use super::Request;
-use crate::certificate::{Certificate, DeviceIdentity, DeviceKey, PrivateKey, TokenIdentity, TokenKey, Validity};
+use crate::certificate::{
+    Certificate, DeviceIdentity, DeviceKey, PrivateKey, TokenIdentity, TokenKey, Validity,
+};
 use crate::http::ClientIdentity;
 use refreshable_api::Pkcs11Key;
 use refreshable_rules::issuer::IssueError;
@@ -24,7 +27,8 @@ pub(super) async fn identity(
         key: key.to_owned(),
         what,
     };
-    let certificate = Certificate::parse(secret.bytes(CERTIFICATE)?).map_err(|what| invalid(CERTIFICATE, what))?;
+    let certificate = Certificate::parse(secret.bytes(CERTIFICATE)?)
+        .map_err(|what| invalid(CERTIFICATE, what))?;
     match certificate.validity(request.now) {
         Validity::Valid => {}
         Validity::Expired(end) => {
@@ -66,11 +70,17 @@ pub(super) async fn identity(
 /// The identity, as TLS shows it.
 pub(super) fn for_tls(identity: &DeviceIdentity) -> ClientIdentity {
     match &identity.key {
-        DeviceKey::Token(key) => ClientIdentity::Token(TokenIdentity::new(&identity.certificate, key.clone())),
+        DeviceKey::Token(key) => {
+            ClientIdentity::Token(TokenIdentity::new(&identity.certificate, key.clone()))
+        }
         DeviceKey::Software(_, pem) => {
             let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-            let chain: Vec<pem::Pem> =
-                identity.certificate.chain.iter().map(|c| pem::Pem::new("CERTIFICATE", c.to_vec())).collect();
+            let chain: Vec<pem::Pem> = identity
+                .certificate
+                .chain
+                .iter()
+                .map(|c| pem::Pem::new("CERTIFICATE", c.to_vec()))
+                .collect();
             let chain = pem::encode_many_config(&chain, config);
             ClientIdentity::Pem(SecretString::from(format!("{chain}\n{}", pem.expose_secret())))
         }

@@ -1,4 +1,5 @@
-//! Issuers that repeat what they were sent: nothing of it comes through, whatever the source and the way.
+//! Issuers that repeat what they were sent: nothing of it comes through, whatever the source and
+//! the way.
 
 use super::fixtures::{Desk, OWN_TOKEN, issue_at};
 use base64::Engine as _;
@@ -18,7 +19,9 @@ type Disguise = fn(&str) -> String;
 /// Every way that a server may write what it repeats.
 const DISGUISES: [(&str, Disguise); 8] = [
     ("plain", |secret| secret.to_owned()),
-    ("its first half", |secret| secret[..secret.len().div_ceil(2).max(secret.len().min(20))].to_owned()),
+    ("its first half", |secret| {
+        secret[..secret.len().div_ceil(2).max(secret.len().min(20))].to_owned()
+    }),
     ("base64", |secret| STANDARD.encode(secret)),
     ("base64 of a pair", |secret| STANDARD.encode(format!("user:{secret}"))),
     ("base64 for URLs", |secret| URL_SAFE_NO_PAD.encode(secret)),
@@ -41,7 +44,8 @@ enum Before {
     ASession,
 }
 
-/// A server that repeats `said` in its refusals, in the form of the protocol that it is asked in, and where it listens.
+/// A server that repeats `said` in its refusals, in the form of the protocol that it is asked in,
+/// and where it listens.
 async fn repeating(said: String, status: u16, before: Before, seen: Arc<Mutex<String>>) -> String {
     crate::http::tests::install_crypto();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -81,7 +85,9 @@ async fn read(stream: &mut TcpStream) -> String {
         let text = String::from_utf8_lossy(&request).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let head = head.to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
             if body.len() >= length.unwrap_or(0_usize) {
                 return text;
             }
@@ -120,7 +126,8 @@ const JWT: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzb21lYm9keSJ9.c2lnbmF0dXJlLW9
 const TOKEN: &str = "the+token/of the-container";
 const BASIC: &str = "open sesame 4711!";
 const HUB_SECRET: &str = "the-secret-key-of-the-first-role";
-const HUB_TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMSJHMEUCIQ+the-token-of-the-first-role==";
+const HUB_TOKEN: &str =
+    "IQoJb3JpZ2luX2VjEXAMPLE//////////wEaCXVzLWVhc3QtMSJHMEUCIQ+the-token-of-the-first-role==";
 const ACCESS: &str = "aoaAAAAAG-the-access-token-of-somebody";
 const REFRESH: &str = "aorAAAAAG-the-refresh-token-of-somebody";
 const CLIENT: &str = "the-client-secret-of-the-registration";
@@ -147,7 +154,13 @@ fn desk() -> Desk {
     params.not_after = rcgen::date_time_ymd(2027, 1, 1);
     let certificate = params.self_signed(&key).expect("a certificate");
     Desk::default()
-        .with("key", &[("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", KEY.as_bytes())])
+        .with(
+            "key",
+            &[
+                ("AWS_ACCESS_KEY_ID", b"AKIAIOSFODNN7EXAMPLE"),
+                ("AWS_SECRET_ACCESS_KEY", KEY.as_bytes()),
+            ],
+        )
         .with(
             "inputs",
             &[
@@ -156,11 +169,20 @@ fn desk() -> Desk {
                 ("token", TOKEN.as_bytes()),
                 ("jwt", JWT.as_bytes()),
                 ("bearer", format!("Bearer {JWT}").as_bytes()),
-                ("basic", format!("Basic {}", STANDARD.encode(format!("reader:{BASIC}"))).as_bytes()),
+                (
+                    "basic",
+                    format!("Basic {}", STANDARD.encode(format!("reader:{BASIC}"))).as_bytes(),
+                ),
                 ("assertion", assertion().as_bytes()),
             ],
         )
-        .with("device", &[("tls.crt", certificate.pem().as_bytes()), ("tls.key", key.serialize_pem().as_bytes())])
+        .with(
+            "device",
+            &[
+                ("tls.crt", certificate.pem().as_bytes()),
+                ("tls.key", key.serialize_pem().as_bytes()),
+            ],
+        )
         .with("fresh", &[("token.json", center("2026-01-01T01:00:00Z").as_bytes())])
         .with("old", &[("token.json", center("2025-12-31T00:00:00Z").as_bytes())])
         .with(
@@ -216,7 +238,12 @@ fn rows() -> Vec<Row> {
             Before::Nothing,
             &[SEED, &code],
         ),
-        row(access_key, json!([hub, {"roleArn": ROLE}]), Before::ASession, &[HUB_SECRET, HUB_TOKEN]),
+        row(
+            access_key,
+            json!([hub, {"roleArn": ROLE}]),
+            Before::ASession,
+            &[HUB_SECRET, HUB_TOKEN],
+        ),
         row(|_| json!({"ambient": {}}), json!([{"roleArn": ROLE}]), Before::Nothing, &[OWN_TOKEN]),
         row(
             |_| json!({"webIdentity": {"roleArn": ROLE, "tokenSecretRef": reference("jwt")}}),
@@ -321,23 +348,33 @@ async fn what_an_issuer_repeats_of_what_it_was_sent_does_not_come_through() {
             for secret in &row.sent {
                 for (how, disguise) in DISGUISES {
                     let repeated = disguise(secret);
-                    // Half of a word may be any word, and a short one within base64 may be any text.
+                    // Half of a word may be any word, and a short one within base64 may be any
+                    // text.
                     let halved = how == "its first half" && secret.len() < 32;
                     if halved || (how == "base64 of a pair" && secret.len() < 8) {
                         continue;
                     }
                     let seen = Arc::default();
-                    let url =
-                        repeating(format!("what is `{repeated}` then?"), status, row.before, Arc::clone(&seen)).await;
+                    let url = repeating(
+                        format!("what is `{repeated}` then?"),
+                        status,
+                        row.before,
+                        Arc::clone(&seen),
+                    )
+                    .await;
                     let source = (row.source)(&url);
                     let shown = format!("{source} {status} {how} {secret}");
-                    let error = issue_at(&url, source, row.roles.clone(), &desk).await.expect_err(&shown);
+                    let error =
+                        issue_at(&url, source, row.roles.clone(), &desk).await.expect_err(&shown);
                     assert!(!seen.lock().is_empty(), "{shown}: nobody was asked");
                     let text = format!("{} {error:?}", error.failure().message);
                     let found = text.to_lowercase().contains(&repeated.to_lowercase());
                     assert!(!found, "{shown}: {text}");
                     // Where the issuer's words are passed on, they are, but for the secret.
-                    assert!(!text.contains("what is `") || text.contains(REDACTED), "{shown}: {text}");
+                    assert!(
+                        !text.contains("what is `") || text.contains(REDACTED),
+                        "{shown}: {text}"
+                    );
                 }
             }
         }
@@ -380,9 +417,18 @@ async fn a_device_s_signature_does_not_come_back() {
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a call");
         let request = read(&mut stream).await;
-        let signature = request.split("Signature=").nth(1).expect("a signature").split("\r\n").next().expect("a line");
+        let signature = request
+            .split("Signature=")
+            .nth(1)
+            .expect("a signature")
+            .split("\r\n")
+            .next()
+            .expect("a line");
         let body = json!({"message": format!("the signature {signature} is none")}).to_string();
-        let head = format!("HTTP/1.1 403 X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 403 X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
         let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
     });
     let error = issue_at(&url, anywhere(&url), json!([]), &desk).await.expect_err("refused");

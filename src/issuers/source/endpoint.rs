@@ -9,10 +9,12 @@ use secrecy::ExposeSecret as _;
 
 /// Makes the call, counts it, and reads the credentials.
 pub(super) async fn get(call: &Call<'_>, request: &Request<'_>) -> Result<Obtained, IssueError> {
-    get_with(call, request, |operation, body, date| json::read(operation, body, date, request.now)).await
+    get_with(call, request, |operation, body, date| json::read(operation, body, date, request.now))
+        .await
 }
 
-/// The same, with credentials in another form, which `read` reads from the body and the server's clock.
+/// The same, with credentials in another form, which `read` reads from the body and the server's
+/// clock.
 pub(super) async fn get_with(
     call: &Call<'_>,
     request: &Request<'_>,

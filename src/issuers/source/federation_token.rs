@@ -32,12 +32,19 @@ impl Source for FederationTokenSource {
         policy.map_or(Home::Unknown, |p| Home::PartitionOf(&p.arn))
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let caller = super::access_key::read(&self.access_key, request).await?;
             let default = &request.session_name[..request.session_name.len().min(LONGEST_NAME)];
-            let call = FederationCall { source: self, name: self.name.as_deref().unwrap_or(default) };
-            let issued = request.sts.get_federation_token(call, &caller, request.sts_spec, request.now).await?;
+            let call =
+                FederationCall { source: self, name: self.name.as_deref().unwrap_or(default) };
+            let issued = request
+                .sts
+                .get_federation_token(call, &caller, request.sts_spec, request.now)
+                .await?;
             Ok(Obtained::Session(Box::new(issued)))
         })
     }

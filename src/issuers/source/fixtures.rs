@@ -29,14 +29,19 @@ impl Desk {
 
     /// With an object that holds `data`.
     pub(crate) fn with_object(mut self, object: InputObject, data: &[(&str, &[u8])]) -> Self {
-        let data = data.iter().map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.to_vec()))).collect();
+        let data =
+            data.iter().map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.to_vec()))).collect();
         let held = InputData::new(object.clone(), "u/1".to_owned(), None, data);
         self.0.insert(object, Arc::new(held));
         self
     }
 
     fn get(&self, object: &InputObject) -> Result<Arc<InputData>, IssueError> {
-        let missing = || IssueError::InputMissing { kind: object.kind(), name: object.name().to_owned(), key: None };
+        let missing = || IssueError::InputMissing {
+            kind: object.kind(),
+            name: object.name().to_owned(),
+            key: None,
+        };
         self.0.get(object).cloned().ok_or_else(missing)
     }
 }
@@ -50,11 +55,18 @@ impl Inputs for Desk {
         self.secret(name)
     }
 
-    fn trust<'a>(&'a self, object: &'a InputObject) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
+    fn trust<'a>(
+        &'a self,
+        object: &'a InputObject,
+    ) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
         Box::pin(async move { self.get(object) })
     }
 
-    fn may_replace<'a>(&'a self, _over: &'a InputData, _key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>> {
+    fn may_replace<'a>(
+        &'a self,
+        _over: &'a InputData,
+        _key: &'a str,
+    ) -> BoxFuture<'a, Result<bool, IssueError>> {
         Box::pin(async { Ok(true) })
     }
 
@@ -67,11 +79,19 @@ impl Inputs for Desk {
         Box::pin(async { Ok(true) })
     }
 
-    fn token<'a>(&'a self, account: &'a str, _audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>> {
+    fn token<'a>(
+        &'a self,
+        account: &'a str,
+        _audience: &'a str,
+    ) -> BoxFuture<'a, Result<SecretString, IssueError>> {
         Box::pin(async move {
             match account {
                 "app" => Ok(SecretString::from("a.b.c")),
-                _ => Err(IssueError::InputMissing { kind: "ServiceAccount", name: account.to_owned(), key: None }),
+                _ => Err(IssueError::InputMissing {
+                    kind: "ServiceAccount",
+                    name: account.to_owned(),
+                    key: None,
+                }),
             }
         })
     }
@@ -80,7 +100,13 @@ impl Inputs for Desk {
 struct NoMeter;
 
 impl Meter for NoMeter {
-    fn issuer_call(&self, _: &'static str, _: Option<refreshable_rules::retry::Class>, _: Duration) {}
+    fn issuer_call(
+        &self,
+        _: &'static str,
+        _: Option<refreshable_rules::retry::Class>,
+        _: Duration,
+    ) {
+    }
 }
 
 /// Where nobody listens.
@@ -92,12 +118,22 @@ pub(crate) async fn issue(source: Value, desk: &Desk) -> Result<Issued, IssueErr
 }
 
 /// The same, with roles behind it.
-pub(crate) async fn issue_with(source: Value, roles: Value, desk: &Desk) -> Result<Issued, IssueError> {
+pub(crate) async fn issue_with(
+    source: Value,
+    roles: Value,
+    desk: &Desk,
+) -> Result<Issued, IssueError> {
     issue_at(NOWHERE, source, roles, desk).await
 }
 
-/// The same, where each of AWS's services is at `aws`, and answers for an identity of the controller's own, too.
-pub(crate) async fn issue_at(aws: &str, source: Value, roles: Value, desk: &Desk) -> Result<Issued, IssueError> {
+/// The same, where each of AWS's services is at `aws`, and answers for an identity of the
+/// controller's own, too.
+pub(crate) async fn issue_at(
+    aws: &str,
+    source: Value,
+    roles: Value,
+    desk: &Desk,
+) -> Result<Issued, IssueError> {
     crate::http::tests::install_crypto();
     let source: SourceSpec = serde_json::from_value(source).expect("a source");
     let roles: Vec<refreshable_api::Role> = serde_json::from_value(roles).expect("roles");
@@ -133,6 +169,12 @@ pub(crate) async fn issue_at(aws: &str, source: Value, roles: Value, desk: &Desk
 pub(crate) const OWN_TOKEN: &str = "the-session-token-of-the-controller-itself";
 
 fn own_identity() -> SharedCredentialsProvider {
-    let keys = Credentials::new("ASIAOWN", "the-secret-key-of-the-controller", Some(OWN_TOKEN.to_owned()), None, "own");
+    let keys = Credentials::new(
+        "ASIAOWN",
+        "the-secret-key-of-the-controller",
+        Some(OWN_TOKEN.to_owned()),
+        None,
+        "own",
+    );
     SharedCredentialsProvider::new(keys)
 }

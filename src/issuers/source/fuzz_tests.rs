@@ -1,7 +1,8 @@
-//! Whatever an issuer, a Secret or a program gives, its parser ends, does not panic, and shows nothing of it.
+//! Whatever an issuer, a Secret or a program gives, its parser ends, does not panic, and shows
+//! nothing of it.
 //!
-//! Cases are good inputs with bytes changed, cut or repeated, and bytes without sense. `PROPTEST_CASES` says how
-//! many; `make fuzz` runs many more than the tests.
+//! Cases are good inputs with bytes changed, cut or repeated, and bytes without sense.
+//! `PROPTEST_CASES` says how many; `make fuzz` runs many more than the tests.
 
 use super::sso_token::SsoToken;
 use crate::certificate::{Certificate, PrivateKey};
@@ -49,7 +50,9 @@ fn changed(mut input: Vec<u8>, changes: &[Change]) -> Vec<u8> {
                 let byte = input[at.index(len)];
                 input.splice(at.index(len)..at.index(len), std::iter::repeat_n(byte, *times));
             }
-            Change::Insert(at, bytes) => drop(input.splice(at.index(len)..at.index(len), bytes.iter().copied())),
+            Change::Insert(at, bytes) => {
+                drop(input.splice(at.index(len)..at.index(len), bytes.iter().copied()))
+            }
         }
     }
     input
@@ -152,5 +155,8 @@ fn the_good_inputs_are_good() {
     assert!(super::iot::read("Fuzz", IOT.as_bytes(), None, now()).is_ok());
     assert!(super::roles_anywhere::read(ANYWHERE.as_bytes(), None, None, now()).is_ok());
     assert!(SsoToken::parse(TOKEN.as_bytes()).is_ok());
-    assert!(Certificate::parse(PAIR.0.as_bytes()).is_ok() && PrivateKey::parse(PAIR.1.as_bytes()).is_ok());
+    assert!(
+        Certificate::parse(PAIR.0.as_bytes()).is_ok()
+            && PrivateKey::parse(PAIR.1.as_bytes()).is_ok()
+    );
 }

@@ -1,4 +1,5 @@
-//! Each source's Region, in the published files and in the call that asks whose the credentials are.
+//! Each source's Region, in the published files and in the call that asks whose the credentials
+//! are.
 
 use super::*;
 use crate::aws::{Caller, Meter, TotpSteps};
@@ -34,7 +35,11 @@ impl AnyHost {
 }
 
 impl HttpClient for AnyHost {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
@@ -56,7 +61,10 @@ impl HttpConnector for AnyHost {
             WHO.to_owned()
         };
         self.0.lock().push(host);
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().expect("a status"), SdkBody::from(body))))
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(
+            200.try_into().expect("a status"),
+            SdkBody::from(body),
+        )))
     }
 }
 
@@ -97,16 +105,19 @@ fn issued() -> Issued {
 }
 
 fn spec(source: &Value, roles: Value, sts: Value) -> RefreshableCredentialSpec {
-    serde_json::from_value(json!({"source": source, "roles": roles, "sts": sts})).expect("a specification")
+    serde_json::from_value(json!({"source": source, "roles": roles, "sts": sts}))
+        .expect("a specification")
 }
 
 /// The Region in the published `config`, and the host that is asked whose the credentials are.
 async fn region_and_verifier(spec: &RefreshableCredentialSpec) -> (String, String) {
     let (_, sts, hosts) = controller();
     let sts = at_source(spec, &sts);
-    let files = refreshable_rules::render::files(&Default::default(), &region(spec, &sts), &issued());
+    let files =
+        refreshable_rules::render::files(&Default::default(), &region(spec, &sts), &issued());
     let config = files.get("config").expect("a config file").expose_secret();
-    let named = config.lines().find_map(|l| l.strip_prefix("region = ")).expect("a Region").to_owned();
+    let named =
+        config.lines().find_map(|l| l.strip_prefix("region = ")).expect("a Region").to_owned();
     let key = AccessKey { id: "ASIAEXAMPLE".into(), secret: "s".into(), token: Some("t".into()) };
     let sts_spec = spec.sts.clone().unwrap_or_default();
     sts.get_caller_identity(&Caller::Key(key), &sts_spec, now()).await.expect("an answer");
@@ -120,18 +131,24 @@ fn role(partition: &str) -> Value {
 #[tokio::test]
 async fn region_and_partition_follow_each_source_and_not_the_controller() {
     let (secret, china) = (json!({"name": "s"}), "arn:aws-cn:iam::111122223333");
-    let gov = |kind: &str| format!("arn:aws-us-gov:rolesanywhere:us-gov-west-1:111122223333:{kind}/a");
+    let gov =
+        |kind: &str| format!("arn:aws-us-gov:rolesanywhere:us-gov-west-1:111122223333:{kind}/a");
     let key = json!({"secretRef": secret});
     let with = |members: Value| {
         let mut all = json!({"accessKey": key});
-        all.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
+        all.as_object_mut()
+            .expect("an object")
+            .extend(members.as_object().expect("an object").clone());
         all
     };
     let account = json!({"name": "app"});
     let rows = [
         (json!({"ambient": {}}), "eu-central-1"),
         (json!({"accessKey": key}), "eu-central-1"),
-        (json!({"webIdentity": {"roleArn": format!("{china}:role/x"), "serviceAccountRef": account}}), "cn-north-1"),
+        (
+            json!({"webIdentity": {"roleArn": format!("{china}:role/x"), "serviceAccountRef": account}}),
+            "cn-north-1",
+        ),
         (
             json!({"saml": {
                 "roleArn": format!("{china}:role/x"), "principalArn": format!("{china}:saml-provider/x"),
@@ -139,7 +156,10 @@ async fn region_and_partition_follow_each_source_and_not_the_controller() {
             }}),
             "cn-north-1",
         ),
-        (json!({"sessionToken": with(json!({"serialNumber": format!("{china}:mfa/x")}))}), "cn-north-1"),
+        (
+            json!({"sessionToken": with(json!({"serialNumber": format!("{china}:mfa/x")}))}),
+            "cn-north-1",
+        ),
         (
             json!({"federationToken": with(json!({"policyArns": [{"arn": "arn:aws-cn:iam::aws:policy/x"}]}))}),
             "cn-north-1",
@@ -180,11 +200,19 @@ async fn region_and_partition_follow_each_source_and_not_the_controller() {
         names.insert(of(&direct.source()).unwrap_or_else(|| panic!("no source: {source}")).name());
         let domain = if expected.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
         let host = |region: &str| format!("sts.{region}.{domain}");
-        assert_eq!(region_and_verifier(&direct).await, ((*expected).to_owned(), host(expected)), "{source}");
+        assert_eq!(
+            region_and_verifier(&direct).await,
+            ((*expected).to_owned(), host(expected)),
+            "{source}"
+        );
         // The specification's own word comes first.
         let asked = spec(source, json!([]), json!({"region": "us-west-2"}));
         let found = region_and_verifier(&asked).await;
-        assert_eq!(found, ("us-west-2".to_owned(), "sts.us-west-2.amazonaws.com".to_owned()), "{source}");
+        assert_eq!(
+            found,
+            ("us-west-2".to_owned(), "sts.us-west-2.amazonaws.com".to_owned()),
+            "{source}"
+        );
     }
     assert_eq!(names.len(), 16, "a row for every source: {names:?}");
 }
@@ -195,7 +223,11 @@ fn what_the_source_does_not_say_a_role_s_partition_does() {
     for (source, roles, expected) in [
         (json!({"ambient": {}}), role("aws"), "eu-central-1"),
         (json!({"accessKey": {"secretRef": {"name": "s"}}}), role("aws-cn"), "cn-north-1"),
-        (json!({"custom": {"secret": {"secretRef": {"name": "s"}}}}), role("aws-us-gov"), "us-gov-west-1"),
+        (
+            json!({"custom": {"secret": {"secretRef": {"name": "s"}}}}),
+            role("aws-us-gov"),
+            "us-gov-west-1",
+        ),
         (json!({"cognito": {"identityPoolId": "ap-south-1:0a1b"}}), role("aws"), "ap-south-1"),
         (
             json!({"iot": {
@@ -219,7 +251,8 @@ fn a_profile_s_files_name_the_partition_of_its_own_roles() {
     }))
     .expect("a specification");
     let sts = at_source(&spec, &sts);
-    let regions: Vec<_> = spec.profiles.iter().flatten().map(|p| region_of_profile(&spec, p, &sts)).collect();
+    let regions: Vec<_> =
+        spec.profiles.iter().flatten().map(|p| region_of_profile(&spec, p, &sts)).collect();
     assert_eq!(regions, [Some("cn-north-1".to_owned()), Some("cn-northwest-1".to_owned())]);
 }
 
@@ -252,9 +285,13 @@ async fn the_region_of_an_identity_center_is_read_with_its_token() {
         ambient: None,
         source_context: &source_context,
     };
-    let issued: Result<Issued, IssueError> = crate::source::issue(&spec.source(), None, &request).await;
+    let issued: Result<Issued, IssueError> =
+        crate::source::issue(&spec.source(), None, &request).await;
     let principal = issued.unwrap_or_else(|e| panic!("{e}")).principal;
     assert_eq!(principal.account_id.as_deref(), Some("111122223333"));
-    assert_eq!(hosts.called(), ["portal.sso.us-gov-west-1.amazonaws.com", "sts.us-gov-west-1.amazonaws.com"]);
+    assert_eq!(
+        hosts.called(),
+        ["portal.sso.us-gov-west-1.amazonaws.com", "sts.us-gov-west-1.amazonaws.com"]
+    );
     assert_eq!(region(&spec, &sts), "us-gov-west-1");
 }

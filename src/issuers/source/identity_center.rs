@@ -1,8 +1,9 @@
-//! IAM Identity Center: credentials of a permission set, by the token of somebody who signed in once.
+//! IAM Identity Center: credentials of a permission set, by the token of somebody who signed in
+//! once.
 //!
-//! The access token lives for an hour or so and is renewed with the refresh token, which may be replaced
-//! then: the new pair is written back to its Secret before it is used, by one writer, and only over the
-//! state that was read.
+//! The access token lives for an hour or so and is renewed with the refresh token, which may be
+//! replaced then: the new pair is written back to its Secret before it is used, by one writer, and
+//! only over the state that was read.
 
 use super::sso_write::{self, Outcome};
 use super::{Obtained, Request, Source, sso_token::SsoToken};
@@ -44,19 +45,26 @@ impl Source for IdentityCenterSource {
         Home::Unknown
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let (token, warning) = token(self, request).await?;
             request.sts.learn_region(&token.region);
             let issued = credentials(self, &token, request).await?;
-            Ok(Obtained::Session(Box::new(Issued { warning: issued.warning.or(warning), ..issued })))
+            Ok(Obtained::Session(Box::new(Issued {
+                warning: issued.warning.or(warning),
+                ..issued
+            })))
         })
     }
 
     /// The account and the permission set that were asked for.
     fn accepts(&self, principal: &PrincipalStatus) -> Result<(), IssueError> {
         let Some(found) = &principal.arn else { return Ok(()) };
-        let expected = format!(":sts::{}:assumed-role/AWSReservedSSO_{}_", self.account_id, self.role_name);
+        let expected =
+            format!(":sts::{}:assumed-role/AWSReservedSSO_{}_", self.account_id, self.role_name);
         if found.contains(&expected) {
             return Ok(());
         }
@@ -66,7 +74,10 @@ impl Source for IdentityCenterSource {
 }
 
 /// A token that is valid for a while yet, and what the user should know of its renewal.
-async fn token(source: &IdentityCenterSource, request: &Request<'_>) -> Result<(SsoToken, Option<String>), IssueError> {
+async fn token(
+    source: &IdentityCenterSource,
+    request: &Request<'_>,
+) -> Result<(SsoToken, Option<String>), IssueError> {
     let name = &source.token_secret_ref.name;
     let writer = request.source_context.writers.of(&format!("{}/{name}", request.namespace));
     let _held = writer.lock().await;
@@ -93,7 +104,8 @@ async fn token(source: &IdentityCenterSource, request: &Request<'_>) -> Result<(
             Ok(renewed) => renewed,
             // What is still valid is used until its end: the next attempt renews.
             Err(error)
-                if token.is_valid(request.now) && error.class() == refreshable_rules::retry::Class::Transient =>
+                if token.is_valid(request.now)
+                    && error.class() == refreshable_rules::retry::Class::Transient =>
             {
                 return Ok((token, None));
             }
@@ -117,7 +129,11 @@ async fn token(source: &IdentityCenterSource, request: &Request<'_>) -> Result<(
     })
 }
 
-async fn renew(source: &IdentityCenterSource, token: &SsoToken, request: &Request<'_>) -> Result<SsoToken, IssueError> {
+async fn renew(
+    source: &IdentityCenterSource,
+    token: &SsoToken,
+    request: &Request<'_>,
+) -> Result<SsoToken, IssueError> {
     let grant = token.grant(request.now).map_err(|why| sign_in(source, why))?;
     let config = aws_sdk_ssooidc::config::Builder::from(&request.source_context.aws)
         .behavior_version(aws_sdk_ssooidc::config::BehaviorVersion::v2026_01_12())
@@ -156,14 +172,23 @@ async fn renew(source: &IdentityCenterSource, token: &SsoToken, request: &Reques
         }
         other => other?,
     };
-    let invalid =
-        |what: &str| IssueError::InvalidAnswer { operation: CREATE_TOKEN, what: what.to_owned(), request_id: None };
-    let access = answer.access_token().filter(|t| !t.is_empty()).ok_or_else(|| invalid("accessToken is missing"))?;
+    let invalid = |what: &str| IssueError::InvalidAnswer {
+        operation: CREATE_TOKEN,
+        what: what.to_owned(),
+        request_id: None,
+    };
+    let access = answer
+        .access_token()
+        .filter(|t| !t.is_empty())
+        .ok_or_else(|| invalid("accessToken is missing"))?;
     if answer.expires_in() <= 0 {
         return Err(invalid("expiresIn is missing or not positive"));
     }
     // What was given is written to a Secret, and errors of that repeat it, too.
-    [Some(access), answer.refresh_token()].into_iter().flatten().for_each(|t| request.redactor().protect(t));
+    [Some(access), answer.refresh_token()]
+        .into_iter()
+        .flatten()
+        .for_each(|t| request.redactor().protect(t));
     Ok(token.renewed(access, answer.expires_in(), answer.refresh_token(), request.now))
 }
 
@@ -197,7 +222,10 @@ async fn credentials(
         .send();
     let answer = match send(&ask, request.sts.meter(), asked).await {
         Err(IssueError::Refused { error, .. }) if error.code == "UnauthorizedException" => {
-            return Err(sign_in(source, "the access token is no longer accepted (UnauthorizedException)"));
+            return Err(sign_in(
+                source,
+                "the access token is no longer accepted (UnauthorizedException)",
+            ));
         }
         other => other?,
     };
@@ -206,7 +234,8 @@ async fn credentials(
         what: what.to_owned(),
         request_id: None,
     };
-    let given = answer.role_credentials().ok_or_else(|| invalid("there are no credentials in it"))?;
+    let given =
+        answer.role_credentials().ok_or_else(|| invalid("there are no credentials in it"))?;
     let key = AccessKey {
         id: given.access_key_id().unwrap_or_default().to_owned(),
         secret: SecretString::from(given.secret_access_key().unwrap_or_default()),

@@ -1,5 +1,5 @@
-//! Inputs of sources and roles, read from the cluster: Secrets, ServiceAccount tokens and ConfigMaps of the resource's own
-//! namespace.
+//! Inputs of sources and roles, read from the cluster: Secrets, ServiceAccount tokens and
+//! ConfigMaps of the resource's own namespace.
 
 use super::{Source, of};
 use futures::future::BoxFuture;
@@ -18,18 +18,27 @@ pub trait Inputs: Send + Sync {
     /// The Secret of that name.
     fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
 
-    /// The Secret of that name as the place where something is kept, read anew: its changes are no changed input.
+    /// The Secret of that name as the place where something is kept, read anew: its changes are no
+    /// changed input.
     fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
 
-    /// The object, of which an attempt uses the certificates that it trusts an endpoint by. No credentials are made of
-    /// them: their changes matter only to an attempt that failed.
-    fn trust<'a>(&'a self, object: &'a InputObject) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
+    /// The object, of which an attempt uses the certificates that it trusts an endpoint by. No
+    /// credentials are made of them: their changes matter only to an attempt that failed.
+    fn trust<'a>(
+        &'a self,
+        object: &'a InputObject,
+    ) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
 
-    /// Tries, without changing anything, whether a write over the state that was read would be let through; false where
-    /// somebody else wrote since.
-    fn may_replace<'a>(&'a self, over: &'a InputData, key: &'a str) -> BoxFuture<'a, Result<bool, IssueError>>;
+    /// Tries, without changing anything, whether a write over the state that was read would be let
+    /// through; false where somebody else wrote since.
+    fn may_replace<'a>(
+        &'a self,
+        over: &'a InputData,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<bool, IssueError>>;
 
-    /// Writes `value` under `key` over the state that was read; false where somebody else wrote since.
+    /// Writes `value` under `key` over the state that was read; false where somebody else wrote
+    /// since.
     fn replace<'a>(
         &'a self,
         over: &'a InputData,
@@ -38,7 +47,11 @@ pub trait Inputs: Send + Sync {
     ) -> BoxFuture<'a, Result<bool, IssueError>>;
 
     /// A token of the ServiceAccount of that name, for `audience`.
-    fn token<'a>(&'a self, account: &'a str, audience: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>>;
+    fn token<'a>(
+        &'a self,
+        account: &'a str,
+        audience: &'a str,
+    ) -> BoxFuture<'a, Result<SecretString, IssueError>>;
 }
 
 /// The data of a Secret or ConfigMap.
@@ -80,13 +93,20 @@ impl InputData {
         let mut data = BTreeMap::clone(&self.data);
         data.insert(key.to_owned(), SecretSlice::from(value.to_vec()));
         let asked = Mutex::new(self.asked().clone());
-        Self { object: self.object.clone(), version, written: self.written, data: Arc::new(data), asked }
+        Self {
+            object: self.object.clone(),
+            version,
+            written: self.written,
+            data: Arc::new(data),
+            asked,
+        }
     }
 
     /// The same data for another purpose: what was asked of it for this one is not asked there.
     #[must_use]
     pub fn for_another_purpose(&self) -> Self {
-        let (object, version, data) = (self.object.clone(), self.version.clone(), self.data.clone());
+        let (object, version, data) =
+            (self.object.clone(), self.version.clone(), self.data.clone());
         Self { object, version, written: self.written, data, asked: Mutex::default() }
     }
 
@@ -98,15 +118,22 @@ impl InputData {
         both
     }
 
-    /// What was used of it: the keys that were asked for, with `key`'s digest of them for the resource `owner`.
+    /// What was used of it: the keys that were asked for, with `key`'s digest of them for the
+    /// resource `owner`.
     pub fn used(&self, key: Option<&InputKey>, owner: &str) -> UsedInput {
         let asked = self.asked();
         let digest = key.map(|k| self.digest(k, owner, asked.iter().map(String::as_str)));
         UsedInput { version: Some(self.version.clone()), digest }
     }
 
-    /// `key`'s digest of what stands under `keys`, for the resource `owner`. This is no use of them.
-    pub fn digest<'a>(&self, key: &InputKey, owner: &str, keys: impl IntoIterator<Item = &'a str>) -> InputDigest {
+    /// `key`'s digest of what stands under `keys`, for the resource `owner`. This is no use of
+    /// them.
+    pub fn digest<'a>(
+        &self,
+        key: &InputKey,
+        owner: &str,
+        keys: impl IntoIterator<Item = &'a str>,
+    ) -> InputDigest {
         let value = |k: &str| self.data.get(k).map(ExposeSecret::expose_secret);
         key.digest(owner, &self.object.to_string(), keys.into_iter().map(|k| (k, value(k))))
     }
@@ -121,10 +148,12 @@ impl InputData {
     /// [`IssueError::InputMissing`] where the object has no such key.
     pub fn bytes(&self, key: &str) -> Result<&[u8], IssueError> {
         self.asked().insert(key.to_owned());
-        self.data.get(key).map(ExposeSecret::expose_secret).ok_or_else(|| IssueError::InputMissing {
-            kind: self.object.kind(),
-            name: self.object.name().to_owned(),
-            key: Some(key.to_owned()),
+        self.data.get(key).map(ExposeSecret::expose_secret).ok_or_else(|| {
+            IssueError::InputMissing {
+                kind: self.object.kind(),
+                name: self.object.name().to_owned(),
+                key: Some(key.to_owned()),
+            }
         })
     }
 
@@ -145,12 +174,16 @@ impl InputData {
     /// As [`bytes`](Self::bytes), and [`IssueError::InputInvalid`] for what is empty or no text.
     pub fn text(&self, key: &str) -> Result<SecretString, IssueError> {
         let invalid = |what: &str| self.invalid(key, what);
-        let text = std::str::from_utf8(self.bytes(key)?).map_err(|_| invalid("the value is not text in UTF-8"))?.trim();
+        let text = std::str::from_utf8(self.bytes(key)?)
+            .map_err(|_| invalid("the value is not text in UTF-8"))?
+            .trim();
         if text.is_empty() {
             return Err(invalid("the value is empty"));
         }
         if text.contains(char::is_control) {
-            return Err(invalid("the value has control characters or line breaks inside: write the bare value"));
+            return Err(invalid(
+                "the value has control characters or line breaks inside: write the bare value",
+            ));
         }
         Ok(SecretString::from(text))
     }
@@ -162,10 +195,12 @@ impl InputData {
     }
 }
 
-/// All objects that a specification reads: the Secrets that its credentials are made from, and the objects that its
-/// endpoints are trusted by. One with an impossible name is left out: it is said when it is to be read.
+/// All objects that a specification reads: the Secrets that its credentials are made from, and the
+/// objects that its endpoints are trusted by. One with an impossible name is left out: it is said
+/// when it is to be read.
 pub fn inputs_of(spec: &RefreshableCredentialSpec) -> BTreeSet<InputObject> {
-    let mut objects: BTreeSet<InputObject> = names_of_inputs(spec).into_iter().map(InputObject::Secret).collect();
+    let mut objects: BTreeSet<InputObject> =
+        names_of_inputs(spec).into_iter().map(InputObject::Secret).collect();
     let source = spec.source();
     let of_source = of(&source).and_then(Source::ca_bundle_ref);
     let of_sts = spec.sts.as_ref().and_then(|sts| sts.ca_bundle_ref.as_ref());
@@ -174,13 +209,18 @@ pub fn inputs_of(spec: &RefreshableCredentialSpec) -> BTreeSet<InputObject> {
     objects
 }
 
-/// Names of all Secrets that the credentials of a specification are made from, without impossible ones.
+/// Names of all Secrets that the credentials of a specification are made from, without impossible
+/// ones.
 pub fn names_of_inputs(spec: &RefreshableCredentialSpec) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> =
-        of(&spec.source()).map(|s| s.secrets().into_iter().map(str::to_owned).collect()).unwrap_or_default();
+    let mut names: BTreeSet<String> = of(&spec.source())
+        .map(|s| s.secrets().into_iter().map(str::to_owned).collect())
+        .unwrap_or_default();
     for role in spec.roles.iter().chain(spec.profiles.iter().flatten().flat_map(|p| &p.roles)) {
         names.extend(
-            [&role.external_id_secret_ref, &role.totp_secret_ref].into_iter().flatten().map(|r| r.name.clone()),
+            [&role.external_id_secret_ref, &role.totp_secret_ref]
+                .into_iter()
+                .flatten()
+                .map(|r| r.name.clone()),
         );
     }
     names.retain(|name| ObjectName::fits(name));
@@ -196,23 +236,35 @@ mod tests {
     #[test]
     fn what_is_no_name_is_no_input() {
         let role = json!({"roleArn": "r", "externalIdSecretRef": {"name": "../pods", "key": "k"}});
-        for (name, found) in [("key", vec!["key"]), ("?", vec![]), ("?watch=1", vec![]), ("a/b", vec![]), ("", vec![])]
-        {
-            let spec = json!({"source": {"accessKey": {"secretRef": {"name": name}}}, "roles": [role]});
+        for (name, found) in [
+            ("key", vec!["key"]),
+            ("?", vec![]),
+            ("?watch=1", vec![]),
+            ("a/b", vec![]),
+            ("", vec![]),
+        ] {
+            let spec =
+                json!({"source": {"accessKey": {"secretRef": {"name": name}}}, "roles": [role]});
             let names = names_of_inputs(&credential(spec).spec);
             assert_eq!(names.iter().map(String::as_str).collect::<Vec<_>>(), found, "{name:?}");
         }
     }
 
     #[test]
-    fn every_bundle_that_a_specification_names_is_an_input_and_none_is_what_credentials_are_made_from() {
+    fn every_bundle_that_a_specification_names_is_an_input_and_none_is_what_credentials_are_made_from()
+     {
         let certificate = |more: Value| {
-            let mut source = json!({"certificateSecretRef": {"name": "device"}, "caBundleRef": {"name": "ca"}});
-            source.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            let mut source =
+                json!({"certificateSecretRef": {"name": "device"}, "caBundleRef": {"name": "ca"}});
+            source
+                .as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
             source
         };
         let http = |reference: Value| json!({"source": {"custom": {"http": {"url": "u", "caBundleRef": reference}}}});
-        let anywhere = certificate(json!({"trustAnchorArn": "t", "profileArn": "p", "roleArn": "r"}));
+        let anywhere =
+            certificate(json!({"trustAnchorArn": "t", "profileArn": "p", "roleArn": "r"}));
         for (spec, all, made_from) in [
             (json!({"sts": {"caBundleRef": {"name": "ca"}}}), vec!["ConfigMap/ca"], vec![]),
             (json!({"sts": {"caBundleRef": {"name": "ca", "kind": "Secret"}}}), vec!["ca"], vec![]),
@@ -232,7 +284,11 @@ mod tests {
             let spec = credential(spec).spec;
             let read: Vec<String> = inputs_of(&spec).iter().map(ToString::to_string).collect();
             assert_eq!(read, all, "{spec:?}");
-            assert_eq!(names_of_inputs(&spec).iter().map(String::as_str).collect::<Vec<_>>(), made_from, "{spec:?}");
+            assert_eq!(
+                names_of_inputs(&spec).iter().map(String::as_str).collect::<Vec<_>>(),
+                made_from,
+                "{spec:?}"
+            );
         }
     }
 
@@ -244,12 +300,18 @@ mod tests {
         let trusted = device.for_another_purpose();
         device.bytes("tls.crt").expect("there");
         trusted.bytes("ca.crt").expect("there");
-        assert_eq!((keys(&device), keys(&trusted)), (vec!["tls.crt".to_owned()], vec!["ca.crt".to_owned()]));
+        assert_eq!(
+            (keys(&device), keys(&trusted)),
+            (vec!["tls.crt".to_owned()], vec!["ca.crt".to_owned()])
+        );
         assert_eq!(keys(&device.also_asked(&trusted)), ["ca.crt", "tls.crt"]);
     }
 
     fn secret(version: &str, data: &[(&str, &str)]) -> InputData {
-        let data = data.iter().map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.as_bytes().to_vec()))).collect();
+        let data = data
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), SecretSlice::from(v.as_bytes().to_vec())))
+            .collect();
         InputData::new(InputObject::Secret("s".to_owned()), version.to_owned(), None, data)
     }
 
@@ -264,15 +326,30 @@ mod tests {
         };
         let first = used(&secret("u/1", &[("a", "1"), ("b", "2")]));
         assert_eq!(first.keys, ["a", "missing"]);
-        assert_eq!(first, used(&secret("u/2", &[("a", "1"), ("b", "other"), ("c", "3")])), "other keys");
+        assert_eq!(
+            first,
+            used(&secret("u/2", &[("a", "1"), ("b", "other"), ("c", "3")])),
+            "other keys"
+        );
         assert_ne!(first, used(&secret("u/2", &[("a", "other"), ("b", "2")])), "a used key");
-        assert_ne!(first, used(&secret("u/2", &[("a", "1"), ("missing", "2")])), "a missing key that was made");
-        assert_eq!(secret("u/1", &[]).used(None, "uid"), UsedInput { version: Some("u/1".into()), digest: None });
+        assert_ne!(
+            first,
+            used(&secret("u/2", &[("a", "1"), ("missing", "2")])),
+            "a missing key that was made"
+        );
+        assert_eq!(
+            secret("u/1", &[]).used(None, "uid"),
+            UsedInput { version: Some("u/1".into()), digest: None }
+        );
 
         let token = secret("u/1", &[("a", "1")]);
         used(&token);
         let written = token.after_write("a", b"9", "u/2".to_owned()).used(Some(&key), "uid");
         assert_eq!(written.version.as_deref(), Some("u/2"));
-        assert_eq!(written.digest.expect("a digest"), used(&secret("u/2", &[("a", "9")])), "what was written is known");
+        assert_eq!(
+            written.digest.expect("a digest"),
+            used(&secret("u/2", &[("a", "9")])),
+            "what was written is known"
+        );
     }
 }

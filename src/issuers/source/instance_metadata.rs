@@ -1,7 +1,7 @@
 //! EC2's instance metadata service, version 2 only.
 //!
-//! aws-config's client speaks the protocol; its ready-made provider is not used, because it stretches
-//! the life of what has expired and answers an error with stale credentials.
+//! aws-config's client speaks the protocol; its ready-made provider is not used, because it
+//! stretches the life of what has expired and answers an error with stale credentials.
 
 use super::{Obtained, Request, Source};
 use crate::aws::call::counted;
@@ -38,19 +38,30 @@ impl Source for InstanceMetadataSource {
         Home::Unknown
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
-        Box::pin(async { counted(OPERATION, request.sts.meter(), credentials(self, request)).await })
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+        Box::pin(async {
+            counted(OPERATION, request.sts.meter(), credentials(self, request)).await
+        })
     }
 }
 
-async fn credentials(source: &InstanceMetadataSource, request: &Request<'_>) -> Result<Obtained, IssueError> {
-    let client = Client::builder().max_attempts(1).connect_timeout(TIMEOUT).read_timeout(TIMEOUT).build();
+async fn credentials(
+    source: &InstanceMetadataSource,
+    request: &Request<'_>,
+) -> Result<Obtained, IssueError> {
+    let client =
+        Client::builder().max_attempts(1).connect_timeout(TIMEOUT).read_timeout(TIMEOUT).build();
     let role = match &source.role {
         Some(role) if is_path_segment(role) => role.clone(),
         Some(role) => {
             return Err(IssueError::Specification {
                 field: "spec.source.instanceMetadata.role".to_owned(),
-                what: format!("{role:?} is no name of a role: write its name alone, without a path"),
+                what: format!(
+                    "{role:?} is no name of a role: write its name alone, without a path"
+                ),
             });
         }
         None => {
@@ -66,7 +77,8 @@ async fn credentials(source: &InstanceMetadataSource, request: &Request<'_>) -> 
     };
     let answer = client.get(format!("{ROLES}{role}")).await.map_err(|e| failed(&e, &role))?;
     let body = String::from(answer);
-    let issued = json::read(OPERATION, body.as_bytes(), None, request.now).map_err(|error| of_role(error, &role))?;
+    let issued = json::read(OPERATION, body.as_bytes(), None, request.now)
+        .map_err(|error| of_role(error, &role))?;
     Ok(Obtained::Session(Box::new(issued)))
 }
 

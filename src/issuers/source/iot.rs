@@ -50,7 +50,10 @@ impl Source for IotSource {
         region_of_aws_iot(&self.endpoint).map_or(Home::Unknown, Home::Region)
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             if is_other_iot(&self.endpoint) {
                 return Err(IssueError::Specification {
@@ -61,7 +64,9 @@ impl Source for IotSource {
                     ),
                 });
             }
-            let identity = device::identity(&self.certificate_secret_ref.name, self.pkcs11.as_ref(), request).await?;
+            let identity =
+                device::identity(&self.certificate_secret_ref.name, self.pkcs11.as_ref(), request)
+                    .await?;
             let identity = device::for_tls(&identity);
             let mut headers = Vec::new();
             if let Some(thing) = &self.thing_name {
@@ -88,7 +93,10 @@ impl Source for IotSource {
                 identity: Some(&identity),
                 timeout_seconds: self.timeout_seconds,
             };
-            endpoint::get_with(&call, request, |operation, body, date| read(operation, body, date, request.now)).await
+            endpoint::get_with(&call, request, |operation, body, date| {
+                read(operation, body, date, request.now)
+            })
+            .await
         })
     }
 }
@@ -124,7 +132,10 @@ mod tests {
             ("c1.credentials.iot.eu-west-1.amazonaws.com", Way::Aws),
             ("c1.credentials.iot.cn-north-1.amazonaws.com.cn", Way::Aws),
             ("iot.example.com", Way::Named(NetworkScope::Public)),
-            ("c1.credentials.iot.eu-west-1.amazonaws.com.example.com", Way::Named(NetworkScope::Public)),
+            (
+                "c1.credentials.iot.eu-west-1.amazonaws.com.example.com",
+                Way::Named(NetworkScope::Public),
+            ),
         ] {
             let source = json!({"endpoint": endpoint, "roleAlias": "edge", "certificateSecretRef": {"name": "device"}});
             let source: IotSource = serde_json::from_value(source).expect("a source");

@@ -6,7 +6,8 @@ use refreshable_api::SecretKeyReference;
 use refreshable_rules::issuer::IssueError;
 use secrecy::SecretString;
 
-/// The code of the device `serial_number` at the time of the request; `None` where no device is named.
+/// The code of the device `serial_number` at the time of the request; `None` where no device is
+/// named.
 pub(super) async fn code(
     serial_number: Option<&str>,
     seed: Option<&SecretKeyReference>,

@@ -1,7 +1,7 @@
 //! Where credentials come from: what a source is, and the table of them.
 //!
-//! A source lies in the file of its name. To add one: its type in [`refreshable_api::Source`], its file
-//! here, its tests and its page in the docs; the compiler names what else has to know it.
+//! A source lies in the file of its name. To add one: its type in [`refreshable_api::Source`], its
+//! file here, its tests and its page in the docs; the compiler names what else has to know it.
 
 mod access_key;
 mod ambient;
@@ -45,7 +45,8 @@ use crate::aws::{Caller, Sts, TotpSteps};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use refreshable_api::{
-    CaBundleReference, PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, SourceKind, StsSpec, Tag,
+    CaBundleReference, PrincipalStatus, Role, SecretKeyReference, Source as SourceSpec, SourceKind,
+    StsSpec, Tag,
 };
 use refreshable_rules::issuer::{IssueError, Issued, Redactor};
 use refreshable_rules::policy::Grants;
@@ -59,7 +60,8 @@ pub trait Source: Send + Sync {
     /// Names of the Secrets of the resource's namespace that it reads.
     fn secrets(&self) -> Vec<&str>;
 
-    /// The object that holds the certificates which it trusts its endpoint by, if the specification names one.
+    /// The object that holds the certificates which it trusts its endpoint by, if the specification
+    /// names one.
     fn ca_bundle_ref(&self) -> Option<&CaBundleReference> {
         None
     }
@@ -78,11 +80,15 @@ pub trait Source: Send + Sync {
         None
     }
 
-    /// Obtains the credentials. Reads each input once and makes at most [`calls`](Self::calls) issuer calls.
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>>;
+    /// Obtains the credentials. Reads each input once and makes at most [`calls`](Self::calls)
+    /// issuer calls.
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>>;
 
-    /// Whether credentials of `principal` are what the source was asked for, where its answer does not say and
-    /// only asking with them tells.
+    /// Whether credentials of `principal` are what the source was asked for, where its answer does
+    /// not say and only asking with them tells.
     ///
     /// # Errors
     /// [`IssueError::WrongPrincipal`].
@@ -129,7 +135,8 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Reads one key of a Secret as text, without the line break that editors leave at its end. It comes back in no error.
+    /// Reads one key of a Secret as text, without the line break that editors leave at its end. It
+    /// comes back in no error.
     pub async fn text(&self, reference: &SecretKeyReference) -> Result<SecretString, IssueError> {
         let text = self.inputs.secret(&reference.name).await?.text(&reference.key)?;
         self.protect(&text);

@@ -1,4 +1,5 @@
-//! EKS Pod Identity: a ServiceAccount's token for the credentials of the role that EKS associates with it.
+//! EKS Pod Identity: a ServiceAccount's token for the credentials of the role that EKS associates
+//! with it.
 
 use super::{Obtained, Request, Source};
 use crate::aws::ask::Ask;
@@ -36,14 +37,18 @@ impl Source for PodIdentitySource {
         self.region.as_deref().map_or(Home::Unknown, Home::Region)
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async { Ok(Obtained::Session(Box::new(assume(self, request).await?))) })
     }
 }
 
 async fn assume(source: &PodIdentitySource, request: &Request<'_>) -> Result<Issued, IssueError> {
     let token = request.token(&source.service_account_ref.name, AUDIENCE).await?;
-    let region = source.region.clone().unwrap_or_else(|| request.sts.region(request.sts_spec, None));
+    let region =
+        source.region.clone().unwrap_or_else(|| request.sts.region(request.sts_spec, None));
     let date = DateSeen::default();
     let mut config = aws_sdk_eksauth::config::Builder::from(&request.source_context.aws)
         .behavior_version(BehaviorVersion::v2026_01_12())
@@ -65,8 +70,10 @@ async fn assume(source: &PodIdentitySource, request: &Request<'_>) -> Result<Iss
         .token(token.expose_secret())
         .send();
     let answer = send(&ask, request.sts.meter(), asked).await?;
-    let invalid = |what: String| IssueError::InvalidAnswer { operation: OPERATION, what, request_id: None };
-    let given = answer.credentials().ok_or_else(|| invalid("there are no credentials in it".to_owned()))?;
+    let invalid =
+        |what: String| IssueError::InvalidAnswer { operation: OPERATION, what, request_id: None };
+    let given =
+        answer.credentials().ok_or_else(|| invalid("there are no credentials in it".to_owned()))?;
     let key = AccessKey {
         id: given.access_key_id().to_owned(),
         secret: SecretString::from(given.secret_access_key()),

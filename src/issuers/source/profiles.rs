@@ -12,11 +12,12 @@ const AT_ONCE: usize = 10;
 /// What came of one profile.
 pub type Outcome = (String, Result<Issued, IssueError>);
 
-/// Obtains credentials for each of `profiles`, starting from `source`. One that fails does not hold the others back.
+/// Obtains credentials for each of `profiles`, starting from `source`. One that fails does not hold
+/// the others back.
 ///
 /// # Errors
-/// Where the source or the shared chain fails, so that no profile can be had. What was sent in confidence stands in no
-/// error, that of a profile neither.
+/// Where the source or the shared chain fails, so that no profile can be had. What was sent in
+/// confidence stands in no error, that of a profile neither.
 pub async fn issue_profiles(
     source: &SourceSpec,
     principal: Option<&PrincipalSpec>,
@@ -24,7 +25,8 @@ pub async fn issue_profiles(
     request: &Request<'_>,
 ) -> Result<Vec<Outcome>, IssueError> {
     let redacted = |error: IssueError| error.redacted(request.redactor());
-    // All are done before the first is searched: the search is made once, for what was sent in any of them.
+    // All are done before the first is searched: the search is made once, for what was sent in any
+    // of them.
     let outcomes = obtain(source, principal, profiles, request).await.map_err(redacted)?;
     Ok(outcomes.into_iter().map(|(name, result)| (name, result.map_err(redacted))).collect())
 }

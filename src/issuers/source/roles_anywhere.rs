@@ -64,7 +64,8 @@ impl Source for RolesAnywhereSource {
         1
     }
 
-    /// [CreateSession's quota](https://docs.aws.amazon.com/general/latest/gr/rolesanywhere.html) for an account in a Region.
+    /// [CreateSession's quota](https://docs.aws.amazon.com/general/latest/gr/rolesanywhere.html)
+    /// for an account in a Region.
     fn issuer_rate_limit(&self) -> Option<u32> {
         Some(10)
     }
@@ -73,7 +74,10 @@ impl Source for RolesAnywhereSource {
         Home::Region(region(self))
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(counted(OPERATION, request.sts.meter(), async {
             let issued = create_session(self, request).await?;
             // IAM Roles Anywhere is AWS's, wherever the roles behind it are assumed.
@@ -107,8 +111,13 @@ pub(super) fn read(
     Ok(Issued { principal, packed_policy_size: set.packed_policy_size, ..issued })
 }
 
-async fn create_session(source: &RolesAnywhereSource, request: &Request<'_>) -> Result<Issued, IssueError> {
-    let identity = device::identity(&source.certificate_secret_ref.name, source.pkcs11.as_ref(), request).await?;
+async fn create_session(
+    source: &RolesAnywhereSource,
+    request: &Request<'_>,
+) -> Result<Issued, IssueError> {
+    let identity =
+        device::identity(&source.certificate_secret_ref.name, source.pkcs11.as_ref(), request)
+            .await?;
     let body = body(source);
     let base = base(source, request.sts_spec.use_fips.unwrap_or(false));
     let url = format!("{base}{PATH}");
@@ -119,9 +128,13 @@ async fn create_session(source: &RolesAnywhereSource, request: &Request<'_>) -> 
         region: region(source),
         now: request.now,
     };
-    let headers = x509_signature::headers(&signed, &identity.certificate, |text| identity.sign_sha256(text)).map_err(
-        |detail| IssueError::Unreachable { operation: OPERATION, endpoint: "the private key".to_owned(), detail },
-    )?;
+    let headers =
+        x509_signature::headers(&signed, &identity.certificate, |text| identity.sign_sha256(text))
+            .map_err(|detail| IssueError::Unreachable {
+                operation: OPERATION,
+                endpoint: "the private key".to_owned(),
+                detail,
+            })?;
     headers.iter().for_each(|(_, value)| request.redactor().protect_signature(value));
     let (inline, reference) = (source.ca_bundle.as_deref(), source.ca_bundle_ref.as_ref());
     let trusted = ca_bundle("spec.source.rolesAnywhere", inline, reference, request.inputs).await?;
@@ -184,7 +197,10 @@ mod tests {
         for (endpoint, way) in [
             (None, Way::Aws),
             (Some("https://rolesanywhere.example.com"), Way::Named(NetworkScope::Public)),
-            (Some("https://rolesanywhere.eu-west-1.amazonaws.com"), Way::Named(NetworkScope::Public)),
+            (
+                Some("https://rolesanywhere.eu-west-1.amazonaws.com"),
+                Way::Named(NetworkScope::Public),
+            ),
         ] {
             let arn = |kind: &str| format!("arn:aws:rolesanywhere:eu-west-1:111122223333:{kind}/a");
             let source = json!({

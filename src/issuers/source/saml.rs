@@ -34,12 +34,16 @@ impl Source for SamlSource {
         Home::PartitionOf(&self.role_arn)
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let assertion = assertion(self, request).await?;
             request.protect(&assertion);
             let call = SamlCall { source: self, assertion: &assertion };
-            let issued = request.sts.assume_role_with_saml(call, request.sts_spec, request.now).await?;
+            let issued =
+                request.sts.assume_role_with_saml(call, request.sts_spec, request.now).await?;
             verify::is_role(&self.role_arn, None, &issued.principal, issuer_of(request.sts_spec))?;
             Ok(Obtained::Session(Box::new(issued)))
         })
@@ -61,14 +65,19 @@ async fn assertion(source: &SamlSource, request: &Request<'_>) -> Result<SecretS
         STANDARD.encode(bytes)
     } else {
         let compact: Vec<u8> = bytes.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect();
-        let text = String::from_utf8(compact).map_err(|_| invalid("the value is not text".to_owned()))?;
+        let text =
+            String::from_utf8(compact).map_err(|_| invalid("the value is not text".to_owned()))?;
         let xml = STANDARD.decode(&text).ok().filter(|x| x.trim_ascii_start().starts_with(b"<"));
-        xml.ok_or_else(|| invalid("this is no SAML response: it must be its XML, or that in base64".to_owned()))?;
+        xml.ok_or_else(|| {
+            invalid("this is no SAML response: it must be its XML, or that in base64".to_owned())
+        })?;
         text
     };
     let encoded = SecretString::from(encoded);
     if encoded.expose_secret().len() > LONGEST_ASSERTION {
-        return Err(invalid(format!("the assertion is longer than the {LONGEST_ASSERTION} characters that STS takes")));
+        return Err(invalid(format!(
+            "the assertion is longer than the {LONGEST_ASSERTION} characters that STS takes"
+        )));
     }
     Ok(encoded)
 }

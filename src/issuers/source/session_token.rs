@@ -1,4 +1,5 @@
-//! GetSessionToken with a long-lived key from a Secret, and a code from an MFA seed where one is given.
+//! GetSessionToken with a long-lived key from a Secret, and a code from an MFA seed where one is
+//! given.
 
 use super::{Obtained, Request, Source, mfa};
 use crate::aws::region::Home;
@@ -27,15 +28,24 @@ impl Source for SessionTokenSource {
 
     fn home(&self) -> Home<'_> {
         // A device that is hardware has a serial number and no ARN.
-        self.serial_number.as_deref().filter(|s| s.starts_with("arn:")).map_or(Home::Unknown, Home::PartitionOf)
+        self.serial_number
+            .as_deref()
+            .filter(|s| s.starts_with("arn:"))
+            .map_or(Home::Unknown, Home::PartitionOf)
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let caller = super::access_key::read(&self.access_key, request).await?;
-            let token_code = mfa::code(self.serial_number.as_deref(), self.totp_secret_ref.as_ref(), request).await?;
+            let token_code =
+                mfa::code(self.serial_number.as_deref(), self.totp_secret_ref.as_ref(), request)
+                    .await?;
             let call = SessionCall { source: self, token_code: token_code.as_ref() };
-            let issued = request.sts.get_session_token(call, &caller, request.sts_spec, request.now).await?;
+            let issued =
+                request.sts.get_session_token(call, &caller, request.sts_spec, request.now).await?;
             Ok(Obtained::Session(Box::new(issued)))
         })
     }

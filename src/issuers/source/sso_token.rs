@@ -1,5 +1,5 @@
-//! The token of somebody who signed in to IAM Identity Center, in the JSON of the AWS CLI's token cache
-//! (`~/.aws/sso/cache`).
+//! The token of somebody who signed in to IAM Identity Center, in the JSON of the AWS CLI's token
+//! cache (`~/.aws/sso/cache`).
 
 use jiff::{SignedDuration, Timestamp};
 use refreshable_rules::expiry;
@@ -60,12 +60,14 @@ impl SsoToken {
                 e.column()
             )
         })?;
-        let missing = |name: &str| format!("{name} is missing: this is no token of `aws sso login`");
+        let missing =
+            |name: &str| format!("{name} is missing: this is no token of `aws sso login`");
         let time = |name: &str, text: &str| {
             expiry::parse(text).ok_or_else(|| format!("{name} is no time in {}", expiry::FORMS))
         };
         let expires_at = wire.expires_at.ok_or_else(|| missing("expiresAt"))?;
-        let registration = wire.registration_expires_at.map(|t| time("registrationExpiresAt", &t)).transpose()?;
+        let registration =
+            wire.registration_expires_at.map(|t| time("registrationExpiresAt", &t)).transpose()?;
         let region = wire.region.ok_or_else(|| missing("region"))?;
         if !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') || region.is_empty() {
             return Err("region is no name of a Region".to_owned());
@@ -84,7 +86,13 @@ impl SsoToken {
     }
 
     /// What somebody who signed in was given, for so many seconds.
-    pub fn signed_in(start_url: &str, region: &str, access: &str, expires_in: i32, now: Timestamp) -> Self {
+    pub fn signed_in(
+        start_url: &str,
+        region: &str,
+        access: &str,
+        expires_in: i32,
+        now: Timestamp,
+    ) -> Self {
         Self {
             start_url: start_url.to_owned(),
             region: region.to_owned(),
@@ -99,7 +107,12 @@ impl SsoToken {
     }
 
     /// The same, with the registration of the client that signed in.
-    pub fn registered(self, id: &str, secret: &SecretString, expires_at: Option<Timestamp>) -> Self {
+    pub fn registered(
+        self,
+        id: &str,
+        secret: &SecretString,
+        expires_at: Option<Timestamp>,
+    ) -> Self {
         Self {
             client_id: Some(id.to_owned()),
             client_secret: Some(secret.clone()),
@@ -113,7 +126,8 @@ impl SsoToken {
         Self { refresh_token: Some(SecretString::from(refresh)), ..self }
     }
 
-    /// Until when it can be renewed, as far as the client's registration says; `None` where it cannot.
+    /// Until when it can be renewed, as far as the client's registration says; `None` where it
+    /// cannot.
     pub fn renewable_until(&self) -> Option<Timestamp> {
         self.refresh_token.as_ref()?;
         self.registration_expires_at
@@ -131,7 +145,8 @@ impl SsoToken {
 
     /// Whether this token is renewed with the same refresh token as `other`.
     pub(super) fn has_refresh_token_of(&self, other: &Self) -> bool {
-        let text = |token: &Self| token.refresh_token.as_ref().map(|t| t.expose_secret().to_owned());
+        let text =
+            |token: &Self| token.refresh_token.as_ref().map(|t| t.expose_secret().to_owned());
         text(self) == text(other)
     }
 
@@ -150,7 +165,13 @@ impl SsoToken {
     }
 
     /// This token after a renewal. A refresh token that is not replaced stays.
-    pub(super) fn renewed(&self, access: &str, expires_in: i32, refresh: Option<&str>, now: Timestamp) -> Self {
+    pub(super) fn renewed(
+        &self,
+        access: &str,
+        expires_in: i32,
+        refresh: Option<&str>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             start_url: self.start_url.clone(),
             region: self.region.clone(),
@@ -166,7 +187,8 @@ impl SsoToken {
 
     /// The JSON, as the AWS CLI writes it.
     pub fn to_json(&self) -> SecretString {
-        let second = |t: Timestamp| Value::from(refreshable_rules::timing::down_to_second(t).to_string());
+        let second =
+            |t: Timestamp| Value::from(refreshable_rules::timing::down_to_second(t).to_string());
         let text = |s: &SecretString| Value::from(s.expose_secret());
         let mut members = self.other.clone();
         let own = [
@@ -217,11 +239,9 @@ mod tests {
     fn a_token_of_a_sign_in_is_read_back() {
         let now = at("2026-01-01T00:00:00Z");
         let ends = at("2026-03-01T00:00:00Z");
-        let token = SsoToken::signed_in("https://d.awsapps.com/start", "eu-west-1", "s3cr3t-a", 3600, now).registered(
-            "c",
-            &"s3cr3t-c".into(),
-            Some(ends),
-        );
+        let token =
+            SsoToken::signed_in("https://d.awsapps.com/start", "eu-west-1", "s3cr3t-a", 3600, now)
+                .registered("c", &"s3cr3t-c".into(), Some(ends));
         assert_eq!(token.renewable_until(), None);
         let token = token.refreshed_by("s3cr3t-r");
         assert_eq!(token.renewable_until(), Some(ends));
@@ -229,7 +249,9 @@ mod tests {
         let mut expected: Value = serde_json::from_str(TOKEN).expect("JSON");
         expected.as_object_mut().expect("an object").remove("scopes");
         assert_eq!(serde_json::from_str::<Value>(json.expose_secret()).expect("JSON"), expected);
-        assert!(SsoToken::parse(json.expose_secret().as_bytes()).expect("a token").grant(now).is_ok());
+        assert!(
+            SsoToken::parse(json.expose_secret().as_bytes()).expect("a token").grant(now).is_ok()
+        );
     }
 
     #[test]
@@ -238,7 +260,9 @@ mod tests {
         assert!(token.grant(at("2026-03-01T00:00:00Z")).is_err_and(|e| e.contains("registration")));
         let old = TOKEN.replace("refreshToken", "other");
         let token = SsoToken::parse(old.as_bytes()).expect("a token");
-        assert!(token.grant(at("2026-01-02T00:00:00Z")).is_err_and(|e| e.contains("no refresh token")));
+        assert!(
+            token.grant(at("2026-01-02T00:00:00Z")).is_err_and(|e| e.contains("no refresh token"))
+        );
     }
 
     #[test]
@@ -250,7 +274,9 @@ mod tests {
             ("\"region\"", "\"other\"", "region is missing"),
             ("eu-west-1", "evil.example.com/", "no name of a Region"),
         ] {
-            let Err(error) = SsoToken::parse(TOKEN.replacen(from, to, 1).as_bytes()) else { panic!("{words}") };
+            let Err(error) = SsoToken::parse(TOKEN.replacen(from, to, 1).as_bytes()) else {
+                panic!("{words}")
+            };
             assert!(error.contains(words) && !error.contains("s3cr3t"), "{error}");
         }
     }

@@ -1,8 +1,8 @@
 //! Writes a renewed token of IAM Identity Center back to its Secret.
 //!
-//! The renewal may have used up the refresh token that the Secret holds, so one failed write must not lose the new one:
-//! it is tried again, and over whatever else became of the Secret, as long as that still holds the token that was
-//! renewed.
+//! The renewal may have used up the refresh token that the Secret holds, so one failed write must
+//! not lose the new one: it is tried again, and over whatever else became of the Secret, as long as
+//! that still holds the token that was renewed.
 
 use super::sso_token::SsoToken;
 use super::{InputData, Inputs};
@@ -37,8 +37,10 @@ pub(super) async fn write(
     renewed: &SsoToken,
 ) -> Outcome {
     let text = renewed.to_json();
-    let pauses =
-        ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE).with_max_times(TRIES);
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_max_times(TRIES);
     let once = || once(inputs, &secret, key, used, renewed, &text);
     match once.retry(pauses).await {
         Ok(true) => Outcome::Written,
@@ -63,14 +65,18 @@ async fn once(
     let there = now.bytes(key).ok().and_then(|bytes| SsoToken::parse(bytes).ok());
     match there {
         // An earlier try of ours arrived, although its answer did not.
-        Some(token) if token.has_refresh_token_of(renewed) && !token.has_refresh_token_of(used) => Ok(true),
-        Some(token) if token.has_refresh_token_of(used) => match inputs.replace(&now, key, text).await? {
-            true => Ok(true),
-            false => Err(IssueError::Kubernetes {
-                what: format!("Secret {}", secret.object.name()),
-                detail: "others keep writing to it while the token is renewed".to_owned(),
-            }),
-        },
+        Some(token) if token.has_refresh_token_of(renewed) && !token.has_refresh_token_of(used) => {
+            Ok(true)
+        }
+        Some(token) if token.has_refresh_token_of(used) => {
+            match inputs.replace(&now, key, text).await? {
+                true => Ok(true),
+                false => Err(IssueError::Kubernetes {
+                    what: format!("Secret {}", secret.object.name()),
+                    detail: "others keep writing to it while the token is renewed".to_owned(),
+                }),
+            }
+        }
         _ => Ok(false),
     }
 }
@@ -87,7 +93,8 @@ mod tests {
 
     const KEY: &str = "token.json";
 
-    /// What an answer to a write is: an error, a conflict after which the Secret holds this token, or success.
+    /// What an answer to a write is: an error, a conflict after which the Secret holds this token,
+    /// or success.
     enum Answer {
         Fails,
         Conflict(SsoToken),
@@ -102,7 +109,8 @@ mod tests {
 
     fn token(refresh: &str) -> SsoToken {
         let now = Timestamp::UNIX_EPOCH;
-        SsoToken::signed_in("https://x.awsapps.com/start", "eu-west-1", "access", 3600, now).refreshed_by(refresh)
+        SsoToken::signed_in("https://x.awsapps.com/start", "eu-west-1", "access", 3600, now)
+            .refreshed_by(refresh)
     }
 
     fn secret(token: &SsoToken) -> Arc<InputData> {
@@ -116,7 +124,10 @@ mod tests {
     }
 
     impl Inputs for Script {
-        fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
+        fn secret<'a>(
+            &'a self,
+            name: &'a str,
+        ) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
             self.state(name)
         }
 
@@ -124,11 +135,18 @@ mod tests {
             Box::pin(async { Ok(secret(&self.there.lock())) })
         }
 
-        fn trust<'a>(&'a self, _: &'a InputObject) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
+        fn trust<'a>(
+            &'a self,
+            _: &'a InputObject,
+        ) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>> {
             Box::pin(async { panic!("nothing here names what it trusts") })
         }
 
-        fn may_replace<'a>(&'a self, _: &'a InputData, _: &'a str) -> BoxFuture<'a, Result<bool, IssueError>> {
+        fn may_replace<'a>(
+            &'a self,
+            _: &'a InputData,
+            _: &'a str,
+        ) -> BoxFuture<'a, Result<bool, IssueError>> {
             Box::pin(async { Ok(true) })
         }
 
@@ -147,22 +165,30 @@ mod tests {
                         *self.there.lock() = token;
                         Ok(false)
                     }
-                    Answer::Fails => {
-                        Err(IssueError::Kubernetes { what: "Secret sso".into(), detail: "the server is busy".into() })
-                    }
+                    Answer::Fails => Err(IssueError::Kubernetes {
+                        what: "Secret sso".into(),
+                        detail: "the server is busy".into(),
+                    }),
                 }
             })
         }
 
-        fn token<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<SecretString, IssueError>> {
+        fn token<'a>(
+            &'a self,
+            _: &'a str,
+            _: &'a str,
+        ) -> BoxFuture<'a, Result<SecretString, IssueError>> {
             Box::pin(async { Ok("t".into()) })
         }
     }
 
     async fn written(answers: Vec<Answer>) -> (Outcome, usize) {
         let (used, renewed) = (token("old"), token("new"));
-        let script =
-            Script { answers: Mutex::new(answers.into()), there: Mutex::new(token("old")), writes: Mutex::default() };
+        let script = Script {
+            answers: Mutex::new(answers.into()),
+            there: Mutex::new(token("old")),
+            writes: Mutex::default(),
+        };
         let outcome = write(&script, secret(&used), KEY, &used, &renewed).await;
         let writes = *script.writes.lock();
         (outcome, writes)
@@ -175,7 +201,11 @@ mod tests {
             ("at once", vec![Written], 1),
             ("throttled and broken", vec![Fails, Fails, Fails, Written], 4),
             ("a label was edited", vec![Conflict(token("old")), Written], 2),
-            ("a label was edited, and then a fault", vec![Conflict(token("old")), Fails, Written], 3),
+            (
+                "a label was edited, and then a fault",
+                vec![Conflict(token("old")), Fails, Written],
+                3,
+            ),
             ("an answer was lost", vec![Fails, Conflict(token("new"))], 2),
         ] {
             let (outcome, seen) = written(answers).await;

@@ -11,7 +11,8 @@ use refreshable_rules::session_arn;
 /// In the place of an ARN.
 const NOBODY: &str = "nobody that the issuer names";
 
-/// Checks one step of a chain: the issuer's answer must name the role and the session that were asked for.
+/// Checks one step of a chain: the issuer's answer must name the role and the session that were
+/// asked for.
 pub(super) fn assumed(
     role: &Role,
     session_name: &str,
@@ -21,8 +22,8 @@ pub(super) fn assumed(
     is_role(&role.role_arn, Some(session_name), principal, issuer)
 }
 
-/// Checks that a session is one of this role, and of that name where it was chosen. A store may name nobody; what it
-/// names must still be the role that was asked for.
+/// Checks that a session is one of this role, and of that name where it was chosen. A store may
+/// name nobody; what it names must still be the role that was asked for.
 pub(super) fn is_role(
     role_arn: &str,
     session_name: Option<&str>,
@@ -42,7 +43,9 @@ pub(super) fn is_role(
     let session = session_name.unwrap_or("*");
     Err(IssueError::WrongPrincipal {
         expected: match issuer {
-            Issuer::Aws => session_arn::at_aws(role_arn, session).unwrap_or_else(|| role_arn.to_owned()),
+            Issuer::Aws => {
+                session_arn::at_aws(role_arn, session).unwrap_or_else(|| role_arn.to_owned())
+            }
             _ => format!("session {session} of {role_arn}"),
         },
         found: found.unwrap_or(NOBODY).to_owned(),
@@ -50,9 +53,11 @@ pub(super) fn is_role(
 }
 
 fn is_session_at_aws(role_arn: &str, session_name: Option<&str>, found: &str) -> bool {
-    session_arn::at_aws(role_arn, session_name.unwrap_or_default()).is_some_and(|expected| match session_name {
-        Some(_) => found == expected,
-        None => found.starts_with(&expected),
+    session_arn::at_aws(role_arn, session_name.unwrap_or_default()).is_some_and(|expected| {
+        match session_name {
+            Some(_) => found == expected,
+            None => found.starts_with(&expected),
+        }
     })
 }
 
@@ -73,8 +78,12 @@ pub(super) async fn check(
         let caller = Caller::Key(issued.session.key.clone());
         match request.sts.get_caller_identity(&caller, request.sts_spec, request.now).await {
             Ok(principal) => issued.principal = principal,
-            // A store that is not AWS's may not know the operation; then only an expectation needs it.
-            Err(error) if issuer_of(request.sts_spec) == Issuer::Store && !expects && error.code().is_some() => {}
+            // A store that is not AWS's may not know the operation; then only an expectation needs
+            // it.
+            Err(error)
+                if issuer_of(request.sts_spec) == Issuer::Store
+                    && !expects
+                    && error.code().is_some() => {}
             Err(error) => return Err(error),
         }
     }
@@ -112,7 +121,11 @@ mod tests {
     use refreshable_api::Arn;
 
     fn principal(arn: &str) -> PrincipalStatus {
-        PrincipalStatus { account_id: Arn::account_of(arn), arn: Some(arn.to_owned()), user_id: None }
+        PrincipalStatus {
+            account_id: Arn::account_of(arn),
+            arn: Some(arn.to_owned()),
+            user_id: None,
+        }
     }
 
     fn role(arn: &str) -> Role {
@@ -134,8 +147,12 @@ mod tests {
         ] {
             assert_eq!(assumed(&role, "s", &principal(arn), Issuer::Aws).is_ok(), right, "{arn}");
         }
-        let unnamed = assumed(&role, "s", &PrincipalStatus::default(), Issuer::Aws).expect_err("nobody is named");
-        assert!(matches!(&unnamed, IssueError::WrongPrincipal { found, .. } if found == NOBODY), "{unnamed}");
+        let unnamed = assumed(&role, "s", &PrincipalStatus::default(), Issuer::Aws)
+            .expect_err("nobody is named");
+        assert!(
+            matches!(&unnamed, IssueError::WrongPrincipal { found, .. } if found == NOBODY),
+            "{unnamed}"
+        );
     }
 
     #[test]
@@ -144,14 +161,19 @@ mod tests {
             let found = found.map(principal).unwrap_or_default();
             assumed(&role(asked), "s", &found, Issuer::Store).map_err(|e| e.to_string())
         };
-        let (account, path) = ("arn:aws:iam::111122223333:role/reports", "arn:aws:iam:::role/a/b/S3Access");
+        let (account, path) =
+            ("arn:aws:iam::111122223333:role/reports", "arn:aws:iam:::role/a/b/S3Access");
         assert_eq!(is_it(account, None), Ok(()));
         assert_eq!(is_it("arn:minio:iam:::role/abc", None), Ok(()));
         assert_eq!(is_it(path, Some("arn:aws:sts:::assumed-role/a/b/S3Access/s")), Ok(()));
+        let error = is_it(account, Some("arn:aws:sts::444455556666:assumed-role/reports/s"))
+            .expect_err("another account");
+        assert!(
+            error.contains("444455556666") && error.contains(&format!("session s of {account}")),
+            "{error}"
+        );
         let error =
-            is_it(account, Some("arn:aws:sts::444455556666:assumed-role/reports/s")).expect_err("another account");
-        assert!(error.contains("444455556666") && error.contains(&format!("session s of {account}")), "{error}");
-        let error = is_it(path, Some("arn:aws:sts:::assumed-role/a/b/Admin/s")).expect_err("another role");
+            is_it(path, Some("arn:aws:sts:::assumed-role/a/b/Admin/s")).expect_err("another role");
         assert!(error.contains("assumed-role/a/b/Admin/s"), "{error}");
     }
 

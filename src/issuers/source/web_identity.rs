@@ -1,4 +1,5 @@
-//! AssumeRoleWithWebIdentity, with a token of a ServiceAccount of the namespace or one from a Secret.
+//! AssumeRoleWithWebIdentity, with a token of a ServiceAccount of the namespace or one from a
+//! Secret.
 
 use super::{Obtained, Request, Source, verify};
 use crate::aws::region::Home;
@@ -32,7 +33,10 @@ impl Source for WebIdentitySource {
         Home::PartitionOf(&self.role_arn)
     }
 
-    fn obtain<'a>(&'a self, request: &'a Request<'a>) -> BoxFuture<'a, Result<Obtained, IssueError>> {
+    fn obtain<'a>(
+        &'a self,
+        request: &'a Request<'a>,
+    ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let token = match (&self.service_account_ref, &self.token_secret_ref) {
                 (Some(account), None) => request.token(&account.name, &account.audience).await?,
@@ -43,7 +47,9 @@ impl Source for WebIdentitySource {
                             kind: "Secret",
                             name: reference.name.clone(),
                             key: reference.key.clone(),
-                            what: format!("the token is longer than the {LONGEST_TOKEN} characters that STS takes"),
+                            what: format!(
+                                "the token is longer than the {LONGEST_TOKEN} characters that STS takes"
+                            ),
                         });
                     }
                     token
@@ -55,8 +61,15 @@ impl Source for WebIdentitySource {
                     });
                 }
             };
-            let call = WebIdentityCall { source: self, token: &token, session_name: &request.session_name };
-            let issued = request.sts.assume_role_with_web_identity(call, request.sts_spec, request.now).await?;
+            let call = WebIdentityCall {
+                source: self,
+                token: &token,
+                session_name: &request.session_name,
+            };
+            let issued = request
+                .sts
+                .assume_role_with_web_identity(call, request.sts_spec, request.now)
+                .await?;
             verify::is_role(
                 &self.role_arn,
                 self.role_session_name.as_deref().or(Some(&request.session_name)),

@@ -15,7 +15,9 @@ pub fn read(names: &[PathBuf], recursive: bool) -> Result<Vec<(String, String)>,
     for name in names {
         if name.as_os_str() == "-" {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|e| format!("reading standard input: {e}"))?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| format!("reading standard input: {e}"))?;
             texts.push(("-".to_owned(), text));
         } else if name.is_dir() {
             let mut found = Vec::new();

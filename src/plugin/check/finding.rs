@@ -69,7 +69,8 @@ impl Located {
         }
     }
 
-    /// One line, in the form that editors jump from: `file:line:column: severity: object: field: message`.
+    /// One line, in the form that editors jump from: `file:line:column: severity: object: field:
+    /// message`.
     pub fn line(&self) -> String {
         let mut line = self.file.clone();
         for number in [self.line, self.column].into_iter().flatten() {

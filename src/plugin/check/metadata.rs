@@ -95,7 +95,10 @@ fn is_subdomain(text: &str) -> bool {
 fn is_name(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     let end = |c: char| c.is_ascii_alphanumeric();
-    (1..=LONGEST_LABEL).contains(&text.len()) && text.bytes().all(fits) && text.starts_with(end) && text.ends_with(end)
+    (1..=LONGEST_LABEL).contains(&text.len())
+        && text.bytes().all(fits)
+        && text.starts_with(end)
+        && text.ends_with(end)
 }
 
 fn is_qualified(key: &str) -> bool {
@@ -112,7 +115,11 @@ mod tests {
 
     fn said(metadata: Value) -> String {
         let findings = check(&Structure::of(schema::metadata()), &json!({"metadata": metadata}));
-        findings.iter().map(|f| format!("{}: {}", f.pointer, f.message)).collect::<Vec<_>>().join("\n")
+        findings
+            .iter()
+            .map(|f| format!("{}: {}", f.pointer, f.message))
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     #[test]
@@ -139,7 +146,11 @@ mod tests {
             (json!({"name": "a", "labels": {"a": 1}}), "write \"1\""),
             (json!({"name": "a", "lables": {"a": "b"}}), "did you mean labels?"),
         ] {
-            assert!(said(metadata.clone()).contains(words), "{metadata}: {}", said(metadata.clone()));
+            assert!(
+                said(metadata.clone()).contains(words),
+                "{metadata}: {}",
+                said(metadata.clone())
+            );
         }
         assert!(!check(&Structure::of(schema::metadata()), &json!({})).is_empty());
     }

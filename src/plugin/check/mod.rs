@@ -43,7 +43,8 @@ const INVALID: u8 = 1;
 /// Exit code where there was nothing to check, or a file cannot be read.
 const USAGE: u8 = 2;
 
-/// Check files before they are applied: would the API server take them, and what would they withdraw?
+/// Check files before they are applied: would the API server take them, and what would they
+/// withdraw?
 #[derive(Args, Debug)]
 #[command(after_help = "\
 With -f no cluster is asked. Objects of other kinds are left out.
@@ -58,10 +59,12 @@ pub struct Check {
     /// File, folder (of its .yaml, .yml and .json files), or - for standard input; may be repeated.
     #[arg(short, long, required_unless_present_any = ["policy", "remove"], value_name = "FILE", value_delimiter = ',')]
     filename: Vec<PathBuf>,
-    /// File with CredentialPolicies: which published Secrets would be withdrawn if it was applied to this cluster?
+    /// File with CredentialPolicies: which published Secrets would be withdrawn if it was applied
+    /// to this cluster?
     #[arg(long, conflicts_with = "filename", value_name = "FILE", value_delimiter = ',')]
     policy: Vec<PathBuf>,
-    /// CredentialPolicy of this cluster: which would be if it was deleted? Together with --policy, one change.
+    /// CredentialPolicy of this cluster: which would be if it was deleted? Together with --policy,
+    /// one change.
     #[arg(long, conflicts_with = "filename", value_name = "NAME", value_delimiter = ',')]
     remove: Vec<String>,
     /// Also the folders in folders.
@@ -108,7 +111,8 @@ impl Check {
 
 impl Check {
     async fn withdrawals(self, global: &Global) -> Result<ExitCode> {
-        let texts = files::read(&self.policy, self.recursive).map_err(|what| Error::failed(visible(&what)))?;
+        let texts = files::read(&self.policy, self.recursive)
+            .map_err(|what| Error::failed(visible(&what)))?;
         let change = Change::read(&texts, self.remove)?;
         let (withdrawn, census) = change.ask(&Cluster::of(global).await?).await?;
         withdrawals::show(&withdrawn, &census, self.output)?;
@@ -131,8 +135,9 @@ impl Default for Checker {
 impl Checker {
     /// Reads the rules out of the CRDs.
     pub fn new() -> Self {
-        let kinds =
-            Kind::ALL.map(|kind| (kind, Structure::of(schema::whole(&kind.schema())), Rules::of(kind), kind.schema()));
+        let kinds = Kind::ALL.map(|kind| {
+            (kind, Structure::of(schema::whole(&kind.schema())), Rules::of(kind), kind.schema())
+        });
         Self { kinds: kinds.into(), metadata: Structure::of(schema::metadata()) }
     }
 
@@ -147,9 +152,14 @@ impl Checker {
             return foreign_group(group, name);
         }
         let known = self.kinds.iter().map(|(k, ..)| k.name());
-        let Some((_, structure, rules, schema)) = self.kinds.iter().find(|(k, ..)| k.name() == name) else {
+        let Some((_, structure, rules, schema)) =
+            self.kinds.iter().find(|(k, ..)| k.name() == name)
+        else {
             let near = structure::nearest(name, known).unwrap_or(Kind::Credential.name());
-            return Some(vec![Finding::error("/kind", format!("{GROUP} has no kind {name}: did you mean {near}?"))]);
+            return Some(vec![Finding::error(
+                "/kind",
+                format!("{GROUP} has no kind {name}: did you mean {near}?"),
+            )]);
         };
         if version != VERSION {
             return Some(vec![Finding::error(
@@ -162,10 +172,13 @@ impl Checker {
         schema::prune_nulls(&mut bare, schema);
         bare = kube_cel::apply_defaults(schema, &bare);
         // What stands in the status is not taken over from a file, but its fields must exist.
-        let unknown_or_ours =
-            |f: &Finding| !f.pointer.starts_with("/status/") || f.message.starts_with(structure::UNKNOWN);
-        let structural: Vec<Finding> = structure.check(&bare).into_iter().filter(unknown_or_ours).collect();
-        // A value of the wrong type, or none, leaves the rules nothing to judge; an unfitting text does not.
+        let unknown_or_ours = |f: &Finding| {
+            !f.pointer.starts_with("/status/") || f.message.starts_with(structure::UNKNOWN)
+        };
+        let structural: Vec<Finding> =
+            structure.check(&bare).into_iter().filter(unknown_or_ours).collect();
+        // A value of the wrong type, or none, leaves the rules nothing to judge; an unfitting text
+        // does not.
         let sound = structural.iter().all(|f| f.message.contains(structure::MISMATCH));
         findings.extend(structural);
         if sound {
@@ -181,7 +194,8 @@ impl Checker {
         match manifest::read(text) {
             Ok(documents) => documents.iter().for_each(|d| self.document(file, d, report)),
             Err(error) => {
-                let finding = Finding::error("", format!("this is neither YAML nor JSON: {}", error.what));
+                let finding =
+                    Finding::error("", format!("this is neither YAML nor JSON: {}", error.what));
                 report.findings.push(Located::new(file, Some(error.place), "", &finding));
             }
         }
@@ -205,17 +219,22 @@ impl Checker {
             return;
         };
         let repeated = document.repeated.iter();
-        findings.extend(repeated.map(|p| Finding::warning(p, "is given twice: the last one counts")));
+        findings
+            .extend(repeated.map(|p| Finding::warning(p, "is given twice: the last one counts")));
         if object.get("status").is_some_and(|s| !s.is_null()) && ours {
-            findings
-                .push(Finding::warning("/status", "belongs to the controller and is left out where a file is applied"));
+            findings.push(Finding::warning(
+                "/status",
+                "belongs to the controller and is left out where a file is applied",
+            ));
         }
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or("<no name>");
         let shown = format!("{}/{name}", if kind.is_empty() { "<no kind>" } else { kind });
         let valid = findings.iter().all(|f| f.severity != Severity::Error);
         report.objects.push((file.to_owned(), shown.clone(), valid));
-        let mut located: Vec<Located> =
-            findings.iter().map(|f| Located::new(file, document.place(&f.pointer), &shown, f)).collect();
+        let mut located: Vec<Located> = findings
+            .iter()
+            .map(|f| Located::new(file, document.place(&f.pointer), &shown, f))
+            .collect();
         located.sort_by_key(|f| (f.line, f.column));
         report.findings.extend(located);
     }
@@ -226,7 +245,10 @@ fn missing_kind(object: &Value) -> Vec<Finding> {
         return vec![Finding::error("", "is no object: it must begin with apiVersion and kind")];
     }
     let missing = |name: &str| object.get(name).and_then(Value::as_str).is_none_or(str::is_empty);
-    let text = format!("is missing: write apiVersion: {GROUP}/{VERSION} and kind: {}", Kind::Credential.name());
+    let text = format!(
+        "is missing: write apiVersion: {GROUP}/{VERSION} and kind: {}",
+        Kind::Credential.name()
+    );
     ["apiVersion", "kind"]
         .into_iter()
         .filter(|n| missing(n))
@@ -238,8 +260,10 @@ fn missing_kind(object: &Value) -> Vec<Finding> {
 fn foreign_group(group: &str, kind: &str) -> Option<Vec<Finding>> {
     let meant = Kind::ALL.iter().any(|k| k.name() == kind);
     meant.then(|| {
-        let what =
-            format!("kind {kind} is not of {}: write {GROUP}/{VERSION}", if group.is_empty() { "v1" } else { group });
+        let what = format!(
+            "kind {kind} is not of {}: write {GROUP}/{VERSION}",
+            if group.is_empty() { "v1" } else { group }
+        );
         vec![Finding::error("/apiVersion", what)]
     })
 }
@@ -260,13 +284,18 @@ impl Report {
 
     fn text(&self) -> String {
         let findings = self.findings.iter().map(Located::line);
-        let valid = self.objects.iter().filter(|o| o.2).map(|(file, object, _)| format!("{file}: {object}: valid"));
-        findings.chain(valid).fold(String::new(), |whole, line| format!("{whole}{}\n", visible(&line)))
+        let valid = self
+            .objects
+            .iter()
+            .filter(|o| o.2)
+            .map(|(file, object, _)| format!("{file}: {object}: valid"));
+        findings
+            .chain(valid)
+            .fold(String::new(), |whole, line| format!("{whole}{}\n", visible(&line)))
     }
 
     fn to_value(&self) -> Value {
-        let object =
-            |(file, object, valid): &(String, String, bool)| json!({"file": file, "object": object, "valid": valid});
+        let object = |(file, object, valid): &(String, String, bool)| json!({"file": file, "object": object, "valid": valid});
         json!({
             "valid": self.errors() == 0 && !self.objects.is_empty(),
             "objects": self.objects.iter().map(object).collect::<Vec<_>>(),
@@ -281,9 +310,15 @@ impl Report {
             n => format!("; {} of other kinds left out", objects(n)),
         };
         if checked == 0 && errors == 0 {
-            return format!("error: no RefreshableCredential and no CredentialPolicy in these files{left_out}");
+            return format!(
+                "error: no RefreshableCredential and no CredentialPolicy in these files{left_out}"
+            );
         }
-        format!("{} checked, {errors} error{}{left_out}", objects(checked), if errors == 1 { "" } else { "s" })
+        format!(
+            "{} checked, {errors} error{}{left_out}",
+            objects(checked),
+            if errors == 1 { "" } else { "s" }
+        )
     }
 }
 

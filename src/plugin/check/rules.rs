@@ -5,9 +5,10 @@ use super::schema::Kind;
 use kube_cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use serde_json::Value;
 
-/// What [`net/url.ParseRequestURI`](https://pkg.go.dev/net/url#ParseRequestURI), on which Kubernetes' `isURL` stands,
-/// takes of a URL with a host: printable characters; no percent sign in the host but before a byte outside ASCII; digits
-/// for a port; in the path percent signs only before two hexadecimal digits.
+/// What [`net/url.ParseRequestURI`](https://pkg.go.dev/net/url#ParseRequestURI), on which
+/// Kubernetes' `isURL` stands, takes of a URL with a host: printable characters; no percent sign in
+/// the host but before a byte outside ASCII; digits for a port; in the path percent signs only
+/// before two hexadecimal digits.
 const GO_URL: &str = concat!(
     r"^[A-Za-z][A-Za-z0-9+.-]*://",
     r"([A-Za-z0-9._~!$&\x27()*+,;=:%-]*@)?",
@@ -33,14 +34,17 @@ impl Rules {
 
     /// The rules that an object breaks. It must be structurally right.
     pub fn check(&self, object: &Value) -> Vec<Finding> {
-        let Err(errors) = self.validator.validate_compiled(&self.compiled, object, None) else { return Vec::new() };
+        let Err(errors) = self.validator.validate_compiled(&self.compiled, object, None) else {
+            return Vec::new();
+        };
         errors
             .into_vec()
             .into_iter()
             .map(|error| {
                 let message = match error.kind {
                     ErrorKind::ValidationFailure => error.message,
-                    // Such as a duration that is none: the API server refuses it too, in its own words.
+                    // Such as a duration that is none: the API server refuses it too, in its own
+                    // words.
                     _ => format!("{} (the rule {} cannot be evaluated)", error.message, error.rule),
                 };
                 Finding::error(pointer(&error.field_path), message)
@@ -59,7 +63,11 @@ fn pointer(path: &str) -> String {
 fn say_urls_as_go_does(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
-            for rule in members.get_mut("x-kubernetes-validations").and_then(Value::as_array_mut).into_iter().flatten()
+            for rule in members
+                .get_mut("x-kubernetes-validations")
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
             {
                 if let Some(Value::String(text)) = rule.get_mut("rule") {
                     *text = without_is_url(text);
@@ -90,7 +98,10 @@ mod tests {
         let refused = |endpoint: &str| {
             let object = json!({"spec": {"roles": [{"roleArn": "arn:minio:iam:::role/abcdef123456"}], "sts": {"endpoint": endpoint}}});
             let findings = rules.check(&object);
-            assert!(findings.iter().all(|f| f.message.contains("endpoint must be a URL")), "{findings:?}");
+            assert!(
+                findings.iter().all(|f| f.message.contains("endpoint must be a URL")),
+                "{findings:?}"
+            );
             !findings.is_empty()
         };
         for right in [
@@ -104,9 +115,14 @@ mod tests {
         ] {
             assert!(!refused(right), "{right}");
         }
-        for wrong in
-            ["sts.example.com", "https://a b", "https://a:port", "https://ex%41mple.com", "https://a/%zz", "ftp://a"]
-        {
+        for wrong in [
+            "sts.example.com",
+            "https://a b",
+            "https://a:port",
+            "https://ex%41mple.com",
+            "https://a/%zz",
+            "ftp://a",
+        ] {
             assert!(refused(wrong), "{wrong}");
         }
     }
@@ -118,7 +134,12 @@ mod tests {
             match schema {
                 Value::Object(members) => {
                     let rules = members.get("x-kubernetes-validations").and_then(Value::as_array);
-                    found.extend(rules.into_iter().flatten().filter_map(|r| r["rule"].as_str().map(str::to_owned)));
+                    found.extend(
+                        rules
+                            .into_iter()
+                            .flatten()
+                            .filter_map(|r| r["rule"].as_str().map(str::to_owned)),
+                    );
                     members.values().for_each(|m| texts(m, found));
                 }
                 Value::Array(list) => list.iter().for_each(|m| texts(m, found)),

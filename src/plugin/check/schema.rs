@@ -37,7 +37,8 @@ impl Kind {
     /// # Panics
     /// Never: the CRDs are a part of the program and read by a test.
     pub fn schema(self) -> Value {
-        let mut crd = super::super::manifest::read(self.crd()).unwrap_or_else(|e| panic!("{}: {e}", self.name()));
+        let mut crd = super::super::manifest::read(self.crd())
+            .unwrap_or_else(|e| panic!("{}: {e}", self.name()));
         crd.swap_remove(0).value["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()
     }
 }
@@ -47,7 +48,8 @@ pub fn metadata() -> Value {
     schemars::schema_for!(ObjectMeta).to_value()
 }
 
-/// The schema of a kind in which every object's own fields are known. Metadata is another's to check.
+/// The schema of a kind in which every object's own fields are known. Metadata is another's to
+/// check.
 pub fn whole(structural: &Value) -> Value {
     let mut schema = structural.clone();
     for known in ["apiVersion", "kind"] {
@@ -67,18 +69,25 @@ pub fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 pub fn node<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
     pointer.split('/').skip(1).try_fold(schema, |node, part| {
         let properties = node.get("properties").and_then(|p| p.get(part));
-        properties.or_else(|| node.get("items")).or_else(|| node.get("additionalProperties").filter(|a| a.is_object()))
+        properties
+            .or_else(|| node.get("items"))
+            .or_else(|| node.get("additionalProperties").filter(|a| a.is_object()))
     })
 }
 
-/// Takes out members that are null and may not be, as the API server does before it looks any further.
+/// Takes out members that are null and may not be, as the API server does before it looks any
+/// further.
 pub fn prune_nulls(value: &mut Value, schema: &Value) {
     match value {
         Value::Object(members) => {
-            members.retain(|name, value| !value.is_null() || node(schema, &format!("/{name}")).is_none());
+            members.retain(|name, value| {
+                !value.is_null() || node(schema, &format!("/{name}")).is_none()
+            });
             for (name, value) in members.iter_mut() {
-                let child =
-                    schema.get("properties").and_then(|p| p.get(name)).or_else(|| schema.get("additionalProperties"));
+                let child = schema
+                    .get("properties")
+                    .and_then(|p| p.get(name))
+                    .or_else(|| schema.get("additionalProperties"));
                 if let Some(child) = child {
                     prune_nulls(value, child);
                 }

@@ -1,6 +1,8 @@
-//! The structural part of a schema: types, members, limits, and Kubernetes' lists that are maps or sets.
+//! The structural part of a schema: types, members, limits, and Kubernetes' lists that are maps or
+//! sets.
 //!
-//! A [structural schema](https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema)
+//! A [structural
+//! schema](https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema)
 //! is a small part of OpenAPI's, in which every node has a type; its regular expressions are Go's.
 
 use super::super::manifest::{member, path};
@@ -44,7 +46,9 @@ impl Structure {
         let expected = schema.get("type").and_then(Value::as_str).unwrap_or_default();
         let fits = match expected {
             "string" => value.is_string(),
-            "integer" => value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0),
+            "integer" => {
+                value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0)
+            }
             "number" => value.is_number(),
             "boolean" => value.is_boolean(),
             "array" => value.is_array(),
@@ -56,7 +60,9 @@ impl Structure {
             return;
         }
         let mut wrong = |message: String| findings.push(Finding::error(pointer, message));
-        if let Some(options) = schema.get("enum").and_then(Value::as_array).filter(|o| !o.contains(value)) {
+        if let Some(options) =
+            schema.get("enum").and_then(Value::as_array).filter(|o| !o.contains(value))
+        {
             wrong(not_among(options, value));
         }
         let limit = |name: &str| schema.get(name).and_then(Value::as_f64);
@@ -69,8 +75,10 @@ impl Structure {
                 if let Some(most) = limit("maxLength").filter(|most| (has as f64) > *most) {
                     wrong(format!("must have at most {most} characters, has {has}"));
                 }
-                let pattern =
-                    schema.get("pattern").and_then(Value::as_str).and_then(|p| self.patterns.get_key_value(p));
+                let pattern = schema
+                    .get("pattern")
+                    .and_then(Value::as_str)
+                    .and_then(|p| self.patterns.get_key_value(p));
                 if let Some((pattern, _)) = pattern.filter(|(_, regex)| !regex.is_match(text)) {
                     let says = sentence(schema).map(|s| format!(". {s}")).unwrap_or_default();
                     wrong(format!("{} {MISMATCH} {pattern}{says}", shown(value)));
@@ -93,12 +101,20 @@ impl Structure {
 
     fn list(&self, list: &[Value], schema: &Value, pointer: &str, findings: &mut Vec<Finding>) {
         let has = list.len();
-        let limit = |name: &str| schema.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+        let limit = |name: &str| {
+            schema.get(name).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok())
+        };
         if let Some(least) = limit("minItems").filter(|least| has < *least) {
-            findings.push(Finding::error(pointer, format!("must have at least {least} {}", entries(least))));
+            findings.push(Finding::error(
+                pointer,
+                format!("must have at least {least} {}", entries(least)),
+            ));
         }
         if let Some(most) = limit("maxItems").filter(|most| has > *most) {
-            findings.push(Finding::error(pointer, format!("must have at most {most} {}, has {has}", entries(most))));
+            findings.push(Finding::error(
+                pointer,
+                format!("must have at most {most} {}, has {has}", entries(most)),
+            ));
         }
         repeated(list, schema, pointer, findings);
         if let Some(items) = schema.get("items") {
@@ -108,18 +124,40 @@ impl Structure {
         }
     }
 
-    fn object(&self, members: &Map<String, Value>, schema: &Value, pointer: &str, findings: &mut Vec<Finding>) {
+    fn object(
+        &self,
+        members: &Map<String, Value>,
+        schema: &Value,
+        pointer: &str,
+        findings: &mut Vec<Finding>,
+    ) {
         let none = Map::new();
         let properties = schema.get("properties").and_then(Value::as_object);
         let known = properties.unwrap_or(&none);
         let has = members.len();
-        let most = schema.get("maxProperties").and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok());
+        let most = schema
+            .get("maxProperties")
+            .and_then(Value::as_u64)
+            .and_then(|n| usize::try_from(n).ok());
         if let Some(most) = most.filter(|most| has > *most) {
-            findings.push(Finding::error(pointer, format!("must have at most {most} members, has {has}")));
+            findings.push(Finding::error(
+                pointer,
+                format!("must have at most {most} members, has {has}"),
+            ));
         }
-        for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for name in schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             if !members.contains_key(name) {
-                let says = known.get(name).and_then(sentence).map(|s| format!(": {s}")).unwrap_or_default();
+                let says = known
+                    .get(name)
+                    .and_then(sentence)
+                    .map(|s| format!(": {s}"))
+                    .unwrap_or_default();
                 findings.push(Finding::error(member(pointer, name), format!("is missing{says}")));
             }
         }
@@ -137,11 +175,18 @@ impl Structure {
 
     /// What is said of a field that does not exist: where it belongs, or which one was meant.
     fn unknown(&self, name: &str, known: &Map<String, Value>) -> String {
-        let elsewhere = self.fields.iter().filter(|(field, _)| field == name).map(|(_, path)| path.as_str());
-        let hint = match (elsewhere.min_by_key(|path| path.len()), nearest(name, known.keys().map(String::as_str))) {
+        let elsewhere =
+            self.fields.iter().filter(|(field, _)| field == name).map(|(_, path)| path.as_str());
+        let hint = match (
+            elsewhere.min_by_key(|path| path.len()),
+            nearest(name, known.keys().map(String::as_str)),
+        ) {
             (Some(path), _) => format!("it belongs to {path}"),
             (None, Some(near)) => format!("did you mean {near}?"),
-            (None, None) => format!("there are: {}", known.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
+            (None, None) => format!(
+                "there are: {}",
+                known.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
+            ),
         };
         format!("{UNKNOWN}: {hint}")
     }
@@ -153,13 +198,15 @@ pub const UNKNOWN: &str = "there is no such field";
 /// What is said of text that a pattern does not take.
 pub const MISMATCH: &str = "does not match";
 
-/// Reads every pattern of a schema. Go's `\w` and `\d` mean ASCII alone; in the CRDs they stand inside brackets.
+/// Reads every pattern of a schema. Go's `\w` and `\d` mean ASCII alone; in the CRDs they stand
+/// inside brackets.
 fn collect_patterns(schema: &Value, patterns: &mut BTreeMap<String, Regex>) {
     match schema {
         Value::Object(members) => {
             if let Some(text) = members.get("pattern").and_then(Value::as_str) {
                 let ascii = text.replace(r"\w", "0-9A-Za-z_").replace(r"\d", "0-9");
-                let regex = Regex::new(&ascii).unwrap_or_else(|e| panic!("a pattern of the CRD: {e}"));
+                let regex =
+                    Regex::new(&ascii).unwrap_or_else(|e| panic!("a pattern of the CRD: {e}"));
                 patterns.insert(text.to_owned(), regex);
             }
             members.values().for_each(|m| collect_patterns(m, patterns));
@@ -173,7 +220,9 @@ fn collect_patterns(schema: &Value, patterns: &mut BTreeMap<String, Regex>) {
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_'], "");
     let like = known.map(|k| (strsim::jaro_winkler(&plain(word), &plain(k)), k));
-    like.filter(|(likeness, _)| *likeness > LIKENESS).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, k)| k)
+    like.filter(|(likeness, _)| *likeness > LIKENESS)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k)
 }
 
 /// The first sentence of a field's description.
@@ -188,9 +237,14 @@ fn wrong_type(expected: &str, found: &Value) -> String {
         ("string", Value::Number(_) | Value::Bool(_)) => {
             format!("must be text, and {found} without quotes is none: write \"{found}\"")
         }
-        ("array", _) => format!("must be a list, not {}: begin each of its entries with a dash", name_of(found)),
+        ("array", _) => {
+            format!("must be a list, not {}: begin each of its entries with a dash", name_of(found))
+        }
         ("integer" | "number" | "boolean", Value::String(text)) => {
-            format!("must be {}, not text: write {text} without quotes, if that is what is meant", article(expected))
+            format!(
+                "must be {}, not text: write {text} without quotes, if that is what is meant",
+                article(expected)
+            )
         }
         (other, _) => format!("must be {}, not {}", article(other), name_of(found)),
     }
@@ -251,13 +305,18 @@ fn repeated(list: &[Value], schema: &Value, pointer: &str, findings: &mut Vec<Fi
         keys => keys.iter().map(|k| item.get(k).cloned().unwrap_or_default()).collect(),
     };
     for (n, item) in list.iter().enumerate() {
-        if let Some(before) = list[..n].iter().position(|earlier| identity(earlier) == identity(item)) {
+        if let Some(before) =
+            list[..n].iter().position(|earlier| identity(earlier) == identity(item))
+        {
             let first = path(&format!("{pointer}/{before}"));
             let what = match keys.as_slice() {
                 [key] => format!("has the same {key} as {first}"),
                 _ => format!("is the same as {first}"),
             };
-            findings.push(Finding::error(format!("{pointer}/{n}"), format!("{what}: take one of them out")));
+            findings.push(Finding::error(
+                format!("{pointer}/{n}"),
+                format!("{what}: take one of them out"),
+            ));
         }
     }
 }

@@ -20,7 +20,10 @@ fn what_is_wrong_is_said_with_line_field_and_what_to_write() {
             format!("roles:\n- {arn}\n  durationSecond: 900"),
             "f.yaml:8:5: error: RefreshableCredential/a: spec.roles[0].durationSecond: there is no such field: did you mean durationSeconds?",
         ),
-        (format!("{arn}\nroles:\n- {arn}"), "spec.roleArn: there is no such field: it belongs to spec.roles[].roleArn"),
+        (
+            format!("{arn}\nroles:\n- {arn}"),
+            "spec.roleArn: there is no such field: it belongs to spec.roles[].roleArn",
+        ),
         (
             format!("roles:\n- {arn}\n  externalId: 1234"),
             "f.yaml:8:5: error: RefreshableCredential/a: spec.roles[0].externalId: must be text, and 1234 without quotes is none: write \"1234\"",
@@ -30,7 +33,10 @@ fn what_is_wrong_is_said_with_line_field_and_what_to_write() {
             "spec.roles[0].durationSeconds: must be at least 900, is 899",
         ),
         (format!("roles:\n- {arn}\n  durationSeconds: '900'"), "must be a whole number, not text"),
-        (format!("roles:\n  {arn}"), "spec.roles: must be a list, not a map: begin each of its entries with a dash"),
+        (
+            format!("roles:\n  {arn}"),
+            "spec.roles: must be a list, not a map: begin each of its entries with a dash",
+        ),
         (
             format!("roles:\n- {arn}\nsecret:\n  formats: [Environmnt]"),
             "\"Environmnt\" is none of Credentials, Config, ProcessJson, Environment: did you mean Environment?",
@@ -39,18 +45,25 @@ fn what_is_wrong_is_said_with_line_field_and_what_to_write() {
             format!("roles:\n- {arn}\n  tags: [{{key: a, value: x}}, {{key: a, value: y}}]"),
             "spec.roles[0].tags[1]: has the same key as spec.roles[0].tags[0]",
         ),
-        ("roles:\n- externalId: 4f2a".to_owned(), "spec.roles[0].roleArn: is missing: ARN of the role to assume"),
+        (
+            "roles:\n- externalId: 4f2a".to_owned(),
+            "spec.roles[0].roleArn: is missing: ARN of the role to assume",
+        ),
         (format!("roles:\n- {arn}\n  roleSessionName: a b"), "\"a b\" does not match"),
         (
             "source: {ambient: {}}".to_owned(),
             "f.yaml:5:1: error: RefreshableCredential/a: spec: roles must name at least one role",
         ),
         (
-            format!("roles:\n- {arn}\n  externalId: ab\n  externalIdSecretRef: {{name: s, key: k}}"),
+            format!(
+                "roles:\n- {arn}\n  externalId: ab\n  externalIdSecretRef: {{name: s, key: k}}"
+            ),
             "spec.roles[0]: set externalId or externalIdSecretRef, not both",
         ),
         (
-            format!("roles:\n- {arn}\nsts:\n  caBundle: '-----BEGIN CERTIFICATE-----'\n  caBundleRef: {{name: ca}}"),
+            format!(
+                "roles:\n- {arn}\nsts:\n  caBundle: '-----BEGIN CERTIFICATE-----'\n  caBundleRef: {{name: ca}}"
+            ),
             "spec.sts: set caBundle or caBundleRef, not both: take one of them out",
         ),
         (
@@ -75,17 +88,27 @@ fn kinds_and_lists_are_told_apart() {
     assert_eq!(findings("apiVersion: v1\nkind: Pod\n"), "");
     assert!(findings("kind: Pod\n").contains("apiVersion: is missing"));
     assert!(
-        findings("apiVersion: refreshable.dev/v1\nkind: RefreshableCredential\n").contains("there is no version v1")
+        findings("apiVersion: refreshable.dev/v1\nkind: RefreshableCredential\n")
+            .contains("there is no version v1")
     );
     assert!(
         findings("apiVersion: refreshable.dev/v1alpha1\nkind: RefreshableCredentials\n")
             .contains("did you mean RefreshableCredential?")
     );
-    assert!(findings("apiVersion: v1\nkind: CredentialPolicy\n").contains("write refreshable.dev/v1alpha1"));
+    assert!(
+        findings("apiVersion: v1\nkind: CredentialPolicy\n")
+            .contains("write refreshable.dev/v1alpha1")
+    );
     let item = "{apiVersion: refreshable.dev/v1alpha1, kind: CredentialPolicy, metadata: {name: a}, spec: {allow: {}}}";
     let list = findings(&format!("apiVersion: v1\nkind: List\nitems:\n- {item}\n"));
-    assert!(list.contains("f.yaml:4:") && list.contains("spec.namespaceSelector: is missing"), "{list}");
-    assert!(findings("a: [").starts_with("f.yaml:") && findings("a: [").contains("neither YAML nor JSON"));
+    assert!(
+        list.contains("f.yaml:4:") && list.contains("spec.namespaceSelector: is missing"),
+        "{list}"
+    );
+    assert!(
+        findings("a: [").starts_with("f.yaml:")
+            && findings("a: [").contains("neither YAML nor JSON")
+    );
     assert!(findings("- a\n").contains("is no object"));
 }
 
@@ -104,7 +127,8 @@ fn warnings_are_no_errors() {
     let yaml = "roles:\n- roleArn: arn:aws:iam::111122223333:role/x\nsuspend: true\nsuspend: false";
     let said = spec(yaml);
     assert!(
-        said.contains("warning: RefreshableCredential/a: spec.suspend: is given twice") && said.contains("valid"),
+        said.contains("warning: RefreshableCredential/a: spec.suspend: is given twice")
+            && said.contains("valid"),
         "{said}"
     );
 }

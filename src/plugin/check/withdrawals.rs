@@ -1,4 +1,5 @@
-//! `check --policy`: what a change of the policies would withdraw, judged as the controller judges it.
+//! `check --policy`: what a change of the policies would withdraw, judged as the controller judges
+//! it.
 
 use crate::cluster::Cluster;
 use crate::error::{Error, Result};
@@ -44,8 +45,8 @@ impl Change {
         for (file, text) in texts {
             let objects = manifest::objects(file, text).map_err(Error::failed)?;
             for value in objects.into_iter().filter(|v| v["kind"] == "CredentialPolicy") {
-                let policy: CredentialPolicy =
-                    serde_json::from_value(value).map_err(|e| Error::failed(format!("{file}: {e}")))?;
+                let policy: CredentialPolicy = serde_json::from_value(value)
+                    .map_err(|e| Error::failed(format!("{file}: {e}")))?;
                 change.put.insert(policy.name_any(), Arc::new(policy));
             }
         }
@@ -57,11 +58,14 @@ impl Change {
 
     /// The policies after the change, of those before it.
     fn applied_to(&self, before: &[Arc<CredentialPolicy>]) -> Result<Vec<Arc<CredentialPolicy>>> {
-        if let Some(unknown) = self.remove.iter().find(|name| !before.iter().any(|p| p.name_any() == **name)) {
+        if let Some(unknown) =
+            self.remove.iter().find(|name| !before.iter().any(|p| p.name_any() == **name))
+        {
             return Err(Error::failed(format!("there is no CredentialPolicy {unknown} to remove")));
         }
-        let stays =
-            |p: &&Arc<CredentialPolicy>| !self.put.contains_key(&p.name_any()) && !self.remove.contains(&p.name_any());
+        let stays = |p: &&Arc<CredentialPolicy>| {
+            !self.put.contains_key(&p.name_any()) && !self.remove.contains(&p.name_any())
+        };
         Ok(before.iter().filter(stays).chain(self.put.values()).cloned().collect())
     }
 
@@ -73,13 +77,15 @@ impl Change {
         let before = cluster.list(&cluster.everywhere::<CredentialPolicy>(), None).await?.items;
         let before: Vec<_> = before.into_iter().map(Arc::new).collect();
         let namespaces = cluster.list(&cluster.everywhere::<Namespace>(), None).await?.items;
-        let resources = cluster.list(&cluster.everywhere::<RefreshableCredential>(), None).await?.items;
+        let resources =
+            cluster.list(&cluster.everywhere::<RefreshableCredential>(), None).await?.items;
         let after = self.applied_to(&before)?;
         Ok(withdrawn(&before, &after, &namespaces, &resources))
     }
 }
 
-/// The Secrets that are withdrawn when policies `after` replace `before`, and the count of all published ones.
+/// The Secrets that are withdrawn when policies `after` replace `before`, and the count of all
+/// published ones.
 fn withdrawn(
     before: &[Arc<CredentialPolicy>],
     after: &[Arc<CredentialPolicy>],
@@ -88,7 +94,10 @@ fn withdrawn(
 ) -> (Vec<Withdrawn>, Census) {
     let named = || namespaces.iter().map(labelled);
     let (before, after) = (PolicyIndex::new(before, named()), PolicyIndex::new(after, named()));
-    let denial = |index: &PolicyIndex<'_>, object: &RefreshableCredential| match index.judge(object)?.permission {
+    let denial = |index: &PolicyIndex<'_>, object: &RefreshableCredential| match index
+        .judge(object)?
+        .permission
+    {
         Permission::Denied(denial) => Some(denial.why),
         Permission::NotNeeded | Permission::Allowed(_) => None,
     };
@@ -158,8 +167,9 @@ mod tests {
         let mut elsewhere = object;
         elsewhere.metadata.name = Some("never-published".to_owned());
         let resources = [published, elsewhere];
-        let namespaces: Vec<Namespace> =
-            vec![serde_json::from_value(json!({"metadata": {"name": "team-a"}})).expect("a namespace")];
+        let namespaces: Vec<Namespace> = vec![
+            serde_json::from_value(json!({"metadata": {"name": "team-a"}})).expect("a namespace"),
+        ];
         let all = policy("all", "arn:aws:iam::*:role/*");
         let read = |files: &[Arc<CredentialPolicy>], remove: &[&str]| {
             let files: Vec<_> = files.iter().map(file).collect();
@@ -169,19 +179,31 @@ mod tests {
             let after = change.applied_to(before).expect("policies");
             summary(&withdrawn(before, &after, &namespaces, &resources).1)
         };
-        let (nothing, one) =
-            ("withdraws nothing of 1 published Secrets", "withdraws 1 Secret in 1 namespace, of 1 that are published");
+        let (nothing, one) = (
+            "withdraws nothing of 1 published Secrets",
+            "withdraws 1 Secret in 1 namespace, of 1 that are published",
+        );
         let narrowed = read(&[policy("all", "arn:aws:iam::*:role/other")], &[]).expect("a change");
         let removed = read(&[], &["all"]).expect("a change");
-        let replaced = read(&[policy("new", "arn:aws:iam::*:role/reader")], &["all"]).expect("a change");
-        for (what, change, expected) in
-            [("narrowed", &narrowed, one), ("removed", &removed, one), ("replaced", &replaced, nothing)]
-        {
+        let replaced =
+            read(&[policy("new", "arn:aws:iam::*:role/reader")], &["all"]).expect("a change");
+        for (what, change, expected) in [
+            ("narrowed", &narrowed, one),
+            ("removed", &removed, one),
+            ("replaced", &replaced, nothing),
+        ] {
             assert_eq!(summary_of(std::slice::from_ref(&all), change), expected, "{what}");
         }
         // What was denied before is not this change's doing.
         assert_eq!(summary_of(&[policy("all", "arn:aws:iam::*:role/y")], &narrowed), nothing);
-        assert!(removed.applied_to(&[]).is_err_and(|e| e.to_string().contains("no CredentialPolicy all to remove")));
-        assert!(read(&[], &[]).is_err_and(|e| e.to_string().contains("no CredentialPolicy in these files")));
+        assert!(
+            removed
+                .applied_to(&[])
+                .is_err_and(|e| e.to_string().contains("no CredentialPolicy all to remove"))
+        );
+        assert!(
+            read(&[], &[])
+                .is_err_and(|e| e.to_string().contains("no CredentialPolicy in these files"))
+        );
     }
 }

@@ -5,10 +5,17 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Names that keys of access key ids have, without their case and separators.
-const IDS: [&str; 6] = ["awsaccesskeyid", "accesskeyid", "awsaccesskey", "accesskey", "keyid", "awskeyid"];
+const IDS: [&str; 6] =
+    ["awsaccesskeyid", "accesskeyid", "awsaccesskey", "accesskey", "keyid", "awskeyid"];
 /// Names that keys of secret access keys have.
-const SECRETS: [&str; 6] =
-    ["awssecretaccesskey", "secretaccesskey", "awssecretkey", "secretkey", "secretkeyid", "awssecret"];
+const SECRETS: [&str; 6] = [
+    "awssecretaccesskey",
+    "secretaccesskey",
+    "awssecretkey",
+    "secretkey",
+    "secretkeyid",
+    "awssecret",
+];
 /// Names that keys of session tokens have.
 const TOKENS: [&str; 4] = ["awssessiontoken", "sessiontoken", "awssecuritytoken", "securitytoken"];
 
@@ -26,7 +33,10 @@ impl Keys {
     /// # Errors
     /// Where it is none.
     pub fn of(object: &Value) -> Result<Self, String> {
-        let name = object.pointer("/metadata/name").and_then(Value::as_str).ok_or("the Secret has no metadata.name")?;
+        let name = object
+            .pointer("/metadata/name")
+            .and_then(Value::as_str)
+            .ok_or("the Secret has no metadata.name")?;
         let mut data = BTreeMap::new();
         for (field, encoded) in [("data", true), ("stringData", false)] {
             for (key, value) in object.get(field).and_then(Value::as_object).into_iter().flatten() {
@@ -39,7 +49,10 @@ impl Keys {
     }
 
     fn key_of(&self, names: &[&str]) -> Option<&str> {
-        names.iter().find_map(|name| self.data.keys().find(|k| plain(k) == *name)).map(String::as_str)
+        names
+            .iter()
+            .find_map(|name| self.data.keys().find(|k| plain(k) == *name))
+            .map(String::as_str)
     }
 }
 
@@ -53,7 +66,8 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok().map(|t| t.trim().to_owned())
 }
 
-/// A resource that starts from the key in place of using it, for the role `role_arn`; left out, one is suggested.
+/// A resource that starts from the key in place of using it, for the role `role_arn`; left out, one
+/// is suggested.
 ///
 /// # Errors
 /// Where the Secret holds no such key, or no role can be suggested.
@@ -87,7 +101,10 @@ pub fn migrate(
             arn
         }
         (None, None) => {
-            return Err("the access key id does not say which account it belongs to: give --role-arn <ARN>".to_owned());
+            return Err(
+                "the access key id does not say which account it belongs to: give --role-arn <ARN>"
+                    .to_owned(),
+            );
         }
     };
     let mut reference = json!({"secretRef": {"name": name}});
@@ -101,7 +118,10 @@ pub fn migrate(
             written.insert(output.to_owned(), own.into());
         }
     }
-    let new_name = format!("{}-session", name.chars().take(240).collect::<String>().trim_end_matches(['-', '.']));
+    let new_name = format!(
+        "{}-session",
+        name.chars().take(240).collect::<String>().trim_end_matches(['-', '.'])
+    );
     let mut shape = json!({"formats": ["Credentials", "Config", "ProcessJson", "Environment"]});
     if !written.is_empty() {
         shape["keys"] = Value::Object(written);
@@ -120,8 +140,10 @@ pub fn migrate(
     Ok(())
 }
 
-/// The account that an access key id belongs to. AWS encodes it in the ids that it has given since 2019;
-/// [GetAccessKeyInfo](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html) says it of all.
+/// The account that an access key id belongs to. AWS encodes it in the ids that it has given since
+/// 2019;
+/// [GetAccessKeyInfo](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html)
+/// says it of all.
 fn account_of(id: &str) -> Option<u64> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let rest = id.strip_prefix("AKIA").filter(|r| r.len() == 16)?;
@@ -131,7 +153,8 @@ fn account_of(id: &str) -> Option<u64> {
     if digits[0] < 16 {
         return None;
     }
-    // The first 48 bits are the first 9 characters and 3 bits of the tenth: a mark, the account in 40 bits, and 7 others.
+    // The first 48 bits are the first 9 characters and 3 bits of the tenth: a mark, the account in
+    // 40 bits, and 7 others.
     let whole = digits[..10].iter().fold(0_u64, |whole, d| (whole << 5) | d) >> 2;
     let account = (whole & 0x7fff_ffff_ff80) >> 7;
     (account > 0 && account < 1_000_000_000_000).then_some(account)
@@ -142,14 +165,18 @@ mod tests {
     use super::*;
 
     fn keys(data: &[(&str, &str)]) -> Keys {
-        let data: Map<String, Value> = data.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
+        let data: Map<String, Value> =
+            data.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
         Keys::of(&json!({"metadata": {"name": "legacy"}, "stringData": data})).expect("a Secret")
     }
 
     #[test]
     fn a_key_becomes_the_start_of_a_chain() {
         let mut outcome = Outcome::default();
-        let keys = keys(&[("aws-access-key-id", "AKIAQYLPMN5HHHFPZAM2"), ("aws-secret-access-key", "very-secret")]);
+        let keys = keys(&[
+            ("aws-access-key-id", "AKIAQYLPMN5HHHFPZAM2"),
+            ("aws-secret-access-key", "very-secret"),
+        ]);
         migrate(&keys, Some("team-a"), None, &mut outcome).expect("a migration");
         let yaml = outcome.yaml().expect("valid");
         for part in [
@@ -165,11 +192,19 @@ mod tests {
 
     #[test]
     fn what_is_no_long_lived_key_is_refused() {
-        let migrate = |k: Keys, arn| migrate(&k, None, arn, &mut Outcome::default()).expect_err("refused");
+        let migrate =
+            |k: Keys, arn| migrate(&k, None, arn, &mut Outcome::default()).expect_err("refused");
         assert!(migrate(keys(&[("credentials", "x")]), None).contains("it has: credentials"));
-        let session = keys(&[("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_SESSION_TOKEN", "c")]);
-        assert!(migrate(session, Some("arn:aws:iam::111122223333:role/x")).contains("custom.secret"));
-        let old = keys(&[("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "b")]);
+        let session = keys(&[
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "b"),
+            ("AWS_SESSION_TOKEN", "c"),
+        ]);
+        assert!(
+            migrate(session, Some("arn:aws:iam::111122223333:role/x")).contains("custom.secret")
+        );
+        let old =
+            keys(&[("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "b")]);
         assert!(migrate(old, None).contains("--role-arn"));
     }
 }

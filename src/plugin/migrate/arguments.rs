@@ -80,10 +80,19 @@ impl Arguments {
     }
 
     /// Texts.
-    pub fn texts(&mut self, name: &str, outcome: &mut Outcome) -> Result<Option<Vec<String>>, String> {
+    pub fn texts(
+        &mut self,
+        name: &str,
+        outcome: &mut Outcome,
+    ) -> Result<Option<Vec<String>>, String> {
         let Some(list) = self.list(name, outcome)? else { return Ok(None) };
-        let text =
-            |l| if let Literal::Text(text) = l { Ok(text) } else { Err(format!("{name} must be a list of texts")) };
+        let text = |l| {
+            if let Literal::Text(text) = l {
+                Ok(text)
+            } else {
+                Err(format!("{name} must be a list of texts"))
+            }
+        };
         list.into_iter().map(text).collect::<Result<_, _>>().map(Some)
     }
 
@@ -109,13 +118,19 @@ impl Arguments {
         let Some(list) = self.list(name, outcome)? else { return Ok(None) };
         let mut records = Vec::new();
         for entry in list {
-            let Literal::Map(entry) = entry else { return Err(format!("{name} must be a list of dictionaries")) };
+            let Literal::Map(entry) = entry else {
+                return Err(format!("{name} must be a list of dictionaries"));
+            };
             let mut entry = Self::of(entry);
             let mut record = Map::new();
             for (theirs, ours) in members {
                 match entry.text(theirs, outcome)? {
                     Some(text) => record.insert((*ours).to_owned(), text.into()),
-                    None => return Err(format!("an entry of {name} has no {theirs} that is plain text")),
+                    None => {
+                        return Err(format!(
+                            "an entry of {name} has no {theirs} that is plain text"
+                        ));
+                    }
                 };
             }
             entry.leave_out(outcome);
@@ -186,13 +201,17 @@ impl Arguments {
                 not_shown(outcome);
                 continue;
             }
-            let secret = ["secret", "password", "token", "key"].iter().any(|w| name.to_lowercase().contains(w));
+            let secret = ["secret", "password", "token", "key"]
+                .iter()
+                .any(|w| name.to_lowercase().contains(w));
             let value = match value {
                 Literal::Text(text) if !secret => text.clone(),
                 Literal::Number(number) if !secret => number.to_string(),
                 Literal::Bool(flag) => flag.to_string(),
                 _ => {
-                    outcome.note(format!("argument {name} is left out: give it to the program in another way"));
+                    outcome.note(format!(
+                        "argument {name} is left out: give it to the program in another way"
+                    ));
                     continue;
                 }
             };
@@ -220,7 +239,9 @@ fn not_known(name: &str, python: &str, outcome: &mut Outcome) {
 }
 
 fn not_shown(outcome: &mut Outcome) {
-    outcome.note("\"...\" stands for arguments that the text does not show: what they say is left out");
+    outcome.note(
+        "\"...\" stands for arguments that the text does not show: what they say is left out",
+    );
 }
 
 /// `<your-role-arn>`, as READMEs have it. Policies may hold such signs and are JSON.

@@ -18,7 +18,8 @@ const CALLS: [&str; 6] = [
 const DEFAULT_SECONDS: f64 = 900.0;
 /// The session name that it gives where none is chosen.
 const DEFAULT_SESSION_NAME: &str = "boto3-refresh-session";
-/// Arguments that tell botocore when to renew, which the controller and each SDK decide for themselves.
+/// Arguments that tell botocore when to renew, which the controller and each SDK decide for
+/// themselves.
 const TIMING: [&str; 2] = ["defer_refresh", "mandatory_timeout"];
 /// Arguments of boto3's own Session that hold a key.
 const KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
@@ -32,7 +33,9 @@ pub fn read(text: &str) -> Result<Call, String> {
         return find_call(text, &CALLS);
     }
     let value: Value = serde_json::from_str(text).map_err(|e| format!("this is no JSON: {e}"))?;
-    let Literal::Map(arguments) = Literal::from_json(&value) else { return Err("this is no JSON object".to_owned()) };
+    let Literal::Map(arguments) = Literal::from_json(&value) else {
+        return Err("this is no JSON object".to_owned());
+    };
     Ok(Call { name: CALLS[0].to_owned(), positional: Vec::new(), arguments, notes: Vec::new() })
 }
 
@@ -41,15 +44,20 @@ fn arguments(call: &Call) -> Result<Arguments, String> {
     let names: &[&str] = match call.name.as_str() {
         "RefreshableSession" => &["method"],
         "STSRefreshableSession" => &["assume_role_kwargs", "sts_client_kwargs"],
-        "IOTX509RefreshableSession" => &["endpoint", "role_alias", "certificate", "thing_name", "private_key"],
-        "CustomRefreshableSession" => &["custom_credentials_method", "custom_credentials_method_args"],
+        "IOTX509RefreshableSession" => {
+            &["endpoint", "role_alias", "certificate", "thing_name", "private_key"]
+        }
+        "CustomRefreshableSession" => {
+            &["custom_credentials_method", "custom_credentials_method_args"]
+        }
         "AutoRefreshableSession" => &["region", "role_arn", "session_name"],
         _ => &[],
     };
     if call.positional.len() > names.len() {
         return Err(format!("{}: arguments must have names, like method=\"sts\"", call.name));
     }
-    let positional = names.iter().zip(&call.positional).map(|(name, value)| ((*name).to_owned(), value.clone()));
+    let positional =
+        names.iter().zip(&call.positional).map(|(name, value)| ((*name).to_owned(), value.clone()));
     Ok(Arguments::of(positional.chain(call.arguments.iter().cloned()).collect()))
 }
 
@@ -63,7 +71,8 @@ fn of_the_first_class(arguments: &mut Arguments, outcome: &mut Outcome) -> Resul
     }
     arguments.rename("ttl", "DurationSeconds");
     #[expect(clippy::cast_precision_loss, reason = "seconds, far below")]
-    let seconds = arguments.whole("DurationSeconds", outcome)?.map_or(DEFAULT_SECONDS, |s| s as f64);
+    let seconds =
+        arguments.whole("DurationSeconds", outcome)?.map_or(DEFAULT_SECONDS, |s| s as f64);
     role.add("DurationSeconds", Literal::Number(seconds));
     arguments.add("assume_role_kwargs", role.into_literal());
     arguments.rename("client_kwargs", "sts_client_kwargs");
@@ -78,7 +87,12 @@ fn of_the_first_class(arguments: &mut Arguments, outcome: &mut Outcome) -> Resul
 ///
 /// # Errors
 /// What is missing or has no counterpart.
-pub fn migrate(call: &Call, name: &str, namespace: &str, outcome: &mut Outcome) -> Result<(), String> {
+pub fn migrate(
+    call: &Call,
+    name: &str,
+    namespace: &str,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
     let mut arguments = arguments(call)?;
     call.notes.iter().for_each(|note| outcome.note(note));
     let method = match call.name.as_str() {
@@ -104,7 +118,9 @@ pub fn migrate(call: &Call, name: &str, namespace: &str, outcome: &mut Outcome) 
                     .to_owned(),
             );
         }
-        other => return Err(format!("there is no method {other:?}: it is one of sts, iot, custom")),
+        other => {
+            return Err(format!("there is no method {other:?}: it is one of sts, iot, custom"));
+        }
     }
     timing(&mut arguments, &mut spec, outcome)?;
     if let Some(region) = arguments.text("region_name", outcome)? {
@@ -127,7 +143,11 @@ pub fn migrate(call: &Call, name: &str, namespace: &str, outcome: &mut Outcome) 
     Ok(())
 }
 
-fn timing(arguments: &mut Arguments, spec: &mut Map<String, Value>, outcome: &mut Outcome) -> Result<(), String> {
+fn timing(
+    arguments: &mut Arguments,
+    spec: &mut Map<String, Value>,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
     for name in TIMING {
         arguments.drop(name);
     }
@@ -146,8 +166,9 @@ fn sts(
     allow: &mut Map<String, Value>,
     outcome: &mut Outcome,
 ) -> Result<(), String> {
-    let mut assume =
-        arguments.map("assume_role_kwargs", outcome)?.ok_or("assume_role_kwargs is missing: it names the role")?;
+    let mut assume = arguments
+        .map("assume_role_kwargs", outcome)?
+        .ok_or("assume_role_kwargs is missing: it names the role")?;
     let mut role = Map::new();
     let arn = assume
         .text("RoleArn", outcome)?
@@ -161,7 +182,9 @@ fn sts(
             "sessions were called {DEFAULT_SESSION_NAME} in CloudTrail, and will be called <namespace>.{name}: set roleSessionName where a policy names the old one"
         )),
     }
-    for (theirs, ours) in [("ExternalId", "externalId"), ("Policy", "policy"), ("SourceIdentity", "sourceIdentity")] {
+    for (theirs, ours) in
+        [("ExternalId", "externalId"), ("Policy", "policy"), ("SourceIdentity", "sourceIdentity")]
+    {
         if let Some(value) = assume.text(theirs, outcome)? {
             role.insert(ours.to_owned(), value.into());
         }
@@ -192,7 +215,10 @@ fn sts(
     let mut client = arguments.map("sts_client_kwargs", outcome)?.unwrap_or_default();
     let key = [arguments.drop_any(&KEYS), client.drop_any(&KEYS)].contains(&true);
     if key {
-        spec.insert("source".to_owned(), json!({"accessKey": {"secretRef": {"name": format!("{name}-key")}}}));
+        spec.insert(
+            "source".to_owned(),
+            json!({"accessKey": {"secretRef": {"name": format!("{name}-key")}}}),
+        );
         outcome.note(format!(
             "the access key is not printed: put it into a Secret, kubectl create secret generic {name}-key --from-literal=AWS_ACCESS_KEY_ID=... --from-literal=AWS_SECRET_ACCESS_KEY=..., and delete it from the program"
         ));
@@ -203,13 +229,16 @@ fn sts(
         }
         // What the session says of itself, beyond the names that every namespace may use.
         let role = &spec["roles"][0];
-        for (field, of_grant) in [("roleSessionName", "sessionNames"), ("sourceIdentity", "sourceIdentities")] {
+        for (field, of_grant) in
+            [("roleSessionName", "sessionNames"), ("sourceIdentity", "sourceIdentities")]
+        {
             if let Some(value) = role.get(field) {
                 grant[of_grant] = json!([value]);
             }
         }
         if let Some(tags) = role.get("tags").and_then(Value::as_array) {
-            grant["tags"] = tags.iter().map(|t| json!({"key": t["key"], "values": [t["value"]]})).collect();
+            grant["tags"] =
+                tags.iter().map(|t| json!({"key": t["key"], "values": [t["value"]]})).collect();
         }
         allow.insert("roles".to_owned(), json!([grant]));
         outcome.note("the role is assumed by the controller's own identity, which it must let in: kubectl refreshable trust-policy prints how");
@@ -225,10 +254,17 @@ fn mfa(
     outcome: &mut Outcome,
 ) -> Result<(), String> {
     assume.drop("TokenCode");
-    arguments.drop_any(&["mfa_token_provider", "mfa_token_provider_kwargs", "mfa_token_provider_args"]);
+    arguments.drop_any(&[
+        "mfa_token_provider",
+        "mfa_token_provider_kwargs",
+        "mfa_token_provider_args",
+    ]);
     if let Some(serial) = assume.text("SerialNumber", outcome)? {
         role.insert("serialNumber".to_owned(), serial.into());
-        role.insert("totpSecretRef".to_owned(), json!({"name": format!("{name}-mfa"), "key": "seed"}));
+        role.insert(
+            "totpSecretRef".to_owned(),
+            json!({"name": format!("{name}-mfa"), "key": "seed"}),
+        );
         outcome.note(format!(
             "the controller computes MFA codes itself, from the device's seed: kubectl create secret generic {name}-mfa --from-literal=seed=<the base32 key that the device was set up with>"
         ));
@@ -258,8 +294,14 @@ fn client_arguments(
             "verify",
             "put the certificates of its CA into sts.caBundle, or name their ConfigMap in sts.caBundleRef; it is never left unchecked",
         ),
-        ("use_ssl", "name an http:// endpoint in sts.endpoint, which a CredentialPolicy must allow"),
-        ("config", "useFips, useDualstack and timeoutSeconds of spec.sts are its counterparts here"),
+        (
+            "use_ssl",
+            "name an http:// endpoint in sts.endpoint, which a CredentialPolicy must allow",
+        ),
+        (
+            "config",
+            "useFips, useDualstack and timeoutSeconds of spec.sts are its counterparts here",
+        ),
     ] {
         if client.drop(theirs) {
             outcome.note(format!("sts_client_kwargs[{theirs:?}] is left out: {what}"));
@@ -285,12 +327,14 @@ fn iot(
     let endpoint = arguments.text("endpoint", outcome)?.ok_or(
         "endpoint is missing, or is a placeholder or no plain text: write what aws iot describe-endpoint --endpoint-type iot:CredentialProvider prints",
     )?;
-    let host = endpoint.trim_start_matches("https://").split('/').next().unwrap_or_default().to_owned();
-    let alias = arguments
-        .text("role_alias", outcome)?
-        .ok_or("role_alias is missing, or is a placeholder or no plain text: write the role alias's name")?;
+    let host =
+        endpoint.trim_start_matches("https://").split('/').next().unwrap_or_default().to_owned();
+    let alias = arguments.text("role_alias", outcome)?.ok_or(
+        "role_alias is missing, or is a placeholder or no plain text: write the role alias's name",
+    )?;
     let secret = format!("{name}-certificate");
-    let mut source = json!({"endpoint": host, "roleAlias": alias, "certificateSecretRef": {"name": secret}});
+    let mut source =
+        json!({"endpoint": host, "roleAlias": alias, "certificateSecretRef": {"name": secret}});
     if let Some(thing) = arguments.text("thing_name", outcome)? {
         source["thingName"] = thing.into();
     }
@@ -306,11 +350,12 @@ fn iot(
         let library = token.text("pkcs11_lib", outcome)?.unwrap_or_default();
         let file = library.rsplit('/').next().unwrap_or_default().trim_start_matches("lib");
         let module = dns_name(file.split('.').next().unwrap_or_default(), "module");
-        let token_label = token.text("token_label", outcome)?.unwrap_or_else(|| name.chars().take(32).collect());
-        let key_label = token.text("private_key_label", outcome)?.unwrap_or_else(|| name.to_owned());
+        let token_label =
+            token.text("token_label", outcome)?.unwrap_or_else(|| name.chars().take(32).collect());
+        let key_label =
+            token.text("private_key_label", outcome)?.unwrap_or_else(|| name.to_owned());
         let pin = json!({"name": format!("{name}-pin"), "key": "pin"});
-        source["pkcs11"] =
-            json!({"module": module, "tokenLabel": token_label, "keyLabel": key_label, "pinSecretRef": pin});
+        source["pkcs11"] = json!({"module": module, "tokenLabel": token_label, "keyLabel": key_label, "pinSecretRef": pin});
         allow.insert("pkcs11Modules".to_owned(), json!([module]));
         token.drop_any(&["user_pin", "slot_id"]);
         token.leave_out(outcome);
@@ -319,10 +364,13 @@ fn iot(
         ));
         outcome
             .note(format!("the PIN is not printed: kubectl create secret generic {name}-pin --from-literal=pin=..."));
-        outcome.note(format!("kubectl create secret generic {secret} --from-file=tls.crt={certificate}"));
+        outcome.note(format!(
+            "kubectl create secret generic {secret} --from-file=tls.crt={certificate}"
+        ));
     } else {
         let key = key.unwrap_or_else(|| "<key>".to_owned());
-        outcome.note(format!("kubectl create secret tls {secret} --cert={certificate} --key={key}"));
+        outcome
+            .note(format!("kubectl create secret tls {secret} --cert={certificate} --key={key}"));
     }
     if arguments.drop("ca") {
         outcome.note("ca is left out: where the endpoint's certificate is not of a public CA, put the CA's certificates into source.iot.caBundle, or name their ConfigMap in source.iot.caBundleRef");
@@ -345,8 +393,9 @@ fn custom(
     outcome: &mut Outcome,
 ) -> Result<(), String> {
     let function = arguments.expression("custom_credentials_method");
-    let function =
-        function.ok_or("custom_credentials_method is missing: it names the function that gives credentials")?;
+    let function = function.ok_or(
+        "custom_credentials_method is missing: it names the function that gives credentials",
+    )?;
     let process = dns_name(&function, "credentials");
     let mut source = json!({"name": process});
     if let Some(parameters) = arguments.map("custom_credentials_method_args", outcome)? {
@@ -365,8 +414,12 @@ fn custom(
 
 /// A name as Kubernetes takes it, made of another.
 fn dns_name(text: &str, fallback: &str) -> String {
-    let plain: String =
-        text.to_ascii_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
+    let plain: String = text
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(63)
+        .collect();
     let plain = plain.trim_matches('-');
     if plain.is_empty() { fallback.to_owned() } else { plain.to_owned() }
 }

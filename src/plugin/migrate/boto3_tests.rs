@@ -80,7 +80,10 @@ fn another_sts_needs_a_policy() {
     let (yaml, _) = migrated(
         "RefreshableSession(assume_role_kwargs=dict(RoleArn='arn:minio:iam:::role/abcdef123456'), sts_client_kwargs=dict(endpoint_url='https://minio.example.com/'))",
     );
-    assert!(yaml.contains("endpoint: https://minio.example.com\n") && yaml.contains("endpoints:"), "{yaml}");
+    assert!(
+        yaml.contains("endpoint: https://minio.example.com\n") && yaml.contains("endpoints:"),
+        "{yaml}"
+    );
 }
 
 #[test]
@@ -106,14 +109,19 @@ fn a_function_becomes_a_registered_program() {
     let (yaml, notes) = migrated(
         "RefreshableSession(method='custom', custom_credentials_method=vault.get_credentials, custom_credentials_method_args={'role': 'reports', 'api_token': 'very-secret'})",
     );
-    assert!(yaml.contains("name: vault-get-credentials") && yaml.contains("--role=reports"), "{yaml}");
     assert!(
-        notes.contains("argument api_token is left out") && !format!("{yaml}{notes}").contains("very-secret"),
+        yaml.contains("name: vault-get-credentials") && yaml.contains("--role=reports"),
+        "{yaml}"
+    );
+    assert!(
+        notes.contains("argument api_token is left out")
+            && !format!("{yaml}{notes}").contains("very-secret"),
         "{notes}"
     );
 }
 
-/// The forms that its READMEs of 2025 show: arguments are assigned first and passed later, and `...` stands for more.
+/// The forms that its READMEs of 2025 show: arguments are assigned first and passed later, and
+/// `...` stands for more.
 #[test]
 fn arguments_that_are_assigned_first_are_carried_over() {
     let (yaml, notes) = migrated(
@@ -146,7 +154,11 @@ session = brs.RefreshableSession(
 )
 "#,
     );
-    for part in ["roleArn: arn:aws:iam::111122223333:role/reports", "roleSessionName: night-run", "region: us-east-1"] {
+    for part in [
+        "roleArn: arn:aws:iam::111122223333:role/reports",
+        "roleSessionName: night-run",
+        "region: us-east-1",
+    ] {
         assert!(yaml.contains(part), "{part}\n{yaml}");
     }
     assert!(!yaml.contains("durationSeconds"), "{yaml}");
@@ -181,7 +193,10 @@ RefreshableSession(**kwargs)",
         "DEFAULT_SESSION = RefreshableSession(assume_role_kwargs={'RoleArn': arn}, sts_client_kwargs={...})",
     ] {
         let (yaml, _) = migrated(&format!("{role}{call}\n"));
-        assert!(yaml.contains("\n  - roleArn: arn:aws:iam::111122223333:role/reports\n"), "{call}\n{yaml}");
+        assert!(
+            yaml.contains("\n  - roleArn: arn:aws:iam::111122223333:role/reports\n"),
+            "{call}\n{yaml}"
+        );
         assert!(!yaml.contains("...") && !yaml.contains("sts:"), "{call}\n{yaml}");
     }
 }
@@ -263,7 +278,10 @@ fn what_cannot_be_carried_over_is_said() {
         ),
         ("ECSRefreshableSession()", "takes the credentials of an ECS task"),
         ("RefreshableSession('sts', {})", "arguments must have names"),
-        ("RefreshableSession(**load())", "**load() takes its values from elsewhere: write them out"),
+        (
+            "RefreshableSession(**load())",
+            "**load() takes its values from elsewhere: write them out",
+        ),
         ("RefreshableSession(assume_role_kwargs=...)", "assume_role_kwargs is missing"),
         (
             "RefreshableSession(assume_role_kwargs={'RoleArn': '<your-role-arn>', ...})",
@@ -275,7 +293,10 @@ fn what_cannot_be_carried_over_is_said() {
         ),
         ("RefreshableSession()", "assume_role_kwargs is missing"),
         ("RefreshableSession(assume_role_kwargs=kwargs)", "write it out"),
-        ("RefreshableSession(assume_role_kwargs={'RoleArn': os.environ['ROLE']})", "no RoleArn that is plain text"),
+        (
+            "RefreshableSession(assume_role_kwargs={'RoleArn': os.environ['ROLE']})",
+            "no RoleArn that is plain text",
+        ),
         ("{\"assume_role_kwargs\": {\"RoleArn\": \"reports\"}}", "would not be taken"),
         ("{", "no JSON"),
         ("boto3.Session()", "there is no call"),

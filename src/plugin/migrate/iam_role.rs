@@ -1,4 +1,5 @@
-//! From kube-aws-iam-controller's [AWSIAMRole](https://github.com/zalando-incubator/kube-aws-iam-controller).
+//! From kube-aws-iam-controller's
+//! [AWSIAMRole](https://github.com/zalando-incubator/kube-aws-iam-controller).
 
 use super::outcome::Outcome;
 use serde_json::{Map, Value, json};
@@ -10,16 +11,26 @@ const CONFIG_KEY: &str = "credentials.process";
 
 /// Whether an object is one of its resources, of either group that they have had.
 pub fn is_one(object: &Value) -> bool {
-    let group = object["apiVersion"].as_str().and_then(|v| v.split_once('/')).map(|(group, _)| group);
+    let group =
+        object["apiVersion"].as_str().and_then(|v| v.split_once('/')).map(|(group, _)| group);
     object["kind"] == "AWSIAMRole" && matches!(group, Some("zalando.org" | "amazonaws.com"))
 }
 
-/// What takes the place of an AWSIAMRole in `namespace`. `account` is for roles that are named without their account.
+/// What takes the place of an AWSIAMRole in `namespace`. `account` is for roles that are named
+/// without their account.
 ///
 /// # Errors
 /// What is missing.
-pub fn migrate(object: &Value, namespace: &str, account: Option<&str>, outcome: &mut Outcome) -> Result<(), String> {
-    let name = object.pointer("/metadata/name").and_then(Value::as_str).ok_or("the AWSIAMRole has no metadata.name")?;
+pub fn migrate(
+    object: &Value,
+    namespace: &str,
+    account: Option<&str>,
+    outcome: &mut Outcome,
+) -> Result<(), String> {
+    let name = object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .ok_or("the AWSIAMRole has no metadata.name")?;
     let spec = object.get("spec").and_then(Value::as_object).ok_or("the AWSIAMRole has no spec")?;
     let role_arn = role_arn(spec, object, account)?;
     let mut role = json!({"roleArn": role_arn});
@@ -30,8 +41,14 @@ pub fn migrate(object: &Value, namespace: &str, account: Option<&str>, outcome: 
     let mut new = Map::new();
     new.insert("roles".to_owned(), json!([role]));
     // The names and the path that the Pods know stay as they are.
-    new.insert("secret".to_owned(), json!({"mountPath": MOUNT_PATH, "keys": {"config": CONFIG_KEY}, "adopt": true}));
-    let labels = object.pointer("/metadata/labels").filter(|l| l.as_object().is_some_and(|l| !l.is_empty())).cloned();
+    new.insert(
+        "secret".to_owned(),
+        json!({"mountPath": MOUNT_PATH, "keys": {"config": CONFIG_KEY}, "adopt": true}),
+    );
+    let labels = object
+        .pointer("/metadata/labels")
+        .filter(|l| l.as_object().is_some_and(|l| !l.is_empty()))
+        .cloned();
     let mut grant = json!({"arns": [role_arn]});
     if let Some(seconds) = seconds {
         grant["maxDurationSeconds"] = seconds.into();
@@ -51,26 +68,34 @@ pub fn migrate(object: &Value, namespace: &str, account: Option<&str>, outcome: 
     if spec.contains_key("roleDefinition") {
         outcome.note(format!("{name}: roleDefinition is not carried over: this controller makes no roles, have them made by Terraform or CloudFormation"));
     }
-    for field in
-        spec.keys().filter(|k| !["roleReference", "roleSessionDuration", "roleDefinition"].contains(&k.as_str()))
-    {
+    for field in spec.keys().filter(|k| {
+        !["roleReference", "roleSessionDuration", "roleDefinition"].contains(&k.as_str())
+    }) {
         outcome.note(format!("{name}: spec.{field} has no counterpart and is left out"));
     }
     Ok(())
 }
 
-fn role_arn(spec: &Map<String, Value>, object: &Value, account: Option<&str>) -> Result<String, String> {
+fn role_arn(
+    spec: &Map<String, Value>,
+    object: &Value,
+    account: Option<&str>,
+) -> Result<String, String> {
     let reference = spec.get("roleReference").and_then(Value::as_str).filter(|r| !r.is_empty());
     let reference = reference.ok_or("the AWSIAMRole has no spec.roleReference: name the role")?;
     if reference.starts_with("arn:") {
         return Ok(reference.to_owned());
     }
-    let known =
-        object.pointer("/status/roleARN").and_then(Value::as_str).filter(|a| a.ends_with(&format!("/{reference}")));
+    let known = object
+        .pointer("/status/roleARN")
+        .and_then(Value::as_str)
+        .filter(|a| a.ends_with(&format!("/{reference}")));
     match (known, account) {
         (Some(arn), _) => Ok(arn.to_owned()),
         (None, Some(account)) => Ok(format!("arn:aws:iam::{account}:role/{reference}")),
-        (None, None) => Err(format!("{reference:?} names a role without its account: give --account <12 digits>")),
+        (None, None) => Err(format!(
+            "{reference:?} names a role without its account: give --account <12 digits>"
+        )),
     }
 }
 
@@ -86,7 +111,8 @@ mod tests {
     fn pods_find_what_they_know() {
         let mut outcome = Outcome::default();
         let spec = json!({"roleReference": "app-role", "roleSessionDuration": 7200});
-        migrate(&resource(spec), "team-a", Some("111122223333"), &mut outcome).expect("a migration");
+        migrate(&resource(spec), "team-a", Some("111122223333"), &mut outcome)
+            .expect("a migration");
         let yaml = outcome.yaml().expect("valid");
         for part in [
             "roleArn: arn:aws:iam::111122223333:role/app-role",

@@ -31,7 +31,8 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Turn what others use into manifests for this controller: on standard output, with notes on standard error.
+/// Turn what others use into manifests for this controller: on standard output, with notes on
+/// standard error.
 #[derive(Args, Debug)]
 #[command(after_help = "\
   kubectl refreshable migrate aws-iam-role -n team-a app
@@ -94,8 +95,10 @@ impl Migrate {
             From::AwsIamRole { what, account } => {
                 for object in what.iam_roles(global).await? {
                     let own = object.pointer("/metadata/namespace").and_then(Value::as_str);
-                    let namespace = own.or(global.namespace.as_deref()).unwrap_or("default").to_owned();
-                    iam_role::migrate(&object, &namespace, account.as_deref(), &mut outcome).map_err(Error::failed)?;
+                    let namespace =
+                        own.or(global.namespace.as_deref()).unwrap_or("default").to_owned();
+                    iam_role::migrate(&object, &namespace, account.as_deref(), &mut outcome)
+                        .map_err(Error::failed)?;
                 }
             }
             From::AccessKey { what, role_arn } => {
@@ -127,21 +130,31 @@ impl What {
                 let cluster = Cluster::of(global).await?;
                 let kind = GroupVersionKind::gvk("zalando.org", "v1", "AWSIAMRole");
                 let kind = ApiResource::from_gvk_with_plural(&kind, "awsiamroles");
-                let api: Api<DynamicObject> = Api::namespaced_with(cluster.client(), cluster.namespace(), &kind);
+                let api: Api<DynamicObject> =
+                    Api::namespaced_with(cluster.client(), cluster.namespace(), &kind);
                 let object = cluster.ask(api.get(object_name(name)?)).await?;
                 vec![serde_json::to_value(object).map_err(|e| Error::failed(e.to_string()))?]
             }
         };
-        if found.is_empty() { Err(Error::failed("there is no AWSIAMRole in it")) } else { Ok(found) }
+        if found.is_empty() {
+            Err(Error::failed("there is no AWSIAMRole in it"))
+        } else {
+            Ok(found)
+        }
     }
 
     async fn keys(&self, global: &Global) -> Result<(access_key::Keys, Option<String>)> {
         let object = match &self.name {
             None => {
-                let mut secrets: Vec<Value> = self.objects()?.into_iter().filter(|o| o["kind"] == "Secret").collect();
+                let mut secrets: Vec<Value> =
+                    self.objects()?.into_iter().filter(|o| o["kind"] == "Secret").collect();
                 match secrets.len() {
                     1 => secrets.remove(0),
-                    n => return Err(Error::failed(format!("there are {n} Secrets in it: give one"))),
+                    n => {
+                        return Err(Error::failed(format!(
+                            "there are {n} Secrets in it: give one"
+                        )));
+                    }
                 }
             }
             Some(name) => {
@@ -150,8 +163,12 @@ impl What {
                 serde_json::to_value(secret).map_err(|e| Error::failed(e.to_string()))?
             }
         };
-        let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).map(str::to_owned);
-        Ok((access_key::Keys::of(&object).map_err(Error::failed)?, namespace.or_else(|| global.namespace.clone())))
+        let namespace =
+            object.pointer("/metadata/namespace").and_then(Value::as_str).map(str::to_owned);
+        Ok((
+            access_key::Keys::of(&object).map_err(Error::failed)?,
+            namespace.or_else(|| global.namespace.clone()),
+        ))
     }
 
     fn objects(&self) -> Result<Vec<Value>> {

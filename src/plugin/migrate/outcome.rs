@@ -22,7 +22,13 @@ impl Outcome {
     }
 
     /// Adds a RefreshableCredential.
-    pub fn credential(&mut self, name: &str, namespace: Option<&str>, labels: Option<Value>, spec: Map<String, Value>) {
+    pub fn credential(
+        &mut self,
+        name: &str,
+        namespace: Option<&str>,
+        labels: Option<Value>,
+        spec: Map<String, Value>,
+    ) {
         let mut metadata = json!({"name": name});
         if let Some(namespace) = namespace {
             metadata["namespace"] = namespace.into();
@@ -37,7 +43,11 @@ impl Outcome {
     pub fn policy(&mut self, name: &str, namespace: &str, allow: Value) {
         let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
         let spec = json!({"namespaceSelector": selector, "allow": allow});
-        self.objects.push(object("CredentialPolicy", json!({"name": format!("{namespace}-{name}")}), spec));
+        self.objects.push(object(
+            "CredentialPolicy",
+            json!({"name": format!("{namespace}-{name}")}),
+            spec,
+        ));
     }
 
     /// The manifests as YAML.
@@ -50,9 +60,13 @@ impl Outcome {
         for object in &self.objects {
             let findings = checker.object(object).unwrap_or_default();
             let errors = findings.iter().filter(|f| f.severity == Severity::Error);
-            let errors: Vec<String> = errors.map(|f| format!("{}: {}", path(&f.pointer), f.message)).collect();
+            let errors: Vec<String> =
+                errors.map(|f| format!("{}: {}", path(&f.pointer), f.message)).collect();
             if !errors.is_empty() {
-                return Err(Error::failed(format!("what comes out of it would not be taken: {}", errors.join("; "))));
+                return Err(Error::failed(format!(
+                    "what comes out of it would not be taken: {}",
+                    errors.join("; ")
+                )));
             }
             documents.push(manifest::write(object).map_err(Error::failed)?);
         }

@@ -69,11 +69,22 @@ impl FromStr for Identity {
             ("sts", "assumed-role") => (Kind::Role, rest.split_once('/').ok_or_else(wrong)?.0),
             _ => return Err(wrong()),
         };
-        let (path, name) = rest.rsplit_once('/').map_or_else(|| ("/".to_owned(), rest), |(p, n)| (format!("/{p}/"), n));
-        if name.is_empty() || !rest.bytes().all(|b| b.is_ascii_graphic()) || rest.contains(['*', '?']) {
+        let (path, name) = rest
+            .rsplit_once('/')
+            .map_or_else(|| ("/".to_owned(), rest), |(p, n)| (format!("/{p}/"), n));
+        if name.is_empty()
+            || !rest.bytes().all(|b| b.is_ascii_graphic())
+            || rest.contains(['*', '?'])
+        {
             return Err(wrong());
         }
-        Ok(Self { partition: partition.into(), account: account.into(), kind, path, name: name.into() })
+        Ok(Self {
+            partition: partition.into(),
+            account: account.into(),
+            kind,
+            path,
+            name: name.into(),
+        })
     }
 }
 
@@ -90,7 +101,8 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Identity>().map(|i| i.to_string()), Ok(text.to_owned()));
         }
-        let session = "arn:aws:sts::111122223333:assumed-role/hub/team-a.payroll".parse::<Identity>();
+        let session =
+            "arn:aws:sts::111122223333:assumed-role/hub/team-a.payroll".parse::<Identity>();
         assert_eq!(session.expect("a role").to_string(), "arn:aws:iam::111122223333:role/hub");
         let role: Identity = "arn:aws:iam::111122223333:role/a/b/reports".parse().expect("a role");
         assert_eq!((role.path.as_str(), role.name.as_str()), ("/a/b/", "reports"));
@@ -109,7 +121,10 @@ mod tests {
             "arn:minio:iam:::role/x",
         ] {
             let error = text.parse::<Identity>().map(drop).expect_err(text);
-            assert!(error.starts_with(&format!("{text:?} is no identity of IAM: write the ARN")), "{error}");
+            assert!(
+                error.starts_with(&format!("{text:?} is no identity of IAM: write the ARN")),
+                "{error}"
+            );
         }
     }
 }

@@ -15,7 +15,8 @@ const SUBJECT: [(&str, &str); 3] = [("2.5.4.3", "CN"), ("2.5.4.10", "O"), ("2.5.
 pub fn read(pem: &[u8]) -> Result<Certificate, String> {
     let chain = refreshable_issuers::certificate::Certificate::parse(pem)?.chain;
     let first = chain.first().ok_or("there is no certificate in it")?;
-    let (_, certificate) = X509Certificate::from_der(first).map_err(|_| "the certificate cannot be read".to_owned())?;
+    let (_, certificate) = X509Certificate::from_der(first)
+        .map_err(|_| "the certificate cannot be read".to_owned())?;
     let mut tags = subject(certificate.subject());
     if tags.is_empty() {
         tags = alternative(&certificate);
@@ -35,7 +36,10 @@ fn subject(name: &X509Name<'_>) -> Vec<(String, String)> {
         let mut values = name.iter_attributes().filter(|a| a.attr_type().to_id_string() == oid);
         values.next().filter(|_| values.next().is_none()).and_then(text)
     };
-    SUBJECT.iter().filter_map(|(oid, short)| Some((format!("x509Subject/{short}"), of(oid)?))).collect()
+    SUBJECT
+        .iter()
+        .filter_map(|(oid, short)| Some((format!("x509Subject/{short}"), of(oid)?)))
+        .collect()
 }
 
 fn text(attribute: &AttributeTypeAndValue<'_>) -> Option<String> {
@@ -48,7 +52,8 @@ fn alternative(certificate: &X509Certificate<'_>) -> Vec<(String, String)> {
     let names = names.map(|n| n.value.general_names.as_slice()).unwrap_or_default();
     let first = |of: fn(&GeneralName<'_>) -> Option<String>| names.iter().find_map(of);
     let uri = first(|n| if let GeneralName::URI(uri) = n { Some((*uri).to_owned()) } else { None });
-    let dns = first(|n| if let GeneralName::DNSName(dns) = n { Some((*dns).to_owned()) } else { None });
+    let dns =
+        first(|n| if let GeneralName::DNSName(dns) = n { Some((*dns).to_owned()) } else { None });
     let tags = [("x509SAN/URI", uri), ("x509SAN/DNS", dns)];
     tags.into_iter().filter_map(|(tag, value)| Some((tag.to_owned(), value?))).collect()
 }
@@ -73,9 +78,16 @@ mod tests {
             p.distinguished_name.push(DnType::OrganizationalUnitName, "edge");
         });
         let tags = read(named.as_bytes()).expect("a certificate").tags;
-        assert_eq!(tags, [("x509Subject/CN".into(), "sensor-17".into()), ("x509Subject/OU".into(), "edge".into())]);
+        assert_eq!(
+            tags,
+            [
+                ("x509Subject/CN".into(), "sensor-17".into()),
+                ("x509Subject/OU".into(), "edge".into())
+            ]
+        );
         let spiffe = pem(|p| {
-            p.subject_alt_names.push(SanType::URI("spiffe://example.com/reports".try_into().expect("ASCII")));
+            p.subject_alt_names
+                .push(SanType::URI("spiffe://example.com/reports".try_into().expect("ASCII")));
         });
         let tags = read(spiffe.as_bytes()).expect("a certificate").tags;
         assert_eq!(tags, [("x509SAN/URI".into(), "spiffe://example.com/reports".into())]);

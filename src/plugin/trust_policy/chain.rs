@@ -14,17 +14,24 @@ use refreshable_rules::session_name::default_session_name;
 /// A fact that the specification does not hold and nobody gave.
 pub fn plan(spec: &RefreshableCredentialSpec, facts: &Facts) -> Result<Plan, Missing> {
     let mut plan = Plan::default();
-    let anybody_follows = !spec.roles.is_empty() || spec.profiles.iter().flatten().any(|p| !p.roles.is_empty());
+    let anybody_follows =
+        !spec.roles.is_empty() || spec.profiles.iter().flatten().any(|p| !p.roles.is_empty());
     let first = source::begin(spec, facts, anybody_follows, &mut plan)?;
     if let Some(mut session) = first {
-        let tagged: Vec<Role> = spec.roles.iter().enumerate().map(|(n, r)| tagged_role(r, n == 0, facts)).collect();
+        let tagged: Vec<Role> =
+            spec.roles.iter().enumerate().map(|(n, r)| tagged_role(r, n == 0, facts)).collect();
         for role in &tagged {
             session = step(role, session, facts, &mut plan)?;
         }
         for profile in spec.profiles.iter().flatten() {
             let mut own = session.clone();
             for (n, role) in profile.roles.iter().enumerate() {
-                own = step(&tagged_role(role, n == 0 && spec.roles.is_empty(), facts), own, facts, &mut plan)?;
+                own = step(
+                    &tagged_role(role, n == 0 && spec.roles.is_empty(), facts),
+                    own,
+                    facts,
+                    &mut plan,
+                )?;
             }
         }
     }
@@ -50,7 +57,9 @@ fn tagged_role(role: &Role, first: bool, facts: &Facts) -> Role {
 /// One AssumeRole: who may make it, and what the session brings along.
 fn step(role: &Role, from: Session, facts: &Facts, plan: &mut Plan) -> Result<Session, Missing> {
     let arn: Identity = role.role_arn.parse().map_err(|why: String| Missing {
-        why: format!("{why}. With another STS than AWS's, its own documentation says whom a role lets in"),
+        why: format!(
+            "{why}. With another STS than AWS's, its own documentation says whom a role lets in"
+        ),
         flag: "a role of AWS's",
     })?;
     let principal = from.caller.principal();
@@ -59,15 +68,18 @@ fn step(role: &Role, from: Session, facts: &Facts, plan: &mut Plan) -> Result<Se
     let name = name.unwrap_or_else(|| default_session_name(&facts.namespace, &facts.name));
     let mfa = role.serial_number.is_some() || from.mfa;
 
-    let mut assume = from.caller.narrowed(Statement::trust("Assume", principal.clone(), &["sts:AssumeRole"]));
+    let mut assume =
+        from.caller.narrowed(Statement::trust("Assume", principal.clone(), &["sts:AssumeRole"]));
     assume = assume.when("StringEquals", "sts:RoleSessionName", name);
     assume = assume.when_some("StringEquals", "sts:ExternalId", external_id(role, facts, plan));
     assume = assume.when_some("StringEquals", "sts:SourceIdentity", role.source_identity.clone());
     for tag in tags {
-        assume = assume.when("StringEquals", format!("aws:RequestTag/{}", tag.key), tag.value.clone());
+        assume =
+            assume.when("StringEquals", format!("aws:RequestTag/{}", tag.key), tag.value.clone());
     }
     for (key, value) in &from.tags {
-        assume = assume.when_some("StringEquals", &format!("aws:PrincipalTag/{key}"), value.clone());
+        assume =
+            assume.when_some("StringEquals", &format!("aws:PrincipalTag/{key}"), value.clone());
     }
     if let (None, Some(Some(value))) = (&role.source_identity, &from.source_identity) {
         assume = assume.when("StringEquals", "aws:SourceIdentity", value.clone());
@@ -78,11 +90,20 @@ fn step(role: &Role, from: Session, facts: &Facts, plan: &mut Plan) -> Result<Se
     let mut actions = vec!["sts:AssumeRole"];
     let inherited = from.tags.iter().map(|(key, _)| key.clone());
     if !tags.is_empty() || !from.tags.is_empty() {
-        let mut tagging = from.caller.narrowed(Statement::trust("TagSession", principal.clone(), &["sts:TagSession"]));
+        let mut tagging = from.caller.narrowed(Statement::trust(
+            "TagSession",
+            principal.clone(),
+            &["sts:TagSession"],
+        ));
         for tag in tags {
-            tagging = tagging.when("StringEquals", format!("aws:RequestTag/{}", tag.key), tag.value.clone());
+            tagging = tagging.when(
+                "StringEquals",
+                format!("aws:RequestTag/{}", tag.key),
+                tag.value.clone(),
+            );
         }
-        let keys: Vec<String> = tags.iter().map(|t| t.key.clone()).chain(inherited.clone()).collect();
+        let keys: Vec<String> =
+            tags.iter().map(|t| t.key.clone()).chain(inherited.clone()).collect();
         tagging = tagging.when("ForAllValues:StringEquals", "aws:TagKeys", keys);
         let own = role.transitive_tag_keys.iter().flatten().cloned();
         let transitive: Vec<String> = own.chain(inherited.clone()).collect();
@@ -95,7 +116,8 @@ fn step(role: &Role, from: Session, facts: &Facts, plan: &mut Plan) -> Result<Se
         actions.push("sts:TagSession");
     }
     if role.source_identity.is_some() || from.source_identity.is_some() {
-        let setting = Statement::trust("SetSourceIdentity", principal.clone(), &["sts:SetSourceIdentity"]);
+        let setting =
+            Statement::trust("SetSourceIdentity", principal.clone(), &["sts:SetSourceIdentity"]);
         let known = role.source_identity.clone().or_else(|| from.source_identity.clone().flatten());
         let setting = from.caller.narrowed(setting);
         statements.push(match role.source_identity {
@@ -108,14 +130,20 @@ fn step(role: &Role, from: Session, facts: &Facts, plan: &mut Plan) -> Result<Se
         let providers: Vec<&str> = contexts.iter().map(|c| c.provider_arn.as_str()).collect();
         let setting = Statement::trust("SetContext", principal, &["sts:SetContext"]);
         let setting = from.caller.narrowed(setting);
-        statements.push(setting.when("ForAllValues:ArnEquals", "sts:RequestContextProviders", providers));
+        statements.push(setting.when(
+            "ForAllValues:ArnEquals",
+            "sts:RequestContextProviders",
+            providers,
+        ));
         actions.push("sts:SetContext");
     }
     plan.trust(&arn, statements, role.duration_seconds);
     plan.allow(&from.caller, Statement::permission("Assume", &actions, arn.to_string()));
 
     let mut carried = from.tags;
-    for tag in tags.iter().filter(|t| role.transitive_tag_keys.iter().flatten().any(|k| *k == t.key)) {
+    for tag in
+        tags.iter().filter(|t| role.transitive_tag_keys.iter().flatten().any(|k| *k == t.key))
+    {
         carried.retain(|(key, _)| *key != tag.key);
         carried.push((tag.key.clone(), Some(tag.value.clone())));
     }
@@ -128,7 +156,8 @@ fn step(role: &Role, from: Session, facts: &Facts, plan: &mut Plan) -> Result<Se
     })
 }
 
-/// The external id that a role asks for. Where it stands in a Secret, what is put in its place can match nothing.
+/// The external id that a role asks for. Where it stands in a Secret, what is put in its place can
+/// match nothing.
 fn external_id(role: &Role, facts: &Facts, plan: &mut Plan) -> Option<String> {
     let Some(reference) = &role.external_id_secret_ref else { return role.external_id.clone() };
     Some(facts.external_id.clone().unwrap_or_else(|| {

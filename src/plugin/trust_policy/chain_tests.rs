@@ -15,7 +15,9 @@ fn facts() -> Facts {
         base_identity: BASE.parse().ok(),
         source_role: "arn:aws:iam::111122223333:role/given".parse().ok(),
         oidc_issuer: Some("https://oidc.example.com/id/ABC".into()),
-        certificate: Some(Certificate { tags: vec![("x509Subject/CN".into(), "sensor-17".into())] }),
+        certificate: Some(Certificate {
+            tags: vec![("x509Subject/CN".into(), "sensor-17".into())],
+        }),
         ..Facts::default()
     }
 }
@@ -109,7 +111,10 @@ fn cases() -> Vec<(&'static str, Value)> {
                 "logins": [{"provider": "example.com", "tokenSecretRef": {"name": "t", "key": "t"}}],
             }}}),
         ),
-        ("instance-metadata", json!({"source": {"instanceMetadata": {}}, "roles": [{"roleArn": SPOKE}]})),
+        (
+            "instance-metadata",
+            json!({"source": {"instanceMetadata": {}}, "roles": [{"roleArn": SPOKE}]}),
+        ),
         (
             "profiles",
             json!({
@@ -130,7 +135,8 @@ fn golden(name: &str, text: &str) {
     if std::env::var_os("REFRESHABLE_GOLDEN").is_some_and(|v| v == "write") {
         std::fs::write(&file, text).expect("written");
     }
-    let expected = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let expected =
+        std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
     assert_eq!(text, expected, "{name}");
 }
 
@@ -144,7 +150,9 @@ fn each_source_s_policies_are_as_they_were_read_by_a_person() {
 
 #[test]
 fn the_other_forms_hold_the_same_policies() {
-    for (name, spec) in cases().into_iter().filter(|(n, _)| ["everything", "iot", "access-key", "profiles"].contains(n))
+    for (name, spec) in cases()
+        .into_iter()
+        .filter(|(n, _)| ["everything", "iot", "access-key", "profiles"].contains(n))
     {
         let plan = planned(spec).unwrap_or_else(|e| panic!("{name}: {e}"));
         let policy = "refreshable-team-a.reports";
@@ -171,10 +179,14 @@ fn encoded(text: &str) -> Vec<Value> {
     let file = hcl::parse(text).expect("HCL");
     let attributes = file.blocks().flat_map(|b| b.body().attributes());
     let calls = attributes.filter_map(|a| match a.expr() {
-        hcl::Expression::FuncCall(call) if call.name.name.as_str() == "jsonencode" => Some(&call.args[0]),
+        hcl::Expression::FuncCall(call) if call.name.name.as_str() == "jsonencode" => {
+            Some(&call.args[0])
+        }
         _ => None,
     });
-    calls.map(|policy| serde_json::to_value(hcl::Value::from(policy.clone())).expect("JSON")).collect()
+    calls
+        .map(|policy| serde_json::to_value(hcl::Value::from(policy.clone())).expect("JSON"))
+        .collect()
 }
 
 /// A resource beside this one has another session name at least.
@@ -198,7 +210,10 @@ fn what_is_missing_is_asked_for_by_its_flag() {
             json!({"source": {"accessKey": {"secretRef": {"name": "key"}}}, "roles": [{"roleArn": HUB}]}),
             "Secret key holds",
         ),
-        (json!({"source": {"webIdentity": {"roleArn": HUB, "serviceAccountRef": {"name": "app"}}}}), "--oidc-issuer"),
+        (
+            json!({"source": {"webIdentity": {"roleArn": HUB, "serviceAccountRef": {"name": "app"}}}}),
+            "--oidc-issuer",
+        ),
         (
             json!({"source": {"webIdentity": {"roleArn": HUB, "tokenSecretRef": {"name": "t", "key": "t"}}}}),
             "--subject",
@@ -216,12 +231,14 @@ fn what_is_missing_is_asked_for_by_its_flag() {
     for (spec, words) in cases {
         let known = Facts { namespace: "a".into(), name: "b".into(), ..Facts::default() };
         let base = if words == "another STS" { facts() } else { known };
-        let read: RefreshableCredentialSpec = serde_json::from_value(spec.clone()).expect("a specification");
+        let read: RefreshableCredentialSpec =
+            serde_json::from_value(spec.clone()).expect("a specification");
         let error = plan(&read, &base).expect_err(words).to_string();
         assert!(error.contains(words), "{spec}: {error}");
     }
     let nothing: RefreshableCredentialSpec =
-        serde_json::from_value(json!({"source": {"instanceMetadata": {}}})).expect("a specification");
+        serde_json::from_value(json!({"source": {"instanceMetadata": {}}}))
+            .expect("a specification");
     assert!(plan(&nothing, &Facts::default()).expect("nothing to do").roles.is_empty());
 }
 
@@ -239,11 +256,21 @@ fn tags_of_the_administrator_s_are_let_in_through_the_whole_chain() {
     let spec = json!({"roles": [{"roleArn": HUB}, {"roleArn": SPOKE}]});
     let spec: RefreshableCredentialSpec = serde_json::from_value(spec).expect("a specification");
     let tag = refreshable_api::Tag { key: "kubernetes-namespace".into(), value: "team-a".into() };
-    let tagged = plan(&spec, &Facts { session_tags: vec![tag], ..facts() }).expect("a plan").to_value();
+    let tagged =
+        plan(&spec, &Facts { session_tags: vec![tag], ..facts() }).expect("a plan").to_value();
     let first = &tagged["roles"][0]["trustPolicy"]["Statement"];
-    assert_eq!(first[0]["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-namespace"], "team-a");
+    assert_eq!(
+        first[0]["Condition"]["StringEquals"]["aws:RequestTag/kubernetes-namespace"],
+        "team-a"
+    );
     assert_eq!(first[1]["Action"], "sts:TagSession");
     let second = &tagged["roles"][1]["trustPolicy"]["Statement"];
-    assert_eq!(second[0]["Condition"]["StringEquals"]["aws:PrincipalTag/kubernetes-namespace"], "team-a");
-    assert_eq!(tagged["callers"][1]["policy"]["Statement"][0]["Action"], json!(["sts:AssumeRole", "sts:TagSession"]));
+    assert_eq!(
+        second[0]["Condition"]["StringEquals"]["aws:PrincipalTag/kubernetes-namespace"],
+        "team-a"
+    );
+    assert_eq!(
+        tagged["callers"][1]["policy"]["Statement"][0]["Action"],
+        json!(["sts:AssumeRole", "sts:TagSession"])
+    );
 }

@@ -18,12 +18,13 @@ pub fn write(plan: &Plan, policy_name: &str) -> Result<String, String> {
     }
     let accounts = plan.accounts();
     for account in &accounts {
-        let template =
-            json!({"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources(plan, account, policy_name)});
+        let template = json!({"AWSTemplateFormatVersion": "2010-09-09", "Resources": resources(plan, account, policy_name)});
         if accounts.len() > 1 {
             text.push_str("---\n");
         }
-        text.push_str(&format!("# Account {account}; deploy with --capabilities CAPABILITY_NAMED_IAM\n"));
+        text.push_str(&format!(
+            "# Account {account}; deploy with --capabilities CAPABILITY_NAMED_IAM\n"
+        ));
         text.push_str(&manifest::write(&template)?);
     }
     Ok(text)
@@ -31,7 +32,8 @@ pub fn write(plan: &Plan, policy_name: &str) -> Result<String, String> {
 
 fn resources(plan: &Plan, account: &str, policy_name: &str) -> Map<String, Value> {
     let mut resources = Map::new();
-    let here: Vec<&Identity> = plan.roles.iter().map(|t| &t.role).filter(|r| r.account == account).collect();
+    let here: Vec<&Identity> =
+        plan.roles.iter().map(|t| &t.role).filter(|r| r.account == account).collect();
     for trusted in plan.roles.iter().filter(|t| here.contains(&&t.role)) {
         let document = document(&trusted.statements);
         let mut properties = json!({"RoleName": trusted.role.name});
@@ -41,8 +43,9 @@ fn resources(plan: &Plan, account: &str, policy_name: &str) -> Map<String, Value
         if let Some(seconds) = trusted.max_session_duration {
             properties["MaxSessionDuration"] = seconds.into();
         }
-        let named =
-            |other: &&&Identity| **other != &trusted.role && document.to_string().contains(&format!("\"{other}\""));
+        let named = |other: &&&Identity| {
+            **other != &trusted.role && document.to_string().contains(&format!("\"{other}\""))
+        };
         let before: Vec<String> = here.iter().filter(named).map(|r| id("Role", &r.name)).collect();
         properties["AssumeRolePolicyDocument"] = document;
         let mut resource = json!({"Type": "AWS::IAM::Role", "Properties": properties});
@@ -65,7 +68,10 @@ fn resources(plan: &Plan, account: &str, policy_name: &str) -> Map<String, Value
                     Kind::User => ("UserPolicy", "Users"),
                 };
                 let properties = json!({"PolicyName": policy_name, owners: [identity.name], "PolicyDocument": policy});
-                (id(word, &identity.name), json!({"Type": "AWS::IAM::Policy", "Properties": properties}))
+                (
+                    id(word, &identity.name),
+                    json!({"Type": "AWS::IAM::Policy", "Properties": properties}),
+                )
             }
             _ => continue,
         };

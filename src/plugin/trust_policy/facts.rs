@@ -10,7 +10,8 @@ pub struct Facts {
     pub namespace: String,
     /// The resource's name.
     pub name: String,
-    /// Who makes the first call: the controller's own identity, or the user whose key a Secret holds.
+    /// Who makes the first call: the controller's own identity, or the user whose key a Secret
+    /// holds.
     pub base_identity: Option<Identity>,
     /// The role that a source gives whose specification does not name it.
     pub source_role: Option<Identity>,
@@ -59,8 +60,12 @@ impl Facts {
     /// # Errors
     /// Where it is not known.
     pub fn base(&self, who: &str) -> Result<&Identity, Missing> {
-        let missing =
-            || Missing::new("--base-identity <ARN of a role or user>", format!("the trust policy names {who}"));
+        let missing = || {
+            Missing::new(
+                "--base-identity <ARN of a role or user>",
+                format!("the trust policy names {who}"),
+            )
+        };
         self.base_identity.as_ref().ok_or_else(missing)
     }
 

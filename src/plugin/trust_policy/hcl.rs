@@ -1,8 +1,9 @@
 //! HCL, Terraform's language, as [hcl-rs](https://docs.rs/hcl-rs) lays it out.
 //!
-//! Two things are done here. Strings are escaped: that crate leaves characters that steer a terminal as they are, and a
-//! template where another character of a marker stands before it, as in `${a}%${b}`. And the arguments of a function are
-//! broken into lines: it puts them on one, which is unreadable.
+//! Two things are done here. Strings are escaped: that crate leaves characters that steer a
+//! terminal as they are, and a template where another character of a marker stands before it, as in
+//! `${a}%${b}`. And the arguments of a function are broken into lines: it puts them on one, which
+//! is unreadable.
 
 use super::super::terminal::steers;
 use hcl::expr::{ObjectKey, TemplateExpr, Traversal, Variable};
@@ -16,7 +17,11 @@ pub use hcl::Expression;
 ///
 /// # Errors
 /// Where it cannot be written.
-pub fn resource(kind: &str, label: &str, attributes: Vec<(&str, Expression)>) -> Result<String, String> {
+pub fn resource(
+    kind: &str,
+    label: &str,
+    attributes: Vec<(&str, Expression)>,
+) -> Result<String, String> {
     let block = Block::builder("resource").add_labels([kind, label]);
     let attributes = attributes.into_iter().map(|(name, value)| Attribute::new(name, value));
     written(&block.add_attributes(attributes).build())
@@ -30,7 +35,9 @@ pub fn text(text: &str) -> Expression {
 /// A reference, like `aws_iam_role.hub.name`.
 pub fn reference(kind: &str, members: &[&str]) -> Expression {
     let reference = Traversal::builder(Variable::sanitized(kind));
-    Expression::from(members.iter().fold(reference, |reference, member| reference.attr(*member)).build())
+    Expression::from(
+        members.iter().fold(reference, |reference, member| reference.attr(*member)).build(),
+    )
 }
 
 /// `jsonencode(<value>)`
@@ -46,9 +53,12 @@ pub fn encoded(value: &Value) -> Result<Expression, String> {
 fn constant(value: &Value) -> Result<Expression, String> {
     match value {
         Value::String(string) => Ok(text(string)),
-        Value::Array(list) => list.iter().map(constant).collect::<Result<Vec<_>, _>>().map(Expression::from),
+        Value::Array(list) => {
+            list.iter().map(constant).collect::<Result<Vec<_>, _>>().map(Expression::from)
+        }
         Value::Object(members) => {
-            let members = members.iter().map(|(k, v)| Ok((ObjectKey::Expression(text(k)), constant(v)?)));
+            let members =
+                members.iter().map(|(k, v)| Ok((ObjectKey::Expression(text(k)), constant(v)?)));
             members.collect::<Result<Vec<_>, String>>().map(Expression::from_iter)
         }
         other => hcl::expr::to_expression(other).map_err(|e| e.to_string()),
@@ -94,11 +104,22 @@ mod tests {
 
     #[test]
     fn strings_are_read_as_they_were_given() {
-        for string in
-            ["", "$", "a\"b\\c\nd\te", "${a}", "%{ if b }", "${a}%${b}", "$\u{202e}{\u{7f}", "arn:aws:iam::1:role/ü"]
-        {
+        for string in [
+            "",
+            "$",
+            "a\"b\\c\nd\te",
+            "${a}",
+            "%{ if b }",
+            "${a}%${b}",
+            "$\u{202e}{\u{7f}",
+            "arn:aws:iam::1:role/ü",
+        ] {
             let read = hcl::parse(&format!("a = {}\n", quoted(string))).expect(string);
-            assert_eq!(read.attributes().next().map(|a| a.expr()), Some(&Expression::from(string)), "{string:?}");
+            assert_eq!(
+                read.attributes().next().map(|a| a.expr()),
+                Some(&Expression::from(string)),
+                "{string:?}"
+            );
         }
     }
 
@@ -109,9 +130,15 @@ mod tests {
 
     #[test]
     fn blocks_are_indented() {
-        let policy = encoded(&json!({"a": ["b", "c"], "d": [{"e": 1}, {"${f}": null}], "g": []})).expect("HCL");
-        let others = Expression::from(vec![reference("k", &["m"]), reference("k", &["n-1", "name"])]);
-        let block = resource("k", "l", vec![("name", text("x")), ("policy", policy), ("depends_on", others)]);
+        let policy = encoded(&json!({"a": ["b", "c"], "d": [{"e": 1}, {"${f}": null}], "g": []}))
+            .expect("HCL");
+        let others =
+            Expression::from(vec![reference("k", &["m"]), reference("k", &["n-1", "name"])]);
+        let block = resource(
+            "k",
+            "l",
+            vec![("name", text("x")), ("policy", policy), ("depends_on", others)],
+        );
         let expected = r#"resource "k" "l" {
   name = "x"
   policy = jsonencode({

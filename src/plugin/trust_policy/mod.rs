@@ -38,7 +38,8 @@ use refreshable_rules::session_tags;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Print the IAM policies that let in exactly this resource: each role's trust policy, and what the caller needs.
+/// Print the IAM policies that let in exactly this resource: each role's trust policy, and what the
+/// caller needs.
 #[derive(Args, Debug)]
 #[command(after_help = "\
   kubectl refreshable trust-policy -n team-a reports --base-identity arn:aws:iam::111122223333:role/refreshable
@@ -55,11 +56,12 @@ pub struct TrustPolicy {
     /// Form of the output.
     #[arg(short, long, value_enum, default_value_t = Form::Json)]
     output: Form,
-    /// ARN of who makes the first call: the role or user that the controller runs under, or the user of the access key.
-    /// Defaults to the caller that a denial in the resource's status names.
+    /// ARN of who makes the first call: the role or user that the controller runs under, or the
+    /// user of the access key. Defaults to the caller that a denial in the resource's status names.
     #[arg(long, value_name = "ARN", value_parser = str::parse::<Identity>)]
     base_identity: Option<Identity>,
-    /// ARN of the role that the source gives where the resource does not name it (podIdentity, iot, cognito, ...).
+    /// ARN of the role that the source gives where the resource does not name it (podIdentity, iot,
+    /// cognito, ...).
     #[arg(long, value_name = "ARN", value_parser = str::parse::<Identity>)]
     source_role: Option<Identity>,
     /// Issuer of the token. Defaults to the cluster's, from its discovery document.
@@ -77,11 +79,12 @@ pub struct TrustPolicy {
     /// PEM file with the certificate of source rolesAnywhere. Defaults to tls.crt of its Secret.
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// Session tag that a CredentialPolicy puts on the chain; may be repeated. Defaults to those of the cluster's policies,
-    /// where you may read them.
+    /// Session tag that a CredentialPolicy puts on the chain; may be repeated. Defaults to those of
+    /// the cluster's policies, where you may read them.
     #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
     session_tag: Vec<Tag>,
-    /// The cluster's name, as the controller was told it, where a CredentialPolicy puts it on as a session tag.
+    /// The cluster's name, as the controller was told it, where a CredentialPolicy puts it on as a
+    /// session tag.
     #[arg(long, value_name = "NAME")]
     cluster_name: Option<String>,
     /// Only what belongs to this account.
@@ -117,15 +120,19 @@ impl TrustPolicy {
         };
         let mut facts = self.facts(&object, cluster.as_ref(), global).await?;
         let note = match &cluster {
-            Some(cluster) if facts.session_tags.is_empty() => self.policies_tags(cluster, &object, &mut facts).await?,
+            Some(cluster) if facts.session_tags.is_empty() => {
+                self.policies_tags(cluster, &object, &mut facts).await?
+            }
             _ => None,
         };
-        let mut plan = chain::plan(&object.spec, &facts).map_err(|missing| Error::failed(missing.to_string()))?;
+        let mut plan = chain::plan(&object.spec, &facts)
+            .map_err(|missing| Error::failed(missing.to_string()))?;
         plan.notes.extend(note);
         if let Some(account) = &self.account {
             plan = plan.only(account);
         }
-        let policy_name = format!("refreshable-{}", default_session_name(&facts.namespace, &facts.name));
+        let policy_name =
+            format!("refreshable-{}", default_session_name(&facts.namespace, &facts.name));
         let text = match self.output {
             Form::Json => Ok(output::to_json(&plan.to_value())),
             Form::Terraform => terraform::write(&plan, &policy_name),
@@ -140,7 +147,8 @@ impl TrustPolicy {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The session tags that the cluster's policies put on the chain; or a note that they cannot be known.
+    /// The session tags that the cluster's policies put on the chain; or a note that they cannot be
+    /// known.
     async fn policies_tags(
         &self,
         cluster: &Cluster,
@@ -160,7 +168,8 @@ impl TrustPolicy {
             }
             Err(error) => return Err(error),
         };
-        let tags = session_tags::resolve(&grants.session_tags, object, self.cluster_name.as_deref());
+        let tags =
+            session_tags::resolve(&grants.session_tags, object, self.cluster_name.as_deref());
         facts.session_tags = tags.map_err(|_| {
             Error::failed(
                 "a CredentialPolicy puts the cluster's name on the chain as a session tag: give --cluster-name <NAME>, as the controller was told it (clusterName in the chart)",
@@ -169,9 +178,15 @@ impl TrustPolicy {
         Ok(None)
     }
 
-    async fn facts(&self, object: &RefreshableCredential, cluster: Option<&Cluster>, global: &Global) -> Result<Facts> {
+    async fn facts(
+        &self,
+        object: &RefreshableCredential,
+        cluster: Option<&Cluster>,
+        global: &Global,
+    ) -> Result<Facts> {
         let namespace = object.namespace().or_else(|| global.namespace.clone());
-        let namespace = namespace.ok_or_else(|| Error::failed("the file names no namespace: give one with -n"))?;
+        let namespace = namespace
+            .ok_or_else(|| Error::failed("the file names no namespace: give one with -n"))?;
         let mut facts = Facts {
             namespace,
             name: object.name_any(),
@@ -194,7 +209,8 @@ impl TrustPolicy {
             let pem = std::fs::read(file).map_err(|e| unusable(e.to_string()))?;
             facts.certificate = Some(certificate::read(&pem).map_err(unusable)?);
         } else if let (Some(anywhere), Some(cluster)) = (&source.roles_anywhere, cluster) {
-            facts.certificate = Some(certificate_of(&anywhere.certificate_secret_ref.name, cluster).await?);
+            facts.certificate =
+                Some(certificate_of(&anywhere.certificate_secret_ref.name, cluster).await?);
         }
         Ok(facts)
     }
@@ -207,7 +223,9 @@ async fn cluster_issuer(cluster: Option<&Cluster>, global: &Global) -> Result<St
     let cluster = match cluster {
         Some(cluster) => cluster,
         None => {
-            own = Cluster::of(global).await.map_err(|e| Error::failed(format!("{} ({advice})", words(&e))))?;
+            own = Cluster::of(global)
+                .await
+                .map_err(|e| Error::failed(format!("{} ({advice})", words(&e))))?;
             &own
         }
     };
@@ -215,8 +233,9 @@ async fn cluster_issuer(cluster: Option<&Cluster>, global: &Global) -> Result<St
     let request = request.map_err(|e| Error::failed(e.to_string()))?;
     let client = cluster.client();
     let answer = cluster.ask(client.request::<serde_json::Value>(request)).await;
-    let answer =
-        answer.map_err(|e| Error::failed(format!("the cluster's issuer cannot be read: {} ({advice})", words(&e))))?;
+    let answer = answer.map_err(|e| {
+        Error::failed(format!("the cluster's issuer cannot be read: {} ({advice})", words(&e)))
+    })?;
     let found = answer["issuer"].as_str().unwrap_or_default();
     issuer(found).map_err(|_| {
         Error::failed(format!(
@@ -237,33 +256,46 @@ async fn certificate_of(secret: &str, cluster: &Cluster) -> Result<facts::Certif
     let found = cluster.ask(api.get(object_name(secret)?)).await;
     let mut found = found.map_err(|e| Error::failed(format!("{}: {advice}", words(&e))))?;
     let data = found.data.as_mut().and_then(|d| d.remove("tls.crt"));
-    let pem = data.ok_or_else(|| Error::failed(format!("Secret {secret} has no tls.crt: {advice}")))?;
-    certificate::read(&pem.0).map_err(|what| Error::failed(format!("Secret {secret}, key tls.crt: {what}")))
+    let pem =
+        data.ok_or_else(|| Error::failed(format!("Secret {secret} has no tls.crt: {advice}")))?;
+    certificate::read(&pem.0)
+        .map_err(|what| Error::failed(format!("Secret {secret}, key tls.crt: {what}")))
 }
 
 /// The one RefreshableCredential of a file.
 fn from_file(file: &std::path::Path, global: &Global) -> Result<RefreshableCredential> {
-    let texts = super::check::read_files(std::slice::from_ref(&file.to_path_buf()), false).map_err(Error::failed)?;
+    let texts = super::check::read_files(std::slice::from_ref(&file.to_path_buf()), false)
+        .map_err(Error::failed)?;
     let mut found = Vec::new();
     for (name, text) in &texts {
-        let documents =
-            manifest::read(text).map_err(|e| Error::failed(format!("{name}:{}: {}", e.place.line, e.what)))?;
-        for document in documents.into_iter().filter(|d| d.value["kind"] == "RefreshableCredential") {
+        let documents = manifest::read(text)
+            .map_err(|e| Error::failed(format!("{name}:{}: {}", e.place.line, e.what)))?;
+        for document in documents.into_iter().filter(|d| d.value["kind"] == "RefreshableCredential")
+        {
             let read = serde_json::from_value::<RefreshableCredential>(document.value);
             found.push(read.map_err(|e| {
-                Error::failed(format!("{name}: {e}: kubectl refreshable check -f {name} says what is wrong"))
+                Error::failed(format!(
+                    "{name}: {e}: kubectl refreshable check -f {name} says what is wrong"
+                ))
             })?);
         }
     }
-    if let (Some(asked), Some(own)) = (&global.namespace, found.first().and_then(ResourceExt::namespace))
+    if let (Some(asked), Some(own)) =
+        (&global.namespace, found.first().and_then(ResourceExt::namespace))
         && *asked != own
     {
         return Err(Error::failed(format!("the file is of namespace {own}, not of {asked}")));
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(Error::failed(format!("{}: there is no RefreshableCredential in it", file.display()))),
-        n => Err(Error::failed(format!("{}: there are {n} RefreshableCredentials in it: give one", file.display()))),
+        0 => Err(Error::failed(format!(
+            "{}: there is no RefreshableCredential in it",
+            file.display()
+        ))),
+        n => Err(Error::failed(format!(
+            "{}: there are {n} RefreshableCredentials in it: give one",
+            file.display()
+        ))),
     }
 }
 
@@ -283,15 +315,18 @@ fn first_role(spec: &RefreshableCredentialSpec) -> Option<&str> {
 
 /// A session tag as it is given.
 fn tag(text: &str) -> std::result::Result<Tag, String> {
-    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write it like team=a")?;
+    let (key, value) =
+        text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write it like team=a")?;
     Ok(Tag { key: key.to_owned(), value: value.to_owned() })
 }
 
 /// An issuer as AWS takes it.
 fn issuer(text: &str) -> std::result::Result<String, String> {
-    let rest = text.strip_prefix("https://").filter(|r| !r.is_empty() && !r.contains([' ', '?', '#']));
     let rest =
-        rest.ok_or_else(|| format!("{text:?} is no issuer: write its URL, like https://oidc.example.com/id/ABC"))?;
+        text.strip_prefix("https://").filter(|r| !r.is_empty() && !r.contains([' ', '?', '#']));
+    let rest = rest.ok_or_else(|| {
+        format!("{text:?} is no issuer: write its URL, like https://oidc.example.com/id/ABC")
+    })?;
     Ok(format!("https://{}", rest.trim_end_matches('/')))
 }
 

@@ -25,7 +25,8 @@ pub struct Trusted {
     pub role: Identity,
     /// The statements of its trust policy.
     pub statements: Vec<Statement>,
-    /// The longest session that is asked for, in seconds, where it is longer than the hour that a role allows of itself.
+    /// The longest session that is asked for, in seconds, where it is longer than the hour that a
+    /// role allows of itself.
     pub max_session_duration: Option<i32>,
 }
 
@@ -43,7 +44,8 @@ pub struct Allowed {
 pub enum Caller {
     /// A role or user.
     Identity(Identity),
-    /// A permission set of IAM Identity Center, whose role's name ends in characters that AWS chose.
+    /// A permission set of IAM Identity Center, whose role's name ends in characters that AWS
+    /// chose.
     PermissionSet {
         /// `aws`, ...
         partition: String,
@@ -108,7 +110,11 @@ impl Plan {
                 }
                 trusted.max_session_duration = trusted.max_session_duration.max(longer);
             }
-            None => self.roles.push(Trusted { role: role.clone(), statements, max_session_duration: longer }),
+            None => self.roles.push(Trusted {
+                role: role.clone(),
+                statements,
+                max_session_duration: longer,
+            }),
         }
     }
 
@@ -117,7 +123,9 @@ impl Plan {
         match self.callers.iter_mut().find(|a| a.caller == *caller) {
             Some(allowed) if allowed.statements.contains(&statement) => {}
             Some(allowed) => allowed.statements.push(statement),
-            None => self.callers.push(Allowed { caller: caller.clone(), statements: vec![statement] }),
+            None => {
+                self.callers.push(Allowed { caller: caller.clone(), statements: vec![statement] })
+            }
         }
     }
 
@@ -154,15 +162,21 @@ impl Plan {
     /// The whole in JSON.
     pub fn to_value(&self) -> Value {
         let roles = self.roles.iter().map(|t| {
-            let mut role = json!({"roleArn": t.role.to_string(), "trustPolicy": document(&t.statements)});
+            let mut role =
+                json!({"roleArn": t.role.to_string(), "trustPolicy": document(&t.statements)});
             if let Some(seconds) = t.max_session_duration {
                 role["maxSessionDuration"] = seconds.into();
             }
             role
         });
-        let callers =
-            self.callers.iter().map(|a| json!({"caller": a.caller.to_string(), "policy": document(&a.statements)}));
-        let providers = self.providers.iter().map(|p| json!({"arn": p.arn, "url": p.url, "clientId": p.audience}));
+        let callers = self
+            .callers
+            .iter()
+            .map(|a| json!({"caller": a.caller.to_string(), "policy": document(&a.statements)}));
+        let providers = self
+            .providers
+            .iter()
+            .map(|p| json!({"arn": p.arn, "url": p.url, "clientId": p.audience}));
         json!({
             "roles": roles.collect::<Vec<_>>(),
             "callers": callers.collect::<Vec<_>>(),
@@ -217,8 +231,12 @@ impl std::fmt::Display for Caller {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Identity(identity) => identity.fmt(f),
-            Self::PermissionSet { account, name, .. } => write!(f, "permission set {name} in account {account}"),
-            Self::Certificate { secret, .. } => write!(f, "the certificate in Secret {secret} (an AWS IoT policy)"),
+            Self::PermissionSet { account, name, .. } => {
+                write!(f, "permission set {name} in account {account}")
+            }
+            Self::Certificate { secret, .. } => {
+                write!(f, "the certificate in Secret {secret} (an AWS IoT policy)")
+            }
         }
     }
 }

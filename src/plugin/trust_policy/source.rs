@@ -5,9 +5,9 @@ use super::facts::{Facts, Missing};
 use super::plan::{Caller, Plan, Provider, Session};
 use super::statement::Statement;
 use refreshable_api::{
-    AccessKeySource, AmbientSource, CognitoSource, FederationTokenSource, IdentityCenterSource, IotSource,
-    PodIdentitySource, RefreshableCredentialSpec, RolesAnywhereSource, SamlSource, ServiceAccountReference, SourceKind,
-    WebIdentitySource,
+    AccessKeySource, AmbientSource, CognitoSource, FederationTokenSource, IdentityCenterSource,
+    IotSource, PodIdentitySource, RefreshableCredentialSpec, RolesAnywhereSource, SamlSource,
+    ServiceAccountReference, SourceKind, WebIdentitySource,
 };
 use refreshable_rules::session_name::default_session_name;
 use refreshable_rules::session_tags::OF_POD_IDENTITY;
@@ -18,10 +18,18 @@ const LONGEST_FEDERATED_NAME: usize = 32;
 
 type Begun = Result<Option<Session>, Missing>;
 
-/// Adds what the source needs to the plan, and gives the session that the chain starts from: `None` where none does.
-pub fn begin(spec: &RefreshableCredentialSpec, facts: &Facts, followed: bool, plan: &mut Plan) -> Begun {
+/// Adds what the source needs to the plan, and gives the session that the chain starts from: `None`
+/// where none does.
+pub fn begin(
+    spec: &RefreshableCredentialSpec,
+    facts: &Facts,
+    followed: bool,
+    plan: &mut Plan,
+) -> Begun {
     let source = spec.source();
-    let unknown = || Missing::new("one in spec.source", "the resource names no source that this version knows");
+    let unknown = || {
+        Missing::new("one in spec.source", "the resource names no source that this version knows")
+    };
     match source.kind().ok_or_else(unknown)? {
         SourceKind::Ambient(AmbientSource {}) => {
             let base = facts.base("the identity that the controller runs under")?;
@@ -45,7 +53,9 @@ pub fn begin(spec: &RefreshableCredentialSpec, facts: &Facts, followed: bool, pl
         SourceKind::RolesAnywhere(anywhere) => roles_anywhere(anywhere, facts, plan),
         SourceKind::Cognito(cognito) => self::cognito(cognito, facts, followed, plan),
         SourceKind::Container(_) => given("container", "the endpoint", facts, followed, plan),
-        SourceKind::InstanceMetadata(_) => given("instanceMetadata", "the instance", facts, followed, plan),
+        SourceKind::InstanceMetadata(_) => {
+            given("instanceMetadata", "the instance", facts, followed, plan)
+        }
         SourceKind::CustomHttp(_) | SourceKind::CustomSecret(_) | SourceKind::CustomProcess(_) => {
             given("custom", "whoever gives the credentials", facts, followed, plan)
         }
@@ -83,20 +93,28 @@ fn web_identity(web: &WebIdentitySource, facts: &Facts, plan: &mut Plan) -> Begu
             let audience = facts.audience.clone();
             (
                 subject.ok_or_else(|| Missing::new("--subject <claim sub of the token>", which))?,
-                audience.ok_or_else(|| Missing::new("--audience <claim aud of the token>", which))?,
+                audience
+                    .ok_or_else(|| Missing::new("--audience <claim aud of the token>", which))?,
             )
         }
     };
     let issuer = facts.oidc_issuer.as_deref();
     let issuer = issuer.ok_or_else(|| {
-        Missing::new("--oidc-issuer <URL>", "the trust policy names the issuer of the token (claim iss)")
+        Missing::new(
+            "--oidc-issuer <URL>",
+            "the trust policy names the issuer of the token (claim iss)",
+        )
     })?;
     // IAM names a provider by its URL without the scheme.
     let host = issuer.trim_start_matches("https://").trim_end_matches('/');
     let arn = role.beside("iam", "", &format!("oidc-provider/{host}"));
-    let statement = Statement::trust("WebIdentity", json!({"Federated": arn}), &["sts:AssumeRoleWithWebIdentity"])
-        .when("StringEquals", format!("{host}:aud"), audience.clone())
-        .when("StringEquals", format!("{host}:sub"), subject);
+    let statement = Statement::trust(
+        "WebIdentity",
+        json!({"Federated": arn}),
+        &["sts:AssumeRoleWithWebIdentity"],
+    )
+    .when("StringEquals", format!("{host}:aud"), audience.clone())
+    .when("StringEquals", format!("{host}:sub"), subject);
     plan.trust(&role, vec![statement], web.duration_seconds);
     plan.providers.push(Provider { arn, url: format!("https://{host}"), audience });
     plan.note(format!(
@@ -107,18 +125,37 @@ fn web_identity(web: &WebIdentitySource, facts: &Facts, plan: &mut Plan) -> Begu
 }
 
 fn subject_of(account: &ServiceAccountReference, facts: &Facts) -> (String, String) {
-    (format!("system:serviceaccount:{}:{}", facts.namespace, account.name), account.audience.clone())
+    (
+        format!("system:serviceaccount:{}:{}", facts.namespace, account.name),
+        account.audience.clone(),
+    )
 }
 
 /// Login with Amazon and Facebook, whose access tokens are no OpenID Connect.
-fn oauth(provider: &str, web: &WebIdentitySource, role: &Identity, facts: &Facts, plan: &mut Plan) -> Begun {
+fn oauth(
+    provider: &str,
+    web: &WebIdentitySource,
+    role: &Identity,
+    facts: &Facts,
+    plan: &mut Plan,
+) -> Begun {
     let user = if provider == "graph.facebook.com" { "id" } else { "user_id" };
     let why = "webIdentity takes an OAuth 2.0 token from a Secret, which is not read";
-    let subject = facts.subject.clone().ok_or_else(|| Missing::new("--subject <user id at the provider>", why))?;
-    let app = facts.audience.clone().ok_or_else(|| Missing::new("--audience <app id at the provider>", why))?;
-    let statement = Statement::trust("WebIdentity", json!({"Federated": provider}), &["sts:AssumeRoleWithWebIdentity"])
-        .when("StringEquals", format!("{provider}:app_id"), app)
-        .when("StringEquals", format!("{provider}:{user}"), subject);
+    let subject = facts
+        .subject
+        .clone()
+        .ok_or_else(|| Missing::new("--subject <user id at the provider>", why))?;
+    let app = facts
+        .audience
+        .clone()
+        .ok_or_else(|| Missing::new("--audience <app id at the provider>", why))?;
+    let statement = Statement::trust(
+        "WebIdentity",
+        json!({"Federated": provider}),
+        &["sts:AssumeRoleWithWebIdentity"],
+    )
+    .when("StringEquals", format!("{provider}:app_id"), app)
+    .when("StringEquals", format!("{provider}:{user}"), subject);
     plan.trust(role, vec![statement], web.duration_seconds);
     Ok(Some(Session::of(Caller::Identity(role.clone()))))
 }
@@ -135,16 +172,21 @@ fn saml(saml: &SamlSource, facts: &Facts, plan: &mut Plan) -> Begun {
             "every subject of the SAML provider is let in: give --subject <NameID of the assertion> to let in one",
         );
     }
-    let statement = Statement::trust("Saml", json!({"Federated": saml.principal_arn}), &["sts:AssumeRoleWithSAML"])
-        .when("StringEquals", "SAML:aud", audience)
-        .when_some("StringEquals", "SAML:sub", facts.subject.clone());
+    let statement = Statement::trust(
+        "Saml",
+        json!({"Federated": saml.principal_arn}),
+        &["sts:AssumeRoleWithSAML"],
+    )
+    .when("StringEquals", "SAML:aud", audience)
+    .when_some("StringEquals", "SAML:sub", facts.subject.clone());
     plan.note("assertions with session tags or a source identity also need sts:TagSession and sts:SetSourceIdentity");
     plan.trust(&role, vec![statement], saml.duration_seconds);
     Ok(Some(Session::of(Caller::Identity(role))))
 }
 
 fn federation_token(federation: &FederationTokenSource, facts: &Facts, plan: &mut Plan) -> Begun {
-    let who = format!("the IAM user whose key Secret {} holds", federation.access_key.secret_ref.name);
+    let who =
+        format!("the IAM user whose key Secret {} holds", federation.access_key.secret_ref.name);
     let base = facts.base(&who)?;
     let default = default_session_name(&facts.namespace, &facts.name);
     let default = &default[..default.len().min(LONGEST_FEDERATED_NAME)];
@@ -152,10 +194,17 @@ fn federation_token(federation: &FederationTokenSource, facts: &Facts, plan: &mu
     let tags = federation.tags.as_deref().unwrap_or_default();
     let mut actions = vec!["sts:GetFederationToken"];
     actions.extend((!tags.is_empty()).then_some("sts:TagSession"));
-    let mut statement =
-        Statement::permission("Federate", &actions, base.beside("sts", "", &format!("federated-user/{name}")));
+    let mut statement = Statement::permission(
+        "Federate",
+        &actions,
+        base.beside("sts", "", &format!("federated-user/{name}")),
+    );
     for tag in tags {
-        statement = statement.when("StringEquals", format!("aws:RequestTag/{}", tag.key), tag.value.clone());
+        statement = statement.when(
+            "StringEquals",
+            format!("aws:RequestTag/{}", tag.key),
+            tag.value.clone(),
+        );
     }
     plan.allow(&Caller::Identity(base.clone()), statement);
     plan.note("a federated user has no role: what it may do is what both its session policy and the IAM user's own policies allow");
@@ -177,12 +226,17 @@ fn pod_identity(
         ("kubernetes-service-account", account.as_str()),
     ];
     let service = json!({"Service": "pods.eks.amazonaws.com"});
-    let mut statement = Statement::trust("PodIdentity", service, &["sts:AssumeRole", "sts:TagSession"]);
+    let mut statement =
+        Statement::trust("PodIdentity", service, &["sts:AssumeRole", "sts:TagSession"]);
     for (tag, value) in known {
         statement = statement.when("StringEquals", format!("aws:RequestTag/{tag}"), value);
     }
     plan.trust(&role, vec![statement], None);
-    let region = pod.region.as_deref().or(spec.sts.as_ref().and_then(|s| s.region.as_deref())).unwrap_or("*");
+    let region = pod
+        .region
+        .as_deref()
+        .or(spec.sts.as_ref().and_then(|s| s.region.as_deref()))
+        .unwrap_or("*");
     match &facts.base_identity {
         Some(base) => {
             let cluster = base.beside("eks", region, &format!("cluster/{}", pod.cluster_name));
@@ -203,14 +257,19 @@ fn pod_identity(
     Ok(Some(Session { tags, ..Session::of(Caller::Identity(role)) }))
 }
 
-fn identity_center(center: &IdentityCenterSource, spec: &RefreshableCredentialSpec, plan: &mut Plan) -> Session {
+fn identity_center(
+    center: &IdentityCenterSource,
+    spec: &RefreshableCredentialSpec,
+    plan: &mut Plan,
+) -> Session {
     plan.note(format!(
         "Identity Center itself makes the role of permission set {} and its trust policy; assign the set to whoever signs in",
         center.role_name
     ));
     // An access portal serves the accounts of one partition: that of the roles behind it.
     let roles = spec.roles.iter().chain(spec.profiles.iter().flatten().flat_map(|p| &p.roles));
-    let partition = roles.filter_map(|r| r.role_arn.parse::<Identity>().ok()).map(|r| r.partition).next();
+    let partition =
+        roles.filter_map(|r| r.role_arn.parse::<Identity>().ok()).map(|r| r.partition).next();
     Session::of(Caller::PermissionSet {
         partition: partition.unwrap_or_else(|| "aws".to_owned()),
         account: center.account_id.clone(),
@@ -221,33 +280,53 @@ fn identity_center(center: &IdentityCenterSource, spec: &RefreshableCredentialSp
 fn iot(iot: &IotSource, facts: &Facts, plan: &mut Plan) -> Begun {
     let role = facts.given_role("iot")?.clone();
     // The second label of AWS's own hosts but one is the Region.
-    let region = iot.endpoint.split('.').nth(3).filter(|_| iot.endpoint.contains(".credentials.iot."));
+    let region =
+        iot.endpoint.split('.').nth(3).filter(|_| iot.endpoint.contains(".credentials.iot."));
     let alias = role.beside("iot", region.unwrap_or("*"), &format!("rolealias/{}", iot.role_alias));
-    let statement = Statement::trust("Iot", json!({"Service": "credentials.iot.amazonaws.com"}), &["sts:AssumeRole"])
-        .when("StringEquals", "aws:SourceAccount", role.account.clone())
-        .when(if region.is_some() { "ArnEquals" } else { "ArnLike" }, "aws:SourceArn", alias.clone());
+    let statement = Statement::trust(
+        "Iot",
+        json!({"Service": "credentials.iot.amazonaws.com"}),
+        &["sts:AssumeRole"],
+    )
+    .when("StringEquals", "aws:SourceAccount", role.account.clone())
+    .when(
+        if region.is_some() { "ArnEquals" } else { "ArnLike" },
+        "aws:SourceArn",
+        alias.clone(),
+    );
     plan.trust(&role, vec![statement], iot.duration_seconds);
-    let certificate =
-        Caller::Certificate { account: role.account.clone(), secret: iot.certificate_secret_ref.name.clone() };
-    plan.allow(&certificate, Statement::permission("Iot", &["iot:AssumeRoleWithCertificate"], alias));
+    let certificate = Caller::Certificate {
+        account: role.account.clone(),
+        secret: iot.certificate_secret_ref.name.clone(),
+    };
+    plan.allow(
+        &certificate,
+        Statement::permission("Iot", &["iot:AssumeRoleWithCertificate"], alias),
+    );
     plan.note("attach the certificate's policy with aws iot create-policy and attach-policy; it alone says which certificate may use the role alias");
     Ok(Some(Session::of(Caller::Identity(role))))
 }
 
 fn roles_anywhere(anywhere: &RolesAnywhereSource, facts: &Facts, plan: &mut Plan) -> Begun {
     let role = role_of(&anywhere.role_arn)?;
-    let certificate = facts.certificate.as_ref().filter(|c| !c.tags.is_empty()).ok_or_else(|| {
-        let why = format!(
-            "the trust policy names the subject of the certificate in Secret {}",
-            anywhere.certificate_secret_ref.name
-        );
-        Missing::new("--certificate <PEM file>", why)
-    })?;
+    let certificate =
+        facts.certificate.as_ref().filter(|c| !c.tags.is_empty()).ok_or_else(|| {
+            let why = format!(
+                "the trust policy names the subject of the certificate in Secret {}",
+                anywhere.certificate_secret_ref.name
+            );
+            Missing::new("--certificate <PEM file>", why)
+        })?;
     let actions = ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"];
-    let mut statement = Statement::trust("RolesAnywhere", json!({"Service": "rolesanywhere.amazonaws.com"}), &actions)
-        .when("ArnEquals", "aws:SourceArn", anywhere.trust_anchor_arn.clone());
+    let mut statement = Statement::trust(
+        "RolesAnywhere",
+        json!({"Service": "rolesanywhere.amazonaws.com"}),
+        &actions,
+    )
+    .when("ArnEquals", "aws:SourceArn", anywhere.trust_anchor_arn.clone());
     for (tag, value) in &certificate.tags {
-        statement = statement.when("StringEquals", format!("aws:PrincipalTag/{tag}"), value.clone());
+        statement =
+            statement.when("StringEquals", format!("aws:PrincipalTag/{tag}"), value.clone());
     }
     plan.trust(&role, vec![statement], anywhere.duration_seconds);
     plan.note(format!(
@@ -270,21 +349,29 @@ fn cognito(cognito: &CognitoSource, facts: &Facts, followed: bool, plan: &mut Pl
         "cognito-identity.amazonaws.com".to_owned()
     };
     let proof = if cognito.logins.is_some() { "authenticated" } else { "unauthenticated" };
-    let statement = Statement::trust("Cognito", json!({"Federated": host}), &["sts:AssumeRoleWithWebIdentity"])
-        .when("StringEquals", format!("{host}:aud"), cognito.identity_pool_id.clone())
-        .when_some("StringEquals", &format!("{host}:sub"), cognito.identity_id.clone())
-        .when("ForAnyValue:StringLike", format!("{host}:amr"), proof);
+    let statement =
+        Statement::trust("Cognito", json!({"Federated": host}), &["sts:AssumeRoleWithWebIdentity"])
+            .when("StringEquals", format!("{host}:aud"), cognito.identity_pool_id.clone())
+            .when_some("StringEquals", &format!("{host}:sub"), cognito.identity_id.clone())
+            .when("ForAnyValue:StringLike", format!("{host}:amr"), proof);
     plan.trust(&role, vec![statement], None);
     if cognito.identity_id.is_none() {
-        plan.note("every identity of the pool is let in: name identityId in the resource to let in one");
+        plan.note(
+            "every identity of the pool is let in: name identityId in the resource to let in one",
+        );
     }
-    plan.note(format!("identity pool {} must give its {proof} identities the role {role}", cognito.identity_pool_id));
+    plan.note(format!(
+        "identity pool {} must give its {proof} identities the role {role}",
+        cognito.identity_pool_id
+    ));
     Ok(followed.then(|| Session::of(Caller::Identity(role))))
 }
 
 fn role_of(arn: &str) -> Result<Identity, Missing> {
     arn.parse().map_err(|why: String| Missing {
-        why: format!("{why}. With another STS than AWS's, its own documentation says whom a role lets in"),
+        why: format!(
+            "{why}. With another STS than AWS's, its own documentation says whom a role lets in"
+        ),
         flag: "a role of AWS's",
     })
 }

@@ -16,25 +16,45 @@ pub struct Statement {
 impl Statement {
     /// One of a role's trust policy.
     pub fn trust(sid: &'static str, principal: Value, actions: &[&'static str]) -> Self {
-        Self { sid, principal: Some(principal), actions: actions.to_vec(), resource: None, conditions: Vec::new() }
+        Self {
+            sid,
+            principal: Some(principal),
+            actions: actions.to_vec(),
+            resource: None,
+            conditions: Vec::new(),
+        }
     }
 
     /// One of an identity's own policy.
-    pub fn permission(sid: &'static str, actions: &[&'static str], resource: impl Into<String>) -> Self {
+    pub fn permission(
+        sid: &'static str,
+        actions: &[&'static str],
+        resource: impl Into<String>,
+    ) -> Self {
         let resource = Some(resource.into());
         Self { sid, principal: None, actions: actions.to_vec(), resource, conditions: Vec::new() }
     }
 
     /// Only where `key` compares so to `value`.
     #[must_use]
-    pub fn when(mut self, operator: &'static str, key: impl Into<String>, value: impl Into<Value>) -> Self {
+    pub fn when(
+        mut self,
+        operator: &'static str,
+        key: impl Into<String>,
+        value: impl Into<Value>,
+    ) -> Self {
         self.conditions.push((operator, key.into(), value.into()));
         self
     }
 
     /// The same, where there is a value.
     #[must_use]
-    pub fn when_some(self, operator: &'static str, key: &str, value: Option<impl Into<Value>>) -> Self {
+    pub fn when_some(
+        self,
+        operator: &'static str,
+        key: &str,
+        value: Option<impl Into<Value>>,
+    ) -> Self {
         match value {
             Some(value) => self.when(operator, key, value),
             None => self,
@@ -47,7 +67,10 @@ impl Statement {
         whole.insert("Sid".to_owned(), self.sid.into());
         whole.insert("Effect".to_owned(), "Allow".into());
         whole.extend(self.principal.clone().map(|p| ("Principal".to_owned(), p)));
-        whole.insert("Action".to_owned(), one_or_many(self.actions.iter().map(|a| Value::from(*a)).collect()));
+        whole.insert(
+            "Action".to_owned(),
+            one_or_many(self.actions.iter().map(|a| Value::from(*a)).collect()),
+        );
         whole.extend(self.resource.clone().map(|r| ("Resource".to_owned(), r.into())));
         if !self.conditions.is_empty() {
             let mut conditions = Map::new();
@@ -93,8 +116,14 @@ mod tests {
             .when_some("Bool", "aws:MultiFactorAuthPresent", None::<&str>);
         let document = document(&[statement.clone(), statement]);
         let first = &document["Statement"][0];
-        assert_eq!(first["Condition"], json!({"StringEquals": {"sts:ExternalId": "x", "sts:RoleSessionName": "y"}}));
-        assert_eq!((&first["Sid"], &document["Statement"][1]["Sid"]), (&json!("Assume"), &json!("Assume2")));
+        assert_eq!(
+            first["Condition"],
+            json!({"StringEquals": {"sts:ExternalId": "x", "sts:RoleSessionName": "y"}})
+        );
+        assert_eq!(
+            (&first["Sid"], &document["Statement"][1]["Sid"]),
+            (&json!("Assume"), &json!("Assume2"))
+        );
         assert_eq!(first["Action"], "sts:AssumeRole");
     }
 }

@@ -39,7 +39,8 @@ fn blocks(plan: &Plan, account: &str, policy_name: &str) -> Result<Vec<String>, 
         let before = plan.roles.iter().map(|t| &t.role);
         let before = before.filter(|r| **r != trusted.role && r.account == trusted.role.account);
         let before = before.filter(|r| document.to_string().contains(&format!("\"{r}\"")));
-        let before: Vec<Expression> = before.map(|r| reference("aws_iam_role", &[&label(r)])).collect();
+        let before: Vec<Expression> =
+            before.map(|r| reference("aws_iam_role", &[&label(r)])).collect();
         attributes.push(("assume_role_policy", encoded(&document)?));
         if !before.is_empty() {
             attributes.push(("depends_on", before.into()));
@@ -58,8 +59,11 @@ fn permission(plan: &Plan, allowed: &Allowed, policy_name: &str) -> Option<Resul
         (Caller::Certificate { .. }, _) => ("aws_iot_policy", identifier(policy_name), None),
         (_, Some((identity, Kind::Role))) => {
             let made_here = plan.roles.iter().any(|t| t.role == *identity);
-            let role =
-                if made_here { reference("aws_iam_role", &[&label(identity), "name"]) } else { text(&identity.name) };
+            let role = if made_here {
+                reference("aws_iam_role", &[&label(identity), "name"])
+            } else {
+                text(&identity.name)
+            };
             ("aws_iam_role_policy", label(identity), Some(("role", role)))
         }
         (_, Some((identity, Kind::User))) => {
@@ -81,7 +85,8 @@ fn label(identity: &Identity) -> String {
 }
 
 fn identifier(text: &str) -> String {
-    let mut plain: String = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let mut plain: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     if !plain.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         plain.insert(0, '_');
     }

@@ -21,14 +21,20 @@ fn a_denial_of_the_first_role_names_the_caller() {
         )
     };
     let caller = denied_caller(&denied(&of("arn:aws:iam::444455556666:role/payroll")));
-    assert_eq!(caller.map(|c| c.to_string()).as_deref(), Some("arn:aws:iam::111122223333:role/hub"));
+    assert_eq!(
+        caller.map(|c| c.to_string()).as_deref(),
+        Some("arn:aws:iam::111122223333:role/hub")
+    );
     assert_eq!(denied_caller(&denied(&of("arn:aws:iam::444455556666:role/second"))), None);
     assert_eq!(denied_caller(&denied("something else")), None);
 }
 
 #[test]
 fn issuers_are_https_urls() {
-    assert_eq!(issuer("https://oidc.example.com/id/A/"), Ok("https://oidc.example.com/id/A".into()));
+    assert_eq!(
+        issuer("https://oidc.example.com/id/A/"),
+        Ok("https://oidc.example.com/id/A".into())
+    );
     for wrong in ["", "https://", "oidc.example.com", "http://oidc.example.com", "https://a?b"] {
         let error = issuer(wrong).expect_err(wrong);
         assert!(error.starts_with(&format!("{wrong:?} is no issuer: write its URL")), "{error}");

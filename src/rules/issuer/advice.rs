@@ -1,5 +1,5 @@
-//! What a person can do about an issuer's error. A store does not read AWS's documentation: its codes say less, often
-//! without a message, and AWS's consoles and quotas are not there.
+//! What a person can do about an issuer's error. A store does not read AWS's documentation: its
+//! codes say less, often without a message, and AWS's consoles and quotas are not there.
 
 use super::codes::{AwsError, Issuer, Kind, VAULT, kind};
 
@@ -36,12 +36,12 @@ pub fn advice(operation: &str, error: &AwsError) -> &'static str {
 
 fn of_vault(kind: Kind, error: &AwsError) -> Option<&'static str> {
     match (kind, error.code.as_str()) {
-        (Kind::Denied, _) => {
-            Some("Check that the token in the Secret is valid and that its Vault policy allows to read this path")
-        }
-        (Kind::Specification, "HTTP 404") => {
-            Some("Check the URL: the path at which the AWS engine is mounted, and the name of the role")
-        }
+        (Kind::Denied, _) => Some(
+            "Check that the token in the Secret is valid and that its Vault policy allows to read this path",
+        ),
+        (Kind::Specification, "HTTP 404") => Some(
+            "Check the URL: the path at which the AWS engine is mounted, and the name of the role",
+        ),
         _ => None,
     }
 }
@@ -60,7 +60,9 @@ fn of_aws(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
         }
         (Kind::Denied, _) => "Check the policies of the identity that made the call",
         (Kind::Missing, _) => "Create it, or correct its name in the specification",
-        (Kind::InputRefused, _) => "Check the token's issuer, signature and audience against the IAM identity provider",
+        (Kind::InputRefused, _) => {
+            "Check the token's issuer, signature and audience against the IAM identity provider"
+        }
         (Kind::Specification, "RegionDisabledException") => {
             "Activate STS for this Region in the account, or choose another spec.sts.region"
         }
@@ -70,7 +72,9 @@ fn of_aws(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
 
 fn of_store(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
     match kind {
-        Kind::Denied | Kind::Missing | Kind::Specification | Kind::Unsupported if operation == "GetCallerIdentity" => {
+        Kind::Denied | Kind::Missing | Kind::Specification | Kind::Unsupported
+            if operation == "GetCallerIdentity" =>
+        {
             "This store does not say whose credentials these are, so they cannot be checked: take accountId and arn out \
              of spec.principal"
         }
@@ -105,11 +109,15 @@ fn of_store(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
 
 fn of_server(kind: Kind) -> &'static str {
     match kind {
-        Kind::Throttled => "Nothing: it is tried again more slowly. If it lasts, raise the server's limit",
+        Kind::Throttled => {
+            "Nothing: it is tried again more slowly. If it lasts, raise the server's limit"
+        }
         Kind::Denied | Kind::CallerInvalid | Kind::InputExpired | Kind::InputRefused => {
             "Check what the source sends to prove who it is (headers, token, client certificate) and what the server lets it have"
         }
-        Kind::Clock => "Set the clocks of the controller's node and of the server to the right time",
+        Kind::Clock => {
+            "Set the clocks of the controller's node and of the server to the right time"
+        }
         _ => "Check the source's URL and what the server expects to be asked",
     }
 }
@@ -117,7 +125,9 @@ fn of_server(kind: Kind) -> &'static str {
 /// Advice that fits wherever the code comes from.
 fn of_any(kind: Kind, error: &AwsError) -> &'static str {
     match (kind, error.code.as_str()) {
-        (Kind::Throttled | Kind::Unavailable | Kind::CallerExpired, _) => "Nothing: it is tried again by itself",
+        (Kind::Throttled | Kind::Unavailable | Kind::CallerExpired, _) => {
+            "Nothing: it is tried again by itself"
+        }
         (Kind::Clock, _) => "Set the controller's node to the right time",
         (Kind::CallerInvalid, _) => {
             "Check the access key in the Secret: it is unknown, inactive, deleted or its secret does not fit"
@@ -149,9 +159,20 @@ mod tests {
     const TOKEN: &str = "AssumeRoleWithWebIdentity";
     const WHO: &str = "GetCallerIdentity";
 
-    fn refused(operation: &'static str, code: &str, status: u16, message: &str, issuer: Issuer) -> IssueError {
-        let error =
-            AwsError { code: code.into(), message: message.into(), request_id: Some("r".into()), status, issuer };
+    fn refused(
+        operation: &'static str,
+        code: &str,
+        status: u16,
+        message: &str,
+        issuer: Issuer,
+    ) -> IssueError {
+        let error = AwsError {
+            code: code.into(),
+            message: message.into(),
+            request_id: Some("r".into()),
+            status,
+            issuer,
+        };
         IssueError::Refused { operation, subject: "arn:aws:iam:::role/reports".into(), error }
     }
 
@@ -161,8 +182,26 @@ mod tests {
         for (issuer, operation, code, status, message, class, reason, words) in [
             // AWS says the same for a role that does not exist and for one that does not trust.
             (Aws, ROLE, "AccessDenied", 403, "no", Denied, R::AccessDenied, "that the role exists"),
-            (Aws, TOKEN, "AccessDenied", 403, "no", Denied, R::AccessDenied, "names this token's issuer"),
-            (Aws, ROLE, "InvalidClientTokenId", 403, "no", Input, R::InputInvalid, "access key in the Secret"),
+            (
+                Aws,
+                TOKEN,
+                "AccessDenied",
+                403,
+                "no",
+                Denied,
+                R::AccessDenied,
+                "names this token's issuer",
+            ),
+            (
+                Aws,
+                ROLE,
+                "InvalidClientTokenId",
+                403,
+                "no",
+                Input,
+                R::InputInvalid,
+                "access key in the Secret",
+            ),
             (
                 Aws,
                 ROLE,
@@ -173,16 +212,79 @@ mod tests {
                 R::InvalidSpecification,
                 "says which",
             ),
-            (Aws, ROLE, "ValidationError", 400, "", Specification, R::InvalidSpecification, "does not say which"),
+            (
+                Aws,
+                ROLE,
+                "ValidationError",
+                400,
+                "",
+                Specification,
+                R::InvalidSpecification,
+                "does not say which",
+            ),
             (Aws, ROLE, "ExpiredToken", 403, "", Transient, R::InputExpired, "by itself"),
-            (Aws, ROLE, "RegionDisabledException", 403, "", Specification, R::InvalidSpecification, "Activate STS"),
-            (Aws, TOKEN, "InvalidIdentityToken", 400, "", Input, R::InputInvalid, "IAM identity provider"),
+            (
+                Aws,
+                ROLE,
+                "RegionDisabledException",
+                403,
+                "",
+                Specification,
+                R::InvalidSpecification,
+                "Activate STS",
+            ),
+            (
+                Aws,
+                TOKEN,
+                "InvalidIdentityToken",
+                400,
+                "",
+                Input,
+                R::InputInvalid,
+                "IAM identity provider",
+            ),
             (Aws, ROLE, "Throttling", 400, "", Throttled, R::Throttled, "STS quota"),
             // Ceph RGW: S3's XML without a message.
-            (Store, ROLE, "NoSuchEntity", 404, "", Denied, R::AccessDenied, "Create the role in the store"),
-            (Store, TOKEN, "NoSuchEntity", 404, "", Denied, R::AccessDenied, "Create the role in the store"),
-            (Store, ROLE, "AccessDenied", 403, "", Denied, R::AccessDenied, "the key that signed the call"),
-            (Store, TOKEN, "AccessDenied", 403, "", Denied, R::AccessDenied, "store trusts the token's issuer"),
+            (
+                Store,
+                ROLE,
+                "NoSuchEntity",
+                404,
+                "",
+                Denied,
+                R::AccessDenied,
+                "Create the role in the store",
+            ),
+            (
+                Store,
+                TOKEN,
+                "NoSuchEntity",
+                404,
+                "",
+                Denied,
+                R::AccessDenied,
+                "Create the role in the store",
+            ),
+            (
+                Store,
+                ROLE,
+                "AccessDenied",
+                403,
+                "",
+                Denied,
+                R::AccessDenied,
+                "the key that signed the call",
+            ),
+            (
+                Store,
+                TOKEN,
+                "AccessDenied",
+                403,
+                "",
+                Denied,
+                R::AccessDenied,
+                "store trusts the token's issuer",
+            ),
             (
                 Store,
                 "GetSessionToken",
@@ -193,9 +295,36 @@ mod tests {
                 R::AccessDenied,
                 "its user call this operation",
             ),
-            (Store, ROLE, "InvalidArgument", 400, "", Specification, R::InvalidSpecification, "durationSeconds"),
-            (Store, ROLE, "MalformedPolicyDocument", 400, "", Specification, R::InvalidSpecification, "session policy"),
-            (Store, WHO, "MethodNotAllowed", 405, "", Specification, R::InvalidSpecification, "out of spec.principal"),
+            (
+                Store,
+                ROLE,
+                "InvalidArgument",
+                400,
+                "",
+                Specification,
+                R::InvalidSpecification,
+                "durationSeconds",
+            ),
+            (
+                Store,
+                ROLE,
+                "MalformedPolicyDocument",
+                400,
+                "",
+                Specification,
+                R::InvalidSpecification,
+                "session policy",
+            ),
+            (
+                Store,
+                WHO,
+                "MethodNotAllowed",
+                405,
+                "",
+                Specification,
+                R::InvalidSpecification,
+                "out of spec.principal",
+            ),
             (
                 Store,
                 "GetFederationToken",
@@ -206,16 +335,79 @@ mod tests {
                 R::InvalidSpecification,
                 "source",
             ),
-            (Store, ROLE, "SignatureDoesNotMatch", 403, "", Input, R::InputInvalid, "access key in the Secret"),
-            (Store, ROLE, "RequestTimeTooSkewed", 403, "", Transient, R::IssuerUnavailable, "right time"),
+            (
+                Store,
+                ROLE,
+                "SignatureDoesNotMatch",
+                403,
+                "",
+                Input,
+                R::InputInvalid,
+                "access key in the Secret",
+            ),
+            (
+                Store,
+                ROLE,
+                "RequestTimeTooSkewed",
+                403,
+                "",
+                Transient,
+                R::IssuerUnavailable,
+                "right time",
+            ),
             (Store, ROLE, "SlowDown", 503, "", Throttled, R::Throttled, "the store's limit"),
             // MinIO: STS's XML with words.
-            (Store, TOKEN, "ExpiredToken", 400, "expired", Input, R::InputExpired, "Renew the token"),
-            (Store, TOKEN, "InvalidParameterValue", 400, "x", Specification, R::InvalidSpecification, "says which"),
-            (Store, ROLE, "MissingParameter", 400, "x", Specification, R::InvalidSpecification, "says which"),
-            (Store, ROLE, "STSNotInitialized", 503, "x", Transient, R::IssuerUnavailable, "by itself"),
+            (
+                Store,
+                TOKEN,
+                "ExpiredToken",
+                400,
+                "expired",
+                Input,
+                R::InputExpired,
+                "Renew the token",
+            ),
+            (
+                Store,
+                TOKEN,
+                "InvalidParameterValue",
+                400,
+                "x",
+                Specification,
+                R::InvalidSpecification,
+                "says which",
+            ),
+            (
+                Store,
+                ROLE,
+                "MissingParameter",
+                400,
+                "x",
+                Specification,
+                R::InvalidSpecification,
+                "says which",
+            ),
+            (
+                Store,
+                ROLE,
+                "STSNotInitialized",
+                503,
+                "x",
+                Transient,
+                R::IssuerUnavailable,
+                "by itself",
+            ),
             (Store, ROLE, "InternalError", 500, "x", Transient, R::IssuerUnavailable, "by itself"),
-            (Store, TOKEN, "InvalidIdentityToken", 400, "", Input, R::InputInvalid, "that the store trusts"),
+            (
+                Store,
+                TOKEN,
+                "InvalidIdentityToken",
+                400,
+                "",
+                Input,
+                R::InputInvalid,
+                "that the store trusts",
+            ),
             (
                 Store,
                 "GetSessionToken",
@@ -227,18 +419,58 @@ mod tests {
                 "another source",
             ),
             // Servers of one's own.
-            (Server, "GetCredentials", "AccessDenied", 403, "no", Denied, R::AccessDenied, "headers, token"),
-            (Server, "GetCredentials", "HTTP 404", 404, "", Specification, R::InvalidSpecification, "source's URL"),
-            (Server, "GetCredentials", "HTTP 429", 429, "", Throttled, R::Throttled, "the server's limit"),
-            (Server, "GetCredentials", "HTTP 502", 502, "", Transient, R::IssuerUnavailable, "by itself"),
+            (
+                Server,
+                "GetCredentials",
+                "AccessDenied",
+                403,
+                "no",
+                Denied,
+                R::AccessDenied,
+                "headers, token",
+            ),
+            (
+                Server,
+                "GetCredentials",
+                "HTTP 404",
+                404,
+                "",
+                Specification,
+                R::InvalidSpecification,
+                "source's URL",
+            ),
+            (
+                Server,
+                "GetCredentials",
+                "HTTP 429",
+                429,
+                "",
+                Throttled,
+                R::Throttled,
+                "the server's limit",
+            ),
+            (
+                Server,
+                "GetCredentials",
+                "HTTP 502",
+                502,
+                "",
+                Transient,
+                R::IssuerUnavailable,
+                "by itself",
+            ),
         ] {
             let error = refused(operation, code, status, message, issuer);
-            let case = format!("{issuer:?} {operation} {code} {status} {message:?}: {}", error.advice());
+            let case =
+                format!("{issuer:?} {operation} {code} {status} {message:?}: {}", error.advice());
             assert_eq!((error.class(), error.reason()), (class, reason), "{case}");
             assert!(error.advice().contains(words), "{case}");
             if issuer != Aws {
                 for aws in ["IAM", "quota", "account", "CloudTrail", "trust-policy"] {
-                    assert!(!error.advice().replace("accountId", "").contains(aws), "{aws}: {case}");
+                    assert!(
+                        !error.advice().replace("accountId", "").contains(aws),
+                        "{aws}: {case}"
+                    );
                 }
             }
             if message.is_empty() {

@@ -1,9 +1,9 @@
-//! Error codes: what class they are, and the reason that conditions name. What a person can do is in
-//! [`advice`](super::advice).
+//! Error codes: what class they are, and the reason that conditions name. What a person can do is
+//! in [`advice`](super::advice).
 //!
-//! Codes as in the references of STS's operations and its
-//! [common errors](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html), and as S3-compatible stores
-//! (Ceph RGW, MinIO) answer them.
+//! Codes as in the references of STS's operations and its [common
+//! errors](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html), and as
+//! S3-compatible stores (Ceph RGW, MinIO) answer them.
 
 use crate::retry::Class;
 use refreshable_api::conditions::Reason;
@@ -25,7 +25,8 @@ pub enum Issuer {
 pub struct AwsError {
     /// The code, for example `AccessDenied`.
     pub code: String,
-    /// The issuer's message, with every secret of the request taken out. Empty where a store gives none.
+    /// The issuer's message, with every secret of the request taken out. Empty where a store gives
+    /// none.
     pub message: String,
     /// The request id, to be named to AWS's support and found in CloudTrail.
     pub request_id: Option<String>,
@@ -70,8 +71,8 @@ pub(super) enum Kind {
     Clock,
 }
 
-/// Codes that say by themselves what is wrong, each with its section in `docs/troubleshooting.md`. Others are judged by
-/// their HTTP status.
+/// Codes that say by themselves what is wrong, each with its section in `docs/troubleshooting.md`.
+/// Others are judged by their HTTP status.
 const KNOWN: [(&str, Kind); 54] = [
     ("Throttling", Kind::Throttled),
     ("ThrottlingException", Kind::Throttled),
@@ -196,7 +197,13 @@ mod tests {
     use super::*;
 
     fn error(code: &str, status: u16) -> AwsError {
-        AwsError { code: code.into(), message: "m".into(), request_id: Some("r".into()), status, issuer: Issuer::Aws }
+        AwsError {
+            code: code.into(),
+            message: "m".into(),
+            request_id: Some("r".into()),
+            status,
+            issuer: Issuer::Aws,
+        }
     }
 
     #[test]
@@ -239,7 +246,10 @@ mod tests {
         }
         for code in documented {
             let judged_by_status = code.starts_with("HTTP ");
-            assert!(judged_by_status || known().any(|k| k == code), "{code} has a section, and no advice");
+            assert!(
+                judged_by_status || known().any(|k| k == code),
+                "{code} has a section, and no advice"
+            );
         }
     }
 

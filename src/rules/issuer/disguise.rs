@@ -4,7 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::collections::BTreeSet;
 
-/// One form of a secret. Letters count in either case: `%2f` is `%2F`, and servers change the case of header values.
+/// One form of a secret. Letters count in either case: `%2f` is `%2F`, and servers change the case
+/// of header values.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Form {
     /// Its bytes.
@@ -13,7 +14,8 @@ pub(super) struct Form {
     pub(super) base64: bool,
 }
 
-/// Secrets with fewer bytes have no base64 that could be told from other words where it begins within a longer text.
+/// Secrets with fewer bytes have no base64 that could be told from other words where it begins
+/// within a longer text.
 const SHORTEST_INSIDE: usize = 8;
 
 /// Every form of `secret`.
@@ -61,8 +63,9 @@ fn percent(text: &str, plain: &str) -> String {
     })
 }
 
-/// Base64 of a text that holds the secret, as `user:pass` holds a password: a secret begins at any of three places in a
-/// group of three bytes. The characters that its neighbours change are left out.
+/// Base64 of a text that holds the secret, as `user:pass` holds a password: a secret begins at any
+/// of three places in a group of three bytes. The characters that its neighbours change are left
+/// out.
 fn base64(secret: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let shifts = if secret.len() < SHORTEST_INSIDE { 0..1 } else { 0..3 };
     shifts.flat_map(move |shift: usize| {

@@ -144,7 +144,9 @@ impl IssueError {
             | Self::Process { .. }
             | Self::Kubernetes { .. }
             | Self::MfaCodeUsed { .. } => Class::Transient,
-            Self::InputMissing { .. } | Self::InputInvalid { .. } | Self::InputExpired { .. } => Class::Input,
+            Self::InputMissing { .. } | Self::InputInvalid { .. } | Self::InputExpired { .. } => {
+                Class::Input
+            }
             Self::PersonNeeded { .. } => Class::Person,
             Self::WrongPrincipal { .. } | Self::NoIdentity { .. } => Class::Denied,
             Self::Specification { .. } => Class::Specification,
@@ -155,9 +157,10 @@ impl IssueError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Refused { operation, error, .. } => reason_of(operation, error),
-            Self::Unreachable { .. } | Self::NoIdentity { .. } | Self::MfaCodeUsed { .. } | Self::Process { .. } => {
-                Reason::IssuerUnavailable
-            }
+            Self::Unreachable { .. }
+            | Self::NoIdentity { .. }
+            | Self::MfaCodeUsed { .. }
+            | Self::Process { .. } => Reason::IssuerUnavailable,
             Self::InputExpired { .. } => Reason::InputExpired,
             Self::PersonNeeded { .. } => Reason::PersonNeeded,
             Self::InvalidAnswer { .. } => Reason::InvalidAnswer,
@@ -201,12 +204,16 @@ impl IssueError {
                 "Correct the ConfigMap; the change is noticed automatically"
             }
             Self::InputInvalid { .. } => "Correct the Secret; the change is noticed by itself",
-            Self::InputExpired { .. } => "Renew what the Secret holds; the change is noticed by itself",
+            Self::InputExpired { .. } => {
+                "Renew what the Secret holds; the change is noticed by itself"
+            }
             Self::PersonNeeded { .. } => "It goes on by itself once that is done",
             Self::Process { .. } => {
                 "Ask the administrator, who registered it with the controller; it is tried again by itself"
             }
-            Self::Kubernetes { .. } => "Check the API server and the controller's RBAC; it is tried again by itself",
+            Self::Kubernetes { .. } => {
+                "Check the API server and the controller's RBAC; it is tried again by itself"
+            }
             Self::WrongPrincipal { .. } => {
                 "Correct spec.principal or the role, or find out who answers in the issuer's place"
             }
@@ -230,7 +237,8 @@ impl IssueError {
         }
     }
 
-    /// The failure of `object`: where AWS denied it a role, with the command that prints whom the role must let in.
+    /// The failure of `object`: where AWS denied it a role, with the command that prints whom the
+    /// role must let in.
     pub fn failure_of(&self, object: &RefreshableCredential) -> Failure {
         let mut failure = self.failure();
         if self.denies_a_role() {
@@ -241,10 +249,13 @@ impl IssueError {
         failure
     }
 
-    /// Whether AWS's IAM policies decide what was denied, and not a store or an endpoint of one's own.
+    /// Whether AWS's IAM policies decide what was denied, and not a store or an endpoint of one's
+    /// own.
     fn denies_a_role(&self) -> bool {
         let Self::Refused { operation, error, .. } = self else { return false };
-        error.issuer == Issuer::Aws && reason_of(operation, error) == Reason::AccessDenied && is_of_iam(operation)
+        error.issuer == Issuer::Aws
+            && reason_of(operation, error) == Reason::AccessDenied
+            && is_of_iam(operation)
     }
 }
 
@@ -270,17 +281,27 @@ mod tests {
         let said = |error: IssueError| error.failure_of(&object).message;
         for operation in ["AssumeRole", "AssumeRoleWithWebIdentity", "CreateSession"] {
             let message = said(refused(operation, "AccessDenied"));
-            assert!(message.contains("`kubectl refreshable trust-policy -n team-a reports` prints"), "{message}");
+            assert!(
+                message.contains("`kubectl refreshable trust-policy -n team-a reports` prints"),
+                "{message}"
+            );
         }
-        for other in [refused("GetCredentials", "AccessDenied"), refused("AssumeRole", "Throttling")] {
+        for other in
+            [refused("GetCredentials", "AccessDenied"), refused("AssumeRole", "Throttling")]
+        {
             assert!(!said(other).contains("trust-policy"));
         }
         for issuer in [Issuer::Store, Issuer::Server] {
             let mut error = refused("AssumeRole", "AccessDenied");
-            let IssueError::Refused { error: answered, .. } = &mut error else { unreachable!("it was refused") };
+            let IssueError::Refused { error: answered, .. } = &mut error else {
+                unreachable!("it was refused")
+            };
             answered.issuer = issuer;
             let message = said(error);
-            assert!(!message.contains("trust-policy"), "it prints policies of AWS's alone: {message}");
+            assert!(
+                !message.contains("trust-policy"),
+                "it prints policies of AWS's alone: {message}"
+            );
         }
     }
 }

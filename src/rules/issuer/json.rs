@@ -1,8 +1,8 @@
 //! Credentials in JSON, as the [container credentials
-//! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html), the
-//! [credential process
-//! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html) and the
-//! instance metadata service write them.
+//! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html),
+//! the [credential process
+//! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html) and
+//! the instance metadata service write them.
 
 use super::{AccessKey, AwsError, IssueError, Issued, Issuer, Lifetime, Session, is_of_iam};
 use crate::expiry;
@@ -13,8 +13,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The object. Where a protocol uses other names, they are aliases: AWS IoT and Roles Anywhere begin them
-/// with small letters.
+/// The object. Where a protocol uses other names, they are aliases: AWS IoT and Roles Anywhere
+/// begin them with small letters.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Wire {
@@ -28,7 +28,8 @@ pub struct Wire {
     #[serde(alias = "expiration")]
     expiration: Option<Value>,
     account_id: Option<String>,
-    /// `Success`, or why there are no credentials: metadata services say so in an answer with status 200.
+    /// `Success`, or why there are no credentials: metadata services say so in an answer with
+    /// status 200.
     #[serde(alias = "code")]
     code: Option<Value>,
     #[serde(alias = "message")]
@@ -55,12 +56,17 @@ pub fn read(
 pub fn parse<T: DeserializeOwned>(operation: &'static str, body: &[u8]) -> Result<T, IssueError> {
     serde_json::from_slice(body).map_err(|e| IssueError::InvalidAnswer {
         operation,
-        what: format!("it is no JSON object with credentials (line {}, column {})", e.line(), e.column()),
+        what: format!(
+            "it is no JSON object with credentials (line {}, column {})",
+            e.line(),
+            e.column()
+        ),
         request_id: None,
     })
 }
 
-/// Reads an answer whose credentials lie deeper; one that has a refusal in their place is that refusal.
+/// Reads an answer whose credentials lie deeper; one that has a refusal in their place is that
+/// refusal.
 ///
 /// # Errors
 /// [`IssueError::Refused`], or as [`parse`].
@@ -69,7 +75,8 @@ pub fn within<T: DeserializeOwned>(operation: &'static str, body: &[u8]) -> Resu
     parse(operation, body).map_err(|error| refusal().unwrap_or(error))
 }
 
-/// Whether a code beside credentials is none of a refusal: EC2's word for success, or one that other servers use.
+/// Whether a code beside credentials is none of a refusal: EC2's word for success, or one that
+/// other servers use.
 fn says_success(code: &str) -> bool {
     let number = code.bytes().all(|b| b.is_ascii_digit());
     number || ["success", "ok"].iter().any(|word| code.eq_ignore_ascii_case(word))
@@ -81,7 +88,8 @@ const ANSWERED: u16 = 200;
 impl Wire {
     /// The refusal, where one stands in the credentials' place: a code, and mostly a message.
     fn refusal(&self, operation: &'static str) -> Option<IssueError> {
-        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let text =
+            |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
         let code = text(&self.code).filter(|code| !says_success(code))?;
         let issuer = if is_of_iam(operation) { Issuer::Aws } else { Issuer::Server };
         let error = AwsError {
@@ -107,23 +115,33 @@ impl Wire {
         if let Some(refusal) = self.refusal(operation) {
             return Err(refusal);
         }
-        let invalid = |what: String| IssueError::InvalidAnswer { operation, what, request_id: None };
+        let invalid =
+            |what: String| IssueError::InvalidAnswer { operation, what, request_id: None };
         if self.version.is_some_and(|v| v != 1) {
             return Err(invalid("Version is not 1".to_owned()));
         }
         let id = self.access_key_id.ok_or_else(|| invalid("AccessKeyId is missing".to_owned()))?;
-        let secret = self.secret_access_key.ok_or_else(|| invalid("SecretAccessKey is missing".to_owned()))?;
+        let secret = self
+            .secret_access_key
+            .ok_or_else(|| invalid("SecretAccessKey is missing".to_owned()))?;
         let written = self.expiration.ok_or_else(|| {
-            invalid("Expiration is missing: credentials without an end cannot be kept fresh".to_owned())
+            invalid(
+                "Expiration is missing: credentials without an end cannot be kept fresh".to_owned(),
+            )
         })?;
-        let expiration = expiry::from_json(&written)
-            .ok_or_else(|| invalid(format!("Expiration is no time: it must be in {}", expiry::FORMS)))?;
+        let expiration = expiry::from_json(&written).ok_or_else(|| {
+            invalid(format!("Expiration is no time: it must be in {}", expiry::FORMS))
+        })?;
         let session =
-            Session::checked(AccessKey { id, secret, token: self.session_token }, expiration).map_err(invalid)?;
+            Session::checked(AccessKey { id, secret, token: self.session_token }, expiration)
+                .map_err(invalid)?;
         Ok(Issued {
             lifetime: Lifetime::judge(operation, expiration, date, now)?,
             session,
-            principal: PrincipalStatus { account_id: self.account_id, ..PrincipalStatus::default() },
+            principal: PrincipalStatus {
+                account_id: self.account_id,
+                ..PrincipalStatus::default()
+            },
             packed_policy_size: None,
             warning: None,
         })
@@ -171,9 +189,21 @@ mod tests {
             (r#"{"Code":"Failed","Message":"no"}"#, "Failed", Class::Denied),
             // What container endpoints and their stand-ins write.
             (r#"{"code":"AccessDenied","message":"no"}"#, "AccessDenied", Class::Denied),
-            (r#"{"Code":"ThrottlingException","Message":"slowly"}"#, "ThrottlingException", Class::Throttled),
-            (r#"{"code":"InternalServerError","message":"later"}"#, "InternalServerError", Class::Transient),
-            (r#"{"Code":"ExpiredToken","Message":"old","AccessKeyId":"ASIAX"}"#, "ExpiredToken", Class::Transient),
+            (
+                r#"{"Code":"ThrottlingException","Message":"slowly"}"#,
+                "ThrottlingException",
+                Class::Throttled,
+            ),
+            (
+                r#"{"code":"InternalServerError","message":"later"}"#,
+                "InternalServerError",
+                Class::Transient,
+            ),
+            (
+                r#"{"Code":"ExpiredToken","Message":"old","AccessKeyId":"ASIAX"}"#,
+                "ExpiredToken",
+                Class::Transient,
+            ),
             // With the keys of an earlier session beside it.
             (
                 r#"{"Code":"AssumeRoleUnauthorizedAccess","AccessKeyId":"ASIAX","SecretAccessKey":"s","Token":"t"}"#,
@@ -185,15 +215,19 @@ mod tests {
             assert_eq!((error.code(), error.class()), (Some(code), class), "{text}: {error}");
             assert!(!error.advice().contains("an STS"), "{}", error.advice());
         }
-        for text in [r#"{"Code":"Success"}"#, r#"{"Code":""}"#, r#"{"message":"Forbidden"}"#, r#"{"code":7}"#] {
+        for text in [
+            r#"{"Code":"Success"}"#,
+            r#"{"Code":""}"#,
+            r#"{"message":"Forbidden"}"#,
+            r#"{"code":7}"#,
+        ] {
             assert!(read_text(text).is_err_and(|e| e.contains("AccessKeyId is missing")), "{text}");
         }
     }
 
     #[test]
     fn what_is_wrong_is_named_and_no_value_with_it() {
-        let good =
-            r#"{"AccessKeyId":"ASIAX","SecretAccessKey":"s3cr3t","Token":"t0k3n","Expiration":"2026-01-01T01:00:00Z"}"#;
+        let good = r#"{"AccessKeyId":"ASIAX","SecretAccessKey":"s3cr3t","Token":"t0k3n","Expiration":"2026-01-01T01:00:00Z"}"#;
         for (from, to, hint) in [
             ("\"AccessKeyId\"", "\"Other\"", "AccessKeyId is missing"),
             ("\"SecretAccessKey\"", "\"Other\"", "SecretAccessKey is missing"),

@@ -1,5 +1,5 @@
-//! What was sent in confidence does not come back: it is taken out of every text that somebody else wrote, before the
-//! text becomes a condition, an event or a log line.
+//! What was sent in confidence does not come back: it is taken out of every text that somebody else
+//! wrote, before the text becomes a condition, an event or a log line.
 
 use super::AccessKey;
 use super::disguise::{Form, forms};
@@ -62,12 +62,14 @@ impl Redactor {
         }
     }
 
-    /// The same for a header's value: also for what follows its scheme, and for the password of `Basic`.
+    /// The same for a header's value: also for what follows its scheme, and for the password of
+    /// `Basic`.
     pub fn protect_header(&self, value: &str) {
         self.protect(value);
         let Some((scheme, rest)) = value.trim().split_once(' ') else { return };
         self.protect(rest);
-        let decoded = STANDARD.decode(rest.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"));
+        let decoded =
+            STANDARD.decode(rest.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"));
         if let Some(pair) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
             self.protect(&pair);
             self.protect(pair.split_once(':').map_or("", |(_, password)| password));
@@ -95,8 +97,8 @@ impl Redactor {
         search.redact(text)
     }
 
-    /// Somebody else's words as they may be passed on: without control characters, without secrets, and then cut. A
-    /// secret that was cut first would not be found.
+    /// Somebody else's words as they may be passed on: without control characters, without secrets,
+    /// and then cut. A secret that was cut first would not be found.
     pub fn words(&self, text: &str) -> String {
         let plain: String = text.chars().filter(|c| !c.is_control()).collect();
         crate::failure::shorten(&self.redact(&plain), LONGEST_WORDS)
@@ -119,10 +121,14 @@ struct Search {
 impl Search {
     fn new(secrets: &[SecretString]) -> Self {
         let forms: Vec<Form> = secrets.iter().flat_map(|s| forms(s.expose_secret())).collect();
-        let patterns: Vec<(usize, usize)> =
-            forms.iter().enumerate().flat_map(|(at, form)| begins(form).map(move |begin| (at, begin))).collect();
+        let patterns: Vec<(usize, usize)> = forms
+            .iter()
+            .enumerate()
+            .flat_map(|(at, form)| begins(form).map(move |begin| (at, begin)))
+            .collect();
         let parts = patterns.iter().map(|(form, begin)| part(&forms[*form], *begin));
-        // It searches a few texts at most: a quicker automaton would take longer to build than to use.
+        // It searches a few texts at most: a quicker automaton would take longer to build than to
+        // use.
         let automaton = AhoCorasick::builder()
             .kind(Some(AhoCorasickKind::NoncontiguousNFA))
             .ascii_case_insensitive(true)
@@ -171,20 +177,23 @@ fn part(form: &Form, begin: usize) -> &[u8] {
     if form.text.len() < 2 * PART { &form.text } else { &form.text[begin..begin + PART] }
 }
 
-/// As much of `text` around `hit` as is the form; nothing where a short form is a part of a longer word.
+/// As much of `text` around `hit` as is the form; nothing where a short form is a part of a longer
+/// word.
 fn whole(form: &Form, begin: usize, text: &[u8], hit: Range<usize>) -> Option<Range<usize>> {
     let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b);
     let before = form.text[..begin].iter().rev().zip(text[..hit.start].iter().rev());
     let mut start = hit.start - before.take_while(|(a, b)| same(**a, **b)).count();
     let after = form.text[begin + hit.len()..].iter().zip(&text[hit.end..]);
     let mut end = hit.end + after.take_while(|(a, b)| same(**a, **b)).count();
-    let inside = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+    let inside =
+        |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
     if form.text.len() < SHORTEST_INSIDE && (inside(start.checked_sub(1)) || inside(Some(end))) {
         return None;
     }
     if form.base64 {
         let encoded = |b: &&u8| b.is_ascii_alphanumeric() || b"+/-_=".contains(b);
-        // A part of what is encoded with it can be told from its neighbours' characters: all of it goes.
+        // A part of what is encoded with it can be told from its neighbours' characters: all of it
+        // goes.
         start -= text[..start].iter().rev().take_while(encoded).count();
         end += text[end..].iter().take_while(encoded).count();
     }

@@ -36,14 +36,18 @@ fn a_secret_is_found_in_every_form() {
         ("in JSON with escaped slashes", json(SECRET).replace('/', "\\/")),
         ("in XML", SECRET.replace('"', "&quot;")),
     ] {
-        for text in [written.clone(), format!("token {written} is no good"), format!("{written}{written}")] {
+        for text in
+            [written.clone(), format!("token {written} is no good"), format!("{written}{written}")]
+        {
             let clean = redactor.redact(&text);
             assert!(clean.contains(REDACTED), "{form}: {clean}");
             let rest = clean.replace(REDACTED, "").replace("token", "").replace("is no good", "");
             assert_eq!(rest.trim(), "", "{form}: {clean}");
         }
     }
-    for innocent in ["", "no", "the token is no good", "wJalrXUtnFEM", "arn:aws:iam::111122223333:role/reports"] {
+    for innocent in
+        ["", "no", "the token is no good", "wJalrXUtnFEM", "arn:aws:iam::111122223333:role/reports"]
+    {
         assert_eq!(redactor.redact(innocent), innocent);
     }
 }
@@ -55,7 +59,14 @@ fn a_long_secret_is_found_by_its_parts() {
         (0..1200).map(|_| random.alphanumeric()).collect()
     };
     let redactor = protecting(&[&token, SECRET]);
-    for part in [&token[..40], &token[..100], &token[700..900], &token[1100..], &SECRET[..20], &SECRET[16..]] {
+    for part in [
+        &token[..40],
+        &token[..100],
+        &token[700..900],
+        &token[1100..],
+        &SECRET[..20],
+        &SECRET[16..],
+    ] {
         let clean = redactor.redact(&format!("unknown token {part}... (cut)"));
         assert_eq!(clean, format!("unknown token {REDACTED}... (cut)"), "{part}");
     }
@@ -78,7 +89,11 @@ fn short_secrets_are_words_of_their_own_and_the_shortest_are_left_alone() {
 
 #[test]
 fn secrets_within_secrets_leave_nothing_behind() {
-    let redactor = protecting(&["Bearer the-token-of-the-endpoint", "the-token-of-the-endpoint", "endpoint-and-more"]);
+    let redactor = protecting(&[
+        "Bearer the-token-of-the-endpoint",
+        "the-token-of-the-endpoint",
+        "endpoint-and-more",
+    ]);
     for (text, clean) in [
         ("got Bearer the-token-of-the-endpoint", "got <redacted>"),
         ("got the-token-of-the-endpoint", "got <redacted>"),
@@ -116,7 +131,8 @@ fn words_are_freed_of_control_characters_before_and_cut_after_they_are_searched(
     assert_eq!(redactor.words(&format!("no\u{1b}[31m {begin}\u{7}{end}\n")), "no[31m <redacted>");
     assert_eq!(redactor.words(&format!("read {key}")), "read <redacted>");
     assert_eq!(redactor.words(&format!("{key:?}")), "\"<redacted>\\n\"");
-    let long = redactor.words(&format!("{}{SECRET}{}", "x".repeat(LONGEST_WORDS - 20), "y".repeat(90)));
+    let long =
+        redactor.words(&format!("{}{SECRET}{}", "x".repeat(LONGEST_WORDS - 20), "y".repeat(90)));
     assert!(long.len() <= LONGEST_WORDS && long.contains(REDACTED), "{long}");
 }
 
@@ -131,7 +147,8 @@ fn clones_protect_alike_and_debug_shows_nothing() {
 }
 
 proptest! {
-    /// See `source::fuzz_tests`: whatever the secret is and whatever stands around it, it does not come through.
+    /// See `source::fuzz_tests`: whatever the secret is and whatever stands around it, it does not
+    /// come through.
     #[test]
     fn fuzz_tests_of_redaction(secret in "\\PC{8,60}", before in "\\PC{0,20}", after in "\\PC{0,20}", form in 0..6_u8) {
         let secret = secret.trim();

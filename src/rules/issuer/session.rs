@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use refreshable_api::PrincipalStatus;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// What AWS's [ids of long-lived keys](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids)
+/// What AWS's [ids of long-lived
+/// keys](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids)
 /// begin with, and those of sessions never do.
 const LONG_LIVED: &str = "AKIA";
 
@@ -41,7 +42,10 @@ impl Session {
     /// # Errors
     /// What is wrong, by AWS's name of the part and never with its value.
     pub fn checked(key: AccessKey, expiration: Timestamp) -> Result<Self, String> {
-        let token = key.token.as_ref().ok_or("SessionToken is missing: long-lived keys are never published")?;
+        let token = key
+            .token
+            .as_ref()
+            .ok_or("SessionToken is missing: long-lived keys are never published")?;
         // A token beside it that nobody checks would carry the key into a Secret all the same.
         if key.id.starts_with(LONG_LIVED) {
             return Err(format!(
@@ -54,7 +58,9 @@ impl Session {
             ("SessionToken", token.expose_secret()),
         ] {
             if value.is_empty() || value.contains(|c: char| c.is_control() || c.is_whitespace()) {
-                return Err(format!("{name} is empty, or has white space or control characters in it"));
+                return Err(format!(
+                    "{name} is empty, or has white space or control characters in it"
+                ));
             }
         }
         Ok(Self { key, expiration })
@@ -114,7 +120,8 @@ impl Lifetime {
 
     /// When a session begins that an issuer whose clock says `date` gave at `now`.
     pub fn begin(date: Option<Timestamp>, now: Timestamp) -> Timestamp {
-        date.filter(|d| d.duration_since(now).abs() > CLOCKS_AGREE && is_plausible(*d)).unwrap_or(now)
+        date.filter(|d| d.duration_since(now).abs() > CLOCKS_AGREE && is_plausible(*d))
+            .unwrap_or(now)
     }
 }
 
@@ -152,8 +159,13 @@ mod tests {
             ("2025-12-31T22:55:00Z", "2025-12-31T23:55:00Z"),
             ("2069-01-01T00:00:00Z", "2069-01-01T01:00:00Z"),
         ] {
-            let lifetime = Lifetime::judge("AssumeRole", at(expiration), Some(at(date)), now).expect("valid");
-            assert_eq!(lifetime, Lifetime { issued_at: at(date), expiration: at(expiration) }, "as it was said");
+            let lifetime =
+                Lifetime::judge("AssumeRole", at(expiration), Some(at(date)), now).expect("valid");
+            assert_eq!(
+                lifetime,
+                Lifetime { issued_at: at(date), expiration: at(expiration) },
+                "as it was said"
+            );
         }
     }
 
@@ -174,15 +186,27 @@ mod tests {
             ("2020-01-01T00:00:00Z", None),
             ("2026-01-01T00:09:00Z", Some("2026-01-01T00:10:00Z")),
         ] {
-            let error = Lifetime::judge("AssumeRole", at(end), date.map(at), now).expect_err(end).to_string();
-            assert!(error.contains(&format!("the credentials' Expiration {end} is already past")), "{error}");
+            let error = Lifetime::judge("AssumeRole", at(end), date.map(at), now)
+                .expect_err(end)
+                .to_string();
+            assert!(
+                error.contains(&format!("the credentials' Expiration {end} is already past")),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let key = AccessKey { id: "AKIAEXAMPLE".into(), secret: "s3cr3t".into(), token: Some("t0k3n".into()) };
+        let key = AccessKey {
+            id: "AKIAEXAMPLE".into(),
+            secret: "s3cr3t".into(),
+            token: Some("t0k3n".into()),
+        };
         let shown = format!("{key:?}");
-        assert!(shown.contains("AKIAEXAMPLE") && !shown.contains("s3cr3t") && !shown.contains("t0k3n"), "{shown}");
+        assert!(
+            shown.contains("AKIAEXAMPLE") && !shown.contains("s3cr3t") && !shown.contains("t0k3n"),
+            "{shown}"
+        );
     }
 }

@@ -1,6 +1,7 @@
-//! Leases of the AWS engine of [Vault](https://developer.hashicorp.com/vault/api-docs/secret/aws#generate-credentials)
-//! and [OpenBao](https://openbao.org/api-docs/secret/aws/), as `/v1/<mount>/creds/<role>` and `/v1/<mount>/sts/<role>`
-//! answer them.
+//! Leases of the AWS engine of
+//! [Vault](https://developer.hashicorp.com/vault/api-docs/secret/aws#generate-credentials) and
+//! [OpenBao](https://openbao.org/api-docs/secret/aws/), as `/v1/<mount>/creds/<role>` and
+//! `/v1/<mount>/sts/<role>` answer them.
 
 use super::{AccessKey, IssueError, Issued, Lifetime, Session, json};
 use jiff::{SignedDuration, Timestamp};
@@ -29,8 +30,8 @@ struct Data {
     ttl: Option<i64>,
 }
 
-/// Reads a lease that was asked for at `now` of a server with the clock `date`. It says how long it lasts and not until
-/// when, so it is counted from then.
+/// Reads a lease that was asked for at `now` of a server with the clock `date`. It says how long it
+/// lasts and not until when, so it is counted from then.
 ///
 /// # Errors
 /// [`IssueError::InvalidAnswer`], naming the member that is missing or wrong and never its value;
@@ -41,7 +42,11 @@ pub fn read(
     date: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<Issued, IssueError> {
-    let invalid = |what: &str| IssueError::InvalidAnswer { operation, what: what.to_owned(), request_id: None };
+    let invalid = |what: &str| IssueError::InvalidAnswer {
+        operation,
+        what: what.to_owned(),
+        request_id: None,
+    };
     let answer: Answer = json::parse(operation, body)?;
     if answer.wrap_info.is_some() {
         return Err(invalid("it is wrapped: take the header X-Vault-Wrap-TTL out"));
@@ -57,10 +62,15 @@ pub fn read(
                 .to_owned(),
         });
     };
-    let seconds = if answer.lease_duration > 0 { answer.lease_duration } else { data.ttl.unwrap_or_default() };
+    let seconds = if answer.lease_duration > 0 {
+        answer.lease_duration
+    } else {
+        data.ttl.unwrap_or_default()
+    };
     let begin = Lifetime::begin(date, now);
     let end = begin.checked_add(SignedDuration::from_secs(seconds)).ok().filter(|end| *end > begin);
-    let expiration = end.ok_or_else(|| invalid("lease_duration is missing, or no time that can be waited for"))?;
+    let expiration =
+        end.ok_or_else(|| invalid("lease_duration is missing, or no time that can be waited for"))?;
     let session = Session::checked(AccessKey { id, secret, token: Some(token) }, expiration);
     Ok(Issued {
         lifetime: Lifetime::judge(operation, expiration, date, now)?,
@@ -110,9 +120,13 @@ mod tests {
             ("for a batch token", changed("/lease_duration", json!(0)), 3599),
             ("a short one", changed("/lease_duration", json!(900)), 900),
         ] {
-            let issued =
-                read("Test", answer.to_string().as_bytes(), None, now()).unwrap_or_else(|e| panic!("{what}: {e}"));
-            assert_eq!(issued.lifetime.expiration.duration_since(now()).as_secs(), seconds, "{what}");
+            let issued = read("Test", answer.to_string().as_bytes(), None, now())
+                .unwrap_or_else(|e| panic!("{what}: {e}"));
+            assert_eq!(
+                issued.lifetime.expiration.duration_since(now()).as_secs(),
+                seconds,
+                "{what}"
+            );
             let key = issued.session.key;
             let token = key.token.expect("a token");
             let parts = [key.id.as_str(), key.secret.expose_secret(), token.expose_secret()];
@@ -122,11 +136,13 @@ mod tests {
 
     #[test]
     fn a_lease_of_a_server_whose_clock_differs_is_counted_by_it() {
-        for (date, end) in
-            [("2026-01-01T00:00:20Z", "2026-01-01T00:59:59Z"), ("2026-01-01T00:10:00Z", "2026-01-01T01:09:59Z")]
-        {
+        for (date, end) in [
+            ("2026-01-01T00:00:20Z", "2026-01-01T00:59:59Z"),
+            ("2026-01-01T00:10:00Z", "2026-01-01T01:09:59Z"),
+        ] {
             let date = Some(date.parse().expect("time"));
-            let issued = read("Test", lease().to_string().as_bytes(), date, now()).expect("a lease");
+            let issued =
+                read("Test", lease().to_string().as_bytes(), date, now()).expect("a lease");
             assert_eq!(issued.session.expiration.to_string(), end);
         }
     }
@@ -136,11 +152,23 @@ mod tests {
         let user = json!({"access_key": "AKIAX", "secret_key": "s3cr3t", "security_token": null});
         for (answer, words, class) in [
             (changed("/data", user), "credential_type assumed_role", Class::Specification),
-            (changed("/data/access_key", Value::Null), "data.access_key is missing", Class::Transient),
-            (changed("/data/secret_key", Value::Null), "data.secret_key is missing", Class::Transient),
+            (
+                changed("/data/access_key", Value::Null),
+                "data.access_key is missing",
+                Class::Transient,
+            ),
+            (
+                changed("/data/secret_key", Value::Null),
+                "data.secret_key is missing",
+                Class::Transient,
+            ),
             (changed("/data/secret_key", json!("s3cr3t\n")), "white space", Class::Transient),
             (changed("/data", Value::Null), "data is missing", Class::Transient),
-            (changed("/wrap_info", json!({"token": "s3cr3t"})), "X-Vault-Wrap-TTL", Class::Transient),
+            (
+                changed("/wrap_info", json!({"token": "s3cr3t"})),
+                "X-Vault-Wrap-TTL",
+                Class::Transient,
+            ),
             (changed("/lease_duration", json!(i64::MAX)), "lease_duration", Class::Transient),
             (changed("/lease_duration", json!("3600")), "no JSON object", Class::Transient),
             (

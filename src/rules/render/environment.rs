@@ -13,7 +13,10 @@ pub(super) fn render(keys: &SecretKeys, region: &str, session: &Session) -> File
         (keys.secret_access_key.clone(), session.key.secret.clone()),
         (keys.region.clone(), region.into()),
         (keys.default_region.clone(), region.into()),
-        (keys.expiration.clone(), SecretString::from(down_to_second(session.expiration).to_string())),
+        (
+            keys.expiration.clone(),
+            SecretString::from(down_to_second(session.expiration).to_string()),
+        ),
     ]);
     if let Some(token) = &session.key.token {
         variables.insert(keys.session_token.clone(), token.clone());

@@ -37,11 +37,15 @@ pub fn files(spec: &SecretSpec, region: &str, issued: &Issued) -> Files {
     let region = spec.region.as_deref().unwrap_or(region);
     let mut files = Files::new();
     if spec.writes(Format::Credentials) {
-        files.insert(keys.credentials.clone(), credentials_file::render(spec.profile(), &issued.session));
+        files.insert(
+            keys.credentials.clone(),
+            credentials_file::render(spec.profile(), &issued.session),
+        );
     }
     if spec.writes(Format::Config) {
         let json = format!("{}/{}", spec.mount_path(), keys.process_json);
-        files.insert(keys.config.clone(), config_file::render(spec.profile(), region, &json).into());
+        files
+            .insert(keys.config.clone(), config_file::render(spec.profile(), region, &json).into());
     }
     if spec.writes(Format::ProcessJson) {
         files.insert(keys.process_json.clone(), process_json::render(issued));
@@ -57,7 +61,8 @@ pub fn profile_key(profile: &str) -> String {
     format!("{profile}.json")
 }
 
-/// Writes many profiles: one credentials and one config file with all of them, a process JSON for each.
+/// Writes many profiles: one credentials and one config file with all of them, a process JSON for
+/// each.
 pub fn profile_files(spec: &SecretSpec, region: &str, profiles: &[Profile]) -> Files {
     let keys = spec.keys.clone().unwrap_or_default();
     let region = spec.region.as_deref().unwrap_or(region);
@@ -77,7 +82,9 @@ pub fn profile_files(spec: &SecretSpec, region: &str, profiles: &[Profile]) -> F
         files.insert(keys.config.clone(), sections.join("\n").into());
     }
     if spec.writes(Format::ProcessJson) {
-        files.extend(profiles.iter().map(|p| (profile_key(&p.name), process_json::render(&p.issued))));
+        files.extend(
+            profiles.iter().map(|p| (profile_key(&p.name), process_json::render(&p.issued))),
+        );
     }
     files
 }

@@ -1,4 +1,6 @@
-//! The JSON of the [credential process protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html), version 1.
+//! The JSON of the [credential process
+//! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html),
+//! version 1.
 
 use crate::issuer::Issued;
 use crate::timing::down_to_second;

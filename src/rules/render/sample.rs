@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use refreshable_api::{PrincipalStatus, RefreshableCredential};
 use std::collections::BTreeMap;
 
-/// Length of the made-up session token, in bytes: AWS's are between 500 and 4,096 bytes long, mostly around this.
+/// Length of the made-up session token, in bytes: AWS's are between 500 and 4,096 bytes long,
+/// mostly around this.
 const TOKEN: usize = 1200;
 
 /// Credentials that nobody issued, as if issued at `now`.
@@ -30,7 +31,11 @@ fn sample(now: Timestamp) -> Issued {
 }
 
 /// The Secret of `object` with such credentials.
-pub fn sample_manifest(object: &RefreshableCredential, now: Timestamp, existing: Existing<'_>) -> Manifest {
+pub fn sample_manifest(
+    object: &RefreshableCredential,
+    now: Timestamp,
+    existing: Existing<'_>,
+) -> Manifest {
     const REGION: &str = "us-east-1";
     let (spec, issued) = (object.spec.secret(), sample(now));
     let mut records = BTreeMap::new();

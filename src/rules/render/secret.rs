@@ -52,9 +52,12 @@ pub fn manifest(
     existing: Existing<'_>,
 ) -> Manifest {
     let wanted = object.spec.secret().annotations;
-    let annotations = annotations(object, wanted.as_ref(), issued, profiles, inputs, files, existing.adopted);
-    let data: Map<String, Value> =
-        files.iter().map(|(key, content)| (key.clone(), STANDARD.encode(content.expose_secret()).into())).collect();
+    let annotations =
+        annotations(object, wanted.as_ref(), issued, profiles, inputs, files, existing.adopted);
+    let data: Map<String, Value> = files
+        .iter()
+        .map(|(key, content)| (key.clone(), STANDARD.encode(content.expose_secret()).into()))
+        .collect();
     assemble(object, json!(annotations), data, existing)
 }
 
@@ -90,16 +93,23 @@ fn assemble(
     Manifest(body)
 }
 
-/// The Secret of `object` as it was published, with labels, annotations and owner put right and the data as it is.
+/// The Secret of `object` as it was published, with labels, annotations and owner put right and the
+/// data as it is.
 pub fn restored(object: &RefreshableCredential, secret: &Secret, adopted: bool) -> Manifest {
     let (spec, meta) = (object.spec.secret(), &secret.metadata);
     let own = |key: &String| key.starts_with(names::ANNOTATION_PREFIX);
-    let mut annotations: BTreeMap<String, String> =
-        meta.annotations.iter().flatten().filter(|(k, _)| own(k)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut annotations: BTreeMap<String, String> = meta
+        .annotations
+        .iter()
+        .flatten()
+        .filter(|(k, _)| own(k))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
     annotations.extend(spec.annotations.clone().unwrap_or_default());
     let keys = object.spec.data_keys();
     let data = secret.data.iter().flatten().filter(|(k, _)| keys.contains(k));
-    let data: Map<String, Value> = data.map(|(k, v)| (k.clone(), STANDARD.encode(&v.0).into())).collect();
+    let data: Map<String, Value> =
+        data.map(|(k, v)| (k.clone(), STANDARD.encode(&v.0).into())).collect();
     let existing = Existing { uid: meta.uid.as_deref(), adopted };
     assemble(object, json!(annotations), data, existing)
 }
@@ -119,10 +129,14 @@ fn annotations(
     files: &Files,
     adopted: bool,
 ) -> BTreeMap<String, String> {
-    let checksum = fingerprint::of_data(files.iter().map(|(k, v)| (k, v.expose_secret().as_bytes())));
-    let by_name = |text: BTreeMap<&String, Value>| (!text.is_empty()).then(|| json!(text).to_string());
-    let versions = by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.version.as_ref()?)))).collect());
-    let digests = by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.digest.as_ref()?)))).collect());
+    let checksum =
+        fingerprint::of_data(files.iter().map(|(k, v)| (k, v.expose_secret().as_bytes())));
+    let by_name =
+        |text: BTreeMap<&String, Value>| (!text.is_empty()).then(|| json!(text).to_string());
+    let versions =
+        by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.version.as_ref()?)))).collect());
+    let digests =
+        by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.digest.as_ref()?)))).collect());
     let own = [
         (names::OWNER_NAME_ANNOTATION, Some(object.name_any())),
         (names::OWNER_UID_ANNOTATION, object.uid()),

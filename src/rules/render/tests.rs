@@ -19,7 +19,10 @@ fn issued() -> Issued {
             },
             expiration: at("2026-01-01T01:00:00.75Z"),
         },
-        lifetime: Lifetime { issued_at: at("2026-01-01T00:00:00Z"), expiration: at("2026-01-01T01:00:00.75Z") },
+        lifetime: Lifetime {
+            issued_at: at("2026-01-01T00:00:00Z"),
+            expiration: at("2026-01-01T01:00:00.75Z"),
+        },
         principal: PrincipalStatus {
             account_id: Some("111122223333".into()),
             arn: Some("arn:aws:sts::111122223333:assumed-role/reports/team-a.reports".into()),
@@ -70,7 +73,11 @@ fn profile_region_and_mount_path_are_the_user_s() {
         ..SecretSpec::default()
     };
     let files = rendered(&spec);
-    assert!(files["credentials"].starts_with("[reports]\naws_access_key_id = "), "{}", files["credentials"]);
+    assert!(
+        files["credentials"].starts_with("[reports]\naws_access_key_id = "),
+        "{}",
+        files["credentials"]
+    );
     assert_eq!(
         files["config"],
         "[profile reports]\nregion = ap-south-1\ncredential_process = cat /aws/credentials.json\n"
@@ -79,7 +86,11 @@ fn profile_region_and_mount_path_are_the_user_s() {
 
 #[test]
 fn keys_may_have_other_names_and_the_config_file_follows() {
-    let keys = SecretKeys { process_json: "aws.json".into(), access_key_id: "id".into(), ..SecretKeys::default() };
+    let keys = SecretKeys {
+        process_json: "aws.json".into(),
+        access_key_id: "id".into(),
+        ..SecretKeys::default()
+    };
     let formats = vec![Format::Config, Format::ProcessJson, Format::Environment];
     let spec = SecretSpec { keys: Some(keys), formats: Some(formats), ..SecretSpec::default() };
     let files = rendered(&spec);
@@ -118,7 +129,10 @@ fn many_profiles_share_the_files_and_have_a_json_each() {
     let profiles = [profile("default", None), profile("b", Some("ap-south-1"))];
     let files = profile_files(&SecretSpec::default(), "eu-west-1", &profiles);
     let text = |key: &str| files[key].expose_secret().to_owned();
-    assert_eq!(files.keys().collect::<Vec<_>>(), ["b.json", "config", "credentials", "default.json"]);
+    assert_eq!(
+        files.keys().collect::<Vec<_>>(),
+        ["b.json", "config", "credentials", "default.json"]
+    );
     assert_eq!(text("b.json"), JSON);
     let mount = "/var/run/secrets/refreshable.dev/aws";
     assert_eq!(

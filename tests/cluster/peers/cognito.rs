@@ -15,7 +15,10 @@ async fn an_identity_of_a_pool_gets_the_pool_s_role() {
         .create()
         .await;
     let root = account.root();
-    let keys = [("AWS_ACCESS_KEY_ID", root.access_key_id()), ("AWS_SECRET_ACCESS_KEY", root.secret_access_key())];
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", root.access_key_id()),
+        ("AWS_SECRET_ACCESS_KEY", root.secret_access_key()),
+    ];
     let made = python("cognito.py", &[stage.issuer.url(), &role, "eu-west-1"], &keys).await;
     assert!(made["AccessKeyId"].is_string(), "botocore's client gets credentials: {made}");
 

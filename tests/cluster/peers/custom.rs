@@ -15,7 +15,11 @@ async fn secrets_are_read_as_their_writers_write_them_and_their_rotation_is_foll
     let session = desk.session().await;
     let unix = session.expiration.as_second().to_string();
     let keys = |names: [&'static str; 3]| {
-        vec![(names[0], session.id.as_str()), (names[1], &session.secret), (names[2], &session.token)]
+        vec![
+            (names[0], session.id.as_str()),
+            (names[1], &session.secret),
+            (names[2], &session.token),
+        ]
     };
     let mut external = keys(["access_key_id", "secret_access_key", "session_token"]);
     external.push(("expiration", &unix));
@@ -33,14 +37,23 @@ async fn secrets_are_read_as_their_writers_write_them_and_their_rotation_is_foll
         let input = format!("{name}-input");
         stage.secret(&input, &data).await;
         let mut source = json!({"secretRef": {"name": input}, "preset": preset});
-        source.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        source
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         stage.credential(name, json!({"source": {"custom": {"secret": source}}})).await;
         assert!(honoured(&stage, name).await.contains(":assumed-role/rotated/"), "{name}");
     }
 
     // The same again is no news, and no error: one Secret write for the request that was answered.
-    let before = stage.credentials().get("external").await.expect("it is there").status.expect("a status");
-    stage.patch("external", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    let before =
+        stage.credentials().get("external").await.expect("it is there").status.expect("a status");
+    stage
+        .patch(
+            "external",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}),
+        )
+        .await;
     let after = stage
         .until_it("external", "the request is handled", |c| {
             c.status.as_ref().is_some_and(|s| s.last_handled_refresh_at.as_deref() == Some("1"))
@@ -56,7 +69,10 @@ async fn secrets_are_read_as_their_writers_write_them_and_their_rotation_is_foll
     let next = desk.session().await;
     let secrets = stage.namespace.api::<Secret>();
     let change = async |patch: Value| {
-        secrets.patch("external-input", &PatchParams::default(), &Patch::Merge(patch)).await.expect("changed");
+        secrets
+            .patch("external-input", &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("changed");
     };
     change(json!({
         "metadata": {"labels": {"refreshable.dev/watch": "true"}},
@@ -72,7 +88,8 @@ async fn secrets_are_read_as_their_writers_write_them_and_their_rotation_is_foll
     })
     .await;
     // A role may follow, as behind any source.
-    let role = stage.issuer.account(&stage.account).role("behind").trusting(&desk.role).create().await;
+    let role =
+        stage.issuer.account(&stage.account).role("behind").trusting(&desk.role).create().await;
     let source = json!({"custom": {"secret": {"secretRef": {"name": "process-input"}, "preset": "ProcessJson"}}});
     stage.credential("behind", json!({"source": source, "roles": [{"roleArn": role}]})).await;
     assert!(honoured(&stage, "behind").await.contains(":assumed-role/behind/"));
@@ -85,7 +102,12 @@ async fn programs_run_as_they_are_registered_and_end_with_their_time() {
     let desk = Desk::of(&stage, "printed").await;
     let account = stage.issuer.account(&stage.account);
     let user = account.user("exporter").await;
-    let role = account.role("exported").trusting(account.user_arn("exporter")).allowing(&["sts:*"]).create().await;
+    let role = account
+        .role("exported")
+        .trusting(account.user_arn("exporter"))
+        .allowing(&["sts:*"])
+        .create()
+        .await;
     let folder = scratch::subfolder("processes");
     let config = format!(
         "[profile base]\naws_access_key_id = {}\naws_secret_access_key = {}\n[profile export]\nrole_arn = {role}\nsource_profile = base\nregion = eu-west-1\n",
@@ -93,7 +115,8 @@ async fn programs_run_as_they_are_registered_and_end_with_their_time() {
         user.secret_access_key(),
     );
     let config = scratch::write(folder.join("config"), config);
-    let good = scratch::write(folder.join("good.json"), desk.session().await.process_json().to_string());
+    let good =
+        scratch::write(folder.join("good.json"), desk.session().await.process_json().to_string());
     let child = folder.join("child");
     let aws = background::blocking(programs::aws_cli_2).await;
     let shell = |script: &str| json!({"command": ["/bin/sh", "-c", script], "timeoutSeconds": 2});
@@ -114,9 +137,12 @@ async fn programs_run_as_they_are_registered_and_end_with_their_time() {
     crate::harness::canary::register("the-secret-in-stderr");
     let registry = scratch::write(folder.join("registry.yaml"), processes.to_string());
     let stage = stage
-        .started(|program| program.args(["--no-leader-election", "--registry", &registry.display().to_string()]))
+        .started(|program| {
+            program.args(["--no-leader-election", "--registry", &registry.display().to_string()])
+        })
         .await;
-    let names: Vec<&String> = processes["processes"].as_object().expect("an object").keys().collect();
+    let names: Vec<&String> =
+        processes["processes"].as_object().expect("an object").keys().collect();
     stage.credential("denied", json!({"source": {"custom": {"process": {"name": "good"}}}})).await;
     stage.until("denied", "False", "NotPermitted").await;
     allow(&stage, "processes", json!({"processes": names})).await;
@@ -158,21 +184,33 @@ async fn an_endpoint_of_one_s_own_is_shown_a_certificate_and_headers() {
     let desk = Desk::of(&stage, "served").await;
     let authority = Authority::new(&scratch::subfolder("http"));
     let client = authority.client("client", "reader", &[]);
-    let server =
-        StandIn::demanding_certificates(&authority.server("http", &[]), &authority.certificate(), move |asked| {
+    let server = StandIn::demanding_certificates(
+        &authority.server("http", &[]),
+        &authority.certificate(),
+        move |asked| {
             let desk = desk.clone();
             async move {
                 if asked.header("authorization") != "Bearer the-token-of-the-endpoint" {
-                    return (403, json!({"error": "access_denied", "error_description": "no such token"}));
+                    return (
+                        403,
+                        json!({"error": "access_denied", "error_description": "no such token"}),
+                    );
                 }
                 (200, desk.session().await.process_json())
             }
-        })
-        .await;
+        },
+    )
+    .await;
     allow(&stage, "http", json!({"urls": [server.url()]})).await;
     stage.secret("client", &[("tls.crt", &client.certificate), ("tls.key", &client.key)]).await;
     stage
-        .secret("header", &[("good", "Bearer the-token-of-the-endpoint"), ("bad", "Bearer another-token-altogether")])
+        .secret(
+            "header",
+            &[
+                ("good", "Bearer the-token-of-the-endpoint"),
+                ("bad", "Bearer another-token-altogether"),
+            ],
+        )
         .await;
     let spec = |patch: Value| {
         let mut http = json!({
@@ -180,7 +218,9 @@ async fn an_endpoint_of_one_s_own_is_shown_a_certificate_and_headers() {
             "clientCertificateSecretRef": {"name": "client"},
             "headers": [{"name": "Authorization", "valueSecretRef": {"name": "header", "key": "good"}}],
         });
-        http.as_object_mut().expect("an object").extend(patch.as_object().expect("an object").clone());
+        http.as_object_mut()
+            .expect("an object")
+            .extend(patch.as_object().expect("an object").clone());
         json!({"source": {"custom": {"http": http}}})
     };
     stage.credential("served", spec(json!({}))).await;
@@ -190,7 +230,12 @@ async fn an_endpoint_of_one_s_own_is_shown_a_certificate_and_headers() {
     for (name, patch, reason, words) in [
         ("token", bad, "AccessDenied", "no such token"),
         ("distrusted", json!({"caBundle": other}), "IssuerUnavailable", "certificate"),
-        ("path", json!({"url": "https://127.0.0.1.example.com/"}), "NotPermitted", "spec.allow.urls"),
+        (
+            "path",
+            json!({"url": "https://127.0.0.1.example.com/"}),
+            "NotPermitted",
+            "spec.allow.urls",
+        ),
     ] {
         stage.credential(name, spec(patch)).await;
         let failing = stage.until(name, "False", reason).await;

@@ -1,4 +1,5 @@
-//! Endpoints that repeat what they were sent in their errors: it stands nowhere that anybody can read.
+//! Endpoints that repeat what they were sent in their errors: it stands nowhere that anybody can
+//! read.
 
 use super::{Stage, allow};
 use crate::harness::standin::StandIn;
@@ -38,7 +39,12 @@ async fn a_header_that_an_endpoint_repeats_stands_in_no_status_event_log_or_metr
     .await;
     allow(&stage, "echo", json!({"urls": [server.url()]})).await;
     let bearer = format!("Bearer {TOKEN}");
-    stage.secret("echo", &[("bearer", &bearer), ("basic", &format!("Basic {basic}")), ("bare", TOKEN)]).await;
+    stage
+        .secret(
+            "echo",
+            &[("bearer", &bearer), ("basic", &format!("Basic {basic}")), ("bare", TOKEN)],
+        )
+        .await;
     let header = |key: &str| json!([{"name": "Authorization", "valueSecretRef": {"name": "echo", "key": key}}]);
     let http = |how: &str, key: &str| json!({"source": {"custom": {"http": {"url": format!("{}/{how}", server.url()), "headers": header(key)}}}});
     let mut specs: Vec<(String, Value)> = Vec::new();
@@ -59,7 +65,10 @@ async fn a_header_that_an_endpoint_repeats_stands_in_no_status_event_log_or_metr
         let status = failing.status.expect("a status");
         let text = serde_json::to_string(&status).expect("JSON");
         let message = status.failures.expect("a failure").message;
-        assert!(message.contains("nobody knows `") && message.contains("<redacted>"), "{name}: {message}");
+        assert!(
+            message.contains("nobody knows `") && message.contains("<redacted>"),
+            "{name}: {message}"
+        );
         assert!(canary::leaks(&text).is_empty(), "{name}: {text}");
         let events = stage.namespace.api::<Event>();
         eventually(super::super::stage::SOON, "an event tells of it", async || {

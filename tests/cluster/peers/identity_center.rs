@@ -1,4 +1,5 @@
-//! IAM Identity Center, against a stand-in that botocore's SSO provider accepts: refresh tokens are good once.
+//! IAM Identity Center, against a stand-in that botocore's SSO provider accepts: refresh tokens are
+//! good once.
 
 use super::{Desk, Stage, honoured, python};
 use crate::cluster::forbid::REFUSAL;
@@ -18,7 +19,12 @@ const ROLE: &str = "AWSReservedSSO_Reader_0123456789abcdef";
 
 /// The tokens that are good now: each renewal replaces both.
 #[derive(Clone, Default)]
-pub(in crate::cluster) struct Tokens(Arc<Mutex<(u32, u32)>>, Arc<Mutex<u32>>, Arc<AtomicBool>, Arc<Gate>);
+pub(in crate::cluster) struct Tokens(
+    Arc<Mutex<(u32, u32)>>,
+    Arc<Mutex<u32>>,
+    Arc<AtomicBool>,
+    Arc<Gate>,
+);
 
 /// What the answers to renewals wait for.
 struct Gate(watch::Sender<bool>);
@@ -70,7 +76,10 @@ impl Tokens {
         let mut polls = self.1.lock().expect("no panic inside");
         *polls += 1;
         if *polls == 1 {
-            return (400, json!({"__type": "AuthorizationPendingException", "error": "authorization_pending"}));
+            return (
+                400,
+                json!({"__type": "AuthorizationPendingException", "error": "authorization_pending"}),
+            );
         }
         let answer = json!({
             "accessToken": self.access(), "expiresIn": 28800, "refreshToken": self.refresh(), "tokenType": "Bearer",
@@ -238,7 +247,11 @@ async fn nothing_is_lost_when_the_controller_dies_between_the_renewal_and_its_us
     tokens.2.store(false, Ordering::Relaxed);
     stage.restart().await;
     honoured(&stage, "reader").await;
-    assert_eq!(center.asked("POST /token").len(), 1, "the refresh token that was good once was used once");
+    assert_eq!(
+        center.asked("POST /token").len(),
+        1,
+        "the refresh token that was good once was used once"
+    );
     stage.strike().await;
 }
 
@@ -265,24 +278,41 @@ async fn renewed_token_survives_a_write_that_is_refused_for_a_while() {
     let dry_run = PatchParams { dry_run: true, ..PatchParams::default() };
     eventually(SOON, "the admission policy is in force", async || {
         let answer = secrets.patch("sso", &dry_run, &label).await;
-        check(answer.is_err_and(|e| e.to_string().contains(REFUSAL)), || "it would be taken".to_owned())
+        check(answer.is_err_and(|e| e.to_string().contains(REFUSAL)), || {
+            "it would be taken".to_owned()
+        })
     })
     .await;
     let renewed = Timestamp::now();
     tokens.3.open();
     eventually(SOON, "a write of the renewed token is refused", async || {
-        let writes = stage.cluster.audit().within(&stage.namespace.name).named("sso").since(renewed).writes();
+        let writes = stage
+            .cluster
+            .audit()
+            .within(&stage.namespace.name)
+            .named("sso")
+            .since(renewed)
+            .writes();
         check(writes.only(|r| r.code >= 400).count() > 0, || "none yet".to_owned())
     })
     .await;
-    // A person edits the Secret as soon as it can be written: the controller's next try finds another version of it.
+    // A person edits the Secret as soon as it can be written: the controller's next try finds
+    // another version of it.
     stage.permit(&policy).await;
     eventually(SOON, "the Secret can be written", async || {
-        secrets.patch("sso", &PatchParams::default(), &label).await.map(drop).map_err(|e| e.to_string())
+        secrets
+            .patch("sso", &PatchParams::default(), &label)
+            .await
+            .map(drop)
+            .map_err(|e| e.to_string())
     })
     .await;
     honoured(&stage, "reader").await;
-    assert_eq!(center.asked("POST /token").len(), 1, "a refresh token is good once, and its successor is not lost");
+    assert_eq!(
+        center.asked("POST /token").len(),
+        1,
+        "a refresh token is good once, and its successor is not lost"
+    );
     assert_eq!(kept(&stage).await["refreshToken"], tokens.refresh());
     stage.strike().await;
 }
@@ -294,7 +324,9 @@ async fn a_token_is_renewed_and_kept_before_it_is_used_until_a_person_must_sign_
     let tokens = Tokens::default();
     let center = center(desk, tokens.clone(), stage.account.clone()).await;
     let old = "2026-01-01T00:00:00Z";
-    let accepted = python("sso.py", &[&stage.account, "Reader", &tokens.cached(old)], &endpoints(&center)).await;
+    let accepted =
+        python("sso.py", &[&stage.account, "Reader", &tokens.cached(old)], &endpoints(&center))
+            .await;
     assert_eq!(accepted["method"], "sso", "botocore's provider accepts the stand-in");
     assert_eq!(center.asked("POST /token").len(), 1, "and its renewal");
 
@@ -324,7 +356,12 @@ async fn a_token_is_renewed_and_kept_before_it_is_used_until_a_person_must_sign_
 
     // The session ends: what is published stays, and a person is asked for.
     tokens.sign_in();
-    stage.patch("reader", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}})).await;
+    stage
+        .patch(
+            "reader",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}),
+        )
+        .await;
     let needed = stage.until("reader", "True", "RefreshFailing").await;
     let failure = needed.status.and_then(|s| s.failures).expect("a failure");
     assert_eq!(failure.reason, "PersonNeeded");
@@ -340,7 +377,8 @@ async fn a_token_is_renewed_and_kept_before_it_is_used_until_a_person_must_sign_
     stage.until("reader", "True", "Issued").await;
 
     // Another permission set than the one that the credentials are of is never published.
-    let other = json!({"accountId": stage.account, "roleName": "Read", "tokenSecretRef": {"name": "sso"}});
+    let other =
+        json!({"accountId": stage.account, "roleName": "Read", "tokenSecretRef": {"name": "sso"}});
     stage.credential("other", json!({"source": {"identityCenter": other}})).await;
     stage.until("other", "False", "AccessDenied").await;
     stage.strike().await;

@@ -1,5 +1,5 @@
-//! AWS IoT's credential provider, against a TLS server that demands client certificates and that awscrt's X.509
-//! provider accepts; the key in a Secret and in SoftHSM.
+//! AWS IoT's credential provider, against a TLS server that demands client certificates and that
+//! awscrt's X.509 provider accepts; the key in a Secret and in SoftHSM.
 
 use super::{Desk, Stage, allow, honoured, in_token, python, with_token};
 use crate::harness::softhsm::EACH_USE;
@@ -37,8 +37,9 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
     let host = provider.url().trim_start_matches("https://").to_owned();
     let device = authority.client("device", "sensor", &[]);
     let port = host.rsplit_once(':').expect("a port").1;
-    let files = [authority.certificate_file(), device.certificate_file.clone(), device.key_file.clone()]
-        .map(|file| file.display().to_string());
+    let files =
+        [authority.certificate_file(), device.certificate_file.clone(), device.key_file.clone()]
+            .map(|file| file.display().to_string());
     let accepted = python("iot.py", &[port, HOST, &files[0], &files[1], &files[2]], &[]).await;
     assert!(accepted["AccessKeyId"].is_string(), "awscrt's X.509 provider accepts the stand-in");
     let rsa = authority.client_rsa("device-rsa", "sensor");
@@ -59,7 +60,10 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
             "endpoint": host, "roleAlias": "edge", "thingName": "sensor", "durationSeconds": 3600,
             "certificateSecretRef": {"name": "device-tls"}, "caBundle": authority.certificate(),
         });
-        source.as_object_mut().expect("an object").extend(patch.as_object().expect("an object").clone());
+        source
+            .as_object_mut()
+            .expect("an object")
+            .extend(patch.as_object().expect("an object").clone());
         json!({"source": {"iot": source}})
     };
     stage.credential("device", source(json!({}))).await;
@@ -73,7 +77,8 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         ("rsa-token", "rsa-hsm", "rsa-key"),
         ("pin-at-each-use", "rsa-hsm", &rsa_each_use),
     ] {
-        let token = json!({"certificateSecretRef": {"name": secret}, "pkcs11": in_token(key, "pin")});
+        let token =
+            json!({"certificateSecretRef": {"name": secret}, "pkcs11": in_token(key, "pin")});
         stage.credential(name, source(token)).await;
         assert!(honoured(&stage, name).await.contains(":assumed-role/device/"));
     }
@@ -100,7 +105,12 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
     }
     for (name, patch, reason, words) in [
         ("thing", json!({"thingName": "other"}), "AccessDenied", "Invalid thing name"),
-        ("alias", json!({"roleAlias": "nowhere"}), "InvalidSpecification", "Role alias does not exist"),
+        (
+            "alias",
+            json!({"roleAlias": "nowhere"}),
+            "InvalidSpecification",
+            "Role alias does not exist",
+        ),
         (
             "wrong-pin",
             json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": in_token("device-key", "wrong")}),
@@ -126,11 +136,19 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
             "InvalidSpecification",
             "wants its PIN at each use",
         ),
-        ("stranger", json!({"certificateSecretRef": {"name": "self-made"}}), "IssuerUnavailable", "cannot be reached"),
+        (
+            "stranger",
+            json!({"certificateSecretRef": {"name": "self-made"}}),
+            "IssuerUnavailable",
+            "cannot be reached",
+        ),
     ] {
         if name == "stranger" {
-            let other = Authority::new(&scratch::subfolder("other")).client("stranger", "sensor", &[]);
-            stage.secret("self-made", &[("tls.crt", &other.certificate), ("tls.key", &other.key)]).await;
+            let other =
+                Authority::new(&scratch::subfolder("other")).client("stranger", "sensor", &[]);
+            stage
+                .secret("self-made", &[("tls.crt", &other.certificate), ("tls.key", &other.key)])
+                .await;
         }
         stage.credential(name, source(patch)).await;
         let failing = stage.until(name, "False", reason).await;

@@ -1,6 +1,6 @@
-//! MinIO: a real STS that is not AWS's. It verifies tokens of the API server and of a certified OpenID provider by
-//! discovery and JWKS, has users of its
-//! own, and an S3 that refuses what it did not issue.
+//! MinIO: a real STS that is not AWS's. It verifies tokens of the API server and of a certified
+//! OpenID provider by discovery and JWKS, has users of its own, and an S3 that refuses what it did
+//! not issue.
 
 use super::openid::OpenId;
 use super::{Stage, allow, uses_s3};
@@ -11,7 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const ROOT: [(&str, &str); 2] = [("MINIO_ROOT_USER", "minio-root"), ("MINIO_ROOT_PASSWORD", "the-password-of-minio")];
+const ROOT: [(&str, &str); 2] =
+    [("MINIO_ROOT_USER", "minio-root"), ("MINIO_ROOT_PASSWORD", "the-password-of-minio")];
 
 struct Minio {
     url: String,
@@ -21,7 +22,8 @@ struct Minio {
 
 /// MinIO that trusts the tokens of the stage's API server.
 async fn trusting_kubernetes(stage: &Stage) -> Minio {
-    let binding = ["create", "clusterrolebinding", "anonymous-discovery", "--group=system:unauthenticated"];
+    let binding =
+        ["create", "clusterrolebinding", "anonymous-discovery", "--group=system:unauthenticated"];
     let role = "--clusterrole=system:service-account-issuer-discovery";
     stage.cluster.try_kubectl(&[&binding[..], &[role]].concat()).await;
     minio(stage, stage.cluster.control_plane.url(), "sts.amazonaws.com").await
@@ -33,7 +35,11 @@ async fn minio(stage: &Stage, issuer: &str, audience: &str) -> Minio {
     let folder = scratch::subfolder("minio");
     let certificates = folder.join("certs/CAs");
     std::fs::create_dir_all(&certificates).expect("a folder");
-    std::fs::write(certificates.join("ca.crt"), stage.cluster.control_plane.authority.certificate()).expect("a file");
+    std::fs::write(
+        certificates.join("ca.crt"),
+        stage.cluster.control_plane.authority.certificate(),
+    )
+    .expect("a file");
     let port = ports::free();
     let url = format!("http://127.0.0.1:{port}");
     canary::register(ROOT[1].1);
@@ -52,13 +58,21 @@ async fn minio(stage: &Stage, issuer: &str, audience: &str) -> Minio {
         builder = builder.env(name, value);
     }
     let process = builder.start();
-    let role = crate::harness::eventually(Duration::from_secs(60), "MinIO is ready and names its role", async || {
-        process.assert_running();
-        let ready = matches!(http::get(&format!("{url}/minio/health/ready")).await, Ok((200, _)));
-        let log = process.log_tail(60);
-        let role = log.split_whitespace().find(|w| w.starts_with("arn:minio:iam:::role/")).map(str::to_owned);
-        role.filter(|_| ready).ok_or(log)
-    })
+    let role = crate::harness::eventually(
+        Duration::from_secs(60),
+        "MinIO is ready and names its role",
+        async || {
+            process.assert_running();
+            let ready =
+                matches!(http::get(&format!("{url}/minio/health/ready")).await, Ok((200, _)));
+            let log = process.log_tail(60);
+            let role = log
+                .split_whitespace()
+                .find(|w| w.starts_with("arn:minio:iam:::role/"))
+                .map(str::to_owned);
+            role.filter(|_| ready).ok_or(log)
+        },
+    )
     .await;
     Minio { url, role, _process: process }
 }
@@ -73,19 +87,40 @@ async fn another_sts_gives_sessions_for_tokens_that_it_verifies_and_for_its_own_
     let sts = json!({"endpoint": minio.url, "region": "us-east-1"});
     let web = |token: Value| {
         let mut source = json!({"roleArn": minio.role});
-        source.as_object_mut().expect("an object").extend(token.as_object().expect("an object").clone());
+        source
+            .as_object_mut()
+            .expect("an object")
+            .extend(token.as_object().expect("an object").clone());
         json!({"source": {"webIdentity": source}, "sts": sts})
     };
     stage.credential("verified", web(json!({"serviceAccountRef": {"name": "app"}}))).await;
     stage.until("verified", "True", "Issued").await;
     uses_s3(&stage, &minio.url, "verified").await;
 
-    stage.credential("audience", web(json!({"serviceAccountRef": {"name": "app", "audience": "vault"}}))).await;
-    stage.secret("forged", &[("token", "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJzdHMuYW1hem9uYXdzLmNvbSJ9.c2ln")]).await;
-    stage.credential("forged-token", web(json!({"tokenSecretRef": {"name": "forged", "key": "token"}}))).await;
+    stage
+        .credential(
+            "audience",
+            web(json!({"serviceAccountRef": {"name": "app", "audience": "vault"}})),
+        )
+        .await;
+    stage
+        .secret(
+            "forged",
+            &[("token", "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJzdHMuYW1hem9uYXdzLmNvbSJ9.c2ln")],
+        )
+        .await;
+    stage
+        .credential(
+            "forged-token",
+            web(json!({"tokenSecretRef": {"name": "forged", "key": "token"}})),
+        )
+        .await;
     for name in ["audience", "forged-token"] {
-        let refused =
-            stage.until_it(name, "it is refused", |c| c.status.as_ref().is_some_and(|s| s.failures.is_some())).await;
+        let refused = stage
+            .until_it(name, "it is refused", |c| {
+                c.status.as_ref().is_some_and(|s| s.failures.is_some())
+            })
+            .await;
         let failure = refused.status.and_then(|s| s.failures).expect("a failure");
         assert!(failure.code.is_some(), "{name}: {failure:?}");
     }
@@ -107,8 +142,12 @@ async fn tokens_of_another_issuer_are_verified_too_and_expired_ones_refused() {
     allow(&stage, "minio", json!({"endpoints": [minio.url]})).await;
     let brief = issuer.token("https://store.example.com/brief").await;
     stage.secret("expired-token", &[("token", &brief)]).await;
-    stage.secret("good-token", &[("token", &issuer.token("https://store.example.com/").await)]).await;
-    stage.secret("other-token", &[("token", &issuer.token("https://elsewhere.example.com/").await)]).await;
+    stage
+        .secret("good-token", &[("token", &issuer.token("https://store.example.com/").await)])
+        .await;
+    stage
+        .secret("other-token", &[("token", &issuer.token("https://elsewhere.example.com/").await)])
+        .await;
     let spec = |secret: &str| {
         let token = json!({"name": secret, "key": "token"});
         json!({
@@ -119,7 +158,8 @@ async fn tokens_of_another_issuer_are_verified_too_and_expired_ones_refused() {
     stage.credential("good", spec("good-token")).await;
     stage.until("good", "True", "Issued").await;
     uses_s3(&stage, &minio.url, "good").await;
-    let payload = brief.split('.').nth(1).and_then(|p| URL_SAFE_NO_PAD.decode(p).ok()).expect("a payload");
+    let payload =
+        brief.split('.').nth(1).and_then(|p| URL_SAFE_NO_PAD.decode(p).ok()).expect("a payload");
     let claims: Value = serde_json::from_slice(&payload).expect("claims");
     crate::harness::eventually(Duration::from_secs(30), "the token has expired", async || {
         let left = claims["exp"].as_i64().expect("a time") - jiff::Timestamp::now().as_second();
@@ -128,8 +168,11 @@ async fn tokens_of_another_issuer_are_verified_too_and_expired_ones_refused() {
     .await;
     for (name, secret) in [("expired", "expired-token"), ("other", "other-token")] {
         stage.credential(name, spec(secret)).await;
-        let refused =
-            stage.until_it(name, "it is refused", |c| c.status.as_ref().is_some_and(|s| s.failures.is_some())).await;
+        let refused = stage
+            .until_it(name, "it is refused", |c| {
+                c.status.as_ref().is_some_and(|s| s.failures.is_some())
+            })
+            .await;
         let failure = refused.status.and_then(|s| s.failures).expect("a failure");
         assert!(failure.code.is_some(), "{name}: {failure:?}");
     }

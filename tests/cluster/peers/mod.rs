@@ -45,7 +45,12 @@ impl Desk {
         let account = stage.issuer.account(&stage.account);
         let clerk = format!("clerk-{}", role.to_lowercase());
         let user: Credentials = account.user(&clerk).await;
-        let role = account.role(role).trusting(account.user_arn(&clerk)).allowing(&["s3:*", "sts:*"]).create().await;
+        let role = account
+            .role(role)
+            .trusting(account.user_arn(&clerk))
+            .allowing(&["s3:*", "sts:*"])
+            .create()
+            .await;
         Self { sts: issuer::sts(stage.issuer.url(), user), role }
     }
 
@@ -55,7 +60,12 @@ impl Desk {
 
     /// A session that lives for so many seconds; ministack grants any.
     pub async fn session_of(&self, seconds: i32) -> Session {
-        let request = self.sts.assume_role().role_arn(&self.role).role_session_name("peer").duration_seconds(seconds);
+        let request = self
+            .sts
+            .assume_role()
+            .role_arn(&self.role)
+            .role_session_name("peer")
+            .duration_seconds(seconds);
         let answer = request.send().await.expect("a session");
         let given = answer.credentials().expect("credentials");
         for secret in [given.secret_access_key(), given.session_token()] {
@@ -104,12 +114,13 @@ pub async fn allow(stage: &Stage, name: &str, allow: Value) {
         .await;
 }
 
-/// The stage, with a controller that knows a SoftHSM token `bench` as module `softhsm`. It holds the keys of these files
-/// under their labels; Secret `pin` holds the PIN.
+/// The stage, with a controller that knows a SoftHSM token `bench` as module `softhsm`. It holds
+/// the keys of these files under their labels; Secret `pin` holds the PIN.
 async fn with_token(stage: Stage, keys: Vec<(String, PathBuf)>) -> Stage {
     canary::register(softhsm::PIN);
     let (module, config) = background::blocking(move || {
-        let keys: Vec<(&str, &Path)> = keys.iter().map(|(label, file)| (label.as_str(), file.as_path())).collect();
+        let keys: Vec<(&str, &Path)> =
+            keys.iter().map(|(label, file)| (label.as_str(), file.as_path())).collect();
         softhsm::token(&keys)
     })
     .await;
@@ -117,9 +128,15 @@ async fn with_token(stage: Stage, keys: Vec<(String, PathBuf)>) -> Stage {
     let registry = scratch::write(scratch::subfolder("registry").join("registry.yaml"), registry);
     let stage = stage
         .started(|program| {
-            let program = program.args(["--no-leader-election", "--registry", &registry.display().to_string()]);
+            let program = program.args([
+                "--no-leader-election",
+                "--registry",
+                &registry.display().to_string(),
+            ]);
             let libraries = module.parent().expect("a folder").display().to_string();
-            program.env("SOFTHSM2_CONF", config.display().to_string()).env("LD_LIBRARY_PATH", libraries)
+            program
+                .env("SOFTHSM2_CONF", config.display().to_string())
+                .env("LD_LIBRARY_PATH", libraries)
         })
         .await;
     stage.secret("pin", &[("pin", softhsm::PIN), ("wrong", "0000")]).await;
@@ -133,11 +150,15 @@ fn in_token(label: &str, pin: &str) -> Value {
 
 /// Writes and reads an object of a store with what the Secret holds.
 async fn uses_s3(stage: &Stage, url: &str, name: &str) {
-    let published: Value = serde_json::from_str(&stage.published(name).await["credentials.json"]).expect("JSON");
+    let published: Value =
+        serde_json::from_str(&stage.published(name).await["credentials.json"]).expect("JSON");
     let text = |member: &str| published[member].as_str().expect("text").to_owned();
     let keys = [text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken")];
-    let environment =
-        [("AWS_ACCESS_KEY_ID", &*keys[0]), ("AWS_SECRET_ACCESS_KEY", &*keys[1]), ("AWS_SESSION_TOKEN", &*keys[2])];
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", &*keys[0]),
+        ("AWS_SECRET_ACCESS_KEY", &*keys[1]),
+        ("AWS_SESSION_TOKEN", &*keys[2]),
+    ];
     let read = python("s3.py", &[url, &format!("{name}-bucket")], &environment).await;
     assert_eq!(read, json!("hello"));
 }
@@ -145,11 +166,21 @@ async fn uses_s3(stage: &Stage, url: &str, name: &str) {
 /// The published credentials are those of the principal that AWS names for them.
 pub(super) async fn honoured(stage: &Stage, name: &str) -> String {
     let ready = stage.until(name, "True", "Issued").await;
-    let published: Value = serde_json::from_str(&stage.published(name).await["credentials.json"]).expect("JSON");
+    let published: Value =
+        serde_json::from_str(&stage.published(name).await["credentials.json"]).expect("JSON");
     let text = |member: &str| published[member].as_str().expect("text").to_owned();
-    let keys =
-        Credentials::new(text("AccessKeyId"), text("SecretAccessKey"), Some(text("SessionToken")), None, "published");
-    let answer = issuer::sts(stage.issuer.url(), keys).get_caller_identity().send().await.expect("AWS knows them");
+    let keys = Credentials::new(
+        text("AccessKeyId"),
+        text("SecretAccessKey"),
+        Some(text("SessionToken")),
+        None,
+        "published",
+    );
+    let answer = issuer::sts(stage.issuer.url(), keys)
+        .get_caller_identity()
+        .send()
+        .await
+        .expect("AWS knows them");
     let arn = answer.arn().expect("an ARN").to_owned();
     assert_eq!(ready.status.and_then(|s| s.principal).and_then(|p| p.arn).as_ref(), Some(&arn));
     arn

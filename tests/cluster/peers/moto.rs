@@ -1,5 +1,5 @@
-//! What moto plays as a second opinion: AssumeRoleWithSAML, of which it reads the assertion, sessions of users, and
-//! Cognito. botocore's client uses it first.
+//! What moto plays as a second opinion: AssumeRoleWithSAML, of which it reads the assertion,
+//! sessions of users, and Cognito. botocore's client uses it first.
 
 use super::{Stage, allow, python};
 use crate::harness::process::Process;
@@ -70,12 +70,19 @@ async fn an_assertion_is_exchanged_as_xml_and_in_base64() {
         let sts = json!({"endpoint": url, "region": "eu-west-1"});
         stage.credential(name, json!({"source": {"saml": source}, "sts": sts})).await;
         let ready = stage.until(name, "True", "Issued").await;
-        assert_eq!(ready.status.and_then(|s| s.principal).and_then(|p| p.arn).as_deref(), Some(arn), "{name}");
+        assert_eq!(
+            ready.status.and_then(|s| s.principal).and_then(|p| p.arn).as_deref(),
+            Some(arn),
+            "{name}"
+        );
     }
     // An assertion for another role than the one that is asked for is never published.
     let other = json!({"roleArn": "arn:aws:iam::111122223333:role/other", "principalArn": PROVIDER, "assertionSecretRef": {"name": "as-xml-input", "key": "assertion"}});
     stage
-        .credential("other", json!({"source": {"saml": other}, "sts": {"endpoint": url, "region": "eu-west-1"}}))
+        .credential(
+            "other",
+            json!({"source": {"saml": other}, "sts": {"endpoint": url, "region": "eu-west-1"}}),
+        )
         .await;
     let found = stage
         .until_it("other", "an answer", |c| {
@@ -91,11 +98,18 @@ async fn an_assertion_is_exchanged_as_xml_and_in_base64() {
 async fn users_sessions_and_identities_of_a_pool_are_had_from_moto_too() {
     let stage = Stage::without_controller().await;
     let moto = Moto::start().await;
-    let keys = [("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "any-key-is-right-for-moto")];
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "any-key-is-right-for-moto"),
+    ];
     // It takes calls that nobody signed for that Region's.
     let made = python("cognito.py", &[&moto.url, "none", "us-east-1"], &keys).await;
     let stage = stage
-        .started(|program| program.args(["--no-leader-election"]).env("AWS_ENDPOINT_URL_COGNITO_IDENTITY", &moto.url))
+        .started(|program| {
+            program
+                .args(["--no-leader-election"])
+                .env("AWS_ENDPOINT_URL_COGNITO_IDENTITY", &moto.url)
+        })
         .await;
     allow(&stage, "moto", json!({"endpoints": [moto.url]})).await;
     stage.secret("key", &keys).await;
@@ -103,8 +117,14 @@ async fn users_sessions_and_identities_of_a_pool_are_had_from_moto_too() {
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
     for (name, source) in [
         ("session", json!({"sessionToken": {"accessKey": access_key, "durationSeconds": 7200}})),
-        ("federated", json!({"federationToken": {"accessKey": access_key, "name": "guest", "policy": policy}})),
-        ("pool", json!({"cognito": {"identityPoolId": made["IdentityPoolId"], "identityId": made["IdentityId"]}})),
+        (
+            "federated",
+            json!({"federationToken": {"accessKey": access_key, "name": "guest", "policy": policy}}),
+        ),
+        (
+            "pool",
+            json!({"cognito": {"identityPoolId": made["IdentityPoolId"], "identityId": made["IdentityId"]}}),
+        ),
     ] {
         let sts = json!({"endpoint": moto.url, "region": "eu-west-1"});
         stage.credential(name, json!({"source": source, "sts": sts})).await;

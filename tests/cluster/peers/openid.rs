@@ -16,16 +16,18 @@ pub struct OpenId {
 }
 
 impl OpenId {
-    /// Starts it. Given an identity with an RSA key, it signs with that, and its JWKS names the certificate.
+    /// Starts it. Given an identity with an RSA key, it signs with that, and its JWKS names the
+    /// certificate.
     pub async fn start(identity: Option<&Identity>) -> Self {
         let folder = background::blocking(programs::node_packages).await;
         let port = ports::free();
-        let process = Process::builder("oidc-provider", "node", &scratch::subfolder("oidc-provider"))
-            .arg(folder.join("issuer.js"))
-            .args([&port.to_string(), "1"])
-            .args(identity.iter().flat_map(|i| [&i.key_file, &i.certificate_file]))
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .start();
+        let process =
+            Process::builder("oidc-provider", "node", &scratch::subfolder("oidc-provider"))
+                .arg(folder.join("issuer.js"))
+                .args([&port.to_string(), "1"])
+                .args(identity.iter().flat_map(|i| [&i.key_file, &i.certificate_file]))
+                .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+                .start();
         let url = format!("http://127.0.0.1:{port}");
         crate::harness::eventually(Duration::from_secs(60), "the provider answers", async || {
             process.assert_running();
@@ -47,7 +49,8 @@ impl OpenId {
             .expect("a request");
         let answer = http::send(request).await.expect("an answer");
         let answer: Value = serde_json::from_slice(answer.body()).expect("JSON");
-        let token = answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+        let token =
+            answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         canary::register(&token);
         token
     }

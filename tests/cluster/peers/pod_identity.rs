@@ -44,7 +44,8 @@ fn claims(asked: &Asked) -> Value {
     let body = asked.json();
     let token = body["token"].as_str().unwrap_or_default();
     crate::harness::canary::register(token);
-    let payload = token.split('.').nth(1).and_then(|p| URL_SAFE_NO_PAD.decode(p).ok()).unwrap_or_default();
+    let payload =
+        token.split('.').nth(1).and_then(|p| URL_SAFE_NO_PAD.decode(p).ok()).unwrap_or_default();
     serde_json::from_slice(&payload).unwrap_or_default()
 }
 
@@ -62,12 +63,18 @@ async fn a_service_account_gets_the_role_that_eks_associates() {
     assert_eq!(accepted["serviceAccount"], "app", "botocore's client accepts the stand-in");
 
     let stage = stage
-        .started(|program| program.env("AWS_ENDPOINT_URL_EKS_AUTH", eks.url()).args(["--no-leader-election"]))
+        .started(|program| {
+            program.env("AWS_ENDPOINT_URL_EKS_AUTH", eks.url()).args(["--no-leader-election"])
+        })
         .await;
     let source = |cluster: &str, account: &str| json!({"source": {"podIdentity": {"clusterName": cluster, "serviceAccountRef": {"name": account}}}});
     stage.credential("app", source("edge", "app")).await;
     let denied = stage.until("app", "False", "NotPermitted").await;
-    assert!(denied.status.expect("a status").conditions[0].message.contains("spec.allow.sources: [\"PodIdentity\"]"));
+    assert!(
+        denied.status.expect("a status").conditions[0]
+            .message
+            .contains("spec.allow.sources: [\"PodIdentity\"]")
+    );
     allow(&stage, "pods", json!({"sources": ["PodIdentity"]})).await;
     assert!(honoured(&stage, "app").await.contains(":assumed-role/associated/"));
     stage.credential("stranger", source("edge", "stranger")).await;

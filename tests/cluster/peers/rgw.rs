@@ -1,5 +1,6 @@
-//! Ceph RGW: a real STS with ARNs, accounts and errors of its own. It keeps a role's path in the session's ARN, writes a
-//! tenant's name in the account's place, and answers errors in S3's XML without a message.
+//! Ceph RGW: a real STS with ARNs, accounts and errors of its own. It keeps a role's path in the
+//! session's ARN, writes a tenant's name in the account's place, and answers errors in S3's XML
+//! without a message.
 
 use super::openid::OpenId;
 use super::{Stage, allow, uses_s3};
@@ -21,7 +22,12 @@ async fn stage_at(rgw: &Rgw) -> Stage {
 
 /// The user's key in a Secret of the stage.
 async fn key_of(stage: &Stage, name: &str, user: &User) {
-    stage.secret(name, &[("AWS_ACCESS_KEY_ID", &user.key_id), ("AWS_SECRET_ACCESS_KEY", &user.secret)]).await;
+    stage
+        .secret(
+            name,
+            &[("AWS_ACCESS_KEY_ID", &user.key_id), ("AWS_SECRET_ACCESS_KEY", &user.secret)],
+        )
+        .await;
 }
 
 fn trusting(action: &str, principal: Value) -> Value {
@@ -53,7 +59,9 @@ async fn published(stage: &Stage, name: &str) -> String {
 
 /// Why nothing was published.
 async fn failure(stage: &Stage, name: &str) -> FailureStatus {
-    let failed = stage.until_it(name, "it failed", |c| c.status.as_ref().is_some_and(|s| s.failures.is_some())).await;
+    let failed = stage
+        .until_it(name, "it failed", |c| c.status.as_ref().is_some_and(|s| s.failures.is_some()))
+        .await;
     failed.status.and_then(|s| s.failures).expect("a failure")
 }
 
@@ -68,7 +76,9 @@ async fn roles_with_paths_and_of_tenants_are_published_as_the_store_names_them()
     let path = rgw.role(None, "/a/b/", "PathAccess", &trust).await;
     assert_eq!(path, "arn:aws:iam:::role/a/b/PathAccess");
     let flat = rgw.role(None, "/", "FlatAccess", &trust).await;
-    let of_tenant = rgw.role(Some("acme"), "/", "TenantAccess", &trusting_user("arn:aws:iam::acme:user/tenant")).await;
+    let of_tenant = rgw
+        .role(Some("acme"), "/", "TenantAccess", &trusting_user("arn:aws:iam::acme:user/tenant"))
+        .await;
 
     stage.credential("path", assuming(rgw, "user", json!({"roleArn": path}))).await;
     let mut never = assuming(rgw, "user", json!({"roleArn": path}));
@@ -106,12 +116,19 @@ async fn tokens_that_the_store_verifies_are_exchanged_for_a_role_with_a_path() {
     let user = rgw.user("identities").await;
     let administrator = Credentials::new(&user.key_id, &user.secret, None, None, "rgw");
     let certificate = pem::parse(&identity.certificate).expect("PEM");
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, certificate.contents());
+    let digest = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+        certificate.contents(),
+    );
     let thumbprint: String = digest.as_ref().iter().map(|b| format!("{b:02X}")).collect();
-    let parameters =
-        [("Url", &*issuer.url), ("ClientIDList.member.1", AUDIENCE), ("ThumbprintList.member.1", &*thumbprint)];
+    let parameters = [
+        ("Url", &*issuer.url),
+        ("ClientIDList.member.1", AUDIENCE),
+        ("ThumbprintList.member.1", &*thumbprint),
+    ];
     query(&rgw.url, "iam", &administrator, "CreateOpenIDConnectProvider", &parameters).await;
-    let provider = format!("arn:aws:iam:::oidc-provider/{}", issuer.url.trim_start_matches("http://"));
+    let provider =
+        format!("arn:aws:iam:::oidc-provider/{}", issuer.url.trim_start_matches("http://"));
     let trust = trusting("AssumeRoleWithWebIdentity", json!({"Federated": [provider]}));
     let role = rgw.role(None, "/a/b/", "WebAccess", &trust).await;
 
@@ -131,8 +148,15 @@ async fn tokens_that_the_store_verifies_are_exchanged_for_a_role_with_a_path() {
     uses_s3(&stage, &rgw.url, "web").await;
     for name in ["audience", "missing"] {
         let failure = failure(&stage, name).await;
-        assert_eq!((failure.reason.as_str(), failure.class.as_str()), ("AccessDenied", "Denied"), "{failure:?}");
-        assert!(failure.message.contains("that the store trusts the token's issuer"), "{failure:?}");
+        assert_eq!(
+            (failure.reason.as_str(), failure.class.as_str()),
+            ("AccessDenied", "Denied"),
+            "{failure:?}"
+        );
+        assert!(
+            failure.message.contains("that the store trusts the token's issuer"),
+            "{failure:?}"
+        );
         assert!(!failure.message.contains("trust-policy"), "{failure:?}");
     }
     stage.strike().await;
@@ -144,7 +168,12 @@ async fn errors_without_a_message_have_a_class_and_advice_that_fit_a_store() {
     let stage = stage_at(rgw).await;
     let user = rgw.user("mistakes").await;
     key_of(&stage, "user", &user).await;
-    key_of(&stage, "wrong", &User { secret: "not-the-secret-of-mistakes".to_owned(), ..user.clone() }).await;
+    key_of(
+        &stage,
+        "wrong",
+        &User { secret: "not-the-secret-of-mistakes".to_owned(), ..user.clone() },
+    )
+    .await;
     let trust = trusting_user("arn:aws:iam:::user/mistakes");
     let role = rgw.role(None, "/", "MistakesAccess", &trust).await;
     let administrator = Credentials::new(&user.key_id, &user.secret, None, None, "rgw");
@@ -152,26 +181,53 @@ async fn errors_without_a_message_have_a_class_and_advice_that_fit_a_store() {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": ["sts:GetSessionToken"], "Resource": ["*"]}],
     });
-    let parameters = [("UserName", "mistakes"), ("PolicyName", "sts"), ("PolicyDocument", &*policy.to_string())];
+    let parameters =
+        [("UserName", "mistakes"), ("PolicyName", "sts"), ("PolicyDocument", &*policy.to_string())];
     query(&rgw.url, "iam", &administrator, "PutUserPolicy", &parameters).await;
 
     let session_token = json!({"sessionToken": {"accessKey": {"secretRef": {"name": "user"}}}});
     let account = json!({"principal": {"accountId": "111122223333"}});
-    stage.credential("late", assuming(rgw, "user", json!({"roleArn": "arn:aws:iam:::role/a/LateAccess"}))).await;
+    stage
+        .credential(
+            "late",
+            assuming(rgw, "user", json!({"roleArn": "arn:aws:iam:::role/a/LateAccess"})),
+        )
+        .await;
     stage.credential("key", assuming(rgw, "wrong", json!({"roleArn": role}))).await;
-    stage.credential("long", assuming(rgw, "user", json!({"roleArn": role, "durationSeconds": 7200}))).await;
+    stage
+        .credential(
+            "long",
+            assuming(rgw, "user", json!({"roleArn": role, "durationSeconds": 7200})),
+        )
+        .await;
     stage.credential("session", spec(rgw, session_token.clone(), json!({}))).await;
     stage.credential("account", spec(rgw, session_token, account)).await;
 
     for (name, code, class, reason, words) in [
         ("late", "NoSuchEntity", "Denied", "AccessDenied", "Create the role in the store"),
         ("key", "AccessDenied", "Denied", "AccessDenied", "Check the key that signed the call"),
-        ("long", "InvalidArgument", "Specification", "InvalidSpecification", "compare durationSeconds"),
-        ("account", "MethodNotAllowed", "Specification", "InvalidSpecification", "take accountId and arn out"),
+        (
+            "long",
+            "InvalidArgument",
+            "Specification",
+            "InvalidSpecification",
+            "compare durationSeconds",
+        ),
+        (
+            "account",
+            "MethodNotAllowed",
+            "Specification",
+            "InvalidSpecification",
+            "take accountId and arn out",
+        ),
     ] {
         let failure = failure(&stage, name).await;
         assert_eq!(failure.code.as_deref(), Some(code), "{name}: {failure:?}");
-        assert_eq!((failure.class.as_str(), failure.reason.as_str()), (class, reason), "{name}: {failure:?}");
+        assert_eq!(
+            (failure.class.as_str(), failure.reason.as_str()),
+            (class, reason),
+            "{name}: {failure:?}"
+        );
         assert!(failure.message.contains(words), "{name}: {failure:?}");
         for aws in ["trust-policy", "IAM", "says which value it does"] {
             assert!(!failure.message.contains(aws), "{name}: {failure:?}");

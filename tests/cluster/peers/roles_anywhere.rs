@@ -1,4 +1,5 @@
-//! IAM Roles Anywhere, against a stand-in that verifies signatures and that AWS's own Python session accepts.
+//! IAM Roles Anywhere, against a stand-in that verifies signatures and that AWS's own Python
+//! session accepts.
 
 use super::{Desk, Session, Stage, allow, honoured, in_token, python, with_token};
 use crate::harness::certificates::Authority;
@@ -25,10 +26,13 @@ fn verify(asked: &Asked) -> Result<Certificate, String> {
         let found = rest.split(", ").find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
         found.map(str::to_owned).ok_or(format!("no {name}"))
     };
-    let (credential, names, signature) = (part("Credential")?, part("SignedHeaders")?, part("Signature")?);
-    let headers: String = names.split(';').map(|n| format!("{n}:{}\n", asked.header(n).trim())).collect();
+    let (credential, names, signature) =
+        (part("Credential")?, part("SignedHeaders")?, part("Signature")?);
+    let headers: String =
+        names.split(';').map(|n| format!("{n}:{}\n", asked.header(n).trim())).collect();
     let der = STANDARD.decode(asked.header("x-amz-x509")).map_err(|e| e.to_string())?;
-    let certificate = Certificate::parse(pem::encode(&pem::Pem::new("CERTIFICATE", der)).as_bytes())?;
+    let certificate =
+        Certificate::parse(pem::encode(&pem::Pem::new("CERTIFICATE", der)).as_bytes())?;
     let (serial, scope) = credential.split_once('/').ok_or("no scope")?;
     if serial != certificate.serial {
         return Err(format!("serial {serial} is not {}", certificate.serial));
@@ -74,7 +78,9 @@ async fn roles_anywhere(desk: Desk, authority: &Authority) -> StandIn {
         async move {
             match verify(&asked) {
                 Err(why) => (403, json!({"message": why})),
-                Ok(_) if asked.json()["roleArn"] != desk.role.as_str() => (403, json!({"message": "not this role"})),
+                Ok(_) if asked.json()["roleArn"] != desk.role.as_str() => {
+                    (403, json!({"message": "not this role"}))
+                }
                 Ok(_) => (201, created(&desk.session().await)),
             }
         }
@@ -128,9 +134,21 @@ async fn each_kind_of_key_signs_and_a_renewed_certificate_is_picked_up() {
     ];
     for (name, algorithm) in kinds {
         let issued = certificate(algorithm, 0x11);
-        let arguments = [host, &trusted, profile, &role, anchor, &issued.certificate, &issued.key, &issued.chain];
+        let arguments = [
+            host,
+            &trusted,
+            profile,
+            &role,
+            anchor,
+            &issued.certificate,
+            &issued.key,
+            &issued.chain,
+        ];
         let accepted = python("roles_anywhere.py", &arguments, &[]).await;
-        assert!(accepted["AccessKeyId"].is_string(), "AWS's session accepts the stand-in with {name}");
+        assert!(
+            accepted["AccessKeyId"].is_string(),
+            "AWS's session accepts the stand-in with {name}"
+        );
         for (suffix, chain) in [("alone", ""), ("chain", issued.chain.as_str())] {
             let name = format!("{name}-{suffix}");
             let both = format!("{}{chain}", issued.certificate);
@@ -146,17 +164,24 @@ async fn each_kind_of_key_signs_and_a_renewed_certificate_is_picked_up() {
     let labels = json!({"metadata": {"labels": {"refreshable.dev/watch": "true"}}});
     let secrets = stage.namespace.api::<Secret>();
     let change = async |patch: Value| {
-        secrets.patch("p256-alone-tls", &PatchParams::default(), &Patch::Merge(patch)).await.expect("changed");
+        secrets
+            .patch("p256-alone-tls", &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("changed");
     };
     change(labels).await;
     stage.until("p256-alone", "True", "Issued").await;
     let renewed = certificate(&rcgen::PKCS_ECDSA_P256_SHA256, 0x22);
     change(json!({"stringData": {"tls.crt": renewed.certificate, "tls.key": renewed.key}})).await;
-    crate::harness::eventually(super::super::stage::SOON, "the new certificate signs", async || {
-        let asked = peer.asked("POST /sessions").pop().expect("a request");
-        let serial = verify(&asked).map(|c| c.serial);
-        if serial == Ok((0x22_ff01).to_string()) { Ok(()) } else { Err(format!("{serial:?}")) }
-    })
+    crate::harness::eventually(
+        super::super::stage::SOON,
+        "the new certificate signs",
+        async || {
+            let asked = peer.asked("POST /sessions").pop().expect("a request");
+            let serial = verify(&asked).map(|c| c.serial);
+            if serial == Ok((0x22_ff01).to_string()) { Ok(()) } else { Err(format!("{serial:?}")) }
+        },
+    )
     .await;
     stage.until("p256-alone", "True", "Issued").await;
 
@@ -184,8 +209,9 @@ async fn keys_in_a_token_sign_too() {
         ("p384", certificate(&rcgen::PKCS_ECDSA_P384_SHA384, 0x33)),
     ];
     let folder = scratch::subfolder("keys");
-    let keys =
-        kinds.each_ref().map(|(name, issued)| ((*name).to_owned(), scratch::write(folder.join(name), &issued.key)));
+    let keys = kinds
+        .each_ref()
+        .map(|(name, issued)| ((*name).to_owned(), scratch::write(folder.join(name), &issued.key)));
     let stage = with_token(stage, keys.into()).await;
     allow(&stage, "anywhere", json!({"urls": [peer.url()], "pkcs11Modules": ["softhsm"]})).await;
     stage.secret("company-ca", &[("trust-bundle.pem", &authority.certificate())]).await;

@@ -1,5 +1,5 @@
-//! The AWS engine of Vault and OpenBao, as their API's documentation has it: its answers, and its refusals. The sessions in
-//! them are ones that AWS (as ministack plays it) honours.
+//! The AWS engine of Vault and OpenBao, as their API's documentation has it: its answers, and its
+//! refusals. The sessions in them are ones that AWS (as ministack plays it) honours.
 
 use super::{Desk, Stage, allow, honoured};
 use crate::harness::standin::{Asked, StandIn};
@@ -61,19 +61,32 @@ async fn leases_of_vault_s_aws_engine_are_published_renewed_and_its_refusals_tol
     let vault = vault(desk).await;
     canary::register("the-long-lived-secret-of-a-user");
     allow(&stage, "vault", json!({"urls": [format!("{}/v1", vault.url())]})).await;
-    stage.secret("vault-token", &[("token", &format!("{TOKEN}\n")), ("revoked", "hvs.another-token-altogether")]).await;
+    stage
+        .secret(
+            "vault-token",
+            &[("token", &format!("{TOKEN}\n")), ("revoked", "hvs.another-token-altogether")],
+        )
+        .await;
     let spec = |path: &str, key: &str| {
         json!({"source": {"custom": {"http": {
             "url": format!("{}/v1/{path}", vault.url()), "format": "Vault",
             "headers": [{"name": "X-Vault-Token", "valueSecretRef": {"name": "vault-token", "key": key}}],
         }}}})
     };
-    for (name, path) in
-        [("creds", "aws/creds/reports"), ("sts", "aws/sts/reports"), ("space", "team-a/aws/sts/reports")]
-    {
+    for (name, path) in [
+        ("creds", "aws/creds/reports"),
+        ("sts", "aws/sts/reports"),
+        ("space", "team-a/aws/sts/reports"),
+    ] {
         stage.credential(name, spec(path, "token")).await;
         assert!(honoured(&stage, name).await.contains(":assumed-role/leased/"), "{name}");
-        let expiration = stage.credentials().get(name).await.expect("it is there").status.and_then(|s| s.expiration);
+        let expiration = stage
+            .credentials()
+            .get(name)
+            .await
+            .expect("it is there")
+            .status
+            .and_then(|s| s.expiration);
         let left = expiration.expect("an end").0.duration_since(jiff::Timestamp::now()).as_secs();
         assert!((3500..3600).contains(&left), "{name}: {left} s left");
     }
@@ -88,12 +101,30 @@ async fn leases_of_vault_s_aws_engine_are_published_renewed_and_its_refusals_tol
     .await;
 
     for (name, path, key, reason, words) in [
-        ("revoked", "aws/sts/reports", "revoked", "AccessDenied", "permission denied * invalid token"),
-        ("policy", "aws/sts/reports", "revoked", "AccessDenied", "Vault policy allows to read this path"),
+        (
+            "revoked",
+            "aws/sts/reports",
+            "revoked",
+            "AccessDenied",
+            "permission denied * invalid token",
+        ),
+        (
+            "policy",
+            "aws/sts/reports",
+            "revoked",
+            "AccessDenied",
+            "Vault policy allows to read this path",
+        ),
         ("user", "aws/creds/user", "token", "InvalidSpecification", "credential_type assumed_role"),
         ("sealed", "aws/sts/sealed", "token", "IssuerUnavailable", "Vault is sealed"),
         ("standby", "aws/sts/standby", "token", "IssuerUnavailable", "HTTP 473"),
-        ("denied", "aws/sts/denied", "token", "InvalidSpecification", "not authorized to perform sts:AssumeRole"),
+        (
+            "denied",
+            "aws/sts/denied",
+            "token",
+            "InvalidSpecification",
+            "not authorized to perform sts:AssumeRole",
+        ),
         ("nobody", "aws/sts/nobody", "token", "InvalidSpecification", "Role 'nobody' not found"),
         (
             "mount",
@@ -108,6 +139,10 @@ async fn leases_of_vault_s_aws_engine_are_published_renewed_and_its_refusals_tol
         let message = failing.status.and_then(|s| s.failures).expect("a failure").message;
         assert!(message.contains(words), "{name}: {message}");
     }
-    assert_eq!(vault.asked("GET /v1/aws/creds/user").len(), 1, "each further attempt would make another user");
+    assert_eq!(
+        vault.asked("GET /v1/aws/creds/user").len(),
+        1,
+        "each further attempt would make another user"
+    );
     stage.strike().await;
 }

@@ -1,4 +1,5 @@
-//! What the cluster says reaches a terminal as text: no escape sequence, no line that is not the plugin's own.
+//! What the cluster says reaches a terminal as text: no escape sequence, no line that is not the
+//! plugin's own.
 
 use super::super::stage::{SOON, Stage};
 use super::{Run, User};
@@ -6,7 +7,8 @@ use crate::harness::eventually;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-/// Fills the clipboard, clears the screen (in 7 and in 8 bits), goes up a line, turns the reading direction, begins a line.
+/// Fills the clipboard, clears the screen (in 7 and in 8 bits), goes up a line, turns the reading
+/// direction, begins a line.
 const EVIL: &str = "x\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1A\r\u{202e}\u{2028}\nroot True";
 /// The beginning of it as it is shown.
 const SHOWN: &str = "x^[]52;c;ZXZpbA==^G^[[2J<U+009B>1A^M<U+202E><U+2028>";
@@ -15,10 +17,14 @@ const SHOWN: &str = "x^[]52;c;ZXZpbA==^G^[[2J<U+009B>1A^M<U+202E><U+2028>";
 fn harmless(run: &Run) -> String {
     let text = format!("{}{}", run.output, run.errors);
     let steers = |c: char| {
-        c.is_control() && c != '\n' || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}')
+        c.is_control() && c != '\n'
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}')
     };
     assert!(!text.contains(steers), "{text:?}");
-    assert!(!text.lines().any(|l| l.starts_with("root True")), "a line of the cluster's own: {text}");
+    assert!(
+        !text.lines().any(|l| l.starts_with("root True")),
+        "a line of the cluster's own: {text}"
+    );
     text
 }
 
@@ -49,7 +55,11 @@ async fn resource(stage: &Stage) {
         },
     });
     let patch = Patch::Merge(json!({"status": status}));
-    stage.credentials().patch_status("reports", &PatchParams::default(), &patch).await.expect("a status");
+    stage
+        .credentials()
+        .patch_status("reports", &PatchParams::default(), &patch)
+        .await
+        .expect("a status");
 }
 
 #[tokio::test]
@@ -83,7 +93,10 @@ async fn a_status_steers_no_terminal() {
     assert!(harmless(&completed).contains("\nreports\n"), "{completed:?}");
     assert!(shown >= 6, "the messages are shown, not dropped: in {shown} outputs");
     // On a terminal, too, there is no escape sequence but the plugin's own colours.
-    let line = format!("script --quiet --return --command '{} inspect reports' /dev/null", super::program());
+    let line = format!(
+        "script --quiet --return --command '{} inspect reports' /dev/null",
+        super::program()
+    );
     let coloured = user.env("TERM", "xterm").shell(&line).await.good();
     let bare = ["\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[2m", "\x1b[0m", "\r\n"]
         .into_iter()
@@ -101,8 +114,11 @@ async fn json_and_yaml_keep_what_they_escape() {
             let run = user.run(&[command, "reports", "-o", form]).await;
             harmless(&run);
             let value: Value = serde_saphyr::from_str(&run.good()).expect("it is read");
-            let message =
-                if command == "status" { &value["status"]["conditions"][0]["message"] } else { &value["message"] };
+            let message = if command == "status" {
+                &value["status"]["conditions"][0]["message"]
+            } else {
+                &value["message"]
+            };
             assert_eq!(message, EVIL, "{command} -o {form}");
         }
     }
@@ -112,8 +128,7 @@ async fn json_and_yaml_keep_what_they_escape() {
 async fn an_error_of_the_api_server_steers_no_terminal() {
     let stage = Stage::without_controller().await;
     resource(&stage).await;
-    let kinds =
-        json!({"apiGroups": ["refreshable.dev"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["*"]});
+    let kinds = json!({"apiGroups": ["refreshable.dev"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["*"]});
     // An admission policy says this; its message may have no line break, nor a carriage return.
     let message = EVIL.split('\r').next().expect("a line");
     let shown = SHOWN.split("^M").next().expect("a line");

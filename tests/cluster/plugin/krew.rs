@@ -16,8 +16,10 @@ fn packed(folder: &Path) -> Value {
         .output()
         .expect("a run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_saphyr::from_str(&std::fs::read_to_string(folder.join("refreshable.yaml")).expect("a manifest"))
-        .expect("YAML")
+    serde_saphyr::from_str(
+        &std::fs::read_to_string(folder.join("refreshable.yaml")).expect("a manifest"),
+    )
+    .expect("YAML")
 }
 
 fn sh(line: &str, folder: &Path) -> String {
@@ -34,16 +36,31 @@ async fn krew_installs_what_was_packed() {
         packed(&folder);
         let root = folder.join("root");
         let run = |program: &Path, arguments: &[&str]| {
-            let path = [root.join("bin"), programs::controlplane()].map(|p| p.display().to_string()).join(":");
+            let path = [root.join("bin"), programs::controlplane()]
+                .map(|p| p.display().to_string())
+                .join(":");
             let path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
             let mut command = Command::new(program);
-            command.args(arguments).current_dir(&folder).env("KREW_ROOT", &root).env("HOME", &folder).env("PATH", path);
+            command
+                .args(arguments)
+                .current_dir(&folder)
+                .env("KREW_ROOT", &root)
+                .env("HOME", &folder)
+                .env("PATH", path);
             let output = command.output().expect("a run");
-            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             String::from_utf8(output.stdout).expect("text")
         };
         let archive = "--archive=kubectl-refreshable-linux-amd64.tar.gz";
-        let arch = if cfg!(target_arch = "aarch64") { archive.replace("amd64", "arm64") } else { archive.to_owned() };
+        let arch = if cfg!(target_arch = "aarch64") {
+            archive.replace("amd64", "arm64")
+        } else {
+            archive.to_owned()
+        };
         run(&programs::krew(), &["install", "--manifest=refreshable.yaml", &arch]);
         assert!(root.join("receipts/refreshable.yaml").exists(), "krew knows it");
         let version = run(Path::new("kubectl"), &["refreshable", "version", "--client"]);

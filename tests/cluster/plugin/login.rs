@@ -9,7 +9,8 @@ use crate::harness::{canary, eventually};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
-const PORTAL: [&str; 4] = ["--start-url", "https://example.awsapps.com/start", "--region", "eu-west-1"];
+const PORTAL: [&str; 4] =
+    ["--start-url", "https://example.awsapps.com/start", "--region", "eu-west-1"];
 
 /// A stage whose controller calls this stand-in for Identity Center.
 async fn stage(role: &str, tokens: &Tokens) -> (Stage, StandIn) {
@@ -32,7 +33,12 @@ async fn person(stage: &Stage, center: &StandIn) -> User {
 #[tokio::test]
 async fn a_person_signs_in_and_the_controller_goes_on_with_the_token() {
     let tokens = Tokens::default();
-    for secret in [tokens.access(), tokens.refresh(), "the-secret-of-the-client".into(), "the-device-s-code".into()] {
+    for secret in [
+        tokens.access(),
+        tokens.refresh(),
+        "the-secret-of-the-client".into(),
+        "the-device-s-code".into(),
+    ] {
         canary::register(&secret);
     }
     let (stage, center) = stage("AWSReservedSSO_Reader_1111222233334444", &tokens).await;
@@ -52,7 +58,8 @@ async fn a_person_signs_in_and_the_controller_goes_on_with_the_token() {
     assert!(honoured(&stage, "reader").await.contains("AWSReservedSSO_Reader_"));
     let secret = stage.namespace.api::<Secret>().get("sso").await.expect("it is there");
     assert_eq!(secret.metadata.labels.expect("labels")["refreshable.dev/watch"], "true");
-    let kept: Value = serde_json::from_slice(&secret.data.expect("data")["token.json"].0).expect("JSON");
+    let kept: Value =
+        serde_json::from_slice(&secret.data.expect("data")["token.json"].0).expect("JSON");
     assert_eq!(
         (
             kept["startUrl"].as_str(),
@@ -60,24 +67,37 @@ async fn a_person_signs_in_and_the_controller_goes_on_with_the_token() {
             kept["refreshToken"].as_str(),
             kept["registrationExpiresAt"].as_str()
         ),
-        (Some(PORTAL[1]), Some(PORTAL[3]), Some(tokens.refresh().as_str()), Some("2099-01-01T00:00:00Z")),
+        (
+            Some(PORTAL[1]),
+            Some(PORTAL[3]),
+            Some(tokens.refresh().as_str()),
+            Some("2099-01-01T00:00:00Z")
+        ),
     );
-    assert_eq!(center.asked("POST /token").len(), 2, "it was pending once; the controller had nothing to renew");
+    assert_eq!(
+        center.asked("POST /token").len(),
+        2,
+        "it was pending once; the controller had nothing to renew"
+    );
     let registered = center.asked("POST /client/register")[0].json();
     assert_eq!(
         (registered["clientType"].as_str(), registered["scopes"][0].as_str()),
         (Some("public"), Some("sso:account:access"))
     );
 
-    // The session was ended elsewhere, and a person is asked for by this command's name. Who signs in again need not
-    // say where: the token does. The controller notices the new one.
+    // The session was ended elsewhere, and a person is asked for by this command's name. Who signs
+    // in again need not say where: the token does. The controller notices the new one.
     tokens.sign_in();
     canary::register(&tokens.access());
     canary::register(&tokens.refresh());
     let key = stage.key_id("reader").await;
     let again = User::administrator(&stage).env("AWS_ENDPOINT_URL_SSO_OIDC", center.url());
     let needed = again.run(&["refresh", "reader", "--wait"]).await.failed();
-    assert!(needed.contains("PersonNeeded: ") && needed.contains("kubectl refreshable login --secret sso"), "{needed}");
+    assert!(
+        needed.contains("PersonNeeded: ")
+            && needed.contains("kubectl refreshable login --secret sso"),
+        "{needed}"
+    );
     again.run(&["login", "reader"]).await.clean();
     eventually(super::super::stage::SOON, "the controller noticed", async || {
         let now = stage.key_id("reader").await;
@@ -110,23 +130,28 @@ async fn nobody_is_asked_to_sign_in_for_a_token_that_could_not_be_kept() {
     let stage = Stage::without_controller().await;
     let desk = Desk::of(&stage, "AWSReservedSSO_Reader_9999000011112222").await;
     let center = center(desk, Tokens::default(), stage.account.clone()).await;
-    let looker =
-        User::with_rules(&stage, "looker", super::reader()).await.env("AWS_ENDPOINT_URL_SSO_OIDC", center.url());
+    let looker = User::with_rules(&stage, "looker", super::reader())
+        .await
+        .env("AWS_ENDPOINT_URL_SSO_OIDC", center.url());
     let error = looker.run(&[&["login", "--secret", "sso"][..], &PORTAL].concat()).await.failed();
     assert!(
-        error.starts_with("Error from server (Forbidden): ") && error.contains("verbs patch and create on secrets"),
+        error.starts_with("Error from server (Forbidden): ")
+            && error.contains("verbs patch and create on secrets"),
         "{error}"
     );
     assert!(center.asked("POST").is_empty(), "AWS was not asked");
 
     let user = person(&stage, &center).await;
-    stage.credential("reports", json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]})).await;
+    stage
+        .credential("reports", json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]}))
+        .await;
     let error = user.run(&[&["login", "reports"][..], &PORTAL].concat()).await.failed();
     assert!(error.contains("another source than identityCenter"), "{error}");
     let administrator = User::administrator(&stage).env("AWS_ENDPOINT_URL_SSO_OIDC", center.url());
     let error = administrator.run(&["login", "--secret", "sso"]).await.failed();
     assert!(error.contains("--start-url and --region"), "{error}");
     assert!(center.asked("POST").is_empty(), "AWS was not asked");
-    let error = administrator.run(&["login", "--secret", "sso", "--sso-session", "bench"]).await.failed();
+    let error =
+        administrator.run(&["login", "--secret", "sso", "--sso-session", "bench"]).await.failed();
     assert!(error.contains(".aws/config"), "{error}");
 }

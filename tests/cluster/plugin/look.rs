@@ -12,7 +12,12 @@ async fn stage() -> Stage {
     let role = stage.role("reports").await;
     let denied = format!("arn:aws:iam::{}:role/payroll", stage.account);
     stage.allow(&[&denied]).await;
-    stage.credential("reports", json!({"roles": [{"roleArn": role, "externalId": "4f2a-of-the-partner"}]})).await;
+    stage
+        .credential(
+            "reports",
+            json!({"roles": [{"roleArn": role, "externalId": "4f2a-of-the-partner"}]}),
+        )
+        .await;
     stage.credential("payroll", json!({"roles": [{"roleArn": denied}]})).await;
     stage.until("reports", "True", "Issued").await;
     stage.until("payroll", "False", "AccessDenied").await;
@@ -29,11 +34,20 @@ async fn status_is_a_table_and_a_timeline() {
         lines.next().map(|l| l.split_whitespace().collect::<Vec<_>>()),
         Some(vec!["NAME", "READY", "REASON", "EXPIRES", "REFRESH", "SECRET", "AGE"])
     );
-    assert!(lines.next().is_some_and(|l| l.starts_with("payroll   False   AccessDenied")), "{text}");
+    assert!(
+        lines.next().is_some_and(|l| l.starts_with("payroll   False   AccessDenied")),
+        "{text}"
+    );
     let reports = lines.next().expect("a row");
-    assert!(reports.starts_with("reports   True    Issued") && reports.contains("in 59m"), "{text}");
+    assert!(
+        reports.starts_with("reports   True    Issued") && reports.contains("in 59m"),
+        "{text}"
+    );
     let timeline: Vec<&str> = lines.filter(|l| l.starts_with("reports")).collect();
-    assert!(timeline.len() == 1 && timeline[0].contains('R') && timeline[0].ends_with(']'), "{text}");
+    assert!(
+        timeline.len() == 1 && timeline[0].contains('R') && timeline[0].ends_with(']'),
+        "{text}"
+    );
 
     let wide = user.run(&["status", "-o", "wide", "--no-timeline"]).await.clean();
     assert!(wide.contains(":assumed-role/reports/") && !wide.contains("expiry"), "{wide}");
@@ -41,21 +55,30 @@ async fn status_is_a_table_and_a_timeline() {
     let expected = "refreshablecredential.refreshable.dev/payroll\nrefreshablecredential.refreshable.dev/reports\n";
     assert_eq!(names, expected);
     let json: Value =
-        serde_json::from_str(&user.run(&["status", "rcred/reports", "-o", "json"]).await.clean()).expect("JSON");
+        serde_json::from_str(&user.run(&["status", "rcred/reports", "-o", "json"]).await.clean())
+            .expect("JSON");
     assert_eq!(
         (json["kind"].as_str(), json["spec"]["roles"][0]["externalId"].as_str()),
         (Some("RefreshableCredential"), Some("4f2a-of-the-partner"))
     );
-    let yaml: Value = serde_saphyr::from_str(&user.run(&["status", "-o", "yaml"]).await.clean()).expect("YAML");
-    assert_eq!((yaml["kind"].as_str(), yaml["items"].as_array().map(Vec::len)), (Some("List"), Some(2)));
+    let yaml: Value =
+        serde_saphyr::from_str(&user.run(&["status", "-o", "yaml"]).await.clean()).expect("YAML");
+    assert_eq!(
+        (yaml["kind"].as_str(), yaml["items"].as_array().map(Vec::len)),
+        (Some("List"), Some(2))
+    );
 
     let everywhere = User::administrator(&stage).run(&["status", "-A"]).await.clean();
-    assert!(everywhere.starts_with("NAMESPACE") && everywhere.contains(&stage.namespace.name), "{everywhere}");
+    assert!(
+        everywhere.starts_with("NAMESPACE") && everywhere.contains(&stage.namespace.name),
+        "{everywhere}"
+    );
     let other = user.run(&["status", "-A"]).await.failed();
     assert!(other.starts_with("Error from server (Forbidden): "), "{other}");
     let missing = user.run(&["status", "nobody"]).await.failed();
     assert!(
-        missing.starts_with("Error from server (NotFound): ") && missing.contains("\"nobody\" not found"),
+        missing.starts_with("Error from server (NotFound): ")
+            && missing.contains("\"nobody\" not found"),
         "{missing}"
     );
     let none = User::administrator(&stage).run(&["status", "-n", "default"]).await;
@@ -95,7 +118,10 @@ async fn a_watch_shows_changes_as_they_come() {
         .expect("a start");
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
     let mut next = async || {
-        let line = tokio::time::timeout(SOON, lines.next_line()).await.expect("a line in time").expect("a line");
+        let line = tokio::time::timeout(SOON, lines.next_line())
+            .await
+            .expect("a line in time")
+            .expect("a line");
         line.expect("it goes on")
     };
     assert!(next().await.starts_with("NAME"));
@@ -109,8 +135,12 @@ async fn a_watch_shows_changes_as_they_come() {
     canary::assert_clean(&seen, "the watch");
     child.kill().await.expect("killed");
 
-    let may_not = User::with_rules(&stage, "getter", json!([])).await.run(&["status", "-w"]).await.failed();
-    assert!(may_not.contains("(Forbidden)") && may_not.contains("-w needs the verbs list and watch"), "{may_not}");
+    let may_not =
+        User::with_rules(&stage, "getter", json!([])).await.run(&["status", "-w"]).await.failed();
+    assert!(
+        may_not.contains("(Forbidden)") && may_not.contains("-w needs the verbs list and watch"),
+        "{may_not}"
+    );
     stage.strike().await;
 }
 
@@ -158,9 +188,13 @@ async fn inspect_tells_chain_permission_error_and_consumers() {
     }
     assert!(!text.contains("4f2a-of-the-partner"), "{text}");
     let denied = administrator.run(&["inspect", "payroll"]).await.clean();
-    for part in
-        ["Last error:\n", "AWS's error code AccessDenied", "AWS's request id ", "sts:AssumeRole", "next try in "]
-    {
+    for part in [
+        "Last error:\n",
+        "AWS's error code AccessDenied",
+        "AWS's request id ",
+        "sts:AssumeRole",
+        "next try in ",
+    ] {
         assert!(denied.contains(part), "{part}\n{denied}");
     }
 
@@ -181,10 +215,14 @@ async fn inspect_tells_chain_permission_error_and_consumers() {
     let rule = format!("spec.allow.roles: [{{\"arns\":[\"{role}\"]}}]");
     for user in [&administrator, &user] {
         let text = user.run(&["inspect", "other"]).await.clean();
-        assert!(text.contains("\nPermission:\n  no CredentialPolicy allows") && text.contains(&rule), "{text}");
+        assert!(
+            text.contains("\nPermission:\n  no CredentialPolicy allows") && text.contains(&rule),
+            "{text}"
+        );
     }
     let json: Value =
-        serde_json::from_str(&administrator.run(&["inspect", "other", "-o", "json"]).await.clean()).expect("JSON");
+        serde_json::from_str(&administrator.run(&["inspect", "other", "-o", "json"]).await.clean())
+            .expect("JSON");
     assert_eq!(
         (json["permission"]["verdict"].as_str(), json["chain"][0]["step"].as_str()),
         (Some("No"), Some("ambient"))
@@ -200,10 +238,12 @@ async fn version_says_what_it_can_see_of_the_controller() {
     assert_eq!(user.run(&["version", "--client"]).await.clean(), own);
     let blind = user.run(&["version"]).await.clean();
     assert!(
-        blind.starts_with(own) && blind.contains("Controller: not visible (deployments.apps is forbidden"),
+        blind.starts_with(own)
+            && blind.contains("Controller: not visible (deployments.apps is forbidden"),
         "{blind}"
     );
-    let labels = json!({"app.kubernetes.io/name": "refreshable", "app.kubernetes.io/version": "9.8.7"});
+    let labels =
+        json!({"app.kubernetes.io/name": "refreshable", "app.kubernetes.io/version": "9.8.7"});
     let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
     stage
         .apply(json!({
@@ -214,7 +254,10 @@ async fn version_says_what_it_can_see_of_the_controller() {
         .await;
     let seen = User::administrator(&stage).run(&["version"]).await.clean();
     assert!(
-        seen.contains(&format!("Controller Version: 9.8.7 (Deployment {}/refreshable, 0 ready)", stage.namespace.name)),
+        seen.contains(&format!(
+            "Controller Version: 9.8.7 (Deployment {}/refreshable, 0 ready)",
+            stage.namespace.name
+        )),
         "{seen}"
     );
 }
@@ -226,10 +269,12 @@ async fn kubectl_completes_the_plugin_s_arguments() {
     let script = user.run(&["completion", "kubectl"]).await.clean();
     let folder = crate::harness::scratch::subfolder("completion");
     let file = crate::harness::scratch::write(folder.join("kubectl_complete-refreshable"), script);
-    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("executable");
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("executable");
     // What a shell asks of kubectl when somebody types.
     let complete = async |words: &str| {
-        let line = format!("PATH={}:$PATH kubectl __complete refreshable {words}", folder.display());
+        let line =
+            format!("PATH={}:$PATH kubectl __complete refreshable {words}", folder.display());
         let Run { output, .. } = user.shell(&line).await;
         canary::assert_clean(&output, "a completion");
         output

@@ -1,4 +1,5 @@
-//! A kubeconfig whose credential plugin asks this program for the AWS credentials that it needs to let it in.
+//! A kubeconfig whose credential plugin asks this program for the AWS credentials that it needs to
+//! let it in.
 
 use super::program;
 use crate::harness::{background, programs, scratch};
@@ -23,8 +24,7 @@ impl Home {
     fn with(users: &[(&str, Value)]) -> Self {
         let folder = scratch::subfolder("loop");
         let cluster = json!({"name": "c", "cluster": {"server": "http://127.0.0.1:9"}});
-        let context =
-            |name: &str| json!({"name": name, "context": {"cluster": "c", "user": name, "namespace": "team-a"}});
+        let context = |name: &str| json!({"name": name, "context": {"cluster": "c", "user": name, "namespace": "team-a"}});
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": users[0].0, "clusters": [cluster],
             "contexts": users.iter().map(|(name, _)| context(name)).collect::<Vec<_>>(),
@@ -36,8 +36,9 @@ impl Home {
 
     /// A user's plugin that counts its calls, and then runs this line of sh.
     fn plugin(name: &str, then: &str) -> Value {
-        let script =
-            format!("echo {name} >> \"$HOME/calls\"; [ $(wc -l < \"$HOME/calls\") -le {CALLS} ] || exit 99; {then}");
+        let script = format!(
+            "echo {name} >> \"$HOME/calls\"; [ $(wc -l < \"$HOME/calls\") -le {CALLS} ] || exit 99; {then}"
+        );
         json!({
             "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script],
             "interactiveMode": "IfAvailable", "provideClusterInfo": false,
@@ -63,7 +64,11 @@ impl Home {
             .output();
         let output = tokio::time::timeout(PATIENCE, output).await.expect("it ends").expect("a run");
         let calls = std::fs::read_to_string(self.folder.join("calls")).unwrap_or_default();
-        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned(), calls)
+        (
+            output.status.code().unwrap_or(-1),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+            calls,
+        )
     }
 }
 
@@ -80,18 +85,28 @@ async fn a_credential_plugin_that_waits_for_this_program_is_called_once() {
         &["trust-policy", "reports"],
         &["migrate", "access-key", "legacy"],
     ] {
-        let home = Home::with(&[("loop", Home::plugin("loop", "exec kubectl-refreshable process reports"))]);
+        let home = Home::with(&[(
+            "loop",
+            Home::plugin("loop", "exec kubectl-refreshable process reports"),
+        )]);
         let (code, errors, calls) = home.run(arguments, &[]).await;
         assert_eq!((code, calls.as_str()), (1, "loop\n"), "{arguments:?}: {errors}");
-        assert!(errors.contains("is waiting for this command: it would be called without end"), "{errors}");
-        assert!(errors.contains("the kubeconfig's credential plugin sh failed"), "the outer one says so: {errors}");
+        assert!(
+            errors.contains("is waiting for this command: it would be called without end"),
+            "{errors}"
+        );
+        assert!(
+            errors.contains("the kubeconfig's credential plugin sh failed"),
+            "the outer one says so: {errors}"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_aws_cli_s_token_from_a_profile_of_this_program_ends_with_advice() {
     let aws = background::blocking(|| programs::python("aws")).await.display().to_string();
-    let token = format!("exec {aws} eks get-token --cluster-name c --region eu-west-1 --output json");
+    let token =
+        format!("exec {aws} eks get-token --cluster-name c --region eu-west-1 --output json");
     let home = Home::with(&[("eks", Home::plugin("eks", &token))]);
     let config = "[profile reports]\nregion = eu-west-1\ncredential_process = kubectl refreshable process reports\n";
     let config = scratch::write(home.folder.join("aws-config"), config).display().to_string();
@@ -118,5 +133,8 @@ async fn a_credential_plugin_may_use_this_program_for_another_user() {
     assert_eq!((code, outer), (1, 1), "{calls}{errors}");
     assert!(calls.starts_with("outer\ninner\n"), "{calls}");
     let said = std::fs::read_to_string(home.folder.join("inner")).expect("what the inner one said");
-    assert!(said.contains("the API server at http://127.0.0.1:9/") && !said.contains("without end"), "{said}");
+    assert!(
+        said.contains("the API server at http://127.0.0.1:9/") && !said.contains("without end"),
+        "{said}"
+    );
 }

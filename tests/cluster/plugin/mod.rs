@@ -1,4 +1,5 @@
-//! The kubectl plugin against a real API server and a real controller, run as users of few rights run it.
+//! The kubectl plugin against a real API server and a real controller, run as users of few rights
+//! run it.
 
 mod escapes;
 mod krew;
@@ -45,7 +46,9 @@ impl User {
     pub async fn with_rules(stage: &Stage, name: &str, rules: Value) -> Self {
         let metadata = json!({"name": name, "namespace": stage.namespace.name});
         let group = "rbac.authorization.k8s.io";
-        stage.apply(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})).await;
+        stage
+            .apply(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
+            .await;
         stage
             .apply(json!({"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata, "rules": rules}))
             .await;
@@ -113,12 +116,17 @@ impl User {
     async fn spawn(&self, program: &Path, arguments: &[&str]) -> Run {
         let output = self.start(program, arguments).output().await.expect("a run");
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Run { code: output.status.code().unwrap_or(-1), output: text(output.stdout), errors: text(output.stderr) }
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            output: text(output.stdout),
+            errors: text(output.stderr),
+        }
     }
 }
 
 impl Run {
-    /// What was printed, of a run that did what it was asked for and said nothing in confidence besides.
+    /// What was printed, of a run that did what it was asked for and said nothing in confidence
+    /// besides.
     pub fn good(self) -> String {
         assert_eq!(self.code, 0, "{}\n{}", self.output, self.errors);
         canary::assert_clean(&self.errors, "the plugin's standard error");
@@ -150,7 +158,8 @@ fn path() -> OsString {
     let own = Path::new(program()).parent().expect("a folder").to_owned();
     let kubectl = programs::controlplane();
     let machine = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths([own, kubectl].into_iter().chain(std::env::split_paths(&machine))).expect("a PATH")
+    std::env::join_paths([own, kubectl].into_iter().chain(std::env::split_paths(&machine)))
+        .expect("a PATH")
 }
 
 /// Rules of somebody who may look at resources, and at nothing else.

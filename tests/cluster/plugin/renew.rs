@@ -20,7 +20,10 @@ async fn a_refresh_ends_when_the_new_credentials_are_published() {
     let (reports, batch) = (stage.key_id("reports").await, stage.key_id("batch").await);
     let user = User::with_rules(&stage, "asker", asker()).await;
     let said = user.kubectl(&["refresh", "rcred/reports", "--wait"]).await.clean();
-    assert!(said.starts_with("refreshablecredential.refreshable.dev/reports refreshed, valid until 20"), "{said}");
+    assert!(
+        said.starts_with("refreshablecredential.refreshable.dev/reports refreshed, valid until 20"),
+        "{said}"
+    );
     let new = stage.key_id("reports").await;
     assert_ne!(new, reports, "it has ended when they are there");
     assert_eq!(stage.key_id("batch").await, batch, "nothing else was asked for");
@@ -42,7 +45,10 @@ async fn a_refresh_that_fails_says_reason_and_advice() {
     stage.until("payroll", "False", "AccessDenied").await;
     let administrator = User::administrator(&stage);
     let error = administrator.run(&["refresh", "payroll", "--wait"]).await.failed();
-    assert!(error.starts_with("error: payroll was not refreshed: AccessDenied: AssumeRole of "), "{error}");
+    assert!(
+        error.starts_with("error: payroll was not refreshed: AccessDenied: AssumeRole of "),
+        "{error}"
+    );
     assert!(error.contains("trust policy") && error.contains("next try at"), "{error}");
 
     // What never gets as far as an attempt is not waited for.
@@ -58,14 +64,22 @@ async fn a_refresh_that_fails_says_reason_and_advice() {
     let reader = User::with_rules(&stage, "looker", super::reader()).await;
     let error = reader.run(&["refresh", "payroll"]).await.failed();
     assert!(error.starts_with("Error from server (Forbidden): "), "{error}");
-    assert!(error.contains("verbs get and patch on refreshablecredentials.refreshable.dev"), "{error}");
+    assert!(
+        error.contains("verbs get and patch on refreshablecredentials.refreshable.dev"),
+        "{error}"
+    );
     stage.strike().await;
 }
 
 #[tokio::test]
 async fn a_refresh_that_nobody_answers_times_out() {
     let stage = Stage::without_controller().await;
-    stage.credential("reports", json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]})).await;
-    let error = User::administrator(&stage).run(&["refresh", "reports", "--wait", "--timeout", "1s"]).await.failed();
+    stage
+        .credential("reports", json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]}))
+        .await;
+    let error = User::administrator(&stage)
+        .run(&["refresh", "reports", "--wait", "--timeout", "1s"])
+        .await
+        .failed();
     assert!(error.contains("timed out after 1s") && error.contains("is it running?"), "{error}");
 }

@@ -1,4 +1,5 @@
-//! `env` in real shells: what the Secret holds is a value there and never code, and no profile wins over it.
+//! `env` in real shells: what the Secret holds is a value there and never code, and no profile wins
+//! over it.
 
 use super::super::stage::Stage;
 use super::User;
@@ -8,11 +9,17 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
-/// A stage with a resource in the forms that these tests read, whose controller is gone: what the Secret holds stays.
+/// A stage with a resource in the forms that these tests read, whose controller is gone: what the
+/// Secret holds stays.
 async fn stage(formats: &[&str]) -> Stage {
     let stage = Stage::set().await;
     let role = stage.role("reports").await;
-    stage.credential("reports", json!({"roles": [{"roleArn": role}], "secret": {"formats": formats}})).await;
+    stage
+        .credential(
+            "reports",
+            json!({"roles": [{"roleArn": role}], "secret": {"formats": formats}}),
+        )
+        .await;
     stage.until("reports", "True", "Issued").await;
     stage.controller().kill();
     stage
@@ -51,7 +58,8 @@ async fn what_a_secret_holds_is_a_value_in_every_shell_and_never_code() {
     let user = User::administrator(&stage).env("AWS_PROFILE", "another");
     let ran = scratch::subfolder("ran").join("it-ran");
     let touch = format!("touch${{IFS}}{}", ran.display());
-    let mut json: Value = serde_json::from_str(&stage.published("reports").await["credentials.json"]).expect("JSON");
+    let mut json: Value =
+        serde_json::from_str(&stage.published("reports").await["credentials.json"]).expect("JSON");
     for token in [
         format!("a';{touch};'"),
         format!("$({touch})`{touch}`\";{touch};\\#(({touch}))"),
@@ -60,15 +68,22 @@ async fn what_a_secret_holds_is_a_value_in_every_shell_and_never_code() {
         json["SessionToken"] = token.as_str().into();
         alter(&stage, "credentials.json", &json.to_string()).await;
         for (shell, take, print) in shells().await {
-            assert_eq!(in_shell(&user, &shell, &format!("{take}; {print}")).await, format!("{token}|unset"));
+            assert_eq!(
+                in_shell(&user, &shell, &format!("{take}; {print}")).await,
+                format!("{token}|unset")
+            );
         }
         let powershell = user.run(&["env", "-o", "powershell", "reports"]).await.good();
         assert!(powershell.is_ascii(), "no quote that PowerShell alone knows: {powershell}");
         let read: Value =
-            serde_json::from_str(&user.run(&["env", "-o", "json", "reports"]).await.output).expect("JSON");
+            serde_json::from_str(&user.run(&["env", "-o", "json", "reports"]).await.output)
+                .expect("JSON");
         assert_eq!(read["AWS_SESSION_TOKEN"], token.as_str());
         let dotenv = user.run(&["env", "-o", "dotenv", "reports"]).await.failed();
-        assert!(dotenv.contains("AWS_SESSION_TOKEN has a character") && !dotenv.contains(&touch), "{dotenv}");
+        assert!(
+            dotenv.contains("AWS_SESSION_TOKEN has a character") && !dotenv.contains(&touch),
+            "{dotenv}"
+        );
         assert!(!ran.exists(), "nothing ran");
     }
     stage.strike().await;
@@ -108,7 +123,11 @@ async fn no_profile_wins_over_what_was_printed() {
             let arn = in_shell(&user, &shell, &format!("{take}; {call}")).await;
             assert!(arn.contains(":assumed-role/reports/"), "{}: {arn}", shell.display());
         }
-        let run = user.kubectl(&[&["exec", "reports", "--"][..], &call.split(' ').collect::<Vec<_>>()].concat()).await;
+        let run = user
+            .kubectl(
+                &[&["exec", "reports", "--"][..], &call.split(' ').collect::<Vec<_>>()].concat(),
+            )
+            .await;
         assert!(run.good().contains(":assumed-role/reports/"), "exec unsets the same");
         for language in ["dotenv", "json"] {
             let run = user.run(&["env", "-o", language, "reports"]).await;

@@ -26,7 +26,9 @@ fn role(more: Value) -> Value {
 }
 
 fn endpoint(url: &str) -> Value {
-    credential(json!({"roles": [{"roleArn": "arn:minio:iam:::role/abcdef123456"}], "sts": {"endpoint": url}}))
+    credential(
+        json!({"roles": [{"roleArn": "arn:minio:iam:::role/abcdef123456"}], "sts": {"endpoint": url}}),
+    )
 }
 
 fn named(metadata: Value) -> Value {
@@ -35,7 +37,8 @@ fn named(metadata: Value) -> Value {
     object
 }
 
-/// Objects on which an implementation of its own could differ: what the API server says of them decides.
+/// Objects on which an implementation of its own could differ: what the API server says of them
+/// decides.
 fn corners() -> Vec<Value> {
     let long = "a".repeat(254);
     let mut corners = vec![
@@ -64,14 +67,20 @@ fn corners() -> Vec<Value> {
         role(json!({"externalId": "ä".repeat(1225)})),
         role(json!({"roleSessionName": "name\n"})),
         role(json!({"transitiveTagKeys": ["a", "a"], "tags": [{"key": "a", "value": ""}]})),
-        credential(json!({"roles": [{"roleArn": ROLE}], "secret": {"formats": ["Config", "Config", "ProcessJson"]}})),
+        credential(
+            json!({"roles": [{"roleArn": ROLE}], "secret": {"formats": ["Config", "Config", "ProcessJson"]}}),
+        ),
         // Durations.
         credential(json!({"roles": [{"roleArn": ROLE}], "refresh": {"before": "1h30m"}})),
         credential(json!({"roles": [{"roleArn": ROLE}], "refresh": {"before": "30m1h"}})),
-        credential(json!({"roles": [{"roleArn": ROLE}], "refresh": {"before": "9999999999999999999h"}})),
+        credential(
+            json!({"roles": [{"roleArn": ROLE}], "refresh": {"before": "9999999999999999999h"}}),
+        ),
         credential(json!({"roles": [{"roleArn": ROLE}], "refresh": {"before": "36h1s"}})),
         // Defaults come before the rules.
-        credential(json!({"roles": [{"roleArn": ROLE}], "secret": {"keys": {"config": "credentials.json"}}})),
+        credential(
+            json!({"roles": [{"roleArn": ROLE}], "secret": {"keys": {"config": "credentials.json"}}}),
+        ),
         // Names.
         named(json!({})),
         named(json!({"name": ""})),
@@ -90,10 +99,19 @@ fn corners() -> Vec<Value> {
         // Policies.
         object("CredentialPolicy", json!({"namespaceSelector": {}, "allow": {}})),
         object("CredentialPolicy", json!({"allow": {}})),
-        object("CredentialPolicy", json!({"namespaceSelector": {}, "allow": {"sources": ["InstanceMetadat"]}})),
+        object(
+            "CredentialPolicy",
+            json!({"namespaceSelector": {}, "allow": {"sources": ["InstanceMetadat"]}}),
+        ),
         object("CredentialPolicy", json!({"namespaceSelector": {"matchLabel": {}}, "allow": {}})),
-        object("CredentialPolicy", json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": ["x:yyy"]}]}})),
-        object("CredentialPolicy", json!({"namespaceSelector": {}, "allow": {"processes": ["a", "a"]}})),
+        object(
+            "CredentialPolicy",
+            json!({"namespaceSelector": {}, "allow": {"roles": [{"arns": ["x:yyy"]}]}}),
+        ),
+        object(
+            "CredentialPolicy",
+            json!({"namespaceSelector": {}, "allow": {"processes": ["a", "a"]}}),
+        ),
     ];
     corners.extend(
         [
@@ -129,7 +147,8 @@ async fn refusal(object: &Value) -> Option<String> {
         Some("CredentialPolicy") => "credentialpolicies",
         _ => "namespaces/default/refreshablecredentials",
     };
-    let url = format!("/apis/refreshable.dev/v1alpha1/{resource}?dryRun=All&fieldValidation=Strict");
+    let url =
+        format!("/apis/refreshable.dev/v1alpha1/{resource}?dryRun=All&fieldValidation=Strict");
     let request = http::Request::post(url).header("content-type", "application/json");
     let request = request.body(object.to_string().into_bytes()).expect("a request");
     match client.request::<Value>(request).await {
@@ -149,8 +168,14 @@ fn errors(checker: &Checker, object: &Value) -> Vec<String> {
 async fn its_verdicts_are_the_api_server_s() {
     let checker = Checker::new();
     let mut complaints = Vec::new();
-    let wrong = admission::wrong().into_iter().chain(admission_sources::wrong()).chain(admission_names::wrong());
-    let taken = admission::taken().into_iter().chain(admission_sources::taken()).chain(admission_names::taken());
+    let wrong = admission::wrong()
+        .into_iter()
+        .chain(admission_sources::wrong())
+        .chain(admission_names::wrong());
+    let taken = admission::taken()
+        .into_iter()
+        .chain(admission_sources::taken())
+        .chain(admission_names::taken());
     let specs = wrong.map(|(_, spec, _)| spec).chain(taken.map(|(_, spec)| spec));
     let objects: Vec<Value> = specs.map(credential).chain(corners()).collect();
     assert!(objects.len() > 150, "{}", objects.len());
@@ -165,7 +190,13 @@ async fn its_verdicts_are_the_api_server_s() {
             complaints.push(format!("{object}\n  the API server: {server:?}\n  check: {ours:?}"));
         }
     }
-    assert!(complaints.is_empty(), "{} of {} differ\n{}", complaints.len(), objects.len(), complaints.join("\n"));
+    assert!(
+        complaints.is_empty(),
+        "{} of {} differ\n{}",
+        complaints.len(),
+        objects.len(),
+        complaints.join("\n")
+    );
     assert!(right > 30 && refused > 100, "{right} taken, {refused} refused");
 }
 
@@ -173,15 +204,30 @@ async fn its_verdicts_are_the_api_server_s() {
 #[tokio::test]
 async fn its_words_are_the_rules_own() {
     let checker = Checker::new();
-    let wrong = admission::wrong().into_iter().chain(admission_sources::wrong()).chain(admission_names::wrong());
+    let wrong = admission::wrong()
+        .into_iter()
+        .chain(admission_sources::wrong())
+        .chain(admission_names::wrong());
     for (name, spec, words) in wrong {
-        let server = refusal(&credential(spec.clone())).await.unwrap_or_else(|| panic!("{name} is taken"));
+        let server =
+            refusal(&credential(spec.clone())).await.unwrap_or_else(|| panic!("{name} is taken"));
         let ours = errors(&checker, &credential(spec));
-        // The API server puts a rule's message behind "Invalid value"; structural limits it words by itself.
-        let structural =
-            ["should ", "must have at ", "may not be ", "at least", "supported values", "less than", "Duplicate value"];
+        // The API server puts a rule's message behind "Invalid value"; structural limits it words
+        // by itself.
+        let structural = [
+            "should ",
+            "must have at ",
+            "may not be ",
+            "at least",
+            "supported values",
+            "less than",
+            "Duplicate value",
+        ];
         if !structural.iter().any(|s| words.contains(s)) {
-            assert!(ours.iter().any(|m| m.contains(words)), "{name}: {words:?}\n{ours:?}\n{server}");
+            assert!(
+                ours.iter().any(|m| m.contains(words)),
+                "{name}: {words:?}\n{ours:?}\n{server}"
+            );
         }
     }
 }
@@ -210,13 +256,25 @@ async fn files_folders_and_standard_input_are_checked() {
     assert!(wrong.output.contains(&line), "{}", wrong.output);
     let json = user.run(&["check", "-o", "json", "-f", &file]).await;
     let report: Value = serde_json::from_str(&json.output).expect("JSON");
-    assert_eq!((json.code, &report["valid"], &report["findings"][0]["line"]), (1, &json!(false), &json!(7)));
+    assert_eq!(
+        (json.code, &report["valid"], &report["findings"][0]["line"]),
+        (1, &json!(false), &json!(7))
+    );
 
-    let nothing = scratch::write(folder.join("pod.yaml"), "apiVersion: v1\nkind: Pod\n").display().to_string();
+    let nothing = scratch::write(folder.join("pod.yaml"), "apiVersion: v1\nkind: Pod\n")
+        .display()
+        .to_string();
     assert_eq!(user.run(&["check", "-f", &nothing]).await.code, 2);
     assert_eq!(user.run(&["check", "-f", "/nowhere.yaml"]).await.code, 2);
-    let piped = user.shell(&format!("kubectl refreshable check -f - <{ROOT}/deploy/examples/chain.yaml")).await;
-    assert_eq!((piped.code, piped.output.as_str()), (0, "-: RefreshableCredential/chain: valid\n"), "{}", piped.errors);
+    let piped = user
+        .shell(&format!("kubectl refreshable check -f - <{ROOT}/deploy/examples/chain.yaml"))
+        .await;
+    assert_eq!(
+        (piped.code, piped.output.as_str()),
+        (0, "-: RefreshableCredential/chain: valid\n"),
+        "{}",
+        piped.errors
+    );
     // No cluster is asked.
     let offline = user.run(&["check", "--server", "http://127.0.0.1:1", "-f", &file]).await;
     assert_eq!(offline.code, 1, "{}", offline.errors);

@@ -13,10 +13,13 @@ async fn taken(stage: &Stage, user: &User, arguments: &[&str]) -> (String, Strin
     for text in [&run.output, &run.errors] {
         canary::assert_clean(text, "what is migrated");
     }
-    let file = scratch::write(scratch::subfolder("migrated").join("out.yaml"), &run.output).display().to_string();
+    let file = scratch::write(scratch::subfolder("migrated").join("out.yaml"), &run.output)
+        .display()
+        .to_string();
     let checked = user.run(&["check", "-f", &file]).await;
     assert_eq!(checked.code, 0, "{}\n{}", checked.output, run.output);
-    let (ok, _, error) = stage.cluster.try_kubectl(&["apply", "--dry-run=server", "-f", &file]).await;
+    let (ok, _, error) =
+        stage.cluster.try_kubectl(&["apply", "--dry-run=server", "-f", &file]).await;
     assert!(ok, "{error}\n{}", run.output);
     (run.output, run.errors)
 }
@@ -36,7 +39,8 @@ async fn what_others_use_becomes_manifests() {
         "apiVersion: zalando.org/v1\nkind: AWSIAMRole\nmetadata: {{name: app, namespace: {namespace}}}\nspec:\n  roleReference: app-role\n  roleSessionDuration: 7200\n---\napiVersion: zalando.org/v1\nkind: AWSIAMRole\nmetadata: {{name: other, namespace: {namespace}}}\nspec:\n  roleReference: arn:aws:iam::444455556666:role/other\n"
     );
     let roles = file(&folder, "roles.yaml", &roles);
-    let (output, notes) = taken(&stage, &user, &["aws-iam-role", "-f", &roles, "--account", "111122223333"]).await;
+    let (output, notes) =
+        taken(&stage, &user, &["aws-iam-role", "-f", &roles, "--account", "111122223333"]).await;
     assert_eq!(output.matches("kind: RefreshableCredential").count(), 2, "{output}");
     assert!(notes.contains("--cascade=orphan"), "{notes}");
 
@@ -44,21 +48,36 @@ async fn what_others_use_becomes_manifests() {
     stage
         .secret(
             "legacy",
-            &[("access-key-id", "AKIAQYLPMN5HHHFPZAM2"), ("secret-access-key", "a-long-lived-secret-access-key")],
+            &[
+                ("access-key-id", "AKIAQYLPMN5HHHFPZAM2"),
+                ("secret-access-key", "a-long-lived-secret-access-key"),
+            ],
         )
         .await;
     let (output, notes) = taken(&stage, &user, &["access-key", "legacy"]).await;
-    assert!(output.contains("accessKeyIdKey: access-key-id") && notes.contains("trust-policy"), "{output}{notes}");
+    assert!(
+        output.contains("accessKeyIdKey: access-key-id") && notes.contains("trust-policy"),
+        "{output}{notes}"
+    );
 
     let call = "from boto3_refresh_session import RefreshableSession\nsession = RefreshableSession(\n    assume_role_kwargs={'RoleArn': 'arn:aws:iam::111122223333:role/reports', 'DurationSeconds': 3600, 'ExternalId': '4f2a'},\n    sts_client_kwargs={'region_name': 'eu-west-1', 'aws_secret_access_key': 'a-long-lived-secret-access-key'},\n)\n";
     let call = file(&folder, "session.py", call);
-    let (output, _) = taken(&stage, &user, &["boto3", "-n", &namespace, "--name", "reports", "-f", &call]).await;
-    assert!(output.contains("externalId: 4f2a") && output.contains("name: reports-key"), "{output}");
+    let (output, _) =
+        taken(&stage, &user, &["boto3", "-n", &namespace, "--name", "reports", "-f", &call]).await;
+    assert!(
+        output.contains("externalId: 4f2a") && output.contains("name: reports-key"),
+        "{output}"
+    );
     // As its README shows it: assigned first, passed later, with dots for what is left out.
     let program = "import boto3_refresh_session as brs\n\nregion_name = 'eu-west-1'\nassume_role_kwargs = {\n  'RoleArn': 'arn:aws:iam::111122223333:role/reports',\n  'DurationSeconds': '<your-selection>',\n  ...\n}\nsts_client_kwargs = {'region_name': region_name, ...}\nsession = brs.RefreshableSession(\n  assume_role_kwargs=assume_role_kwargs, # required\n  sts_client_kwargs=sts_client_kwargs,\n  region_name=region_name,\n  ...\n)\n";
     let program = file(&folder, "readme.py", program);
-    let (output, notes) = taken(&stage, &user, &["boto3", "-n", &namespace, "--name", "readme", "-f", &program]).await;
-    assert!(output.contains("region: eu-west-1") && notes.contains("does not show"), "{output}{notes}");
+    let (output, notes) =
+        taken(&stage, &user, &["boto3", "-n", &namespace, "--name", "readme", "-f", &program])
+            .await;
+    assert!(
+        output.contains("region: eu-west-1") && notes.contains("does not show"),
+        "{output}{notes}"
+    );
     for (name, arguments) in [
         (
             "iot",

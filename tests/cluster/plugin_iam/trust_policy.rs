@@ -1,8 +1,10 @@
-//! `trust-policy` lets in exactly the resource that it was asked for: what it prints is put into AWS as it stands.
+//! `trust-policy` lets in exactly the resource that it was asked for: what it prints is put into
+//! AWS as it stands.
 //!
-//! The emulator checks principals, external ids, session names, session tags, and of tokens the issuer, the subject and
-//! an audience that is one text. It knows no MFA, source identity, certificate and service principal: there the policies
-//! are compared with files that a person read (`src/plugin/trust_policy/golden`).
+//! The emulator checks principals, external ids, session names, session tags, and of tokens the
+//! issuer, the subject and an audience that is one text. It knows no MFA, source identity,
+//! certificate and service principal: there the policies are compared with files that a person read
+//! (`src/plugin/trust_policy/golden`).
 
 use super::super::plugin::User;
 use super::super::stage::{SOON, Stage, ready};
@@ -47,7 +49,10 @@ impl Scene {
             let (account, name) = account_and_name(arn);
             let account = self.stage.issuer.account(account);
             let trust = role["trustPolicy"].to_string();
-            let known = account.iam("ListRoles", &[]).await.contains(&format!("<RoleName>{name}</RoleName>"));
+            let known = account
+                .iam("ListRoles", &[])
+                .await
+                .contains(&format!("<RoleName>{name}</RoleName>"));
             let (action, parameter) = if known {
                 ("UpdateAssumeRolePolicy", "PolicyDocument")
             } else {
@@ -60,9 +65,17 @@ impl Scene {
             let (account, name) = account_and_name(arn);
             let account = self.stage.issuer.account(account);
             let policy = caller["policy"].to_string();
-            let (action, owner) =
-                if arn.contains(":role/") { ("PutRolePolicy", "RoleName") } else { ("PutUserPolicy", "UserName") };
-            account.iam(action, &[(owner, name), ("PolicyName", "printed"), ("PolicyDocument", &policy)]).await;
+            let (action, owner) = if arn.contains(":role/") {
+                ("PutRolePolicy", "RoleName")
+            } else {
+                ("PutUserPolicy", "UserName")
+            };
+            account
+                .iam(
+                    action,
+                    &[(owner, name), ("PolicyName", "printed"), ("PolicyDocument", &policy)],
+                )
+                .await;
         }
     }
 
@@ -119,7 +132,12 @@ fn read(output: &str) -> Value {
 }
 
 async fn closed_role(account: Account<'_>, name: &str) -> String {
-    account.role(name).trusting("arn:aws:iam::999999999999:user/nobody").allowing(&[]).create().await
+    account
+        .role(name)
+        .trusting("arn:aws:iam::999999999999:user/nobody")
+        .allowing(&[])
+        .create()
+        .await
 }
 
 #[tokio::test]
@@ -145,7 +163,13 @@ async fn a_denied_role_lets_in_the_resource_and_nobody_beside_it() {
     scene.put(&printed).await;
     scene.is_let_in("reports").await;
 
-    scene.is_kept_out(&namespace, "no-external-id", json!({"roles": [{"roleArn": role, "tags": tags}]})).await;
+    scene
+        .is_kept_out(
+            &namespace,
+            "no-external-id",
+            json!({"roles": [{"roleArn": role, "tags": tags}]}),
+        )
+        .await;
     let other = json!({"roles": [{"roleArn": role, "externalId": "other", "tags": tags, "roleSessionName": format!("{namespace}.reports")}]});
     scene.is_kept_out(&namespace, "other-external-id", other).await;
     scene.is_kept_out(&namespace, "same-but-for-its-name", spec.clone()).await;
@@ -181,7 +205,9 @@ async fn session_tags_of_the_cluster_s_policies_are_asked_for() {
     let administrator = User::administrator(&stage);
     let asked = administrator.run(&command).await.failed();
     assert!(asked.contains("--cluster-name"), "{asked}");
-    let printed = read(&administrator.run(&[&command[..], &["--cluster-name", "bench"]].concat()).await.clean());
+    let printed = read(
+        &administrator.run(&[&command[..], &["--cluster-name", "bench"]].concat()).await.clean(),
+    );
     let statements = printed["roles"][0]["trustPolicy"]["Statement"].to_string();
     for part in [
         "sts:TagSession",
@@ -218,7 +244,8 @@ async fn a_chain_over_two_accounts_is_let_in_step_by_step() {
     let base = ["trust-policy", "chain", "--base-identity", &scene.base];
     let blind = read(&user.run(&base).await.clean());
     assert!(blind["notes"].to_string().contains("give --external-id"), "{blind:#}");
-    let printed = read(&user.run(&[&base[..], &["--external-id", "4f2a/secret"]].concat()).await.good());
+    let printed =
+        read(&user.run(&[&base[..], &["--external-id", "4f2a/secret"]].concat()).await.good());
     scene.put(&printed).await;
     scene.is_let_in("chain").await;
 
@@ -236,7 +263,9 @@ async fn a_token_s_subject_and_audience_are_let_in_alone() {
     let stage = &scene.stage;
     let role = stage.issuer.account(&stage.account).role_arn("federated");
     let token = |subject: &str, audience: &str| {
-        let part = |value: Value| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string());
+        let part = |value: Value| {
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value.to_string())
+        };
         let claims = json!({"iss": "https://oidc.example.com/id/ABC", "sub": subject, "aud": audience, "exp": 4_000_000_000_u64});
         let token = format!("{}.{}.c2ln", part(json!({"alg": "RS256"})), part(claims));
         canary::register(&token);
@@ -254,9 +283,20 @@ async fn a_token_s_subject_and_audience_are_let_in_alone() {
     let user = User::administrator(stage);
     let asked = user.run(&["trust-policy", "right"]).await.failed();
     assert!(asked.contains("--subject"), "{asked}");
-    let facts = ["--oidc-issuer", "https://oidc.example.com/id/ABC", "--subject", "system:serviceaccount:team-a:app"];
+    let facts = [
+        "--oidc-issuer",
+        "https://oidc.example.com/id/ABC",
+        "--subject",
+        "system:serviceaccount:team-a:app",
+    ];
     let printed = read(
-        &user.run(&[&["trust-policy", "right", "--audience", "sts.amazonaws.com"], &facts[..]].concat()).await.clean(),
+        &user
+            .run(
+                &[&["trust-policy", "right", "--audience", "sts.amazonaws.com"], &facts[..]]
+                    .concat(),
+            )
+            .await
+            .clean(),
     );
     assert_eq!(printed["callers"], json!([]), "whoever has a token needs no permission");
     scene.put(&printed).await;
@@ -271,13 +311,15 @@ async fn the_cluster_says_who_its_issuer_is() {
     let stage = Stage::without_controller().await;
     let spec = json!({"source": {"webIdentity": {"roleArn": "arn:aws:iam::111122223333:role/x", "serviceAccountRef": {"name": "app"}}}});
     stage.credential("app", spec).await;
-    let discovery = stage.cluster.kubectl(&["get", "--raw", "/.well-known/openid-configuration"]).await;
+    let discovery =
+        stage.cluster.kubectl(&["get", "--raw", "/.well-known/openid-configuration"]).await;
     let issuer = read(&discovery)["issuer"].as_str().expect("an issuer").to_owned();
     let user = User::administrator(&stage);
     let run = user.run(&["trust-policy", "app"]).await;
     let host = issuer.trim_start_matches("https://");
     let printed = read(&run.clean());
-    let condition = &printed["roles"][0]["trustPolicy"]["Statement"][0]["Condition"]["StringEquals"];
+    let condition =
+        &printed["roles"][0]["trustPolicy"]["Statement"][0]["Condition"]["StringEquals"];
     let expected = json!({
         format!("{host}:aud"): "sts.amazonaws.com",
         format!("{host}:sub"): format!("system:serviceaccount:{}:app", stage.namespace.name),
@@ -285,28 +327,39 @@ async fn the_cluster_says_who_its_issuer_is() {
     assert_eq!(*condition, expected);
 }
 
-/// Terraform's configuration is read by another implementation of its language than the one that wrote it.
+/// Terraform's configuration is read by another implementation of its language than the one that
+/// wrote it.
 #[tokio::test]
 async fn terraform_holds_the_policies_of_the_json() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plugin/trust_policy/golden");
     for name in ["everything", "access-key", "iot", "profiles"] {
-        let json = read(&std::fs::read_to_string(golden.join(format!("{name}.json"))).expect("a file"));
+        let json =
+            read(&std::fs::read_to_string(golden.join(format!("{name}.json"))).expect("a file"));
         let file = golden.join(format!("{name}.tf")).display().to_string();
         let resources = python::run("terraform.py", &[&file], &[]).await;
         let resources = resources.as_array().expect("a list");
         let policies = |kind: &[&str], member: &str| -> Vec<String> {
-            let of = resources.iter().filter(|r| kind.contains(&r["kind"].as_str().unwrap_or_default()));
+            let of =
+                resources.iter().filter(|r| kind.contains(&r["kind"].as_str().unwrap_or_default()));
             let mut found: Vec<String> = of.map(|r| r["body"][member].to_string()).collect();
             found.sort();
             found
         };
         let expected = |list: &str, member: &str| -> Vec<String> {
-            let mut all: Vec<String> =
-                json[list].as_array().expect("a list").iter().map(|e| e[member].to_string()).collect();
+            let mut all: Vec<String> = json[list]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|e| e[member].to_string())
+                .collect();
             all.sort();
             all
         };
-        assert_eq!(policies(&["aws_iam_role"], "assume_role_policy"), expected("roles", "trustPolicy"), "{name}");
+        assert_eq!(
+            policies(&["aws_iam_role"], "assume_role_policy"),
+            expected("roles", "trustPolicy"),
+            "{name}"
+        );
         let own = ["aws_iam_role_policy", "aws_iam_user_policy", "aws_iot_policy"];
         assert_eq!(policies(&own, "policy"), expected("callers", "policy"), "{name}");
     }
@@ -320,22 +373,37 @@ async fn cloudformation_deploys_what_lets_the_resource_in() {
     let account = stage.issuer.account(&stage.account);
     let (hub, spoke) = (account.role_arn("stack-hub"), account.role_arn("stack-spoke"));
     stage.allow(&[&hub, &spoke]).await;
-    stage.credential("stack", json!({"roles": [{"roleArn": hub}, {"roleArn": spoke, "externalId": "4f2a"}]})).await;
+    stage
+        .credential(
+            "stack",
+            json!({"roles": [{"roleArn": hub}, {"roleArn": spoke, "externalId": "4f2a"}]}),
+        )
+        .await;
     stage.until("stack", "False", "AccessDenied").await;
     let user = User::administrator(stage);
-    let template =
-        user.run(&["trust-policy", "stack", "--base-identity", &scene.base, "-o", "cloudformation"]).await.clean();
-    let file = scratch::write(scratch::subfolder("stack").join("template.yaml"), &template).display().to_string();
+    let template = user
+        .run(&["trust-policy", "stack", "--base-identity", &scene.base, "-o", "cloudformation"])
+        .await
+        .clean();
+    let file = scratch::write(scratch::subfolder("stack").join("template.yaml"), &template)
+        .display()
+        .to_string();
     let root = account.root();
     let answer = python::run(
         "stack.py",
         &[stage.issuer.url(), issuer::REGION, &file],
-        &[("AWS_ACCESS_KEY_ID", root.access_key_id()), ("AWS_SECRET_ACCESS_KEY", root.secret_access_key())],
+        &[
+            ("AWS_ACCESS_KEY_ID", root.access_key_id()),
+            ("AWS_SECRET_ACCESS_KEY", root.secret_access_key()),
+        ],
     )
     .await;
     assert_eq!(answer["status"], "CREATE_COMPLETE", "{answer:#}\n{template}");
     let trust = account.iam("GetRole", &[("RoleName", "stack-spoke")]).await;
-    assert!(element(&trust, "AssumeRolePolicyDocument").is_some_and(|d| d.contains("4f2a")), "{trust}");
+    assert!(
+        element(&trust, "AssumeRolePolicyDocument").is_some_and(|d| d.contains("4f2a")),
+        "{trust}"
+    );
     scene.is_let_in("stack").await;
     let without = json!({"roles": [{"roleArn": hub}, {"roleArn": spoke}]});
     scene.is_kept_out(&stage.namespace.name, "beside", without).await;

@@ -8,9 +8,14 @@ use std::time::Duration;
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     println!("{}", json!({"sdk": format!("{} (aws-sdk-sts)", aws_sdk_sts::meta::PKG_VERSION)}));
-    let pause = std::env::var("CALL_EVERY_MS").ok().and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    let pause = std::env::var("CALL_EVERY_MS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .map(Duration::from_millis);
     let pause = pause.expect("CALL_EVERY_MS is a number");
-    let sts = aws_sdk_sts::Client::new(&aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await);
+    let sts = aws_sdk_sts::Client::new(
+        &aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await,
+    );
     loop {
         match sts.get_caller_identity().send().await {
             Ok(_) => println!("{}", json!({"ok": true})),

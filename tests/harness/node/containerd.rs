@@ -54,7 +54,9 @@ impl Containerd {
     async fn ctr(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(self.programs.join("usr/bin/ctr"));
         command.args(["--address", SOCKET]).args(arguments);
-        let output = background::blocking(move || command.output()).await.map_err(|error| error.to_string())?;
+        let output = background::blocking(move || command.output())
+            .await
+            .map_err(|error| error.to_string())?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
@@ -62,7 +64,11 @@ impl Containerd {
 
 fn mount_memory(folder: &Path) {
     std::fs::create_dir(folder).expect("a folder");
-    let status = Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(folder).status().expect("mount starts");
+    let status = Command::new("mount")
+        .args(["-t", "tmpfs", "tmpfs"])
+        .arg(folder)
+        .status()
+        .expect("mount starts");
     assert!(status.success(), "a tmpfs on {}", folder.display());
 }
 
@@ -81,11 +87,16 @@ fn libraries(programs: &Path) -> PathBuf {
 }
 
 fn config(folder: &Path, programs: &Path) -> String {
-    let unused = ["aufs", "btrfs", "devmapper", "zfs"].map(|name| format!("io.containerd.snapshotter.v1.{name}"));
-    let unused =
-        [&unused[..], &["io.containerd.internal.v1.opt".into()], &["io.containerd.tracing.processor.v1.otlp".into()]];
+    let unused = ["aufs", "btrfs", "devmapper", "zfs"]
+        .map(|name| format!("io.containerd.snapshotter.v1.{name}"));
+    let unused = [
+        &unused[..],
+        &["io.containerd.internal.v1.opt".into()],
+        &["io.containerd.tracing.processor.v1.otlp".into()],
+    ];
     let (root, programs) = (folder.join("root"), programs.display());
-    // Without CAP_SYS_RESOURCE no process may make itself less likely to be killed: hence restrict_oom_score_adj.
+    // Without CAP_SYS_RESOURCE no process may make itself less likely to be killed: hence
+    // restrict_oom_score_adj.
     format!(
         r#"version = 2
 root = "{root}"

@@ -24,18 +24,23 @@ pub fn inside() -> bool {
 /// This program again, inside such a namespace; it ends with this one.
 pub fn again() -> tokio::process::Command {
     let mut command = tokio::process::Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]).arg(script()).arg(std::env::current_exe().expect("this program"));
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(script())
+        .arg(std::env::current_exe().expect("this program"));
     command
 }
 
-/// Runs the ignored tests of this module inside a namespace with a node, or says by name and reason that it does not.
-/// With `REFRESHABLE_NODE=required` in the environment that is a failure.
+/// Runs the ignored tests of this module inside a namespace with a node, or says by name and reason
+/// that it does not. With `REFRESHABLE_NODE=required` in the environment that is a failure.
 ///
 /// # Panics
 /// Where one of them fails, with all that they said.
 pub async fn run(module: &str) {
     // Not by a macro: what a test prints by macros is only shown where it fails.
-    let say = |text: &str| std::io::stderr().write_all(format!("{text}\n").as_bytes()).expect("a standard error");
+    let say = |text: &str| {
+        std::io::stderr().write_all(format!("{text}\n").as_bytes()).expect("a standard error")
+    };
     if let Some(obstacle) = background::blocking(obstacle).await {
         let skipped = format!("node tier: SKIPPED {module}: {obstacle}");
         assert!(std::env::var_os("REFRESHABLE_NODE").is_none_or(|v| v != "required"), "{skipped}");
@@ -56,9 +61,13 @@ pub async fn run(module: &str) {
         .await
         .expect("setpriv starts");
     let said = std::fs::read_to_string(&log).expect("a log");
-    let passed = said.lines().any(|line| line.starts_with("test result: ok.") && !line.contains(" 0 passed"));
+    let passed = said
+        .lines()
+        .any(|line| line.starts_with("test result: ok.") && !line.contains(" 0 passed"));
     assert!(status.success() && passed, "in the namespace of {module}:\n{said}");
-    for line in said.lines().filter(|line| line.contains("node tier:") || line.starts_with("test result:")) {
+    for line in
+        said.lines().filter(|line| line.contains("node tier:") || line.starts_with("test result:"))
+    {
         say(&format!("{line} ({module}, {} s)", began.elapsed().as_secs()));
     }
 }

@@ -36,7 +36,11 @@ pub fn python() -> Image {
     let folder = scratch::subfolder("image-python");
     let rest = folder.join("python");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/node/python-image");
-    let output = Command::new(script).arg(programs::python("python")).arg(&rest).output().expect("the script starts");
+    let output = Command::new(script)
+        .arg(programs::python("python"))
+        .arg(&rest)
+        .output()
+        .expect("the script starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let interpreter = String::from_utf8(output.stdout).expect("a path");
     let environment = ["PYTHONPATH=/site", "PYTHONUNBUFFERED=1", "PATH=/bin"];
@@ -48,9 +52,21 @@ pub fn own(name: &str, binary: &Path) -> Image {
     let archive = scratch::subfolder("image").join(format!("{name}.tar"));
     let repository = format!("{OWN}/{name}");
     let mut tool = Command::new(programs::image_tool());
-    tool.args(["--manifest", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "build", "--program", name])
-        .args(["--created", CREATED, "--repository", &repository, "--binary"])
-        .args([stripped(binary).as_path(), Path::new("--base"), &programs::image_base(), Path::new("--out"), &archive]);
+    tool.args([
+        "--manifest",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
+        "build",
+        "--program",
+        name,
+    ])
+    .args(["--created", CREATED, "--repository", &repository, "--binary"])
+    .args([
+        stripped(binary).as_path(),
+        Path::new("--base"),
+        &programs::image_base(),
+        Path::new("--out"),
+        &archive,
+    ]);
     image(tool, format!("{repository}:{}", env!("CARGO_PKG_VERSION")), archive)
 }
 
@@ -72,7 +88,11 @@ fn pack(name: &str, layers: &[PathBuf], entrypoint: &[&str], environment: &[&str
 
 fn image(mut tool: Command, name: String, archive: PathBuf) -> Image {
     let output = tool.output().expect("the image tool starts");
-    assert!(output.status.success(), "the image {name}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "the image {name}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let digest = String::from_utf8(output.stdout).expect("a digest").trim().to_owned();
     Image { name, archive, digest }
 }
@@ -81,7 +101,11 @@ fn image(mut tool: Command, name: String, archive: PathBuf) -> Image {
 fn stripped(binary: &Path) -> PathBuf {
     let name = binary.file_name().expect("a program");
     let target = scratch::subfolder("stripped").join(name);
-    let status = Command::new("strip").arg("-o").args([&target, binary]).status().expect("strip (binutils) starts");
+    let status = Command::new("strip")
+        .arg("-o")
+        .args([&target, binary])
+        .status()
+        .expect("strip (binutils) starts");
     assert!(status.success(), "strip {}", binary.display());
     target
 }
@@ -93,7 +117,9 @@ fn busybox(folder: &Path) -> PathBuf {
     std::fs::create_dir_all(&bin).expect("a folder");
     std::fs::copy(&program, bin.join("busybox")).expect("busybox");
     let list = Command::new(&program).arg("--list").output().expect("busybox starts");
-    for name in String::from_utf8(list.stdout).expect("names").lines().filter(|name| *name != "busybox") {
+    for name in
+        String::from_utf8(list.stdout).expect("names").lines().filter(|name| *name != "busybox")
+    {
         std::os::unix::fs::symlink("busybox", bin.join(name)).expect("a link");
     }
     root

@@ -29,7 +29,8 @@ impl Kubelet {
         let program = background::blocking(|| programs::kubernetes("kubelet")).await;
         let folder = scratch::subfolder("kubelet");
         let address = place::address().to_string();
-        let kubeconfig = cluster.control_plane.kubeconfig_of(&format!("system:node:{NAME}"), &["system:nodes"]);
+        let kubeconfig =
+            cluster.control_plane.kubeconfig_of(&format!("system:node:{NAME}"), &["system:nodes"]);
         let config = configuration(cluster, &folder, &address, sync).to_string();
         let config = scratch::write(folder.join("config.json"), config);
         let process = Process::builder("kubelet", program, &folder)
@@ -42,21 +43,30 @@ impl Kubelet {
         let nodes: Api<NodeObject> = Api::all(cluster.client().await);
         eventually(PATIENCE, "the node takes Pods", async || {
             process.assert_running();
-            let node = nodes.get(NAME).await.map_err(|e| format!("{e}\n{}", process.log_tail(10)))?;
+            let node =
+                nodes.get(NAME).await.map_err(|e| format!("{e}\n{}", process.log_tail(10)))?;
             let tainted = node.spec.and_then(|s| s.taints).is_some_and(|t| !t.is_empty());
             let conditions = node.status.and_then(|s| s.conditions).unwrap_or_default();
             let ready = conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True");
-            check(ready && !tainted, || format!("tainted: {tainted}, {conditions:#?}\n{}", process.log_tail(10)))
+            check(ready && !tainted, || {
+                format!("tainted: {tainted}, {conditions:#?}\n{}", process.log_tail(10))
+            })
         })
         .await;
         Self { process }
     }
 }
 
-fn configuration(cluster: &Cluster, folder: &Path, address: &str, sync: Duration) -> serde_json::Value {
+fn configuration(
+    cluster: &Cluster,
+    folder: &Path,
+    address: &str,
+    sync: Duration,
+) -> serde_json::Value {
     let authority = &cluster.control_plane.authority;
     let serving = authority.server("kubelet", &[address, NAME]);
-    let cgroup = std::env::var("NODE_CGROUP").expect("tests/node/enter says which cgroup is the node's");
+    let cgroup =
+        std::env::var("NODE_CGROUP").expect("tests/node/enter says which cgroup is the node's");
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",

@@ -1,4 +1,5 @@
-//! A Kubernetes node: containerd and the kubelet as processes, in a namespace of its own ([`enter`]).
+//! A Kubernetes node: containerd and the kubelet as processes, in a namespace of its own
+//! ([`enter`]).
 //!
 //! | module | what it holds |
 //! | --- | --- |
@@ -27,11 +28,14 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node of this cluster and waits until it takes Pods. Its kubelet looks at each Pod every `sync`, and up
-    /// to half as long again; a minute is Kubernetes' default.
+    /// Starts a node of this cluster and waits until it takes Pods. Its kubelet looks at each Pod
+    /// every `sync`, and up to half as long again; a minute is Kubernetes' default.
     pub async fn start(cluster: &Cluster, sync: Duration) -> Self {
-        let (containerd, shell, scheduler) =
-            tokio::join!(Containerd::start(), background::blocking(images::shell), Scheduler::start(cluster));
+        let (containerd, shell, scheduler) = tokio::join!(
+            Containerd::start(),
+            background::blocking(images::shell),
+            Scheduler::start(cluster)
+        );
         containerd.import(&shell).await;
         let kubelet = Kubelet::start(cluster, sync).await;
         Self { kubelet, scheduler, containerd }
@@ -44,7 +48,8 @@ impl Node {
 
     /// All that kubelet, containerd and scheduler have written.
     pub fn logs(&self) -> String {
-        [self.kubelet.process.log(), self.containerd.process.log(), self.scheduler.process.log()].join("\n")
+        [self.kubelet.process.log(), self.containerd.process.log(), self.scheduler.process.log()]
+            .join("\n")
     }
 
     /// The ends of the logs, for error messages.

@@ -4,8 +4,8 @@ use super::ground;
 use super::rotation::{keys, last_word};
 use serde_json::{Value, json};
 
-/// A Deployment whose Pod mounts and sets nothing, but for the annotations, calls without a failure with as many keys,
-/// which boto3 found by this method.
+/// A Deployment whose Pod mounts and sets nothing, but for the annotations, calls without a failure
+/// with as many keys, which boto3 found by this method.
 async fn injected(mode: &str, more: Value, seconds: i32, wanted: usize, method: &str) {
     let ground = ground().await;
     let namespace = format!("inject-{mode}");
@@ -16,7 +16,9 @@ async fn injected(mode: &str, more: Value, seconds: i32, wanted: usize, method: 
     ground.deployment(&namespace, "app", ground.caller(&[], ""), json!({}), annotations).await;
     let what = format!("the program calls with {wanted} keys");
     let word = ground
-        .until_logs(&namespace, "app=app", &what, |logs| last_word(logs).filter(|word| keys(word) >= wanted))
+        .until_logs(&namespace, "app=app", &what, |logs| {
+            last_word(logs).filter(|word| keys(word) >= wanted)
+        })
         .await;
     assert_eq!(word["failures"], json!([]), "{word:#}");
     assert_eq!(word["method"], method, "{word:#}");

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 /// What the caller in the Pod last said of itself.
 pub(super) fn last_word(logs: &str) -> Option<Value> {
-    logs.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok().filter(Value::is_object))
+    logs.lines()
+        .rev()
+        .find_map(|line| serde_json::from_str::<Value>(line).ok().filter(Value::is_object))
 }
 
 /// With how many keys it has called so far.
@@ -30,6 +32,9 @@ async fn boto3_in_a_pod_calls_without_a_failure_across_three_rotations() {
     assert_eq!(word["failures"], json!([]), "no call failed\n{word:#}");
     assert!(word["calls"].as_u64() > Some(20), "it calls all the time\n{word:#}");
     assert_eq!(word["method"], "custom-process", "{word:#}");
-    assert!(word["arn"].as_str().is_some_and(|arn| arn.contains(":assumed-role/rotation/")), "{word:#}");
+    assert!(
+        word["arn"].as_str().is_some_and(|arn| arn.contains(":assumed-role/rotation/")),
+        "{word:#}"
+    );
     ground.assert_clean("rotation").await;
 }

@@ -16,7 +16,9 @@ async fn caller(ground: &Ground, name: &str) {
 async fn calls(ground: &Ground, name: &str) -> serde_json::Value {
     let selector = format!("app={name}");
     let what = "the Pod calls AWS";
-    ground.until_logs(name, &selector, what, |logs| last_word(logs).filter(|word| keys(word) >= 1)).await
+    ground
+        .until_logs(name, &selector, what, |logs| last_word(logs).filter(|word| keys(word) >= 1))
+        .await
 }
 
 #[tokio::test]
@@ -49,12 +51,27 @@ async fn a_pod_that_is_drained_away_costs_nothing_and_a_deleted_resource_takes_i
     caller(ground, "drained").await;
     calls(ground, "drained").await;
     let names = async || {
-        let list = ["get", "pods", "--namespace", "drained", "--output", "jsonpath={.items[*].metadata.name}"];
+        let list = [
+            "get",
+            "pods",
+            "--namespace",
+            "drained",
+            "--output",
+            "jsonpath={.items[*].metadata.name}",
+        ];
         ground.cluster.kubectl(&list).await
     };
     let before = names().await;
     // What other tests run stays: it is not selected. (A namespace would select nothing here.)
-    let drain = ["drain", kubelet::NAME, "--pod-selector", "app=drained", "--ignore-daemonsets", "--timeout", "60s"];
+    let drain = [
+        "drain",
+        kubelet::NAME,
+        "--pod-selector",
+        "app=drained",
+        "--ignore-daemonsets",
+        "--timeout",
+        "60s",
+    ];
     let drained = ground.cluster.kubectl(&drain).await;
     assert!(drained.contains("drained"), "{drained}");
     ground.cluster.kubectl(&["uncordon", kubelet::NAME]).await;
@@ -79,9 +96,21 @@ async fn a_pod_that_is_drained_away_costs_nothing_and_a_deleted_resource_takes_i
     let pods = ground.pods("drained").await;
     let pod = pods.get(&running).await.expect("it is there").status.expect("a status");
     let containers: Vec<_> = pod.container_statuses.iter().flatten().collect();
-    assert!(!containers.is_empty() && containers.iter().all(|c| c.ready && c.restart_count == 0), "{pod:?}");
-    let kept =
-        ["exec", "--namespace", "drained", &running, "--", "/bin/grep", "-c", "AccessKeyId", "/aws/credentials.json"];
+    assert!(
+        !containers.is_empty() && containers.iter().all(|c| c.ready && c.restart_count == 0),
+        "{pod:?}"
+    );
+    let kept = [
+        "exec",
+        "--namespace",
+        "drained",
+        &running,
+        "--",
+        "/bin/grep",
+        "-c",
+        "AccessKeyId",
+        "/aws/credentials.json",
+    ];
     assert_eq!(ground.cluster.kubectl(&kept).await.trim(), "1");
     ground.assert_clean("drained").await;
 }

@@ -17,7 +17,11 @@ pub(super) struct Given<'a> {
 }
 
 /// The session that an answer gives, if it gives one that can be used.
-pub(super) fn issued(ask: &Ask<'_>, given: &Given<'_>, date: &DateSeen) -> Result<Issued, IssueError> {
+pub(super) fn issued(
+    ask: &Ask<'_>,
+    given: &Given<'_>,
+    date: &DateSeen,
+) -> Result<Issued, IssueError> {
     let session = session(ask.operation, given.credentials, given.request_id)?;
     Ok(Issued {
         lifetime: Lifetime::judge(ask.operation, session.expiration, date.get(), ask.now)?,
@@ -44,13 +48,16 @@ fn session(
         secret: SecretString::from(given.secret_access_key()),
         token: Some(SecretString::from(given.session_token())),
     };
-    let expiration = expiration(given).ok_or_else(|| lacks("Expiration is missing or cannot be read"))?;
+    let expiration =
+        expiration(given).ok_or_else(|| lacks("Expiration is missing or cannot be read"))?;
     Session::checked(key, expiration).map_err(|what| lacks(&what))
 }
 
 fn expiration(given: &aws_sdk_sts::types::Credentials) -> Option<Timestamp> {
     let e = given.expiration();
-    Timestamp::new(e.secs(), i32::try_from(e.subsec_nanos()).ok()?).ok().filter(|t| t.as_second() > 0)
+    Timestamp::new(e.secs(), i32::try_from(e.subsec_nanos()).ok()?)
+        .ok()
+        .filter(|t| t.as_second() > 0)
 }
 
 /// Who an ARN and an id name.

@@ -75,7 +75,10 @@ fn contexts(role: &Role) -> Option<Vec<ProvidedContext>> {
     role.provided_contexts.as_ref().map(|list| {
         list.iter()
             .map(|c| {
-                ProvidedContext::builder().provider_arn(&c.provider_arn).context_assertion(&c.context_assertion).build()
+                ProvidedContext::builder()
+                    .provider_arn(&c.provider_arn)
+                    .context_assertion(&c.context_assertion)
+                    .build()
             })
             .collect()
     })

@@ -8,7 +8,8 @@ use refreshable_api::{PrincipalStatus, StsSpec};
 use refreshable_rules::issuer::IssueError;
 
 impl Sts {
-    /// [GetCallerIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html): whose credentials are these?
+    /// [GetCallerIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html):
+    /// whose credentials are these?
     ///
     /// # Errors
     /// What the issuer refused, or why it could not be asked.

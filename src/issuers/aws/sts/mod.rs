@@ -1,8 +1,8 @@
 //! STS, called directly: one shared client, with what differs for a call laid over it.
 //!
 //! aws-config's ready-made providers are used for the controller's own identity alone: they hide
-//! error codes and lack most of AssumeRole's parameters. Retries are the controller's, so the
-//! SDK's are off: its retry budget is shared by the whole process, and one tenant could starve others.
+//! error codes and lack most of AssumeRole's parameters. Retries are the controller's, so the SDK's
+//! are off: its retry budget is shared by the whole process, and one tenant could starve others.
 
 mod answer;
 mod assume_role;
@@ -25,7 +25,9 @@ use super::region::{self, Home};
 use crate::aws::sent::Sent;
 use crate::certificate::authorities;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_sdk_sts::config::{BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig};
+use aws_sdk_sts::config::{
+    BehaviorVersion, Credentials, IdentityCache, Region, SharedHttpClient, retry::RetryConfig,
+};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use jiff::Timestamp;
@@ -54,7 +56,8 @@ pub struct Sts {
     meter: Arc<dyn Meter>,
     /// The controller's own Region, or that of the source which the calls are made for.
     own_region: Option<String>,
-    /// The Region that an input of the source named during the attempt; it comes before `own_region`.
+    /// The Region that an input of the source named during the attempt; it comes before
+    /// `own_region`.
     learned_region: Arc<OnceLock<String>>,
     /// How far the host of `spec.sts.endpoint` may lead.
     reach: NetworkScope,
@@ -82,7 +85,8 @@ impl std::fmt::Debug for Sts {
 const MOST_CLIENTS: usize = 64;
 
 impl Sts {
-    /// STS as `config` (aws-config's) describes it: Region, `AWS_ENDPOINT_URL_STS`, proxies, HTTP client, time source.
+    /// STS as `config` (aws-config's) describes it: Region, `AWS_ENDPOINT_URL_STS`, proxies, HTTP
+    /// client, time source.
     pub fn new(config: &aws_types::SdkConfig, meter: impl Meter + 'static) -> Self {
         let own = aws_sdk_sts::config::Builder::from(config)
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -118,7 +122,8 @@ impl Sts {
         Self { own_region, learned_region: Arc::default(), ..self.clone() }
     }
 
-    /// Takes note of the Region that the source's credentials belong to, where only an input says it.
+    /// Takes note of the Region that the source's credentials belong to, where only an input says
+    /// it.
     pub(crate) fn learn_region(&self, region: &str) {
         // One attempt reads the input once; what it read first holds.
         let _ = self.learned_region.set(region.to_owned());
@@ -151,9 +156,9 @@ impl Sts {
             self.redactor.protect_key(key);
         }
         config = match caller {
-            Some(Caller::Key(key)) => {
-                config.credentials_provider(credentials(key)).identity_cache(IdentityCache::no_cache())
-            }
+            Some(Caller::Key(key)) => config
+                .credentials_provider(credentials(key))
+                .identity_cache(IdentityCache::no_cache()),
             Some(Caller::Ambient(provider)) => config.credentials_provider(provider.clone()),
             None => config.identity_cache(IdentityCache::no_cache()),
         };
@@ -175,15 +180,19 @@ impl Sts {
         Ok(config)
     }
 
-    /// An HTTP client that trusts the specification's certificates alone, and is guarded where the specification names
-    /// the endpoint; kept, because a client holds its connections.
+    /// An HTTP client that trusts the specification's certificates alone, and is guarded where the
+    /// specification names the endpoint; kept, because a client holds its connections.
     fn client_for(&self, spec: &StsSpec) -> Result<SharedHttpClient, IssueError> {
-        let peer = Peer { ca_bundle: spec.ca_bundle.clone(), named: spec.endpoint.as_ref().map(|_| self.reach) };
+        let peer = Peer {
+            ca_bundle: spec.ca_bundle.clone(),
+            named: spec.endpoint.as_ref().map(|_| self.reach),
+        };
         let mut clients = self.clients.lock();
         if let Some(client) = clients.get(&peer) {
             return Ok(client.clone());
         }
-        let trust = peer.ca_bundle.as_deref().map_or_else(|| Ok(TlsContext::default()), trusting)?;
+        let trust =
+            peer.ca_bundle.as_deref().map_or_else(|| Ok(TlsContext::default()), trusting)?;
         let client = match peer.named {
             Some(reach) => client::named(trust, reach),
             None => client::own(trust),
@@ -195,7 +204,8 @@ impl Sts {
         Ok(client)
     }
 
-    /// How the errors and the metrics of a call name it. Calls for a role go to the Region of `role_arn`.
+    /// How the errors and the metrics of a call name it. Calls for a role go to the Region of
+    /// `role_arn`.
     fn ask<'a>(
         &self,
         operation: &'static str,
@@ -204,7 +214,10 @@ impl Sts {
         spec: &StsSpec,
         now: Timestamp,
     ) -> Ask<'a> {
-        let endpoint = spec.endpoint.clone().unwrap_or_else(|| format!("STS in {}", self.region(spec, role_arn)));
+        let endpoint = spec
+            .endpoint
+            .clone()
+            .unwrap_or_else(|| format!("STS in {}", self.region(spec, role_arn)));
         Ask { operation, subject, endpoint, issuer: issuer_of(spec), now }
     }
 }
@@ -215,13 +228,22 @@ const AWS_DOMAINS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws
 /// Who answers as STS: AWS, or the store whose endpoint the specification names.
 pub(crate) fn issuer_of(spec: &StsSpec) -> Issuer {
     let Some(url) = &spec.endpoint else { return Issuer::Aws };
-    let host = url.parse::<::http::Uri>().ok().and_then(|u| u.host().map(str::to_ascii_lowercase)).unwrap_or_default();
-    if AWS_DOMAINS.iter().any(|domain| host.ends_with(domain)) { Issuer::Aws } else { Issuer::Store }
+    let host = url
+        .parse::<::http::Uri>()
+        .ok()
+        .and_then(|u| u.host().map(str::to_ascii_lowercase))
+        .unwrap_or_default();
+    if AWS_DOMAINS.iter().any(|domain| host.ends_with(domain)) {
+        Issuer::Aws
+    } else {
+        Issuer::Store
+    }
 }
 
 /// Trust in the certificates of `pem` alone.
 fn trusting(pem: &str) -> Result<TlsContext, IssueError> {
-    let invalid = |what: String| IssueError::Specification { field: "spec.sts.caBundle".to_owned(), what };
+    let invalid =
+        |what: String| IssueError::Specification { field: "spec.sts.caBundle".to_owned(), what };
     let certificates = authorities(pem.as_bytes()).map_err(invalid)?;
     TlsContext::builder()
         .with_trust_store(TrustStore::empty().with_pem_certificate(certificates.as_bytes()))
@@ -249,11 +271,10 @@ fn policy_arns(list: Option<&[PolicyDescriptor]>) -> Option<Vec<PolicyDescriptor
 
 fn tags(list: Option<&[TagSpec]>) -> Result<Option<Vec<Tag>>, IssueError> {
     let build = |t: &TagSpec| {
-        Tag::builder()
-            .key(&t.key)
-            .value(&t.value)
-            .build()
-            .map_err(|e| IssueError::Specification { field: "tags".to_owned(), what: e.to_string() })
+        Tag::builder().key(&t.key).value(&t.value).build().map_err(|e| IssueError::Specification {
+            field: "tags".to_owned(),
+            what: e.to_string(),
+        })
     };
     list.map(|tags| tags.iter().map(build).collect()).transpose()
 }

@@ -19,7 +19,8 @@ pub struct SamlCall<'a> {
 }
 
 impl Sts {
-    /// [AssumeRoleWithSAML](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithSAML.html), unsigned.
+    /// [AssumeRoleWithSAML](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithSAML.html),
+    /// unsigned.
     ///
     /// # Errors
     /// What the issuer refused, or why it could not be asked.
@@ -30,7 +31,8 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let source = call.source;
-        let ask = self.ask("AssumeRoleWithSAML", &source.role_arn, Some(&source.role_arn), spec, now);
+        let ask =
+            self.ask("AssumeRoleWithSAML", &source.role_arn, Some(&source.role_arn), spec, now);
         let date = DateSeen::default();
         let config = self.config(spec, Some(&source.role_arn), None, &date)?;
         let asked = self

@@ -21,7 +21,8 @@ pub struct WebIdentityCall<'a> {
 }
 
 impl Sts {
-    /// [AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html), unsigned.
+    /// [AssumeRoleWithWebIdentity](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html),
+    /// unsigned.
     ///
     /// # Errors
     /// What the issuer refused, or why it could not be asked.
@@ -32,7 +33,13 @@ impl Sts {
         now: Timestamp,
     ) -> Result<Issued, IssueError> {
         let source = call.source;
-        let ask = self.ask("AssumeRoleWithWebIdentity", &source.role_arn, Some(&source.role_arn), spec, now);
+        let ask = self.ask(
+            "AssumeRoleWithWebIdentity",
+            &source.role_arn,
+            Some(&source.role_arn),
+            spec,
+            now,
+        );
         let date = DateSeen::default();
         let config = self.config(spec, Some(&source.role_arn), None, &date)?;
         let asked = self

@@ -30,7 +30,11 @@ struct Wire {
 }
 
 impl HttpClient for Wire {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
@@ -43,7 +47,10 @@ impl HttpConnector for Wire {
             authorization: request.headers().get("authorization").unwrap_or_default().to_owned(),
             body: String::from_utf8(body).expect("a form"),
         });
-        let mut answer = HttpResponse::new(self.status.try_into().expect("a status"), SdkBody::from(self.body.clone()));
+        let mut answer = HttpResponse::new(
+            self.status.try_into().expect("a status"),
+            SdkBody::from(self.body.clone()),
+        );
         answer.headers_mut().insert("x-amzn-requestid", "req-7");
         HttpConnectorFuture::ready(Ok(answer))
     }
@@ -52,7 +59,13 @@ impl HttpConnector for Wire {
 struct NoMeter;
 
 impl Meter for NoMeter {
-    fn issuer_call(&self, _: &'static str, _: Option<refreshable_rules::retry::Class>, _: Duration) {}
+    fn issuer_call(
+        &self,
+        _: &'static str,
+        _: Option<refreshable_rules::retry::Class>,
+        _: Duration,
+    ) {
+    }
 }
 
 fn session() -> String {
@@ -78,11 +91,16 @@ fn sts(status: u16, body: String, own_region: Option<&str>, endpoint: Option<&st
     (Sts::new(&config.build(), NoMeter), wire)
 }
 
-async fn ask(sts: &Sts, arn: &str, spec: &StsSpec) -> Result<refreshable_rules::issuer::Issued, IssueError> {
+async fn ask(
+    sts: &Sts,
+    arn: &str,
+    spec: &StsSpec,
+) -> Result<refreshable_rules::issuer::Issued, IssueError> {
     let role = Role { role_arn: arn.to_owned(), ..Role::default() };
     let call = RoleCall { role: &role, session_name: "x", external_id: None, token_code: None };
     let key = AccessKey { id: "AKIAEXAMPLE".into(), secret: "secret".into(), token: None };
-    sts.assume_role(call, &Caller::Key(key), spec, "2026-01-01T00:00:00Z".parse().expect("time")).await
+    sts.assume_role(call, &Caller::Key(key), spec, "2026-01-01T00:00:00Z".parse().expect("time"))
+        .await
 }
 
 fn spec(region: Option<&str>, fips: bool, dual_stack: bool) -> StsSpec {
@@ -104,19 +122,50 @@ async fn each_partition_and_kind_of_endpoint_is_reached_under_aws_s_own_name() {
         (Some("us-east-1"), true, false, ROLE, "sts-fips.us-east-1.amazonaws.com", "us-east-1"),
         (Some("eu-west-1"), false, true, ROLE, "sts.eu-west-1.api.aws", "eu-west-1"),
         (Some("us-west-2"), true, true, ROLE, "sts-fips.us-west-2.api.aws", "us-west-2"),
-        (Some("us-gov-west-1"), false, false, gov, "sts.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
-        (Some("us-gov-west-1"), true, false, gov, "sts.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
-        (Some("cn-northwest-1"), false, false, china, "sts.cn-northwest-1.amazonaws.com.cn", "cn-northwest-1"),
+        (
+            Some("us-gov-west-1"),
+            false,
+            false,
+            gov,
+            "sts.us-gov-west-1.amazonaws.com",
+            "us-gov-west-1",
+        ),
+        (
+            Some("us-gov-west-1"),
+            true,
+            false,
+            gov,
+            "sts.us-gov-west-1.amazonaws.com",
+            "us-gov-west-1",
+        ),
+        (
+            Some("cn-northwest-1"),
+            false,
+            false,
+            china,
+            "sts.cn-northwest-1.amazonaws.com.cn",
+            "cn-northwest-1",
+        ),
         (None, false, false, china, "sts.cn-north-1.amazonaws.com.cn", "cn-north-1"),
         (None, false, false, gov, "sts.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
         (None, false, false, ROLE, "sts.ap-south-1.amazonaws.com", "ap-south-1"),
         (Some("aws-global"), false, false, ROLE, "sts.amazonaws.com", "us-east-1"),
     ] {
         let (sts, wire) = sts(200, session(), Some("ap-south-1"), None);
-        ask(&sts, arn, &spec(region, fips, dual)).await.unwrap_or_else(|e| panic!("{region:?} {arn}: {e}"));
+        ask(&sts, arn, &spec(region, fips, dual))
+            .await
+            .unwrap_or_else(|e| panic!("{region:?} {arn}: {e}"));
         let seen = wire.seen.lock().pop().expect("a call");
-        assert_eq!(seen.url.trim_end_matches('/'), format!("https://{host}"), "{region:?} {fips} {dual}");
-        assert!(seen.authorization.contains(&format!("/{signed}/sts/aws4_request")), "{}", seen.authorization);
+        assert_eq!(
+            seen.url.trim_end_matches('/'),
+            format!("https://{host}"),
+            "{region:?} {fips} {dual}"
+        );
+        assert!(
+            seen.authorization.contains(&format!("/{signed}/sts/aws4_request")),
+            "{}",
+            seen.authorization
+        );
     }
 }
 
@@ -144,7 +193,10 @@ async fn server(body: String) -> (String, Arc<AtomicUsize>) {
         while let Ok((mut stream, _)) = listener.accept().await {
             count.fetch_add(1, Ordering::Relaxed);
             let _ = stream.read(&mut [0; 8192]).await;
-            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            );
             let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
         }
     });
@@ -158,12 +210,14 @@ async fn an_endpoint_of_the_specification_is_guarded_after_resolution_and_its_an
     let home = url.replace("127.0.0.1", "localhost");
     for reach in [NetworkScope::Public, NetworkScope::Private] {
         let spec = StsSpec { endpoint: Some(home.clone()), ..StsSpec::default() };
-        let error = ask(&sts.reaching(reach), ROLE, &spec).await.expect_err("a name that leads home");
+        let error =
+            ask(&sts.reaching(reach), ROLE, &spec).await.expect_err("a name that leads home");
         assert!(error.to_string().contains("addresses that may not be called"), "{error}");
         assert_eq!(error.class(), Class::Transient);
     }
     assert_eq!(came.load(Ordering::Relaxed), 0, "nobody was called");
-    let (endless, _) = server(format!("{}{}", " ".repeat(crate::http::LARGEST_BODY), session())).await;
+    let (endless, _) =
+        server(format!("{}{}", " ".repeat(crate::http::LARGEST_BODY), session())).await;
     let spec = StsSpec { endpoint: Some(endless), ..StsSpec::default() };
     let error = ask(&sts, ROLE, &spec).await.expect_err("too long an answer");
     assert_eq!(error.class(), Class::Transient, "{error}");
@@ -192,7 +246,12 @@ async fn an_error_keeps_its_code_and_request_id_and_is_asked_once() {
         (403, denied, Class::Denied, Some("AccessDenied")),
         (403, other, Class::Denied, Some("AccessDenied")),
         (400, &denied.replace("AccessDenied", "Throttling"), Class::Throttled, Some("Throttling")),
-        (500, &denied.replace("AccessDenied", "InternalFailure"), Class::Transient, Some("InternalFailure")),
+        (
+            500,
+            &denied.replace("AccessDenied", "InternalFailure"),
+            Class::Transient,
+            Some("InternalFailure"),
+        ),
         (502, "<html>", Class::Transient, Some("HTTP 502")),
         (403, "<html>", Class::Transient, None),
         (400, "{\"code\": \"ValidationError\"}", Class::Specification, Some("ValidationError")),

@@ -1,5 +1,6 @@
-//! The call of a Python function, as far as it is made of literals and of names that literals were assigned to
-//! ([grammar](https://docs.python.org/3/reference/expressions.html#calls)). Nothing is run.
+//! The call of a Python function, as far as it is made of literals and of names that literals were
+//! assigned to ([grammar](https://docs.python.org/3/reference/expressions.html#calls)). Nothing is
+//! run.
 //!
 //! | part | what it holds |
 //! | --- | --- |
@@ -7,11 +8,12 @@
 //! | [`reader`], [`strings`] | expressions |
 //! | [`names`] | what names stand for |
 //!
-//! Why this is our own: no parser of Python is kept for others to use. RustPython's own has had no release since 2024 and
-//! calls itself superseded by ruff's. Ruff declares its crate internal, asks for a newer compiler than this workspace
-//! (Rust 1.97, as of 0.0.20), and its last release for ours does not compile with the dependencies that it asks for;
-//! RustPython's fork of that one is called unofficial, and its last for ours overflows the stack where brackets are nested
-//! deeply. Each brings some 40 crates. Tree-sitter's brings C.
+//! Why this is our own: no parser of Python is kept for others to use. RustPython's own has had no
+//! release since 2024 and calls itself superseded by ruff's. Ruff declares its crate internal, asks
+//! for a newer compiler than this workspace (Rust 1.97, as of 0.0.20), and its last release for
+//! ours does not compile with the dependencies that it asks for; RustPython's fork of that one is
+//! called unofficial, and its last for ours overflows the stack where brackets are nested deeply.
+//! Each brings some 40 crates. Tree-sitter's brings C.
 
 mod names;
 mod program;
@@ -67,7 +69,9 @@ impl Literal {
             serde_json::Value::Bool(b) => Self::Bool(*b),
             serde_json::Value::Number(n) => Self::Number(n.as_f64().unwrap_or(f64::NAN)),
             serde_json::Value::String(s) => Self::Text(s.clone()),
-            serde_json::Value::Array(list) => Self::List(list.iter().map(Self::from_json).collect()),
+            serde_json::Value::Array(list) => {
+                Self::List(list.iter().map(Self::from_json).collect())
+            }
             serde_json::Value::Object(map) => {
                 Self::Map(map.iter().map(|(k, v)| (k.clone(), Self::from_json(v))).collect())
             }

@@ -40,7 +40,9 @@ impl Names {
     /// What the reader has to know about the values that were used.
     pub(super) fn notes(&self) -> Vec<String> {
         let note = |name: &String| {
-            format!("{name} is assigned more than once: the last value above the call is taken, check it")
+            format!(
+                "{name} is assigned more than once: the last value above the call is taken, check it"
+            )
         };
         self.assigned_again.intersection(&self.used).map(note).collect()
     }

@@ -4,7 +4,8 @@ use super::names::Names;
 use super::reader::{Reader, is_word};
 use super::{Call, Literal, set};
 
-/// Finds the first call of one of these names in a text, and reads it with what was assigned above it.
+/// Finds the first call of one of these names in a text, and reads it with what was assigned above
+/// it.
 ///
 /// # Errors
 /// Where there is none, or what stands in its brackets cannot be read.
@@ -33,7 +34,8 @@ pub fn find_call(text: &str, names: &[&str]) -> Result<Call, String> {
         }
         at = end + text[end..].chars().next().map_or(1, char::len_utf8);
     }
-    let mut call = found.ok_or_else(|| format!("there is no call of {} in it", names.join(" or ")))?;
+    let mut call =
+        found.ok_or_else(|| format!("there is no call of {} in it", names.join(" or ")))?;
     if others > 0 {
         call.notes.push(format!(
             "the call in line {line} is migrated; there are {others} more in it: give each in a file of its own"
@@ -83,7 +85,8 @@ fn calls(text: &str, start: usize, end: usize, names: &[&str]) -> Vec<usize> {
                 let word = reader.word().unwrap_or_default();
                 let behind = reader.at();
                 reader.space();
-                let called = reader.peek() == Some('(') && !matches!(before.as_str(), "class" | "def");
+                let called =
+                    reader.peek() == Some('(') && !matches!(before.as_str(), "class" | "def");
                 if called && names.contains(&word.as_str()) {
                     found.push(start);
                 }
@@ -98,7 +101,8 @@ fn calls(text: &str, start: usize, end: usize, names: &[&str]) -> Vec<usize> {
     found
 }
 
-/// Takes in what a statement assigns. What is not understood leaves a name without a value, or changes nothing.
+/// Takes in what a statement assigns. What is not understood leaves a name without a value, or
+/// changes nothing.
 fn statement(text: &str, start: usize, known: &mut Names) {
     let mut reader = Reader::new(text, start, known);
     reader.space();
@@ -160,7 +164,9 @@ fn assignment(reader: &mut Reader<'_>, name: String) {
             }
             members.push(member);
         } else if reader.take('[') {
-            let Ok(Literal::Text(member)) = reader.value() else { return reader.names.forget(&name) };
+            let Ok(Literal::Text(member)) = reader.value() else {
+                return reader.names.forget(&name);
+            };
             if !reader.take(']') {
                 return;
             }

@@ -104,7 +104,8 @@ impl<'a> Reader<'a> {
             self.next();
         }
         let word = &self.text[start..self.at];
-        (!word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit())).then(|| word.to_owned())
+        (!word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit()))
+            .then(|| word.to_owned())
     }
 
     /// The next word, whatever stands before it.
@@ -188,8 +189,11 @@ impl<'a> Reader<'a> {
 
     pub(super) fn value(&mut self) -> Result<Literal, String> {
         self.depth += 1;
-        let value =
-            if self.depth > DEEPEST { Err(self.wrong("it is nested too deeply")) } else { self.value_or_expression() };
+        let value = if self.depth > DEEPEST {
+            Err(self.wrong("it is nested too deeply"))
+        } else {
+            self.value_or_expression()
+        };
         self.depth -= 1;
         value
     }
@@ -217,7 +221,9 @@ impl<'a> Reader<'a> {
     fn member(&mut self, members: Vec<(String, Literal)>) -> Option<Literal> {
         self.next();
         let Ok(Literal::Text(name)) = self.value() else { return None };
-        self.take(']').then(|| members.into_iter().find(|(n, _)| *n == name))?.map(|(_, value)| value)
+        self.take(']')
+            .then(|| members.into_iter().find(|(n, _)| *n == name))?
+            .map(|(_, value)| value)
     }
 
     /// `"text" + "more"`
@@ -254,7 +260,11 @@ impl<'a> Reader<'a> {
             Some('(') => {
                 self.next();
                 let (mut values, comma) = self.list(')')?;
-                Some(if values.len() == 1 && !comma { values.remove(0) } else { Literal::List(values) })
+                Some(if values.len() == 1 && !comma {
+                    values.remove(0)
+                } else {
+                    Literal::List(values)
+                })
             }
             Some(c) if c.is_ascii_digit() || matches!(c, '-' | '+' | '.') => self.number(),
             _ => match self.word() {
@@ -273,7 +283,8 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A name that stands for a literal, or the call of one that groups members, like `brs.AssumeRoleConfig(...)`.
+    /// A name that stands for a literal, or the call of one that groups members, like
+    /// `brs.AssumeRoleConfig(...)`.
     fn named(&mut self, word: &str) -> Result<Option<Literal>, String> {
         let mut last = word.to_owned();
         let mut alone = true;
@@ -333,7 +344,10 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Option<Literal> {
         let start = self.at;
-        while self.peek().is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+')) {
+        while self
+            .peek()
+            .is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+'))
+        {
             self.next();
         }
         self.text[start..self.at].replace('_', "").parse().ok().map(Literal::Number)

@@ -17,7 +17,8 @@ impl Reader<'_> {
         ends
     }
 
-    /// Strings that stand side by side are one. `None` where one is made of values that are not known.
+    /// Strings that stand side by side are one. `None` where one is made of values that are not
+    /// known.
     pub(super) fn strings(&mut self) -> Result<Option<Literal>, String> {
         let mut whole = Some(String::new());
         let (mut any, mut bytes) = (false, false);
@@ -112,7 +113,8 @@ impl Reader<'_> {
     fn code(&mut self, digits: usize) -> Result<char, String> {
         let hex = self.rest().get(..digits);
         let found = hex.and_then(|h| u32::from_str_radix(h, 16).ok()).and_then(char::from_u32);
-        let found = found.ok_or_else(|| self.wrong("a string has a character code that is none"))?;
+        let found =
+            found.ok_or_else(|| self.wrong("a string has a character code that is none"))?;
         self.go_to(self.at() + digits);
         Ok(found)
     }

@@ -30,7 +30,10 @@ fn literals_are_read() {
         ("[1, 'x',]", Literal::List(vec![Literal::Number(1.0), text("x")])),
         ("('x',)", Literal::List(vec![text("x")])),
         ("('x'\n 'y')", text("xy")),
-        ("{'k': {\"l\": None}}", Literal::Map(vec![("k".into(), Literal::Map(vec![("l".into(), Literal::None)]))])),
+        (
+            "{'k': {\"l\": None}}",
+            Literal::Map(vec![("k".into(), Literal::Map(vec![("l".into(), Literal::None)]))]),
+        ),
         ("dict(k='v')", Literal::Map(vec![("k".into(), text("v"))])),
         ("os.environ['X']", Literal::Expression("os.environ['X']".into())),
         ("f'{x}'", Literal::Expression("f'{x}'".into())),
@@ -39,14 +42,23 @@ fn literals_are_read() {
         ("'a' + b", Literal::Expression("'a' + b".into())),
         (
             "{'k': 1, **{'k': 2}} | {'l': 3}",
-            Literal::Map(vec![("k".into(), Literal::Number(2.0)), ("l".into(), Literal::Number(3.0))]),
+            Literal::Map(vec![
+                ("k".into(), Literal::Number(2.0)),
+                ("l".into(), Literal::Number(3.0)),
+            ]),
         ),
-        ("dict({'k': 'v'}, l='w')", Literal::Map(vec![("k".into(), text("v")), ("l".into(), text("w"))])),
+        (
+            "dict({'k': 'v'}, l='w')",
+            Literal::Map(vec![("k".into(), text("v")), ("l".into(), text("w"))]),
+        ),
         ("brs.AssumeRoleConfig(RoleArn='r')", Literal::Map(vec![("RoleArn".into(), text("r"))])),
         ("...", Literal::Expression("...".into())),
         (
             "{'k': 'v', ...}",
-            Literal::Map(vec![("k".into(), text("v")), ("...".into(), Literal::Expression("...".into()))]),
+            Literal::Map(vec![
+                ("k".into(), text("v")),
+                ("...".into(), Literal::Expression("...".into())),
+            ]),
         ),
         ("60 * 60", Literal::Expression("60 * 60".into())),
         ("lambda: '1,2'", Literal::Expression("lambda: '1,2'".into())),
@@ -103,7 +115,10 @@ fn names_stand_for_what_was_assigned_to_them_above_the_call() {
         ("x = 'v'\nx = 'w'\nf(a=x)\nx = 'z'", text("w")),
         ("x = {}\nx['k'] = 'v'\nf(a=x)", Literal::Map(vec![("k".into(), text("v"))])),
         ("x = dict(k='u')\nx.update(k='v')\nf(a=x)", Literal::Map(vec![("k".into(), text("v"))])),
-        ("x = {'k': 'u'}\nx.update({'k': 'v'})\nf(a=x)", Literal::Map(vec![("k".into(), text("v"))])),
+        (
+            "x = {'k': 'u'}\nx.update({'k': 'v'})\nf(a=x)",
+            Literal::Map(vec![("k".into(), text("v"))]),
+        ),
         (
             "c = AssumeRoleConfig(RoleArn='r')\nc.RoleArn = 's'\nf(a=c)",
             Literal::Map(vec![("RoleArn".into(), text("s"))]),
@@ -144,11 +159,21 @@ fn what_surrounds_a_call_is_no_call() {
     let program = "It's prose, with (brackets.\nclass f(Base):\n    pass\n";
     let error = find_call(program, &["f"]).map(drop).expect_err("there is no call");
     assert!(error.contains("no call"), "{error}");
-    let call = find_call("# f(a=1)\nx = 'f(a=2)'\ng.f('p', a=3)\nf(a=4)\nf(a=5)\n", &["f"]).expect("a call");
-    assert_eq!((call.positional, call.arguments), (vec![text("p")], vec![("a".to_owned(), Literal::Number(3.0))]));
-    assert_eq!(call.notes, ["the call in line 3 is migrated; there are 2 more in it: give each in a file of its own"]);
+    let call = find_call("# f(a=1)\nx = 'f(a=2)'\ng.f('p', a=3)\nf(a=4)\nf(a=5)\n", &["f"])
+        .expect("a call");
+    assert_eq!(
+        (call.positional, call.arguments),
+        (vec![text("p")], vec![("a".to_owned(), Literal::Number(3.0))])
+    );
+    assert_eq!(
+        call.notes,
+        ["the call in line 3 is migrated; there are 2 more in it: give each in a file of its own"]
+    );
     let call = find_call("x = 1\nx = 2\ny = 1\ny = 2\nf(a=x)", &["f"]).expect("a call");
-    assert_eq!(call.notes, ["x is assigned more than once: the last value above the call is taken, check it"]);
+    assert_eq!(
+        call.notes,
+        ["x is assigned more than once: the last value above the call is taken, check it"]
+    );
 }
 
 #[test]
@@ -158,20 +183,25 @@ fn names_in_names_do_not_grow_without_end() {
         let before = format!("x{}, ", n - 1).repeat(10);
         program.push_str(&format!("x{n} = [{before}]\n"));
     }
-    assert!(matches!(&after(&format!("{program}f(a=x39)"))[0].1, Literal::List(_) | Literal::Expression(_)));
+    assert!(matches!(
+        &after(&format!("{program}f(a=x39)"))[0].1,
+        Literal::List(_) | Literal::Expression(_)
+    ));
 }
 
 #[test]
 fn any_text_is_read_or_refused() {
     let pieces = [
-        "f(", "a=", "'", "\"\"\"", "{", "}", "[", ")", "x", " = ", "\n", "\\", "...", "**", "ä", ":", ",", "#", "def ",
-        "for ",
+        "f(", "a=", "'", "\"\"\"", "{", "}", "[", ")", "x", " = ", "\n", "\\", "...", "**", "ä",
+        ":", ",", "#", "def ", "for ",
     ];
     let mut seed = 7_usize;
     for _ in 0..3000 {
         let mut program = String::new();
         for _ in 0..24 {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             program.push_str(pieces[(seed >> 33) % pieces.len()]);
         }
         let _ = find_call(&program, &["f"]);
