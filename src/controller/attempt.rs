@@ -6,6 +6,7 @@ use super::sight::Sight;
 use kube::ResourceExt as _;
 use refreshable_api::conditions::Reason;
 use refreshable_api::{RefreshableCredential, StsSpec};
+use refreshable_engine::{Admission, Pressure};
 use refreshable_issuers::aws::Sts;
 use refreshable_issuers::source::{self, Request};
 use refreshable_rules::failure::Failure;
@@ -99,4 +100,32 @@ pub(super) async fn in_time<T>(
             detail: format!("no end within {limit:?}"),
         })
     })
+}
+
+/// The calls of one attempt, as the engine hears of them.
+pub(super) struct Call<'a> {
+    admission: &'a Admission,
+    context: &'a Context,
+    began: Duration,
+}
+
+/// An endpoint that cannot be reached and takes longer to show it hangs; a faster one refuses.
+const HANGS: Duration = Duration::from_secs(1);
+
+impl<'a> Call<'a> {
+    /// The issuer is about to be called.
+    pub(super) fn begin(admission: &'a Admission, context: &'a Context) -> Self {
+        admission.called();
+        Self { admission, context, began: context.clock.boot() }
+    }
+
+    /// The issuer has answered, or not.
+    pub(super) fn ended(self, error: Option<&IssueError>) {
+        let took = self.context.clock.boot().saturating_sub(self.began);
+        self.admission.saw(match error {
+            Some(IssueError::Unreachable { .. }) if took >= HANGS => Pressure::TimedOut,
+            Some(error) if error.class() == Class::Throttled => Pressure::Throttled,
+            _ => Pressure::Answered,
+        });
+    }
 }

@@ -1,18 +1,8 @@
 //! Where the time comes from. Rules get it as an argument; only the controller asks a clock.
 
 use jiff::Timestamp;
-use std::sync::Arc;
+pub use refreshable_engine::{Clock, SharedClock};
 use std::time::Duration;
-
-/// A machine's clocks. Production uses [`SystemClock`]; a simulation brings its own.
-pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The current time, by the wall clock: it may be wrong, and step when it is set.
-    fn now(&self) -> Timestamp;
-
-    /// The time since the machine was started, the time that it was suspended for included. It
-    /// never steps.
-    fn boot(&self) -> Duration;
-}
 
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,6 +23,3 @@ impl Clock for SystemClock {
         clock_gettime(CLOCK).try_into().unwrap_or_default()
     }
 }
-
-/// A clock shared by everything that needs one.
-pub type SharedClock = Arc<dyn Clock>;

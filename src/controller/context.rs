@@ -2,13 +2,13 @@
 
 use super::{Brake, Calls, ClockWatch, EventPublisher, InputKeys, Memory, Metrics, Panics, View};
 use crate::clock::SharedClock;
-use jiff::SignedDuration;
-use parking_lot::Mutex;
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::source::SourceContext;
-use refreshable_rules::budget::Budget;
 use refreshable_rules::withdrawal::Limits;
 use std::time::Duration;
+
+/// An attempt that has not ended after so long waits for an issuer that hangs or crawls.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// Limits that an administrator may set.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,14 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// The engine's limits, with `slots` resources worked on at the same time.
+    pub fn queue_limits(&self, slots: usize) -> refreshable_engine::Limits {
+        let Self { calls_per_second, burst, .. } = *self;
+        refreshable_engine::Limits { slots, slow_after: SLOW_AFTER, calls_per_second, burst }
+    }
+}
+
 /// What a reconcile works with. One for a running controller.
 #[derive(Debug)]
 pub struct Context {
@@ -60,8 +68,6 @@ pub struct Context {
     pub totp: TotpSteps,
     /// What else belongs to the controller and sources draw on.
     pub source_context: SourceContext,
-    /// Turns at the issuers.
-    pub rate_limiter: RateLimiter,
     /// The time.
     pub clock: SharedClock,
     /// Notices when that is set.
@@ -72,45 +78,4 @@ pub struct Context {
     pub event_publisher: EventPublisher,
     /// Limits.
     pub settings: Settings,
-}
-
-/// Turns at the issuers, handed out by the [`Budget`].
-#[derive(Debug)]
-pub struct RateLimiter(Mutex<Budget>);
-
-impl RateLimiter {
-    /// Turns at the rate that `settings` name.
-    pub fn new(settings: &Settings) -> Self {
-        Self(Mutex::new(Budget::new(settings.calls_per_second, settings.burst)))
-    }
-
-    /// Asks for `calls` calls of `object` in `lane`, at `boot` since the machine was started.
-    ///
-    /// # Errors
-    /// How long to wait: the turn is kept, however the wall clock is set meanwhile.
-    pub fn take(
-        &self,
-        lane: &str,
-        object: &str,
-        calls: u32,
-        boot: Duration,
-    ) -> Result<(), SignedDuration> {
-        let turn = self.lock().take(lane, object, calls, boot);
-        turn.map_err(|turn| SignedDuration::try_from(turn.saturating_sub(boot)).unwrap_or_default())
-    }
-
-    /// How many resources wait for their turn.
-    pub fn waiting(&self, boot: Duration) -> usize {
-        self.lock().waiting(boot)
-    }
-
-    /// Forgets what is long past.
-    pub fn tidy(&self, boot: Duration) {
-        const KEPT: Duration = Duration::from_secs(600);
-        self.lock().forget_before(boot.saturating_sub(KEPT));
-    }
-
-    fn lock(&self) -> parking_lot::MutexGuard<'_, Budget> {
-        self.0.lock()
-    }
 }

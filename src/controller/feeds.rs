@@ -255,7 +255,13 @@ where
                 }
             }
         };
-        if changes.is_empty() { Touched::new() } else { (self.touches)(&changes) }
+        if changes.is_empty() {
+            return Touched::new();
+        }
+        let mut touched = (self.touches)(&changes);
+        // Stores and lists are hashed: without an order of its own, who goes first would be chance.
+        touched.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        touched
     }
 
     fn put(&mut self, object: K) -> Change<K> {

@@ -2,13 +2,15 @@
 //! its own, and a panic in it ends that task alone.
 
 use super::memory::Entry;
-use super::{CallError, Context, Next, issuer_time, reconcile, status};
+use super::reconcile::reconcile;
+use super::{CallError, Context, Next, issuer_time, status};
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use parking_lot::Mutex;
 use refreshable_api::RefreshableCredential;
 use refreshable_api::conditions::Reason;
+use refreshable_engine::Admission;
 use refreshable_rules::failure::Failure;
 use refreshable_rules::ownership::SecretView;
 use refreshable_rules::plan::{self, Cause};
@@ -75,9 +77,14 @@ impl Panics {
     }
 }
 
-/// Brings one resource forward by one step, in a task of its own. Where that panics, the resource
-/// is stalled and tried again slowly. Dropped, it ends the task.
-pub async fn look(object: Arc<RefreshableCredential>, context: &Arc<Context>) -> Next {
+/// Brings one resource forward by one step, in a task of its own: by a look, or, with an
+/// `admission`, by an attempt. Where that panics, the resource is stalled and tried again slowly.
+/// Dropped, it ends the task.
+pub async fn step(
+    object: Arc<RefreshableCredential>,
+    admission: Option<Admission>,
+    context: &Arc<Context>,
+) -> Next {
     let uid = object.uid().unwrap_or_default();
     let asked = (object.metadata.generation, object.requested_at().map(str::to_owned));
     let before = context.panics.of(&uid).filter(|p| p.asked == asked);
@@ -86,16 +93,16 @@ pub async fn look(object: Arc<RefreshableCredential>, context: &Arc<Context>) ->
     }
     let ahead = context.issuer_ahead(&object, &uid);
     let (own, theirs) = (object.clone(), context.clone());
-    let task = tokio::spawn(async move { issuer_time::by(ahead, reconcile(own, &theirs)).await });
+    let task =
+        tokio::spawn(
+            async move { issuer_time::by(ahead, reconcile(own, admission, &theirs)).await },
+        );
     match AbortOnDropHandle::new(task).await {
         Ok((next, ahead)) => {
             if before.is_some() {
                 context.panics.forget(&uid);
             }
-            match next {
-                Next::At(then) => Next::At(then.checked_sub(ahead).unwrap_or(then)),
-                Next::Change => next,
-            }
+            next.shifted(|then| then.checked_sub(ahead).unwrap_or(then))
         }
         Err(error) if error.is_panic() => {
             let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());

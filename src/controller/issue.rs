@@ -2,18 +2,17 @@
 
 use super::attempt::{self, in_time, request, sts_of};
 use super::inputs::ClusterInputs;
-use super::next::{Next, first};
+use super::next::Next;
 use super::outcome::{fail, publish};
 use super::pending::Written;
 use super::publication::Publication;
 use super::publish::Place;
 use super::sight::Sight;
-use super::{CallError, Context, issue_profiles, issuer_time, status, target};
+use super::{CallError, Context, claim, issue_profiles, issuer_time, status, target};
 use kube::ResourceExt as _;
 use refreshable_api::{RefreshableCredential, StsSpec};
 use refreshable_issuers::aws::Sts;
 use refreshable_issuers::source;
-use refreshable_rules::budget;
 use refreshable_rules::fingerprint;
 use refreshable_rules::issuer::{IssueError, Issued};
 use refreshable_rules::ownership::Content;
@@ -23,13 +22,14 @@ use refreshable_rules::render;
 use refreshable_rules::report::Finding;
 use std::collections::BTreeMap;
 
-/// Obtains and publishes, or records why not.
+/// Obtains and publishes, or records why not. Without an admission, waits for one.
 pub(super) async fn issue(
     object: &RefreshableCredential,
     sight: &Sight,
     cause: Cause,
     context: &Context,
 ) -> Result<Next, CallError> {
+    let Some(admission) = &sight.admission else { return Ok(claim::of(object, sight, context)) };
     // Without the lease nothing can be published, so the issuer is not asked either.
     context.calls.fence().check()?;
     let uid = object.uid().unwrap_or_default();
@@ -40,9 +40,6 @@ pub(super) async fn issue(
     if let Err(failure) = target::rehearse(object, &target, context).await? {
         return fail(object, sight, cause, &failure, context).await;
     }
-    if let Err(turn) = turn(object, &uid, context) {
-        return Ok(Next::At(first(turn, sight.expiration(), context.now())));
-    }
     if object.spec.profiles.is_some() {
         return issue_profiles::issue(object, sight, cause, target, context).await;
     }
@@ -50,7 +47,9 @@ pub(super) async fn issue(
     let inputs = ClusterInputs::new(context, &namespace, &sight.at_hand);
     attempt::begins(object, sight, cause, context);
     let sts = sts_of(object, &sight.grants, context);
+    let call = attempt::Call::begin(admission, context);
     let result = obtain(object, &namespace, &sts, (&inputs, &sight.grants), context).await;
+    call.ended(result.as_ref().err());
     context.metrics.attempted(cause, result.as_ref().err());
     match result {
         Ok(mut issued) => {
@@ -115,32 +114,6 @@ async fn rest(
     context.memory.rests(uid, until, now);
     status::report(context, object, &sight.permission, sight.secret.own(), &Finding::Good).await?;
     Ok(Next::At(until))
-}
-
-/// Asks for a turn at the issuer.
-fn turn(
-    object: &RefreshableCredential,
-    uid: &str,
-    context: &Context,
-) -> Result<(), jiff::Timestamp> {
-    let source = object.spec.source();
-    let Some(source) = source::of(&source) else { return Ok(()) };
-    let behind = object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
-    let roles = u32::try_from(object.spec.roles.len() + behind).unwrap_or(u32::MAX);
-    let sts = object.spec.sts.clone().unwrap_or_default();
-    let region = source::at_source(&object.spec, &context.sts)
-        .region(&sts, object.spec.roles.first().map(|r| r.role_arn.as_str()));
-    let lane = format!(
-        "{}/{}",
-        source.rate_limit_key(&object.namespace().unwrap_or_default()),
-        sts.endpoint.as_deref().unwrap_or(&region)
-    );
-    let weight = budget::weight(context.settings.calls_per_second, source.issuer_rate_limit());
-    let calls = source.calls().saturating_mul(weight).saturating_add(roles);
-    context
-        .rate_limiter
-        .take(&lane, uid, calls, context.clock.boot())
-        .map_err(|wait| context.now() + wait)
 }
 
 async fn obtain(

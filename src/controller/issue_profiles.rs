@@ -44,12 +44,16 @@ pub(super) async fn issue(
     let wanted = wanted(object, content, cause, context).await?;
     attempt::begins(object, sight, cause, context);
     let sts = sts_of(object, &sight.grants, context);
+    let call = sight.admission.as_ref().map(|admission| attempt::Call::begin(admission, context));
     let outcomes =
         obtain(object, &namespace, &sts, (&inputs, &sight.grants), &wanted, context).await;
     let first_error = match &outcomes {
         Err(error) => Some(error),
         Ok(list) => list.iter().find_map(|(_, result)| result.as_ref().err()),
     };
+    if let Some(call) = call {
+        call.ended(first_error);
+    }
     context.metrics.attempted(cause, first_error);
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,

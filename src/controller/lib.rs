@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! watches       RefreshableCredentials, metadata of Secrets and ConfigMaps, CredentialPolicies, Namespaces
-//!   -> queue, reconcile    one look at a resource: sight (what is observed), plan (refreshable_rules)
-//!   -> issue, issue_profiles   Action::Issue: target, attempt (inputs, source of refreshable_issuers, verify), outcome
+//!   -> refreshable_engine  when each resource is looked at, and whose issuer is asked; it calls reconciler
+//!   -> reconcile    one look: sight (what is observed), plan (refreshable_rules)
+//!   -> claim        Action::Issue without an admission: what the resource waits with
+//!   -> issue, issue_profiles   with one: target, attempt (inputs, source of refreshable_issuers, verify), outcome
 //!   -> publication, publish   one server-side apply, guarded by ownership and by the lease (call, lease)
 //!   -> status     what the status says of it
 //!   -> next       when to look again
@@ -18,6 +20,7 @@
 mod attempt;
 mod brake;
 mod call;
+mod claim;
 pub mod clock;
 mod clock_watch;
 mod context;
@@ -46,8 +49,8 @@ mod propagation;
 mod publication;
 mod publish;
 mod published;
-mod queue;
 mod reconcile;
+mod reconciler;
 mod refusal;
 mod restart;
 mod run;
@@ -63,11 +66,11 @@ mod watches;
 pub use brake::Brake;
 pub use call::{CallError, Calls};
 pub use clock_watch::{ClockWatch, Jump};
-pub use context::{Context, RateLimiter, Settings};
+pub use context::{Context, Settings};
 pub use events::{Announcement, EventPublisher};
 pub use feeds::{Change, Feed, Feeds, Place, Writers, view};
 pub use input_key::InputKeys;
-pub use isolation::{Panics, look};
+pub use isolation::Panics;
 pub use lease::{Fence, NotLeading};
 pub use lease_timings::LeaseTimings;
 pub use logging::start as start_logging;
@@ -77,7 +80,7 @@ pub use next::Next;
 pub use options::Options;
 pub use policy_status::PolicyNews;
 pub use propagation::PodMeta;
-pub use reconcile::reconcile;
+pub use reconciler::{Reconciler, ResourceName};
 pub use run::{Error, run};
 pub use secret_meta::{ConfigMapMeta, SecretMeta};
 pub use triggers::Touched;

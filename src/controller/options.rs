@@ -78,7 +78,8 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_NO_LEADER_ELECTION")]
     pub no_leader_election: bool,
 
-    /// Most resources that are worked on at the same time.
+    /// Most looks at resources, and most attempts that do not hang, at the same time: so many of
+    /// each.
     #[arg(long, env = "REFRESHABLE_CONCURRENCY", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub concurrency: u16,
 

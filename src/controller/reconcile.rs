@@ -4,12 +4,15 @@ use super::brake::HELD_POLL;
 use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
 use super::next::{Next, first};
 use super::sight::Sight;
-use super::{CallError, Context, inspect, issue, outcome, propagation, publish, restart, status};
+use super::{
+    CallError, Context, claim, inspect, issue, outcome, propagation, publish, restart, status,
+};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::api::Api;
 use refreshable_api::RefreshableCredential;
 use refreshable_api::conditions::Reason;
+use refreshable_engine::Admission;
 use refreshable_rules::ownership::Record;
 use refreshable_rules::plan::{self, Action, INPUT_POLL};
 use refreshable_rules::report::{self, Finding, Revocation};
@@ -23,10 +26,15 @@ const LAGGING: SignedDuration = SignedDuration::from_secs(5);
 /// While a foreign Secret holds the name: those are not watched.
 const CONFLICT_POLL: SignedDuration = SignedDuration::from_mins(2);
 
-/// Brings one resource forward by one step.
-pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) -> Next {
+/// Brings one resource forward by one step. Its issuer is asked only with an `admission`; without,
+/// a resource that needs it waits for one.
+pub async fn reconcile(
+    object: Arc<RefreshableCredential>,
+    admission: Option<Admission>,
+    context: &Context,
+) -> Next {
     let uid = object.uid().unwrap_or_default();
-    match advance(object, &uid, context).await {
+    match advance(object, &uid, admission, context).await {
         Ok(next) => {
             // Never at once: not every look comes to the status, and one that does not must not be
             // repeated for it.
@@ -48,19 +56,21 @@ pub async fn reconcile(object: Arc<RefreshableCredential>, context: &Context) ->
 async fn advance(
     object: Arc<RefreshableCredential>,
     uid: &str,
+    admission: Option<Admission>,
     context: &Context,
 ) -> Result<Next, CallError> {
     let Some((object, written)) = freshest(object, uid, context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
-    let Some(mut sight) = Sight::of(&object, uid, written, context).await? else {
+    let Some(mut sight) = Sight::of(&object, uid, written, admission, context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
     let now = context.now();
     let mut action = plan::plan(&sight.observed(&object), now);
-    // A version may differ for a label alone.
     let asks = matches!(action, Action::Issue(_) | Action::Inspect(Some(_)) | Action::Pause(_));
-    if asks && sight.compare(&object, uid, context).await? {
+    // A version may differ for a label alone. What is read to see that is what the attempt uses.
+    let reads = asks && (sight.admission.is_some() || matches!(action, Action::Pause(_)));
+    if reads && sight.compare(&object, uid, context).await? {
         action = plan::plan(&sight.observed(&object), now);
     }
     let renews =
@@ -85,6 +95,9 @@ async fn carry_out(
         return Ok(next);
     }
     match action {
+        Action::Issue(_) | Action::Inspect(Some(_)) if sight.admission.is_none() => {
+            Ok(claim::of(object, sight, context))
+        }
         Action::Leave => {
             context.memory.forget(uid);
             Ok(Next::Change)

@@ -28,7 +28,7 @@ pub(super) fn of(object: &RefreshableCredential, error: &PublishError) -> Failur
             failure(
                 Class::Transient,
                 Reason::KubernetesError,
-                format!("{}. It is tried again by itself", what(object, error)),
+                format!("{}. It is retried automatically", what(object, error)),
             )
         }
         PublishError::Call(call) if call.to_string().contains("when `immutable` is set") => {

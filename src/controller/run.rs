@@ -2,32 +2,27 @@
 
 use super::call::bounded;
 use super::health::Health;
-use super::isolation::{look, vital};
+use super::isolation::vital;
 use super::lease::Candidate;
-use super::queue::Queue;
+use super::metrics::QueueMetrics;
 use super::{
     Brake, Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options,
-    Panics, RateLimiter, View, Writers, events, feeds, policy_status, serve, watches,
+    Panics, Reconciler, ResourceName, View, Writers, events, feeds, policy_status, serve, watches,
 };
 use crate::clock::{SharedClock, SystemClock};
 use aws_config::BehaviorVersion;
 use futures::StreamExt as _;
-use futures::channel::mpsc::UnboundedSender;
 use futures::future::BoxFuture;
-use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector::ObjectRef;
 use kube::{Client, Config};
-use refreshable_api::RefreshableCredential;
+use refreshable_engine::{Queue, SharedQueue};
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::registry::{Registry, RegistryError};
 use refreshable_issuers::source::SourceContext;
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -194,89 +189,25 @@ async fn work(
     health.synced();
     tracing::info!(resources = context.view.credentials.len(), "watches are synced");
     let tidy = AbortOnDropHandle::new(tokio::spawn(vital("tidy", tidy(context.clone()))));
-    let stop = ended.clone();
-    let (jumps, jumped) = futures::channel::mpsc::unbounded();
-    let clocks =
-        AbortOnDropHandle::new(tokio::spawn(vital("clocks", watch_clocks(context.clone(), jumps))));
     let policies = context.view.reads_policies.then(|| {
         let keep = policy_status::keep(context.clone(), everywhere);
         AbortOnDropHandle::new(tokio::spawn(vital("policy statuses", keep)))
     });
-    let queue = Queue::new(&context.metrics);
-    let (touching, taking) = (queue.clone(), queue.clone());
-    Controller::for_stream(futures::stream::pending(), context.view.credentials.clone())
-        .with_config(controller::Config::default().concurrency(concurrency))
-        .reconcile_on(
-            futures::stream::select(touched, jumped)
-                .inspect(move |which| touching.due(which, Instant::now())),
-        )
-        .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(
-            move |object, context| one(object, context, taking.clone()),
-            |_, error: &Infallible, _| match *error {},
-            context,
-        )
-        .for_each(|result| async {
-            if let Err(error) = result {
-                if let controller::Error::ObjectNotFound(which) = &error {
-                    queue.dropped(which);
-                }
-                // The resource was deleted while it waited: nothing is wrong.
-                tracing::debug!(%error, "the queue dropped a resource");
-            }
-        })
-        .await;
-    drop((tidy, clocks, policies));
+    let queue: SharedQueue<ResourceName> =
+        Queue::shared(context.settings.queue_limits(concurrency.into()));
+    context.metrics.collect(QueueMetrics::new(queue.clone(), context.clock.clone()));
+    let (worker, clock) = (Reconciler(context.clone()), context.clock.clone());
+    let touched = touched.map(ResourceName::from);
+    refreshable_engine::run(&worker, queue, clock, touched, CLOCKS, ended.cancelled()).await;
+    drop((tidy, policies));
 }
 
-/// Has every resource looked at when the clock was set or the machine was suspended: their waits
-/// are then others.
-async fn watch_clocks(
-    context: Arc<Context>,
-    jumps: UnboundedSender<ObjectRef<RefreshableCredential>>,
-) {
-    loop {
-        tokio::time::sleep(CLOCKS).await;
-        let Some(jump) = context.clocks.jump(&*context.clock) else { continue };
-        tracing::warn!(
-            set_by = %jump.set,
-            suspended_for = %jump.suspended,
-            "the clock was set, or the machine was suspended: every resource is looked at"
-        );
-        for object in context.view.credentials.state() {
-            // The end of the queue is the end of the process.
-            let _ = jumps.unbounded_send(ObjectRef::from_obj(object.as_ref()));
-        }
-    }
-}
-
-/// Forgets turns at issuers that are long past.
+/// Forgets faults that are long past.
 async fn tidy(context: Arc<Context>) {
     loop {
         tokio::time::sleep(TIDY).await;
-        let boot = context.clock.boot();
-        context.rate_limiter.tidy(boot);
-        context.panics.tidy(boot);
+        context.panics.tidy(context.clock.boot());
     }
-}
-
-/// Reconciles one resource, timed.
-async fn one(
-    object: Arc<RefreshableCredential>,
-    context: Arc<Context>,
-    queue: Queue,
-) -> Result<Action, Infallible> {
-    let which = ObjectRef::from_obj(object.as_ref());
-    let began = Instant::now();
-    context.metrics.waited(queue.taken(&which, began));
-    let next = look(object, &context).await;
-    context.metrics.reconciled(began.elapsed());
-    queue.left();
-    let now = context.now();
-    let wait =
-        Duration::try_from(next.at_latest(now).duration_since(now)).unwrap_or(Duration::ZERO);
-    queue.due(&which, Instant::now() + wait);
-    Ok(Action::requeue(wait))
 }
 
 /// The Kubernetes client. Its own retries are off: they can block a call for minutes.
@@ -330,7 +261,6 @@ async fn context(
         ambient: aws.credentials_provider().map(Caller::Ambient),
         totp: TotpSteps::default(),
         source_context: SourceContext::new(aws, registry).in_cluster(options.cluster_name.clone()),
-        rate_limiter: RateLimiter::new(&settings),
         clock,
         clocks,
         metrics,

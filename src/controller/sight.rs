@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt as _;
 use kube::api::Api;
 use refreshable_api::RefreshableCredential;
+use refreshable_engine::Admission;
 use refreshable_issuers::source::inputs_of;
 use refreshable_rules::failure::RecordedFailure;
 use refreshable_rules::input_object::InputObject;
@@ -21,6 +22,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen of a resource's surroundings.
 pub(super) struct Sight {
+    /// Leave to ask the issuer; none while it is only looked at.
+    pub(super) admission: Option<Admission>,
     pub(super) secret: SecretView,
     pub(super) permission: Permission,
     pub(super) grants: Grants,
@@ -46,6 +49,7 @@ impl Sight {
         object: &RefreshableCredential,
         uid: &str,
         written: Option<Entry>,
+        admission: Option<Admission>,
         context: &Context,
     ) -> Result<Option<Self>, CallError> {
         let Some(judgement) = context.view.judgement(object) else { return Ok(None) };
@@ -56,6 +60,7 @@ impl Sight {
         let attempted =
             failed.map(|attempt| inputs::from_status(&attempt.inputs)).unwrap_or_default();
         let mut sight = Self {
+            admission,
             secret: context.view.secret(object, written.as_ref()),
             permission,
             grants,

@@ -20,7 +20,6 @@
 
 #![warn(unused_crate_dependencies)]
 
-pub mod budget;
 mod chain;
 pub mod duration;
 pub mod expiry;

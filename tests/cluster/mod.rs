@@ -23,6 +23,7 @@ mod lease;
 mod lifecycle;
 mod manifests;
 mod monitoring;
+mod neighbours;
 mod ownership;
 mod parent_chart;
 pub mod peers;

@@ -136,10 +136,14 @@ impl Stage {
         assert!(resources > 0, "there is something to look at");
         eventually(patience, "every resource has been looked at", async || {
             let page = self.controller().metrics().await;
-            let count = page
-                .lines()
-                .find_map(|l| l.strip_prefix("refreshable_reconcile_duration_seconds_count "));
-            let looks: usize = count.and_then(|c| c.parse().ok()).ok_or("no count of looks")?;
+            let count = |name: &str| {
+                let value = page.lines().find_map(|l| l.strip_prefix(name));
+                value.and_then(|v| v.trim().parse().ok()).ok_or("no count of looks")
+            };
+            // Looks and attempts that have ended, without the attempts that have begun.
+            let ended: usize = count("refreshable_reconcile_duration_seconds_count ")?;
+            let attempts = count("refreshable_rate_limited_duration_seconds_count ")?;
+            let looks = ended.saturating_sub(attempts);
             if looks >= resources {
                 Ok(())
             } else {

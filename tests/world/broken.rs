@@ -45,7 +45,8 @@ fn what_is_sound_meets_no_objection() {
 
 #[test]
 fn a_controller_with_one_worker_for_all_is_late() {
-    let setup = Setup { concurrency: 1, ..Setup::default() };
+    let held = Some(std::time::Duration::from_secs(3600));
+    let setup = Setup { concurrency: 1, slow_after: held, ..Setup::default() };
     let seen = objections(setup, async |world| {
         world.run(SignedDuration::from_mins(5)).await;
         // An issuer so slow that one worker cannot keep up.

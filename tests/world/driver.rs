@@ -1,6 +1,4 @@
-//! Drives the real reconciler: delivers what the watches bring, and takes resources from a queue
-//! with kube-runtime's semantics (one reconcile for each resource at a time, the earliest wish
-//! wins).
+//! Runs controllers: delivers to their views what the watches bring, and polls production's loop.
 
 use super::apiserver;
 use super::clock::WorldClock;
@@ -13,9 +11,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SharedTimeSource;
-use futures::StreamExt as _;
-use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
+use futures::channel::mpsc::UnboundedSender;
+use futures::future::{BoxFuture, FutureExt as _};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ObjectMeta;
@@ -23,15 +20,17 @@ use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use refreshable_controller::{
     Announcement, Brake, Calls, ClockWatch, Context, EventPublisher, Feeds, Fence, InputKeys,
-    LeaseTimings, Memory, Metrics, Next, Panics, Place, RateLimiter, SecretMeta, Settings, Touched,
-    look, view,
+    LeaseTimings, Memory, Metrics, Next, Panics, Place, Reconciler, ResourceName, SecretMeta,
+    Settings, Touched, view,
 };
+use refreshable_engine::{Admission, Clock as _, Limits, Queue, SharedClock, SharedQueue, Worker};
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::registry::Registry;
 use refreshable_issuers::source::SourceContext;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 /// The controller's own namespace.
@@ -56,6 +55,10 @@ pub struct Setup {
     pub forgets_refused: bool,
     /// Whether each namespace is watched for itself.
     pub namespaced: bool,
+    /// After how long an attempt leaves its slot to others, where that is another time.
+    pub slow_after: Option<Duration>,
+    /// How often it compares its clocks.
+    pub tick: Duration,
     /// What is wrong with how it takes a list that is begun anew.
     pub flaw: Option<Flaw>,
 }
@@ -81,6 +84,8 @@ impl Default for Setup {
             loses_events: 0,
             forgets_refused: false,
             namespaced: false,
+            slow_after: None,
+            tick: Duration::from_secs(60),
             flaw: None,
         }
     }
@@ -134,8 +139,6 @@ pub struct Instance {
     pub number: usize,
     setup: Setup,
     clock: WorldClock,
-    /// When it next looks whether its clock was set.
-    clock_look: Option<Timestamp>,
     context: Arc<Context>,
     fence: Fence,
     feeds: Feeds,
@@ -144,12 +147,11 @@ pub struct Instance {
     /// Its connections are gone: no watch brings anything.
     deaf: bool,
     started: bool,
-    queue: BTreeMap<(Timestamp, Key), ()>,
-    wishes: BTreeMap<Key, Timestamp>,
-    running: BTreeSet<Key>,
-    /// How often each resource was looked at.
-    pub looks: BTreeMap<Key, usize>,
-    work: FuturesUnordered<BoxFuture<'static, (Key, Next)>>,
+    queue: SharedQueue<ResourceName>,
+    touched: UnboundedSender<ResourceName>,
+    looks: Looks,
+    /// Production's loop. It goes on only while the world polls it, and ends with the instance.
+    driver: BoxFuture<'static, ()>,
 }
 
 impl Instance {
@@ -183,7 +185,6 @@ impl Instance {
             ambient: Some(Caller::Ambient(provider)),
             totp: TotpSteps::default(),
             source_context: SourceContext::new(aws, Registry::default()),
-            rate_limiter: RateLimiter::new(&setup.settings),
             clocks: ClockWatch::new(&clock),
             clock: Arc::new(clock.clone()),
             metrics,
@@ -199,11 +200,29 @@ impl Instance {
         let feeds = Feeds::new(writers, &context, &places);
         let lanes =
             std::iter::once(None).chain(places.into_iter().map(Some)).map(Lane::of).collect();
+        let limits = context.settings.queue_limits(setup.concurrency);
+        let limits = Limits { slow_after: setup.slow_after.unwrap_or(limits.slow_after), ..limits };
+        let queue: SharedQueue<ResourceName> = Queue::shared(limits);
+        let looks = Looks::default();
+        let worker = SimWorker {
+            inner: Reconciler(context.clone()),
+            world: world.clone(),
+            number,
+            fence: fence.clone(),
+            forgets_refused: setup.forgets_refused,
+            looks: looks.clone(),
+        };
+        let (touched, touches) = futures::channel::mpsc::unbounded();
+        let (shared, ticks) = (queue.clone(), setup.tick);
+        let clock_of_driver: SharedClock = Arc::new(clock.clone());
+        let driver = async move {
+            let never = std::future::pending();
+            refreshable_engine::run(&worker, shared, clock_of_driver, touches, ticks, never).await;
+        };
         let mut instance = Self {
             number,
             setup,
             clock,
-            clock_look: None,
             context,
             fence,
             feeds,
@@ -211,17 +230,15 @@ impl Instance {
             lanes,
             deaf: false,
             started: false,
-            queue: BTreeMap::new(),
-            wishes: BTreeMap::new(),
-            running: BTreeSet::new(),
-            looks: BTreeMap::new(),
-            work: FuturesUnordered::new(),
+            queue,
+            touched,
+            looks,
+            driver: driver.boxed(),
         };
         for lane in 0..instance.lanes.len() {
             instance.begin_list(&world.lock(), lane);
             let touched = instance.end_list(lane);
-            let now = world.lock().now();
-            instance.touch(touched, now);
+            instance.touch(touched);
         }
         instance.started = true;
         instance
@@ -338,7 +355,7 @@ impl Instance {
                     .map(|c| ObjectRef::from_obj(c.as_ref())),
             );
         }
-        self.touch(touched, state.now());
+        self.touch(touched);
     }
 
     /// The list under way is complete.
@@ -393,7 +410,7 @@ impl Instance {
                     Delivery::Change(change) => self.deliver(lane, &change),
                     Delivery::Listed => self.end_list(lane),
                 };
-                self.touch(touched, now);
+                self.touch(touched);
             }
         }
     }
@@ -432,24 +449,14 @@ impl Instance {
         }
     }
 
-    /// Sets its clock forward by so much. It looks at its clocks every five seconds.
-    pub fn set_clock(&mut self, by: SignedDuration, now: Timestamp) {
+    /// Sets its clock forward by so much.
+    pub fn set_clock(&mut self, by: SignedDuration) {
         self.clock.set(by);
-        self.clock_look.get_or_insert(now + SignedDuration::from_secs(5));
     }
 
-    fn look_at_clocks(&mut self, now: Timestamp) {
-        self.clock_look = None;
-        if self.context.clocks.jump(&self.clock).is_some() {
-            for object in self.context.view.credentials.state() {
-                let metadata = &object.metadata;
-                let key = (
-                    metadata.namespace.clone().unwrap_or_default(),
-                    metadata.name.clone().unwrap_or_default(),
-                );
-                self.wish(key, now);
-            }
-        }
+    /// How often each resource was looked at since this was last asked.
+    pub fn take_looks(&mut self) -> BTreeMap<Key, usize> {
+        std::mem::take(&mut self.looks.lock().expect("looks"))
     }
 
     /// What Prometheus would read of it.
@@ -458,12 +465,12 @@ impl Instance {
     }
 
     /// Tells this controller something about a Secret that is not true.
-    pub fn mislead(&mut self, secret: &SimSecret, now: Timestamp) {
+    pub fn mislead(&mut self, secret: &SimSecret) {
         let place =
             self.lanes.iter().filter(|l| l.shows(&secret.namespace)).find_map(|l| l.place.clone());
         let touched =
             self.feeds.secrets.take(&place.expect("it is watched"), Event::Delete(meta(secret)));
-        self.touch(touched, now);
+        self.touch(touched);
     }
 
     /// How many resources it knows of.
@@ -471,65 +478,76 @@ impl Instance {
         self.context.view.credentials.len()
     }
 
-    fn touch(&mut self, touched: Touched, now: Timestamp) {
+    fn touch(&mut self, touched: Touched) {
         for object in touched {
-            self.wish((object.namespace.unwrap_or_default(), object.name), now);
+            self.touched.unbounded_send(object.into()).expect("the driver runs");
         }
     }
 
-    /// The earliest wish wins.
-    fn wish(&mut self, key: Key, at: Timestamp) {
-        match self.wishes.get(&key) {
-            Some(earlier) if *earlier <= at => {}
-            before => {
-                if let Some(before) = before {
-                    self.queue.remove(&(*before, key.clone()));
-                }
-                self.queue.insert((at, key.clone()), ());
-                self.wishes.insert(key, at);
-            }
-        }
-    }
-
-    /// Starts what is due and not running.
-    fn begin(&mut self, now: Timestamp) {
-        let due: Vec<(Timestamp, Key)> = self
-            .queue
-            .keys()
-            .take_while(|(at, _)| *at <= now)
-            .filter(|(_, key)| !self.running.contains(key))
-            .take(self.setup.concurrency.saturating_sub(self.running.len()))
-            .cloned()
-            .collect();
-        for (at, key) in due {
-            self.queue.remove(&(at, key.clone()));
-            self.wishes.remove(&key);
-            let reference = ObjectRef::new(&key.1).within(&key.0);
-            let Some(object) = self.context.view.credentials.get(&reference) else { continue };
-            self.running.insert(key.clone());
-            *self.looks.entry(key.clone()).or_default() += 1;
-            let context = self.context.clone();
-            self.work.push(Box::pin(async move { (key, look(object, &context).await) }));
-        }
-    }
-
-    fn ended(&mut self, key: Key, next: Next) {
-        self.running.remove(&key);
-        if self.setup.forgets_refused && self.context.calls.fence().check().is_err() {
-            return;
-        }
-        // The controller's clock may be wrong; what it waits is a time span.
-        let at = next.at_latest(self.context.now()) - self.clock.off();
-        self.wish(key, at);
-    }
-
+    /// When something arrives by its watches.
     fn next_event(&self) -> Option<Timestamp> {
-        let waiting =
-            self.queue.keys().find(|(_, key)| !self.running.contains(key)).map(|(at, _)| *at);
-        let room = self.running.len() < self.setup.concurrency;
         let arrivals =
             self.lanes.iter().flat_map(|l| [l.inbox.front().map(|(at, _)| *at), l.relist_at]);
-        arrivals.chain([self.clock_look, waiting.filter(|_| room)]).flatten().min()
+        arrivals.flatten().min()
+    }
+
+    fn is_working(&self) -> bool {
+        self.queue.lock().running() > 0
+    }
+}
+
+type Looks = Arc<Mutex<BTreeMap<Key, usize>>>;
+
+/// Production's worker, with a lease that is renewed when it is needed.
+struct SimWorker {
+    inner: Reconciler,
+    world: Shared,
+    number: usize,
+    fence: Fence,
+    forgets_refused: bool,
+    looks: Looks,
+}
+
+impl SimWorker {
+    /// What a flawed controller makes of `next`.
+    fn flawed(&self, next: BoxFuture<'static, Next>) -> BoxFuture<'static, Next> {
+        if !self.forgets_refused {
+            return next;
+        }
+        let fence = self.fence.clone();
+        next.map(move |next| if fence.check().is_err() { Next::Gone } else { next }).boxed()
+    }
+}
+
+impl Worker for SimWorker {
+    type Key = ResourceName;
+
+    fn may_begin(&self) -> bool {
+        let state = self.world.lock();
+        if state.can_renew(self.number) {
+            self.fence.renewed(state.clock.boot());
+        }
+        drop(state);
+        self.inner.may_begin() || self.forgets_refused
+    }
+
+    fn clock_jumped(&self) -> bool {
+        self.inner.clock_jumped()
+    }
+
+    fn look(&self, key: ResourceName, waited: Duration) -> BoxFuture<'static, Next> {
+        let looked = (key.namespace.to_string(), key.name.to_string());
+        *self.looks.lock().expect("looks").entry(looked).or_default() += 1;
+        self.flawed(self.inner.look(key, waited))
+    }
+
+    fn attempt(
+        &self,
+        key: ResourceName,
+        admission: Admission,
+        waited: Duration,
+    ) -> BoxFuture<'static, Next> {
+        self.flawed(self.inner.attempt(key, admission, waited))
     }
 }
 
@@ -567,8 +585,6 @@ pub struct World {
     pub instances: Vec<Instance>,
     /// Where a violation is what a test waits for, it does not end the run.
     pub tolerant: bool,
-    /// Until then nobody can renew the lease.
-    pub unrenewable_until: Timestamp,
     started: usize,
     logs: Logs,
 }
@@ -586,7 +602,6 @@ impl World {
             shared,
             instances: Vec::new(),
             tolerant: false,
-            unrenewable_until: Timestamp::MIN,
             started: 0,
             logs: Logs::listen(),
         };
@@ -610,6 +625,12 @@ impl World {
         self.shared.lock().leader = self.started;
         self.started += 1;
         self.instances.insert(0, instance);
+    }
+
+    /// For so long from now on, nobody can renew the lease.
+    pub fn hinder_renewals(&self, time: SignedDuration) {
+        let mut state = self.shared.lock();
+        state.unrenewable_until = state.now() + time;
     }
 
     /// The time.
@@ -639,26 +660,16 @@ impl World {
                 .filter_map(Instance::next_event)
                 .min()
                 .map_or(end, |n| n.min(end));
-            if self.instances.iter().any(|i| !i.work.is_empty()) {
+            if self.instances.iter().any(Instance::is_working) {
                 next = next.min(now + RENEWAL);
             }
-            let wait = std::time::Duration::try_from(next.duration_since(now)).unwrap_or_default();
-            let mut working: FuturesUnordered<_> = self
-                .instances
-                .iter_mut()
-                .enumerate()
-                .filter(|(_, i)| !i.work.is_empty())
-                .map(|(n, i)| async move { (n, i.work.next().await) })
-                .collect();
-            let done = tokio::select! {
+            let wait = Duration::try_from(next.duration_since(now)).unwrap_or_default();
+            let drivers = self.instances.iter_mut().map(|i| &mut i.driver);
+            tokio::select! {
                 biased;
-                Some(done) = working.next(), if !working.is_empty() => Some(done),
-                () = changed.notified() => None,
-                () = tokio::time::sleep(wait.max(std::time::Duration::from_micros(1))) => None,
-            };
-            drop(working);
-            if let Some((instance, Some((key, next)))) = done {
-                self.instances[instance].ended(key, next);
+                _ = futures::future::join_all(drivers) => unreachable!("drivers do not end"),
+                () = changed.notified() => {}
+                () = tokio::time::sleep(wait.max(Duration::from_micros(1))) => {}
             }
         }
     }
@@ -667,7 +678,6 @@ impl World {
         let mut state = self.shared.lock();
         let now = state.now();
         let changes = std::mem::take(&mut state.changes);
-        let leader = state.leader;
         for instance in &mut self.instances {
             instance.receive(&mut state, &changes);
             while let Ok(announcement) = instance.announcements.try_recv() {
@@ -680,14 +690,10 @@ impl World {
         }
         drop(state);
         for instance in &mut self.instances {
-            if instance.number == leader && self.unrenewable_until <= now {
+            if self.shared.lock().can_renew(instance.number) {
                 instance.fence.renewed(instance.context.clock.boot());
             }
-            if instance.clock_look.is_some_and(|at| at <= now) {
-                instance.look_at_clocks(now);
-            }
             instance.take_in(&self.shared, now);
-            instance.begin(now);
         }
         self.object_to_violations();
     }

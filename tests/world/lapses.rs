@@ -13,7 +13,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// renew the lease.
 pub(super) async fn lapse_while_due(world: &mut World) {
     world.run(SignedDuration::from_mins(36)).await;
-    world.unrenewable_until = world.now() + MINUTE * 5;
+    world.hinder_renewals(MINUTE * 5);
     world.run(HOUR).await;
 }
 
@@ -30,7 +30,7 @@ fn what_a_closed_fence_refuses_is_done_when_it_opens() {
         };
         assert_eq!(counts(&world), (60, 60, 60));
         // Nobody else holds the lease; to the fence it is the same.
-        world.unrenewable_until = world.now() + MINUTE * 5;
+        world.hinder_renewals(MINUTE * 5);
         world.run(MINUTE * 5).await;
         assert_eq!(counts(&world), (60, 60, 60), "nothing is written, and no issuer asked in vain");
         world.run(SignedDuration::from_secs(4)).await;
@@ -46,7 +46,7 @@ fn a_status_that_a_closed_fence_refused_is_written_when_it_opens() {
         let mut world = World::new(10, Setup::default());
         let key = users::make(&world, "team-a", "denied", 3600);
         world.run(MINUTE).await;
-        world.unrenewable_until = world.now() + MINUTE * 2;
+        world.hinder_renewals(MINUTE * 2);
         // The last renewal still counts for a moment.
         world.run(SignedDuration::from_secs(20)).await;
         world.shared.lock().put_credential(&key, |object| object["spec"]["suspend"] = true.into());

@@ -66,7 +66,7 @@ fn a_list_of_what_is_known_costs_nothing_also_where_it_is_begun_again_and_again(
         runtime().block_on(async {
             let (mut world, keys) = world(namespaced).await;
             let before = counts(&world);
-            world.instances[0].looks.clear();
+            world.instances[0].take_looks();
             for round in 0..20 {
                 let shared = world.shared.clone();
                 match round % 2 {
@@ -79,7 +79,7 @@ fn a_list_of_what_is_known_costs_nothing_also_where_it_is_begun_again_and_again(
             world.run(MINUTE).await;
             assert_eq!(counts(&world), before);
             assert!(
-                world.instances[0].looks.is_empty(),
+                world.instances[0].take_looks().is_empty(),
                 "nothing changed, and nothing is looked at"
             );
             users::assert_settled(&world, &keys);

@@ -15,6 +15,7 @@ mod lapses;
 mod lists;
 mod logs;
 mod months;
+mod neighbours;
 mod panics;
 mod policies;
 mod profiles;

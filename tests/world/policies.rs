@@ -28,7 +28,7 @@ async fn world(setup: Setup) -> (World, Vec<Key>) {
         .collect();
     world.run(MINUTE * 10).await;
     users::assert_settled(&world, &keys);
-    world.instances[0].looks.clear();
+    world.instances[0].take_looks();
     (world, keys)
 }
 
@@ -42,7 +42,7 @@ fn arns(list: &[&str]) -> Value {
 }
 
 fn looked_at(world: &mut World) -> BTreeSet<Key> {
-    std::mem::take(&mut world.instances[0].looks).into_keys().collect()
+    world.instances[0].take_looks().into_keys().collect()
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -120,7 +120,7 @@ fn a_policy_that_was_deleted_unseen_is_missed_at_the_next_list() {
         let shared = world.shared.clone();
         world.instances[0].relist(&shared);
         world.run(MINUTE).await;
-        world.instances[0].looks.clear();
+        world.instances[0].take_looks();
         world.shared.lock().delete_policy("a");
         world.run(MINUTE).await;
         assert!(world.shared.lock().secrets.contains_key(&keys[0]), "the event is lost");

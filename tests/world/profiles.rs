@@ -57,7 +57,7 @@ fn a_restart_costs_nothing_also_while_a_profile_fails() {
         for _ in 0..10 {
             world.crash();
             world.run(MINUTE).await;
-            assert_eq!(world.instances[0].looks.len(), 1, "it has looked");
+            assert_eq!(world.instances[0].take_looks().len(), 1, "it has looked");
             let shared = world.shared.clone();
             world.instances[0].relist(&shared);
         }

@@ -43,7 +43,7 @@ fn a_crash_a_relist_and_a_new_leader_cost_nothing() {
         for _ in 0..10 {
             world.crash();
             world.run(MINUTE).await;
-            assert_eq!(world.instances[0].looks.len(), 50, "it has looked at each");
+            assert_eq!(world.instances[0].take_looks().len(), 50, "it has looked at each");
             let shared = world.shared.clone();
             world.instances[0].relist(&shared);
             world.run(MINUTE).await;

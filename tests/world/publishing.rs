@@ -199,11 +199,8 @@ fn deletion_that_never_was_costs_no_call() {
         let key = users::make(&world, "team-a", "misled", 3600);
         world.run(MINUTE).await;
         let before = calls(&world);
-        let (secret, now) = {
-            let state = world.shared.lock();
-            (state.secrets[&key].clone(), state.now())
-        };
-        world.instances[0].mislead(&secret, now);
+        let secret = world.shared.lock().secrets[&key].clone();
+        world.instances[0].mislead(&secret);
         world.run(MINUTE * 5).await;
         assert_eq!(calls(&world), before, "the Secret is read before the issuer is asked");
         assert_eq!(world.shared.lock().secrets[&key].uid, secret.uid);

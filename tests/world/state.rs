@@ -68,6 +68,8 @@ pub struct Faults {
     pub issuer_dead: bool,
     /// The issuer refuses this namespace.
     pub denied_namespace: Option<&'static str>,
+    /// The issuer never answers this namespace.
+    pub hanging_namespace: Option<&'static str>,
     /// The issuer refuses these roles: those whose ARN ends so.
     pub denied_roles: Option<&'static str>,
     /// Whoever asks for these roles, those whose ARN ends so, meets a fault of the controller
@@ -109,6 +111,8 @@ pub struct State {
     pub auditor: Auditor,
     /// The instance that holds the lease.
     pub leader: usize,
+    /// Until then nobody can renew the lease.
+    pub unrenewable_until: jiff::Timestamp,
     /// The first instance dies when it has made this many more calls: the next one does not leave
     /// it.
     pub dies_after: Option<usize>,
@@ -149,6 +153,7 @@ impl Shared {
             latency: Duration::from_millis(60),
             auditor: Auditor::default(),
             leader: 0,
+            unrenewable_until: jiff::Timestamp::MIN,
             dies_after: None,
             died: false,
         })))
@@ -161,6 +166,11 @@ impl Shared {
 }
 
 impl State {
+    /// Whether this instance's lease is renewed as soon as that is needed.
+    pub fn can_renew(&self, instance: usize) -> bool {
+        instance == self.leader && self.unrenewable_until <= self.now()
+    }
+
     pub fn now(&self) -> jiff::Timestamp {
         self.clock.now()
     }

@@ -102,6 +102,9 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outco
     if faults.denied_namespace.is_some_and(|n| name.starts_with(&format!("{n}."))) {
         return error(403, "AccessDenied");
     }
+    if faults.hanging_namespace.is_some_and(|n| name.starts_with(&format!("{n}."))) {
+        return Outcome::Hang;
+    }
     let role = form.get("RoleArn").cloned().unwrap_or_default();
     if faults.panicking_roles.is_some_and(|ending| role.ends_with(ending)) {
         drop(state);

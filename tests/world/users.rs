@@ -117,9 +117,8 @@ pub fn mishap(world: &mut World, keys: &[Key]) {
             o["spec"]["secret"]["labels"]["touched"] = number.to_string().into()
         }),
         12 => {
-            let now = state.now();
             drop(state);
-            world.unrenewable_until = now + SignedDuration::from_secs(i64::from(number % 600));
+            world.hinder_renewals(SignedDuration::from_secs(i64::from(number % 600)));
         }
         _ => {
             drop(state);

@@ -106,7 +106,6 @@ impl Tally {
         &self,
         encoder: &mut DescriptorEncoder<'_>,
         now: Timestamp,
-        waiting: usize,
     ) -> Result<(), std::fmt::Error> {
         let conditions = Family::<InCondition, Gauge>::default();
         for (condition, count) in self.conditions() {
@@ -132,15 +131,7 @@ impl Tally {
         }
         let longest = ConstGauge::new(self.longest_failure(now).as_secs_f64());
         let help = "How long the resource that has failed longest has been failing";
-        put(encoder, "longest_failure", help, Some(&Unit::Seconds), &longest)?;
-        let limited = ConstGauge::new(i64::try_from(waiting).unwrap_or(i64::MAX));
-        put(
-            encoder,
-            "rate_limited_resources",
-            "Resources that wait for their turn at an issuer",
-            None,
-            &limited,
-        )
+        put(encoder, "longest_failure", help, Some(&Unit::Seconds), &longest)
     }
 }
 
@@ -151,7 +142,7 @@ impl Collector for Inventory {
         let now = context.now();
         let mut tally = Tally::default();
         all(&context, |_, health| tally.add(&health, now));
-        tally.encode(&mut encoder, now, context.rate_limiter.waiting(context.clock.boot()))
+        tally.encode(&mut encoder, now)
     }
 }
 

@@ -4,12 +4,14 @@
 //! What happens is counted here; what *is* (resources by condition, expiries) is read anew at each
 //! scrape, so that it goes when the object goes. Every metric has its line in `docs/operations.md`.
 
+mod backlog;
 mod inventory;
 mod labels;
 mod objects;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::backlog::QueueMetrics;
 use self::inventory::Inventory;
 use self::labels::{
     Attempt, Call, IssuerCall, KubernetesCall, Operation, Restarted, RotationLabels, Watched,
@@ -78,6 +80,7 @@ pub struct Metrics {
     kubernetes_seconds: Family<Call, Histogram>,
     watch_failures: Family<Watched, Counter>,
     queue_wait: Histogram,
+    admission_wait: Histogram,
     reconcile_seconds: Histogram,
     leader: Gauge,
 }
@@ -86,6 +89,10 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn waits() -> Histogram {
+    Histogram::new([0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0])
 }
 
 /// From 5 ms to 41 s.
@@ -111,7 +118,8 @@ impl Metrics {
             kubernetes_calls: Family::default(),
             kubernetes_seconds: Family::new_with_constructor(seconds),
             watch_failures: Family::default(),
-            queue_wait: Histogram::new([0.001, 0.01, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0]),
+            queue_wait: waits(),
+            admission_wait: waits(),
             reconcile_seconds: seconds(),
             leader: Gauge::default(),
         };
@@ -176,8 +184,13 @@ impl Metrics {
         );
         self.timed(
             "workqueue_queue_duration",
-            "How long resources waited for the reconciler after they were due",
+            "How long resources waited for a look after they were due",
             self.queue_wait.clone(),
+        );
+        self.timed(
+            "rate_limited_duration",
+            "How long resources waited for their turn at an issuer",
+            self.admission_wait.clone(),
         );
         self.timed(
             "reconcile_duration",
@@ -276,6 +289,10 @@ impl Metrics {
 
     pub(super) fn waited(&self, wait: Duration) {
         self.queue_wait.observe(wait.as_secs_f64());
+    }
+
+    pub(super) fn admitted(&self, wait: Duration) {
+        self.admission_wait.observe(wait.as_secs_f64());
     }
 
     pub(super) fn reconciled(&self, took: Duration) {

@@ -2,6 +2,9 @@
 //! holds.
 
 use super::*;
+use crate::Settings;
+use crate::clock::SystemClock;
+use refreshable_engine::Queue;
 use refreshable_rules::health::Health;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -25,7 +28,8 @@ fn page() -> String {
         .expect("a runtime")
         .block_on(call)
         .expect("a call");
-    metrics.collect(crate::queue::Queue::default());
+    let queue = Queue::shared(Settings::default().queue_limits(1));
+    metrics.collect(QueueMetrics::new(queue, Arc::new(SystemClock)));
     metrics.collect(Sample);
     metrics.page().expect("a page")
 }
@@ -45,7 +49,7 @@ impl Collector for Sample {
         };
         let mut tally = inventory::Tally::default();
         tally.add(&health, now);
-        tally.encode(&mut encoder, now, 0)?;
+        tally.encode(&mut encoder, now)?;
         let series = objects::Series::default();
         series.add("team-a", "reports", &health);
         series.encode(&mut encoder)

@@ -29,8 +29,13 @@ impl Source for CognitoSource {
             .collect()
     }
 
-    fn rate_limit_key(&self, _namespace: &str) -> String {
-        format!("cognito/{}", self.identity_pool_id)
+    fn rate_limit_key(&self, namespace: &str) -> String {
+        format!("cognito/{namespace}/{}", self.identity_pool_id)
+    }
+
+    fn endpoint(&self) -> Option<String> {
+        let region = self.identity_pool_id.split(':').next().unwrap_or_default();
+        Some(format!("cognito-identity/{region}"))
     }
 
     fn calls(&self) -> u32 {

@@ -18,8 +18,12 @@ impl Source for ContainerSource {
         self.authorization_token_secret_ref.iter().map(|r| r.name.as_str()).collect()
     }
 
-    fn rate_limit_key(&self, _namespace: &str) -> String {
-        format!("url/{}", self.full_uri)
+    fn rate_limit_key(&self, namespace: &str) -> String {
+        format!("url/{namespace}/{}", self.full_uri)
+    }
+
+    fn endpoint(&self) -> Option<String> {
+        Some(endpoint::authority(&self.full_uri))
     }
 
     fn calls(&self) -> u32 {

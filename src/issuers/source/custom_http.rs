@@ -28,8 +28,12 @@ impl Source for CustomHttpSource {
         self.ca_bundle_ref.as_ref()
     }
 
-    fn rate_limit_key(&self, _namespace: &str) -> String {
-        format!("url/{}", self.url)
+    fn rate_limit_key(&self, namespace: &str) -> String {
+        format!("url/{namespace}/{}", self.url)
+    }
+
+    fn endpoint(&self) -> Option<String> {
+        Some(endpoint::authority(&self.url))
     }
 
     fn calls(&self) -> u32 {

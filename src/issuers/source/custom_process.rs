@@ -36,6 +36,10 @@ impl Source for CustomProcessSource {
         format!("process/{}", self.name)
     }
 
+    fn endpoint(&self) -> Option<String> {
+        Some(format!("process/{}", self.name))
+    }
+
     fn calls(&self) -> u32 {
         1
     }

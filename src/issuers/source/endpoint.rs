@@ -7,6 +7,16 @@ use jiff::Timestamp;
 use refreshable_rules::issuer::{IssueError, Issued, json};
 use secrecy::ExposeSecret as _;
 
+/// Host and port of `url`, without a path or a user that callers may differ in.
+pub(super) fn authority(url: &str) -> String {
+    let uri = url.parse::<::http::Uri>().ok();
+    let authority = uri.as_ref().and_then(|uri| uri.authority());
+    authority.map_or_else(
+        || url.to_owned(),
+        |a| format!("{}:{}", a.host(), a.port_u16().unwrap_or_default()),
+    )
+}
+
 /// Makes the call, counts it, and reads the credentials.
 pub(super) async fn get(call: &Call<'_>, request: &Request<'_>) -> Result<Obtained, IssueError> {
     get_with(call, request, |operation, body, date| json::read(operation, body, date, request.now))

@@ -36,6 +36,10 @@ impl Source for IdentityCenterSource {
         format!("secret/{namespace}/{}", self.token_secret_ref.name)
     }
 
+    fn endpoint(&self) -> Option<String> {
+        Some("sso".to_owned())
+    }
+
     fn calls(&self) -> u32 {
         2
     }

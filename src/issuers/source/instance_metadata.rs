@@ -30,6 +30,10 @@ impl Source for InstanceMetadataSource {
         "instanceMetadata".to_owned()
     }
 
+    fn endpoint(&self) -> Option<String> {
+        Some("instanceMetadata".to_owned())
+    }
+
     fn calls(&self) -> u32 {
         1
     }

@@ -38,8 +38,12 @@ impl Source for IotSource {
         self.ca_bundle_ref.as_ref()
     }
 
-    fn rate_limit_key(&self, _namespace: &str) -> String {
-        format!("url/{}", self.endpoint)
+    fn rate_limit_key(&self, namespace: &str) -> String {
+        format!("url/{namespace}/{}", self.endpoint)
+    }
+
+    fn endpoint(&self) -> Option<String> {
+        Some(self.endpoint.clone())
     }
 
     fn calls(&self) -> u32 {

@@ -69,6 +69,12 @@ pub trait Source: Send + Sync {
     /// Who pays for the calls: the key of the budget that they are taken from.
     fn rate_limit_key(&self, namespace: &str) -> String;
 
+    /// Names the endpoint that is asked before any role is assumed, if that is not STS. Calls in
+    /// flight are limited for each endpoint.
+    fn endpoint(&self) -> Option<String> {
+        None
+    }
+
     /// Issuer calls that [`obtain`](Self::obtain) makes.
     fn calls(&self) -> u32;
 

@@ -29,6 +29,10 @@ impl Source for PodIdentitySource {
         format!("eks/{}", self.cluster_name)
     }
 
+    fn endpoint(&self) -> Option<String> {
+        Some(format!("eks/{}", self.cluster_name))
+    }
+
     fn calls(&self) -> u32 {
         1
     }

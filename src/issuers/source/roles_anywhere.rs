@@ -60,6 +60,10 @@ impl Source for RolesAnywhereSource {
         format!("rolesanywhere/{account}/{}", region(self))
     }
 
+    fn endpoint(&self) -> Option<String> {
+        Some(format!("rolesanywhere/{}", region(self)))
+    }
+
     fn calls(&self) -> u32 {
         1
     }

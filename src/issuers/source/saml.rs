@@ -22,8 +22,10 @@ impl Source for SamlSource {
         vec![&self.assertion_secret_ref.name]
     }
 
-    fn rate_limit_key(&self, _namespace: &str) -> String {
-        format!("account/{}", Arn::account_of(&self.role_arn).unwrap_or_default())
+    fn rate_limit_key(&self, namespace: &str) -> String {
+        // Nobody signs these calls: whoever names the role makes them.
+        let account = Arn::account_of(&self.role_arn).unwrap_or_default();
+        format!("account/{account}/{namespace}")
     }
 
     fn calls(&self) -> u32 {

@@ -21,8 +21,10 @@ impl Source for WebIdentitySource {
         self.token_secret_ref.iter().map(|r| r.name.as_str()).collect()
     }
 
-    fn rate_limit_key(&self, _namespace: &str) -> String {
-        format!("account/{}", Arn::account_of(&self.role_arn).unwrap_or_default())
+    fn rate_limit_key(&self, namespace: &str) -> String {
+        // Nobody signs these calls: whoever names the role makes them.
+        let account = Arn::account_of(&self.role_arn).unwrap_or_default();
+        format!("account/{account}/{namespace}")
     }
 
     fn calls(&self) -> u32 {

@@ -1,0 +1,63 @@
+//! What a resource waits with when its issuer has to be asked.
+
+use super::Context;
+use super::next::Next;
+use super::sight::Sight;
+use jiff::Timestamp;
+use kube::ResourceExt as _;
+use refreshable_api::RefreshableCredential;
+use refreshable_engine::{Band, Claim, LONGEST, weight};
+use refreshable_issuers::source;
+use refreshable_rules::plan;
+
+/// The claim of `object`.
+pub(super) fn of(object: &RefreshableCredential, sight: &Sight, context: &Context) -> Next {
+    let now = context.now();
+    let (band, band_ends) = band(object, sight, now);
+    let expires = sight.expiration();
+    // The status turns at the expiry, and the band before.
+    let look_at = expires.filter(|e| *e > now).into_iter().chain(band_ends);
+    let (endpoint, bucket, calls) = calls(object, context);
+    Next::Attempt(Box::new(Claim {
+        endpoint: endpoint.into(),
+        bucket: bucket.into(),
+        calls,
+        band,
+        expires,
+        look_at: look_at.chain([now + LONGEST]).min().unwrap_or(now),
+    }))
+}
+
+/// How urgent an attempt is, and until when. Before the refresh point somebody has asked for it: it
+/// is no more urgent than a first issue.
+fn band(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    now: Timestamp,
+) -> (Band, Option<Timestamp>) {
+    let Some(content) = sight.secret.own().and_then(|r| r.content.as_ref()) else {
+        return (Band::Normal, None);
+    };
+    let due = plan::refresh_at(object, content);
+    match due <= now {
+        true => (Band::of(due, content.expiration, now), Band::ends(due, content.expiration, now)),
+        false => (Band::Normal, Some(due)),
+    }
+}
+
+/// The endpoint that an attempt calls first, whose calls are counted, and how many it makes.
+fn calls(object: &RefreshableCredential, context: &Context) -> (String, String, u32) {
+    let source = object.spec.source();
+    let Some(source) = source::of(&source) else { return Default::default() };
+    let behind = object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
+    let roles = u32::try_from(object.spec.roles.len() + behind).unwrap_or(u32::MAX);
+    let sts = object.spec.sts.clone().unwrap_or_default();
+    let region = source::at_source(&object.spec, &context.sts)
+        .region(&sts, object.spec.roles.first().map(|r| r.role_arn.as_str()));
+    let at_sts = sts.endpoint.as_deref().unwrap_or(&region);
+    let key = source.rate_limit_key(&object.namespace().unwrap_or_default());
+    let weight = weight(context.settings.calls_per_second, source.issuer_rate_limit());
+    let calls = source.calls().saturating_mul(weight).saturating_add(roles);
+    let endpoint = source.endpoint().unwrap_or_else(|| format!("sts/{at_sts}"));
+    (endpoint, format!("{key}/{at_sts}"), calls)
+}

@@ -1,0 +1,346 @@
+//! Claims that wait for admission, and whose turn it is.
+//!
+//! Fair over namespaces: each is served calls, and the one that was served least goes first, in
+//! steps of [`QUANTUM`] calls. Inside a step the more urgent band goes first, then the earlier
+//! expiry. Between namespaces a band counts only while its namespace is not more than a step ahead
+//! of the one that was served least: making everything urgent, or making ten thousand resources,
+//! displaces nobody.
+//!
+//! A namespace that begins to wait starts at the virtual time, which is what the least served of
+//! those that wait has got: it neither saves up what it did not use, nor forgets by a pause what it
+//! got in excess. (This is start-time fair queueing: Goyal, Vin, Cheng, "Start-time fair queuing",
+//! 1997.)
+
+use crate::governor::Governor;
+use crate::rate_limits::RateLimits;
+use crate::{Band, Claim};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Namespaces whose share differs by fewer calls than this count as served alike.
+const QUANTUM: u64 = 8;
+
+/// Order of the claims of one namespace: band, expiry in milliseconds, and order of arrival.
+type Rank = (Band, i64, u64);
+/// Order of the namespaces: band and step of their first claim, its expiry, and the namespace.
+type Turn = (Band, u64, i64, usize);
+
+/// Claims that wait.
+#[derive(Debug)]
+pub(crate) struct Waiting<K> {
+    tenants: Vec<Tenant<K>>,
+    by_name: BTreeMap<Arc<str>, usize>,
+    lanes: Vec<Lane>,
+    by_lane: BTreeMap<(Arc<str>, Arc<str>), usize>,
+    /// Namespaces that have a claim.
+    turns: BTreeSet<Turn>,
+    /// The same, by what they were served.
+    served: BTreeSet<(u64, usize)>,
+    virtual_time: u64,
+    count: usize,
+    scan: u64,
+    stuck: Option<Stuck>,
+}
+
+#[derive(Debug)]
+struct Tenant<K> {
+    name: Arc<str>,
+    served: u64,
+    turn: Option<Turn>,
+    /// By lane.
+    claims: BTreeMap<usize, BTreeMap<Rank, (K, u32)>>,
+}
+
+/// What is limited together: an endpoint, and the calls of one caller.
+#[derive(Debug)]
+struct Lane {
+    bucket: Arc<str>,
+    endpoint: Arc<str>,
+    /// The scan that found it blocked, for as many calls or more.
+    blocked: Option<(u64, u32)>,
+}
+
+/// Why nothing could be admitted: until one of these changes, nobody looks again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stuck {
+    /// The end of an attempt may help.
+    on_an_end: bool,
+    /// From then on calls are granted, or a slot is free, by the time since boot.
+    until: Option<Duration>,
+}
+
+impl Stuck {
+    fn by(&mut self, until: Duration) {
+        self.until = Some(self.until.map_or(until, |before| before.min(until)));
+    }
+}
+
+/// Where a claim waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    tenant: usize,
+    lane: usize,
+    rank: Rank,
+}
+
+/// A claim that was admitted.
+#[derive(Debug)]
+pub(crate) struct Taken<K> {
+    pub(crate) key: K,
+    pub(crate) tenant: Arc<str>,
+    pub(crate) bucket: Arc<str>,
+    pub(crate) endpoint: Arc<str>,
+    pub(crate) calls: u32,
+}
+
+impl<K: Clone> Waiting<K> {
+    pub(crate) fn new() -> Self {
+        Self {
+            tenants: Vec::new(),
+            by_name: BTreeMap::new(),
+            lanes: Vec::new(),
+            by_lane: BTreeMap::new(),
+            turns: BTreeSet::new(),
+            served: BTreeSet::new(),
+            virtual_time: 0,
+            count: 0,
+            scan: 0,
+            stuck: None,
+        }
+    }
+
+    /// A claim begins to wait. `arrival` is kept where the same key waited before and was only
+    /// looked at.
+    pub(crate) fn push(
+        &mut self,
+        key: K,
+        tenant: &Arc<str>,
+        claim: &Claim,
+        arrival: u64,
+        (governor, limits): (&Governor, &RateLimits),
+        now: Duration,
+    ) -> Ticket {
+        let (tenant, lane) = (self.tenant(tenant), self.lane(claim));
+        let expires = claim.expires.map_or(i64::MAX, jiff::Timestamp::as_millisecond);
+        let rank = (claim.band, expires, arrival);
+        self.tenants[tenant].claims.entry(lane).or_default().insert(rank, (key, claim.calls));
+        self.count += 1;
+        self.index(tenant);
+        if let Some(stuck) = &mut self.stuck {
+            let free = governor.tenant_has_room(&self.tenants[tenant].name)
+                && governor.endpoint_has_room(&claim.endpoint);
+            let at = limits.granted_at(&claim.bucket, claim.calls, now);
+            match free && at <= now {
+                true => self.stuck = None,
+                false if free => stuck.by(at),
+                false => stuck.on_an_end = true,
+            }
+        }
+        Ticket { tenant, lane, rank }
+    }
+
+    /// A claim no longer waits.
+    pub(crate) fn remove(&mut self, ticket: Ticket) {
+        let tenant = &mut self.tenants[ticket.tenant];
+        let Some(claims) = tenant.claims.get_mut(&ticket.lane) else { return };
+        if claims.remove(&ticket.rank).is_some() {
+            self.count -= 1;
+        }
+        if claims.is_empty() {
+            tenant.claims.remove(&ticket.lane);
+        }
+        self.index(ticket.tenant);
+    }
+
+    /// The claim whose turn it is at `now`, if one may go.
+    pub(crate) fn admit(
+        &mut self,
+        governor: &mut Governor,
+        limits: &RateLimits,
+        now: Duration,
+    ) -> Option<Taken<K>> {
+        if self.stuck.is_some_and(|stuck| stuck.until.is_none_or(|until| now < until)) {
+            return None;
+        }
+        self.stuck = None;
+        if self.count == 0 {
+            return None;
+        }
+        if !governor.has_room(now) {
+            self.stuck = Some(Stuck { on_an_end: true, until: governor.next_room() });
+            return None;
+        }
+        let (found, stuck) = self.first(governor, limits, now);
+        let Some(ticket) = found else {
+            self.stuck = Some(stuck);
+            return None;
+        };
+        let (key, calls) = self.tenants[ticket.tenant].claims[&ticket.lane][&ticket.rank].clone();
+        self.remove(ticket);
+        self.serve(ticket.tenant, u64::from(calls.max(1)));
+        let (tenant, lane) = (&self.tenants[ticket.tenant], &self.lanes[ticket.lane]);
+        Some(Taken {
+            key,
+            tenant: tenant.name.clone(),
+            bucket: lane.bucket.clone(),
+            endpoint: lane.endpoint.clone(),
+            calls,
+        })
+    }
+
+    fn first(
+        &mut self,
+        governor: &Governor,
+        limits: &RateLimits,
+        now: Duration,
+    ) -> (Option<Ticket>, Stuck) {
+        self.scan += 1;
+        let mut stuck = Stuck::default();
+        let mut best: Option<((bool, Band, u64, i64), Ticket)> = None;
+        for &(band, step, expires, id) in &self.turns {
+            // Those that follow cannot be before this.
+            if best.as_ref().is_some_and(|(order, _)| *order <= (false, band, step, expires)) {
+                break;
+            }
+            let tenant = &self.tenants[id];
+            let ahead = tenant.served > self.virtual_time + QUANTUM;
+            if !governor.tenant_has_room(&tenant.name) {
+                stuck.on_an_end = true;
+                continue;
+            }
+            for (&lane_id, claims) in &tenant.claims {
+                let Some((&rank, &(_, calls))) = claims.first_key_value() else { continue };
+                let lane = &mut self.lanes[lane_id];
+                if lane.blocked.is_some_and(|(scan, least)| scan == self.scan && calls >= least) {
+                    continue;
+                }
+                if !governor.endpoint_has_room(&lane.endpoint) {
+                    stuck.on_an_end = true;
+                    lane.blocked = Some((self.scan, 0));
+                    continue;
+                }
+                let at = limits.granted_at(&lane.bucket, calls, now);
+                if at > now {
+                    stuck.by(at);
+                    lane.blocked = Some((self.scan, calls));
+                    continue;
+                }
+                let order = (ahead, rank.0, step, rank.1);
+                if best.as_ref().is_none_or(|(before, _)| order < *before) {
+                    best = Some((order, Ticket { tenant: id, lane: lane_id, rank }));
+                }
+            }
+        }
+        (best.map(|(_, ticket)| ticket), stuck)
+    }
+
+    /// An attempt has ended, or a limit has changed.
+    pub(crate) fn an_end(&mut self) {
+        if self.stuck.is_some_and(|stuck| stuck.on_an_end) {
+            self.stuck = None;
+        }
+    }
+
+    /// Calls were given back.
+    pub(crate) fn give_back(&mut self, tenant: &str, calls: u32) {
+        self.stuck = None;
+        if let Some(&tenant) = self.by_name.get(tenant) {
+            let back = u64::from(calls.max(1));
+            self.unindex(tenant);
+            self.tenants[tenant].served = self.tenants[tenant].served.saturating_sub(back);
+            self.index(tenant);
+        }
+    }
+
+    /// How many claims wait.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// When the next claim may go without anything else happening, by the time since boot.
+    pub(crate) fn next(&self, now: Duration) -> Option<Duration> {
+        match (self.count, self.stuck) {
+            (0, _) => None,
+            (_, None) => Some(now),
+            (_, Some(stuck)) => stuck.until,
+        }
+    }
+
+    /// Forgets namespaces and lanes without claims, once that makes no difference.
+    pub(crate) fn tidy(&mut self) {
+        if self.count == 0 {
+            let ahead = |tenant: &Tenant<K>| tenant.served > self.virtual_time;
+            if !self.tenants.iter().any(ahead) {
+                let virtual_time = self.virtual_time;
+                *self = Self { virtual_time, ..Self::new() };
+            } else {
+                // Nobody waits, so nobody is ahead of anybody.
+                let most = self.tenants.iter().map(|t| t.served).max().unwrap_or_default();
+                self.virtual_time = self.virtual_time.max(most);
+            }
+        }
+    }
+
+    /// The keys that wait.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.tenants
+            .iter()
+            .flat_map(|t| t.claims.values())
+            .flat_map(BTreeMap::values)
+            .map(|(k, _)| k)
+    }
+
+    fn tenant(&mut self, name: &Arc<str>) -> usize {
+        if let Some(&id) = self.by_name.get(name) {
+            return id;
+        }
+        let id = self.tenants.len();
+        let served = self.virtual_time;
+        let tenant = Tenant { name: name.clone(), served, turn: None, claims: BTreeMap::new() };
+        self.tenants.push(tenant);
+        self.by_name.insert(name.clone(), id);
+        id
+    }
+
+    fn lane(&mut self, claim: &Claim) -> usize {
+        let lane = (claim.bucket.clone(), claim.endpoint.clone());
+        *self.by_lane.entry(lane).or_insert_with_key(|(bucket, endpoint)| {
+            let (bucket, endpoint) = (bucket.clone(), endpoint.clone());
+            self.lanes.push(Lane { bucket, endpoint, blocked: None });
+            self.lanes.len() - 1
+        })
+    }
+
+    fn serve(&mut self, tenant: usize, calls: u64) {
+        self.unindex(tenant);
+        self.tenants[tenant].served += calls;
+        self.index(tenant);
+        if let Some((least, _)) = self.served.first() {
+            self.virtual_time = self.virtual_time.max(*least);
+        }
+    }
+
+    fn unindex(&mut self, id: usize) {
+        if let Some(turn) = self.tenants[id].turn.take() {
+            self.turns.remove(&turn);
+            self.served.remove(&(self.tenants[id].served, id));
+        }
+    }
+
+    /// Puts a namespace where its first claim belongs.
+    fn index(&mut self, id: usize) {
+        let waited = self.tenants[id].turn.is_some();
+        self.unindex(id);
+        let tenant = &mut self.tenants[id];
+        let firsts = tenant.claims.values().filter_map(|c| c.first_key_value());
+        let Some((&(band, expires, _), _)) = firsts.min_by_key(|(rank, _)| **rank) else { return };
+        if !waited {
+            tenant.served = tenant.served.max(self.virtual_time);
+        }
+        let turn = (band, tenant.served / QUANTUM, expires, id);
+        tenant.turn = Some(turn);
+        self.turns.insert(turn);
+        self.served.insert((tenant.served, id));
+    }
+}
