@@ -1,8 +1,8 @@
 //! Which addresses may be connected to.
 //!
 //! The list is our own because the standard library's `is_global` is not stable, and because clouds
-//! serve their metadata from addresses that no registry of special addresses names (AWS's and
-//! Google's in IPv6, Azure's and Alibaba's in IPv4). It is held against the address of each
+//! serve their metadata from addresses that no registry of special addresses names (most of them in
+//! IPv6, Azure's and Alibaba's in IPv4). It is held against the address of each
 //! connection, after names were resolved, so that a name that resolves anew gains nothing.
 
 use refreshable_rules::patterns::NetworkScope;
@@ -112,14 +112,29 @@ fn kind_v4(a: Ipv4Addr) -> Kind {
     }
 }
 
+/// Metadata services at a unique local address: Oracle's, Scaleway's, Alibaba's, Linode's. All of
+/// `fd00:ec2::/32` is EC2's and all of `fd20:ce::/32` is Google's.
+const METADATA_V6: [Ipv6Addr; 4] = [
+    Ipv6Addr::new(0xfd00, 0x00c1, 0, 0, 0, 0, 0xa9fe, 0xa9fe),
+    Ipv6Addr::new(0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042),
+    Ipv6Addr::new(0xfd00, 0x0100, 0, 0, 0, 0, 0x0100, 0x0200),
+    Ipv6Addr::new(0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1),
+];
+
 fn kind_v6(a: Ipv6Addr) -> Kind {
-    if a.is_unspecified() || a.is_loopback() || a.is_multicast() || a.is_unicast_link_local() {
+    let never = a.is_unspecified()
+        || a.is_loopback()
+        || a.is_multicast()
+        || a.is_unicast_link_local()
+        || METADATA_V6.contains(&a);
+    if never {
         return Kind::Never;
     }
     if let Some(v4) = embedded(a) {
         return kind_v4(v4);
     }
     match a.segments() {
+        [0x0064, 0xff9b, 1, ..] => kind_local_nat64(a),
         // EC2's and Google's metadata services, and tunnels to wherever (Teredo).
         [0xfd00, 0x0ec2, ..] | [0xfd20, 0x00ce, ..] | [0x2001, 0, ..] => Kind::Never,
         // Unique local, and site-local as it was before.
@@ -129,17 +144,35 @@ fn kind_v6(a: Ipv6Addr) -> Kind {
 }
 
 /// The IPv4 address that an IPv6 address leads to: mapped (RFC 4291), compatible, translated (RFC
-/// 2765), through NAT64 (RFC 6052, RFC 8215), through 6to4 (RFC 3056).
+/// 2765), through NAT64's well-known prefix (RFC 6052), through 6to4 (RFC 3056).
 fn embedded(a: Ipv6Addr) -> Option<Ipv4Addr> {
     let [_, high, low, ..] = a.segments();
     let [.., c, d] = a.segments();
     let v4 = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match a.segments() {
         [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => Some(v4(c, d)),
-        [0x0064, 0xff9b, 0 | 1, ..] => Some(v4(c, d)),
+        [0x0064, 0xff9b, 0, ..] => Some(v4(c, d)),
         [0x2002, ..] => Some(v4(high, low)),
         _ => None,
     }
+}
+
+/// An address in `64:ff9b:1::/48`, where an operator's NAT64 has a prefix of any length (RFC 8215).
+/// Nobody says which, so that it counts as the worst of what each length makes of it. Zeros before
+/// or behind the IPv4 address make 0.0.0.0/8 of it at the other lengths, which leads nowhere.
+fn kind_local_nat64(a: Ipv6Addr) -> Kind {
+    let readings = [48, 56, 64, 96].map(|length| translated(a, length));
+    let real = readings.into_iter().filter(|v4| v4.octets()[0] != 0);
+    real.map(kind_v4).max().unwrap_or(Kind::Never)
+}
+
+/// The IPv4 address in an address whose NAT64 prefix has that many bits (RFC 6052 section 2.2): it
+/// follows the prefix, and leaves out the octet of the bits 64 to 71.
+fn translated(a: Ipv6Addr, length: usize) -> Ipv4Addr {
+    const LEFT_OUT: usize = 8;
+    let octets = a.octets();
+    let mut behind = (length / 8..octets.len()).filter(|at| *at != LEFT_OUT);
+    Ipv4Addr::from([(); 4].map(|()| behind.next().map_or(0, |at| octets[at])))
 }
 
 #[cfg(test)]
@@ -185,6 +218,11 @@ mod tests {
             ("fd00:ec2::254", Kind::Never),
             ("fd00:ec2::23", Kind::Never),
             ("fd20:ce::254", Kind::Never),
+            ("fd00:c1::a9fe:a9fe", Kind::Never),
+            ("fd00:42::42", Kind::Never),
+            ("fd00:100::100:200", Kind::Never),
+            ("fd00:a9fe:a9fe::1", Kind::Never),
+            ("fd00:42::43", Kind::Private),
             ("2001::1", Kind::Never),
             ("::ffff:192.0.2.1", Kind::Public),
             ("::ffff:10.0.0.1", Kind::Private),
@@ -196,13 +234,60 @@ mod tests {
             ("64:ff9b::10.0.0.1", Kind::Private),
             ("64:ff9b::127.0.0.1", Kind::Never),
             ("64:ff9b::169.254.169.254", Kind::Never),
+            ("64:ff9b:1::192.0.2.1", Kind::Public),
+            ("64:ff9b:1::10.0.0.1", Kind::Private),
             ("64:ff9b:1::169.254.169.254", Kind::Never),
+            ("64:ff9b:1::", Kind::Never),
             ("2002:c000:201::1", Kind::Public),
             ("2002:7f00:1::1", Kind::Never),
             ("2002:a9fe:a9fe::1", Kind::Never),
             ("2002:a00:1::1", Kind::Private),
         ] {
             assert_eq!(kind(address.parse().expect("an address")), expected, "{address}");
+        }
+    }
+
+    /// The examples of RFC 6052 section 2.4.
+    #[test]
+    fn an_ipv4_address_is_found_behind_a_prefix_of_every_length() {
+        for (length, address) in [
+            (32, "2001:db8:c000:221::"),
+            (40, "2001:db8:1c0:2:21::"),
+            (48, "2001:db8:122:c000:2:2100::"),
+            (56, "2001:db8:122:3c0:0:221::"),
+            (64, "2001:db8:122:344:c0:2:2100::"),
+            (96, "2001:db8:122:344::192.0.2.33"),
+        ] {
+            let found = translated(address.parse().expect("an address"), length);
+            assert_eq!(found, Ipv4Addr::new(192, 0, 2, 33), "/{length} {address}");
+        }
+    }
+
+    #[test]
+    fn a_nat64_of_the_operator_leads_home_at_no_length_of_its_prefix() {
+        let all = |prefix: &str, v4: [u8; 4]| {
+            [48, 56, 64, 96].map(|length| {
+                let mut octets = prefix.parse::<Ipv6Addr>().expect("an address").octets();
+                let behind = (length / 8..16).filter(|at| *at != 8);
+                behind.zip(v4).for_each(|(at, byte)| octets[at] = byte);
+                (length, Ipv6Addr::from(octets))
+            })
+        };
+        for (v4, expected) in [
+            ([192, 0, 2, 33], Kind::Public),
+            ([8, 8, 8, 8], Kind::Public),
+            ([10, 1, 2, 3], Kind::Private),
+            ([100, 64, 0, 1], Kind::Private),
+            ([192, 168, 0, 1], Kind::Private),
+            ([127, 0, 0, 1], Kind::Never),
+            ([169, 254, 169, 254], Kind::Never),
+            ([100, 100, 100, 200], Kind::Never),
+            ([168, 63, 129, 16], Kind::Never),
+            ([255, 255, 255, 255], Kind::Never),
+        ] {
+            for (length, address) in all("64:ff9b:1::", v4) {
+                assert_eq!(kind(address.into()), expected, "/{length} {address}");
+            }
         }
     }
 
