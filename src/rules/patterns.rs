@@ -52,8 +52,8 @@ pub fn arn_matches(pattern: &str, arn: &str) -> bool {
 
 /// Matches a URL: scheme, host and port must agree, where a `*` in the pattern's host stands for
 /// characters other than the dot; the path must be the pattern's or lie below it. What is not plain
-/// (user names, queries, escapes, other scripts) matches nothing: two parsers could read it in two
-/// ways.
+/// (user names, queries, escapes, parameters of a path, other scripts) matches nothing: two parsers
+/// could read it in two ways.
 ///
 /// Gives how far the host may lead: one that is written out is known to who wrote the pattern.
 pub fn url_matches(pattern: &str, url: &str) -> Option<NetworkScope> {
@@ -62,11 +62,6 @@ pub fn url_matches(pattern: &str, url: &str) -> Option<NetworkScope> {
     let (p_host, p_path) = p_rest.split_once('/').unwrap_or((p_rest, ""));
     let (u_host, u_path) = u_rest.split_once('/').unwrap_or((u_rest, ""));
     let p_path = p_path.trim_end_matches('/');
-    let plain_host = !u_host.is_empty()
-        && u_host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:[]".contains(c));
-    let plain_path = u_path.chars().all(|c| c.is_ascii_graphic())
-        && !u_path.contains(['?', '#', '\\', '%'])
-        && !u_path.split('/').any(|s| s == "..");
     let below = p_path.is_empty()
         || u_path == p_path
         || u_path.strip_prefix(p_path).is_some_and(|r| r.starts_with('/'));
@@ -74,8 +69,7 @@ pub fn url_matches(pattern: &str, url: &str) -> Option<NetworkScope> {
     let literal = !is_address(u_host) || p_host.eq_ignore_ascii_case(u_host);
     let matches = p_scheme == u_scheme
         && literal
-        && plain_host
-        && plain_path
+        && is_plain(u_host, u_path)
         && below
         && wildcard_matches(&p_host.to_ascii_lowercase(), &u_host.to_ascii_lowercase(), |c| {
             c != '.'
@@ -84,6 +78,27 @@ pub fn url_matches(pattern: &str, url: &str) -> Option<NetworkScope> {
         NetworkScope::Public
     } else {
         NetworkScope::Private
+    })
+}
+
+/// Characters that a path of a URL must not have for a pattern to match: those of queries and
+/// fragments, and those that servers take for something else than they say. `..%2fadmin`,
+/// `%2e%2e/admin`, `..\admin` and `..;/admin` lead out of a path that they seem to lie below.
+pub(crate) const NOT_IN_A_PATH: &str = "?#\\%;";
+
+/// Whether a URL's host and path can be read in one way only.
+fn is_plain(host: &str, path: &str) -> bool {
+    !host.is_empty()
+        && host.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:[]".contains(c))
+        && path.chars().all(|c| c.is_ascii_graphic() && !NOT_IN_A_PATH.contains(c))
+        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+/// Whether a pattern can match this URL at all.
+pub fn can_be_matched(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(_, rest)| {
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        is_plain(host, path)
     })
 }
 
@@ -195,6 +210,31 @@ mod tests {
             ("https://a.example.com/v1/.\t./admin", false),
             ("https://a.example.com/v1/.\n./admin", false),
             ("https://a.example.com/v1/%2e%2e/admin", false),
+            ("https://a.example.com/v1/%2E%2E/admin", false),
+            ("https://a.example.com/v1/.%2e/admin", false),
+            ("https://a.example.com/v1/%2E./admin", false),
+            ("https://a.example.com/v1/..%2fadmin", false),
+            ("https://a.example.com/v1/..%2Fadmin", false),
+            ("https://a.example.com/v1/%2e%2e%2fadmin", false),
+            ("https://a.example.com/v1/%252e%252e/admin", false),
+            ("https://a.example.com/v1/..%5cadmin", false),
+            ("https://a.example.com/v1/..%c0%afadmin", false),
+            ("https://a.example.com/v1/%", false),
+            ("https://a.example.com/v1/..\\admin", false),
+            ("https://a.example.com/v1\\..\\admin", false),
+            // Servers that know parameters of a path take them out, and then read the dots.
+            ("https://a.example.com/v1/..;/admin", false),
+            ("https://a.example.com/v1/..;x=y/admin", false),
+            ("https://a.example.com/v1/;/../admin", false),
+            ("https://a.example.com/v1/keys;a=b", false),
+            ("https://a.example.com/v1;", false),
+            ("https://a.example.com/./v1", false),
+            ("https://a.example.com/v1/./admin", false),
+            ("https://a.example.com/v1/..", false),
+            ("https://a.example.com/v1?x", false),
+            ("https://a.example.com/v1#x", false),
+            // Dots in a name are names.
+            ("https://a.example.com/v1/..a/.b/c...d", true),
             ("https://a.example.com:8443/v1", false),
             ("http://a.example.com/v1", false),
             ("https://evil.com/.example.com/v1", false),
@@ -208,6 +248,22 @@ mod tests {
             ("https://\u{ff41}.example.com/v1", false),
         ] {
             assert_eq!(url_matches(pattern, url).is_some(), matches, "{url}");
+            if matches {
+                assert!(can_be_matched(url), "{url}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_in_disguise_matches_no_pattern_even_one_that_spells_it() {
+        for path in
+            ["v1;", "v1/..;/x", "v1/%2e", "v1/%2E%2e/x", "..%2f", "v1\\x", "v1/../x", "./v1"]
+        {
+            let url = format!("https://a.example.com/{path}");
+            for pattern in ["https://a.example.com", "https://*.example.com", &url] {
+                assert_eq!(url_matches(pattern, &url), None, "{pattern} {url}");
+            }
+            assert!(!can_be_matched(&url), "{url}");
         }
     }
 

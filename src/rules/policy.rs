@@ -3,7 +3,8 @@
 
 use super::chain::{is_ambient, steps};
 use super::patterns::{
-    NetworkScope, PatternContext, arn_matches, shown_url, url_matches, wildcard_matches,
+    NetworkScope, PatternContext, arn_matches, can_be_matched, shown_url, url_matches,
+    wildcard_matches,
 };
 use super::{selector, session_tags};
 use kube::ResourceExt as _;
@@ -150,11 +151,12 @@ pub fn judge_among(object: &RefreshableCredential, selecting: &[&CredentialPolic
             grants.reach.insert(url.to_owned(), reach);
         }
     }
+    let hopeless = unmet.iter().find(|(need, _)| need.is_out_of_question());
     let permission = if let Some(clash) = session_tags::clash(object, &tags) {
         Permission::Denied(Denial { why: clash, missing: Vec::new() })
     } else if needs.is_empty() {
         Permission::NotNeeded
-    } else if let Some((need, nearly)) = unmet.first() {
+    } else if let Some((need, nearly)) = hopeless.or(unmet.first()) {
         Permission::Denied(denial(object, need, *nearly, unmet.iter().map(|(need, _)| *need)))
     } else {
         Permission::Allowed(by.into_iter().collect())
@@ -437,8 +439,16 @@ impl Requirement<'_> {
         }
     }
 
-    /// Adds to `allow` what allows it.
+    /// Whether no policy can ever allow it, whatever it says.
+    fn is_out_of_question(&self) -> bool {
+        self.url().is_some_and(|url| !can_be_matched(url))
+    }
+
+    /// Adds to `allow` what allows it, where anything can.
     fn allow_in(&self, allow: &mut Allow, whose: PatternContext<'_>) {
+        if self.is_out_of_question() {
+            return;
+        }
         match self {
             Self::Role(role) => allow.roles.push(grant_for(role, whose)),
             Self::Endpoint(url) => allow.endpoints.push(shown_url(url).into_owned()),
@@ -586,6 +596,15 @@ fn denial<'a>(
 ) -> Denial {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let whose = PatternContext { namespace: &namespace, name: &name };
+    if need.is_out_of_question() {
+        return Denial {
+            why: format!(
+                "no CredentialPolicy can allow namespace {namespace} {}: write the URL without user name, query, fragment and other scripts, and its path without . and .. between slashes, ; \\ and %, which servers read in different ways",
+                need.words()
+            ),
+            missing: Vec::new(),
+        };
+    }
     let (mut first, mut whole) = (Allow::default(), Allow::default());
     need.allow_in(&mut first, whose);
     unmet.for_each(|need| need.allow_in(&mut whole, whose));

@@ -336,6 +336,43 @@ fn endpoints_urls_audiences_certificates_and_the_node_are_the_administrators() {
     }
 }
 
+/// Every field of a resource that holds a URL or a host, and the tricks by which a path that seems
+/// to lie below an allowed one leads out of it.
+#[test]
+fn a_url_that_servers_read_in_two_ways_is_denied_and_no_rule_is_offered() {
+    let key = json!({"accessKey": {"secretRef": {"name": "k"}}});
+    let certificate = json!({"name": "c"});
+    for trick in
+        ["..;/admin", "%2e%2e/admin", "%2E./admin", "..%2fadmin", "..\\admin", "x;y", "x?y", "../x"]
+    {
+        let url = format!("https://broker.example.com/v1/team-a/{trick}");
+        let host = format!("broker.example.com/v1/team-a/{trick}");
+        for spec in [
+            json!({"source": {"custom": {"http": {"url": url}}}}),
+            json!({"source": {"container": {"fullUri": url}}}),
+            json!({"source": key, "sts": {"endpoint": url}}),
+            json!({"source": {"iot": {
+                "endpoint": host, "roleAlias": "a", "certificateSecretRef": certificate
+            }}}),
+            json!({"source": {"rolesAnywhere": {
+                "endpoint": url, "trustAnchorArn": "arn:aws:rolesanywhere:eu-west-1:1:trust-anchor/x",
+                "profileArn": "arn:aws:rolesanywhere:eu-west-1:1:profile/x", "roleArn": ROLE,
+                "certificateSecretRef": certificate
+            }}}),
+        ] {
+            let all = ["https://broker.example.com", "https://*.example.com", url.as_str()];
+            let policies = [allowing(json!({}), json!({"endpoints": all, "urls": all}))];
+            match permission(&credential(spec.clone()), &policies) {
+                Permission::Denied(Denial { why, missing }) => {
+                    assert!(why.contains("no CredentialPolicy can allow"), "{spec}: {why}");
+                    assert!(missing.is_empty(), "{spec}: {missing:?}");
+                }
+                other => panic!("{spec}: {other:?}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn a_host_that_only_a_wildcard_allows_leads_to_public_addresses_unless_told_otherwise() {
     let url = "https://store.example.com/keys";

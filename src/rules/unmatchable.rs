@@ -4,6 +4,7 @@
 //! Only what is certain is told. A placeholder counts as any text, and where a policy allows
 //! another STS than AWS's, its roles may have names of any form.
 
+use super::patterns::NOT_IN_A_PATH;
 use refreshable_api::{Allow, RoleGrant, TagGrant};
 
 /// A pattern that can match nothing.
@@ -198,15 +199,14 @@ fn url(pattern: &str) -> Option<String> {
         let end = "a path has no wildcards: end the pattern before it, because what lies below a path is allowed with it";
         return Some(end.to_owned());
     }
-    let odd = path.chars().find(|c| !c.is_ascii_graphic() || "#\\%".contains(*c));
+    let odd = path.chars().find(|c| !c.is_ascii_graphic() || NOT_IN_A_PATH.contains(*c));
     if let Some(odd) = odd {
         return Some(format!(
             "no path with the character {odd} is allowed: end the pattern before it"
         ));
     }
-    path.split('/')
-        .any(|s| s == "..")
-        .then(|| "no path with .. is allowed: write the path that it leads to".to_owned())
+    let dots = path.split('/').find(|segment| matches!(*segment, "." | ".."))?;
+    Some(format!("no path with {dots} is allowed: write the path that it leads to"))
 }
 
 /// Whether only an address could match a host that has wildcards.

@@ -89,6 +89,9 @@ fn a_pattern_of_urls_must_leave_room_for_a_plain_url() {
         ("https://a.example.com/v1#x", Some("no path with the character #")),
         ("https://a.example.com/v1/%2e", Some("no path with the character %")),
         ("https://a.example.com/v1/../x", Some("no path with ..")),
+        ("https://a.example.com/./v1", Some("no path with . is")),
+        ("https://a.example.com/v1;x", Some("no path with the character ;")),
+        ("https://a.example.com/v1\\x", Some("no path with the character \\")),
     ] {
         for list in ["endpoints", "urls"] {
             let said = said(json!({list: ["https://right.example.com", pattern]}));
