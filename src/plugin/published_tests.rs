@@ -9,15 +9,13 @@ use std::collections::BTreeMap;
 const SECRET: &str = "s3cr3t-of-the-key";
 
 fn issued() -> Issued {
+    let key = AccessKey {
+        id: "ASIAEXAMPLE".into(),
+        secret: SECRET.into(),
+        token: Some("t0k3n-of-it".into()),
+    };
     Issued {
-        session: Session {
-            key: AccessKey {
-                id: "ASIAEXAMPLE".into(),
-                secret: SECRET.into(),
-                token: Some("t0k3n-of-it".into()),
-            },
-            expiration: minute(60),
-        },
+        session: Session::checked(key, minute(60)).expect("a session"),
         lifetime: Lifetime { issued_at: minute(0), expiration: minute(60) },
         principal: PrincipalStatus {
             account_id: Some("111122223333".into()),

@@ -2,14 +2,15 @@
 //! the way.
 
 use super::fixtures::{Desk, OWN_TOKEN, issue_at};
+use crate::http::tests::request_of;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 use refreshable_rules::issuer::REDACTED;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/reports";
 
@@ -53,7 +54,7 @@ async fn repeating(said: String, status: u16, before: Before, seen: Arc<Mutex<St
     tokio::spawn(async move {
         let mut calls = 0;
         while let Ok((mut stream, _)) = listener.accept().await {
-            let request = read(&mut stream).await;
+            let request = request_of(&mut stream).await;
             let query = request.contains("Action=");
             let (status, body) = match before {
                 Before::AnIdentity if calls == 0 => (200, json!({"IdentityId": "eu-west-1:identity"}).to_string()),
@@ -75,28 +76,6 @@ async fn repeating(said: String, status: u16, before: Before, seen: Arc<Mutex<St
         }
     });
     url
-}
-
-/// Reads a request, whose body is as long as it says.
-async fn read(stream: &mut TcpStream) -> String {
-    let mut request = Vec::new();
-    let mut part = [0; 8192];
-    loop {
-        let text = String::from_utf8_lossy(&request).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_ascii_lowercase();
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-            if body.len() >= length.unwrap_or(0_usize) {
-                return text;
-            }
-        }
-        match stream.read(&mut part).await {
-            Ok(0) | Err(_) => return text,
-            Ok(read) => request.extend_from_slice(&part[..read]),
-        }
-    }
 }
 
 fn refusal(said: &str) -> String {
@@ -416,7 +395,7 @@ async fn a_device_s_signature_does_not_come_back() {
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a call");
-        let request = read(&mut stream).await;
+        let request = request_of(&mut stream).await;
         let signature = request
             .split("Signature=")
             .nth(1)

@@ -7,7 +7,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use refreshable_api::StsSpec;
+use refreshable_api::{PrincipalSpec, StsSpec, VerifyPrincipal};
 use refreshable_rules::input_object::InputObject;
 use refreshable_rules::issuer::{IssueError, Issued};
 use refreshable_rules::policy::Grants;
@@ -134,6 +134,31 @@ pub(crate) async fn issue_at(
     roles: Value,
     desk: &Desk,
 ) -> Result<Issued, IssueError> {
+    issue_of(aws, source, roles, desk, None, Registry::default()).await
+}
+
+/// The same with `verify: Never`, and with a program `printed` that prints this.
+pub(crate) async fn issue_unverified(
+    aws: &str,
+    source: Value,
+    roles: Value,
+    desk: &Desk,
+    output: &str,
+) -> Result<Issued, IssueError> {
+    let unverified = PrincipalSpec { verify: Some(VerifyPrincipal::Never), ..Default::default() };
+    let processes = serde_json::json!({"processes": {"printed": {"command": ["/usr/bin/printf", "%s", output]}}});
+    let registry = serde_json::from_value(processes).expect("a registry");
+    issue_of(aws, source, roles, desk, Some(&unverified), registry).await
+}
+
+async fn issue_of(
+    aws: &str,
+    source: Value,
+    roles: Value,
+    desk: &Desk,
+    principal: Option<&PrincipalSpec>,
+    registry: Registry,
+) -> Result<Issued, IssueError> {
     crate::http::tests::install_crypto();
     let source: SourceSpec = serde_json::from_value(source).expect("a source");
     let roles: Vec<refreshable_api::Role> = serde_json::from_value(roles).expect("roles");
@@ -147,7 +172,7 @@ pub(crate) async fn issue_at(
         .build();
     let (sts, totp, spec) = (Sts::new(&config, NoMeter), TotpSteps::default(), StsSpec::default());
     let grants = Grants::default();
-    let source_context = SourceContext::new(config, Registry::default());
+    let source_context = SourceContext::new(config, registry);
     let request = Request {
         namespace: "team-a",
         session_name: "team-a.reports".to_owned(),
@@ -162,7 +187,7 @@ pub(crate) async fn issue_at(
         ambient: (aws != NOWHERE).then(|| Caller::Ambient(own_identity())),
         source_context: &source_context,
     };
-    super::issue(&source, None, &request).await
+    super::issue(&source, principal, &request).await
 }
 
 /// The session token of the controller's own identity.

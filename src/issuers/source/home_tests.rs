@@ -96,7 +96,7 @@ fn issued() -> Issued {
     let key = AccessKey { id: "ASIAEXAMPLE".into(), secret: "s".into(), token: Some("t".into()) };
     let expiration = "2026-01-01T01:00:00Z".parse().expect("a time");
     Issued {
-        session: Session { key, expiration },
+        session: Session::checked(key, expiration).expect("a session"),
         lifetime: Lifetime { issued_at: now(), expiration },
         principal: Default::default(),
         packed_policy_size: None,

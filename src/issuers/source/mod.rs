@@ -197,3 +197,5 @@ mod echo_tests;
 mod fixtures;
 #[cfg(test)]
 mod fuzz_tests;
+#[cfg(test)]
+mod long_lived_tests;

@@ -27,8 +27,9 @@ impl std::fmt::Debug for AccessKey {
     }
 }
 
-/// A session as issued.
+/// A session as issued. Only [`Session::checked`] makes one outside of this crate.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Session {
     /// The three keys.
     pub key: AccessKey,
@@ -37,7 +38,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session of `key`, whose parts must be there and fit into a file and a header.
+    /// A session of `key`, whose parts must be there and fit into a file and a header, and which is
+    /// no long-lived key by the look of its id. Whoever else is asked whose the key is, and whether
+    /// anybody is, this holds.
     ///
     /// # Errors
     /// What is wrong, by AWS's name of the part and never with its value.
@@ -47,7 +50,8 @@ impl Session {
             .as_ref()
             .ok_or("SessionToken is missing: long-lived keys are never published")?;
         // A token beside it that nobody checks would carry the key into a Secret all the same.
-        if key.id.starts_with(LONG_LIVED) {
+        let begin = key.id.get(..LONG_LIVED.len()).unwrap_or_default();
+        if begin.eq_ignore_ascii_case(LONG_LIVED) {
             return Err(format!(
                 "AccessKeyId begins with {LONG_LIVED}, as those of IAM users do: long-lived keys are never published"
             ));
