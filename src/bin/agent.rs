@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod not_dumpable;
+
 use clap::Parser as _;
 use refreshable_agent::{Options, logging, probe, run};
 use std::alloc::System;
@@ -14,6 +16,7 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    let not_dumpable = not_dumpable::make_not_dumpable();
     let options = Options::parse();
     if let Some(which) = options.probe {
         return match probe(options.listen, which) {
@@ -25,6 +28,9 @@ async fn main() -> ExitCode {
         };
     }
     logging::start(options.log_format, options.log_level, &[]);
+    if let Err(error) = not_dumpable {
+        tracing::warn!(%error, "core dumps of this process are not turned off");
+    }
     match run(options).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

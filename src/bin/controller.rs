@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod not_dumpable;
+
 use clap::Parser as _;
 use refreshable_controller::{Options, run, start_logging};
 use std::alloc::System;
@@ -14,8 +16,12 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    let not_dumpable = not_dumpable::make_not_dumpable();
     let options = Options::parse();
     start_logging(&options);
+    if let Err(error) = not_dumpable {
+        tracing::warn!(%error, "core dumps of this process are not turned off");
+    }
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::error!("the TLS provider is set already");
         return ExitCode::FAILURE;

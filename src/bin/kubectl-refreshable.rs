@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod not_dumpable;
+
 use std::alloc::System;
 use std::process::ExitCode;
 use zeroizing_alloc::ZeroAlloc;
@@ -12,6 +14,9 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    if let Err(error) = not_dumpable::make_not_dumpable() {
+        eprintln!("warning: core dumps of this process are not turned off: {error}");
+    }
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         eprintln!("error: the TLS provider is set already");
         return ExitCode::FAILURE;

@@ -126,16 +126,18 @@ impl Command {
 /// Runs the command that these arguments (with the program's name first) name, and says what went
 /// wrong.
 pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
+    output::say_of_panics();
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(usage) => {
+        // It repeats what was typed, or what a script took from the cluster.
+        Err(usage) if usage.use_stderr() => {
+            output::say(usage.render().to_string().trim_end());
+            return ExitCode::from(error::FAILURE);
+        }
+        Err(help) => {
             // Nobody listens where this cannot be printed.
-            let _ = usage.print();
-            return if usage.use_stderr() {
-                ExitCode::from(error::FAILURE)
-            } else {
-                ExitCode::SUCCESS
-            };
+            let _ = help.print();
+            return ExitCode::SUCCESS;
         }
     };
     match arguments.command.run(&arguments.global).await {

@@ -2,7 +2,7 @@
 //!
 //! | for | by | characters that steer a terminal |
 //! | --- | --- | --- |
-//! | programs: JSON, YAML, commands of a shell | [`print`] | each language escapes or refuses them |
+//! | programs: JSON, YAML, commands of a shell | [`print`] | each language escapes or refuses them; what still has one is not written |
 //! | people, on standard output | [`show`] | are shown ([`terminal::visible`]) |
 //! | people, on standard error | [`say`] | are shown |
 
@@ -39,15 +39,20 @@ impl Format {
 /// Puts the cursor into the first corner and clears the screen.
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
-/// Writes to standard output, for programs: every character as it is.
+/// Writes to standard output, for programs: every character as it is. Whoever makes the text writes
+/// characters that steer a terminal in the language's own escapes; a text that has one all the same
+/// is not written, because to leave it out would give a program something else.
 ///
 /// # Errors
-/// [`Error::Closed`] where nobody reads it any more.
+/// [`Error::Closed`] where nobody reads it any more, and where the text steers a terminal.
 pub fn print(text: &str) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()?;
-    Ok(())
+    match text.chars().find(|c| !matches!(c, '\n' | '\t') && terminal::steers(*c)) {
+        None => write(text),
+        Some(c) => Err(Error::failed(format!(
+            "the output is not written: it has the character U+{:04X} in it, which steers a terminal",
+            u32::from(c)
+        ))),
+    }
 }
 
 /// Writes to standard output, for people.
@@ -55,7 +60,7 @@ pub fn print(text: &str) -> Result<()> {
 /// # Errors
 /// As [`print`].
 pub fn show(text: &str) -> Result<()> {
-    print(&terminal::for_people(text))
+    write(&terminal::for_people(text))
 }
 
 /// Shows a text in the place of what the terminal shows now.
@@ -63,13 +68,29 @@ pub fn show(text: &str) -> Result<()> {
 /// # Errors
 /// As [`print`].
 pub fn redraw(text: &str) -> Result<()> {
-    print(&format!("{CLEAR}{}", terminal::for_people(text)))
+    write(&format!("{CLEAR}{}", terminal::for_people(text)))
+}
+
+fn write(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
 }
 
 /// Writes a line to standard error.
 #[expect(clippy::print_stderr, reason = "the one place that does")]
 pub fn say(text: &str) {
     eprintln!("{}", terminal::for_people(text));
+}
+
+/// Says of a panic where it was, and nothing of its message, which may hold what stands in the
+/// cluster.
+pub fn say_of_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(String::new, |place| format!(" at {place}"));
+        say(&format!("error: a fault of this program{place}: please report it"));
+    }));
 }
 
 /// A value as indented JSON, with a line break at its end.
@@ -196,6 +217,53 @@ mod tests {
         ]);
         let drawn = table.draw(&Terminal::plain(80), false);
         assert_eq!(drawn, "a root   True^[]0;x^G   <U+202E>False\n");
+    }
+
+    /// The last gate: whatever a command makes for programs, no character that steers a terminal
+    /// gets out.
+    #[test]
+    fn what_steers_a_terminal_is_not_printed_for_programs_either() {
+        for steering in
+            ["a\u{1b}[2J", "\u{9b}31m", "\r", "\u{202e}", "\u{0}", "\u{7f}", "\u{2066}x"]
+        {
+            let error = print(steering).expect_err("nothing is written").to_string();
+            assert!(error.contains("steers a terminal"), "{error}");
+            assert!(!error.contains(terminal::steers), "{error:?}");
+        }
+        print("").expect("written");
+        assert!(print("\t\n").is_ok());
+    }
+
+    /// The texts of this crate's sources, without their tests.
+    fn sources(folder: &std::path::Path, found: &mut Vec<(String, String)>) {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.to_string_lossy().into_owned();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).expect("a source");
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+                found.push((name, code.to_owned()));
+            }
+        }
+    }
+
+    /// Output that goes by another way than this file would not be looked through, and a file that a
+    /// command writes would need a mode that keeps others from reading it.
+    #[test]
+    fn nothing_else_in_this_program_writes_to_a_terminal_or_a_file() {
+        let mut found = Vec::new();
+        sources(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), &mut found);
+        assert!(found.len() > 40, "{} sources", found.len());
+        for (name, code) in found {
+            let here = name.ends_with("/output.rs");
+            let writes = [".write_all(", "println!", "print!(", "io::stderr()", "dbg!("];
+            let files = ["File::create", "fs::write", "OpenOptions", "tempfile", "fs::copy"];
+            for way in writes.iter().filter(|_| !here).chain(&files) {
+                assert!(!code.contains(way), "{name} has {way}");
+            }
+        }
     }
 
     #[test]

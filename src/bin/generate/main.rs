@@ -7,6 +7,9 @@
 mod baseline;
 mod compatibility;
 mod crds;
+#[cfg(test)]
+#[path = "../not_dumpable.rs"]
+mod not_dumpable;
 mod reference;
 
 use clap::Parser;
