@@ -23,7 +23,8 @@ pub struct Role {
     #[schemars(length(min = 20, max = 2048))]
     pub role_arn: String,
     /// Name of the session, visible in CloudTrail and in the assumed role's ARN.
-    /// Defaults to `<namespace>.<name>` of the resource, shortened to 64 characters.
+    /// Defaults to `<namespace>.<name>` of the resource, where it is longer than 64 characters cut
+    /// and with a digest at its end.
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session_name: Option<String>,

@@ -47,8 +47,8 @@ pub struct WebIdentitySource {
     /// ARN of the role to assume.
     #[schemars(length(min = 20, max = 2048))]
     pub role_arn: String,
-    /// Name of the session. Defaults to `<namespace>.<name>` of the resource, shortened to 64
-    /// characters.
+    /// Name of the session. Defaults to `<namespace>.<name>` of the resource, where it is longer
+    /// than 64 characters cut and with a digest at its end.
     #[schemars(length(min = 2, max = 64), regex(pattern = r"^[\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role_session_name: Option<String>,
@@ -145,7 +145,8 @@ pub struct SessionTokenSource {
 pub struct FederationTokenSource {
     /// The long-lived key of the IAM user.
     pub access_key: AccessKeySource,
-    /// Name of the federated user. Defaults to the first 32 characters of `<namespace>.<name>`.
+    /// Name of the federated user. Defaults to `<namespace>.<name>` of the resource, where it is
+    /// longer than 32 characters cut and with a digest at its end.
     #[schemars(length(min = 2, max = 32), regex(pattern = r"^[\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -6,9 +6,7 @@ use crate::aws::sts::FederationCall;
 use futures::future::BoxFuture;
 use refreshable_api::FederationTokenSource;
 use refreshable_rules::issuer::IssueError;
-
-/// Longest `Name` that AWS takes.
-const LONGEST_NAME: usize = 32;
+use refreshable_rules::session_name::default_user_name;
 
 impl Source for FederationTokenSource {
     fn name(&self) -> &'static str {
@@ -38,9 +36,9 @@ impl Source for FederationTokenSource {
     ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let caller = super::access_key::read(&self.access_key, request).await?;
-            let default = &request.session_name[..request.session_name.len().min(LONGEST_NAME)];
+            let default = default_user_name(&request.session_name);
             let call =
-                FederationCall { source: self, name: self.name.as_deref().unwrap_or(default) };
+                FederationCall { source: self, name: self.name.as_deref().unwrap_or(&default) };
             let issued = request
                 .sts
                 .get_federation_token(call, &caller, request.sts_spec, request.now)

@@ -9,12 +9,9 @@ use refreshable_api::{
     IotSource, PodIdentitySource, RefreshableCredentialSpec, RolesAnywhereSource, SamlSource,
     ServiceAccountReference, SourceKind, WebIdentitySource,
 };
-use refreshable_rules::session_name::default_session_name;
+use refreshable_rules::session_name::{default_session_name, default_user_name};
 use refreshable_rules::session_tags::OF_POD_IDENTITY;
 use serde_json::json;
-
-/// Longest name of a federated user.
-const LONGEST_FEDERATED_NAME: usize = 32;
 
 type Begun = Result<Option<Session>, Missing>;
 
@@ -188,9 +185,8 @@ fn federation_token(federation: &FederationTokenSource, facts: &Facts, plan: &mu
     let who =
         format!("the IAM user whose key Secret {} holds", federation.access_key.secret_ref.name);
     let base = facts.base(&who)?;
-    let default = default_session_name(&facts.namespace, &facts.name);
-    let default = &default[..default.len().min(LONGEST_FEDERATED_NAME)];
-    let name = federation.name.as_deref().unwrap_or(default);
+    let default = default_user_name(&default_session_name(&facts.namespace, &facts.name));
+    let name = federation.name.as_deref().unwrap_or(&default);
     let tags = federation.tags.as_deref().unwrap_or_default();
     let mut actions = vec!["sts:GetFederationToken"];
     actions.extend((!tags.is_empty()).then_some("sts:TagSession"));
