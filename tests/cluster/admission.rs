@@ -323,6 +323,16 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             http(json!({"headers": [{"name": "Host", "valueSecretRef": seed()}]})),
             "headers may not set Host",
         ),
+        (
+            "a header of the client's own",
+            http(json!({"headers": [{"name": "X-Original-URL", "valueSecretRef": seed()}]})),
+            "X-Original-URL",
+        ),
+        (
+            "a header of the client's own",
+            http(json!({"headers": [{"name": "x-forwarded-for", "valueSecretRef": seed()}]})),
+            "X-Forwarded-*",
+        ),
     ]
 }
 

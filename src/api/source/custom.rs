@@ -32,7 +32,7 @@ pub struct CustomSource {
     validation = Rule::new("!has(self.caBundle) || self.caBundle.contains('-----BEGIN CERTIFICATE-----')").message("caBundle must hold one or more certificates in PEM, beginning with -----BEGIN CERTIFICATE-----"),
     validation = Rule::new("!(has(self.caBundle) && has(self.caBundleRef))").message("set caBundle or caBundleRef, not both: take one of them out"),
     validation = Rule::new("!has(self.format) || self.format != 'Vault' || self.url.matches('^https?://[^/]+/v1/.+/(creds|sts)/[^/]+$')").message("url of format Vault must be that of a role of an AWS engine, like https://vault.example.com/v1/aws/sts/reports (or creds in place of sts)"),
-    validation = Rule::new("!has(self.headers) || self.headers.all(h, !(h.name.lowerAscii() in ['host', 'content-length', 'transfer-encoding', 'connection', 'accept-encoding']))").message("headers may not set Host, Content-Length, Transfer-Encoding, Connection or Accept-Encoding: take it out")
+    validation = Rule::new("!has(self.headers) || self.headers.all(h, !(h.name.lowerAscii() in ['host', 'content-length', 'transfer-encoding', 'connection', 'accept-encoding', 'te', 'trailer', 'upgrade', 'keep-alive', 'proxy-connection', 'expect', 'forwarded', 'via', 'x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip', 'x-original-url', 'x-original-host', 'x-rewrite-url', 'x-http-method-override', 'x-http-method', 'x-method-override']) && !h.name.lowerAscii().startsWith('x-forwarded-'))").message("headers may not set Host, Content-Length, Transfer-Encoding, Connection or Accept-Encoding, nor say from where, to where or by which method a request goes (Forwarded, Via, X-Forwarded-*, X-Real-IP, X-Original-URL, X-HTTP-Method-Override and their like): take it out")
 )]
 pub struct CustomHttpSource {
     /// The URL. Redirects are not followed.
@@ -41,7 +41,8 @@ pub struct CustomHttpSource {
     /// How the endpoint answers. Defaults to Aws.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<HttpFormat>,
-    /// Headers to send, for example Authorization.
+    /// Headers to send, for example Authorization. Those that are the connection's own, and those
+    /// by which servers learn from a proxy who calls and what for, may not be set.
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<Vec<Header>>,
@@ -84,6 +85,47 @@ pub struct Header {
     pub name: String,
     /// Its value, whole: for a bearer token with the word Bearer.
     pub value_secret_ref: SecretKeyReference,
+}
+
+impl Header {
+    /// Names of headers that no resource may set: those of the connection, and those that a proxy
+    /// sets for a server behind it. A policy allows a URL by its host and path, for GET; with such
+    /// a header a server might take the call for another one, or for somebody else's.
+    pub const RESERVED: [&str; 23] = [
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "connection",
+        "accept-encoding",
+        "te",
+        "trailer",
+        "upgrade",
+        "keep-alive",
+        "proxy-connection",
+        "expect",
+        "forwarded",
+        "via",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "true-client-ip",
+        "x-original-url",
+        "x-original-host",
+        "x-rewrite-url",
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ];
+
+    /// The prefix of further ones.
+    pub const RESERVED_PREFIX: &str = "x-forwarded-";
+
+    /// Whether no resource may set it. The API server refuses it, too; what was stored before that
+    /// rule still has it.
+    pub fn is_reserved(&self) -> bool {
+        let name = self.name.to_ascii_lowercase();
+        name.starts_with(Self::RESERVED_PREFIX) || Self::RESERVED.contains(&name.as_str())
+    }
 }
 
 /// A Secret of the namespace that something else rotates.

@@ -301,3 +301,43 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
         assert!(!format!("{text} {error:?}").contains("s3cr3t"), "{error:?}");
     }
 }
+
+/// A policy allows a URL for GET. Headers by which a server would take the call for another one are
+/// refused before anything is sent, also where the API server stored them before it knew the rule.
+#[tokio::test]
+async fn headers_that_speak_for_a_proxy_are_not_sent() {
+    let desk = desk().with("h", &[("v", b"s3cr3t")]);
+    let with = |name: &str| {
+        let header = json!({"name": name, "valueSecretRef": {"name": "h", "key": "v"}});
+        json!({"custom": {"http": {"url": "http://127.0.0.1:1/", "headers": [header]}}})
+    };
+    for name in [
+        "Host",
+        "Forwarded",
+        "forwarded",
+        "X-Forwarded-For",
+        "x-forwarded-host",
+        "X-FORWARDED-PREFIX",
+        "X-Forwarded-Client-Cert",
+        "X-Real-IP",
+        "X-Original-URL",
+        "x-original-url",
+        "X-Rewrite-URL",
+        "X-HTTP-Method-Override",
+        "X-HTTP-Method",
+        "X-Method-Override",
+        "Upgrade",
+    ] {
+        let error = issue(with(name), &desk).await.expect_err(name);
+        let text = error.failure().message;
+        assert_eq!(error.reason(), Reason::InvalidSpecification, "{name}: {text}");
+        assert!(
+            text.contains("spec.source.custom.http.headers[0]") && text.contains("take it out"),
+            "{name}: {text}"
+        );
+    }
+    for name in ["Authorization", "X-Vault-Token", "X-Forwardedfor", "X-Request-Id", "Cookie"] {
+        let error = issue(with(name), &desk).await.expect_err(name);
+        assert_eq!(error.reason(), Reason::IssuerUnavailable, "{name}: {error}");
+    }
+}

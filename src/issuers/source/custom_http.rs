@@ -50,7 +50,16 @@ impl Source for CustomHttpSource {
     ) -> BoxFuture<'a, Result<Obtained, IssueError>> {
         Box::pin(async {
             let mut headers = Vec::new();
-            for header in self.headers.iter().flatten() {
+            for (at, header) in self.headers.iter().flatten().enumerate() {
+                if header.is_reserved() {
+                    return Err(IssueError::Specification {
+                        field: format!("spec.source.custom.http.headers[{at}]"),
+                        what: format!(
+                            "header {} is not a resource's to set: take it out",
+                            header.name
+                        ),
+                    });
+                }
                 let value = request.text(&header.value_secret_ref).await?;
                 request.redactor().protect_header(value.expose_secret());
                 headers.push((header.name.clone(), value));

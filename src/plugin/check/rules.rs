@@ -54,7 +54,7 @@ impl Rules {
 }
 
 /// The JSON pointer of a path like `spec.roles[0]`.
-fn pointer(path: &str) -> String {
+pub(super) fn pointer(path: &str) -> String {
     let parts = path.split(['.', '[']).map(|p| p.trim_end_matches(']')).filter(|p| !p.is_empty());
     parts.fold(String::new(), |whole, part| format!("{whole}/{part}"))
 }
@@ -90,6 +90,7 @@ fn without_is_url(rule: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use refreshable_api::Header;
     use serde_json::json;
 
     #[test]
@@ -124,6 +125,33 @@ mod tests {
             "ftp://a",
         ] {
             assert!(refused(wrong), "{wrong}");
+        }
+    }
+
+    /// The API server's rule and the controller's list name the same headers.
+    #[test]
+    fn headers_that_speak_for_a_proxy_are_refused_in_any_case() {
+        let rules = Rules::of(Kind::Credential);
+        let refused = |name: &str| {
+            let header = json!({"name": name, "valueSecretRef": {"name": "h", "key": "v"}});
+            let object = json!({"spec": {"source": {"custom": {"http": {
+                "url": "https://broker.example.com/v1", "headers": [header],
+            }}}}});
+            let findings = rules.check(&object);
+            assert!(findings.iter().all(|f| f.message.contains("take it out")), "{findings:?}");
+            !findings.is_empty()
+        };
+        for name in Header::RESERVED.into_iter().chain(["X-Forwarded-For", "x-forwarded-x"]) {
+            let reserved = |name: &str| {
+                let value = json!({"name": name, "valueSecretRef": {"name": "h", "key": "v"}});
+                serde_json::from_value::<Header>(value).expect("a header").is_reserved()
+            };
+            for name in [name.to_owned(), name.to_ascii_uppercase()] {
+                assert!(refused(&name) && reserved(&name), "{name}");
+            }
+        }
+        for name in ["Authorization", "X-Vault-Token", "X-Forwardedfor", "X-Request-Id"] {
+            assert!(!refused(name), "{name}");
         }
     }
 
