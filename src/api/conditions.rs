@@ -112,6 +112,8 @@ impl Reason {
 pub enum PolicyReason {
     /// The selected namespaces are allowed everything in `spec.allow`.
     Accepted,
+    /// The same, though patterns allow a namespace what is named after another one.
+    AmbiguousPattern,
     /// The same, but for patterns that no resource can ever match.
     UnmatchablePattern,
     /// The namespace selector cannot be read, so that the policy selects nothing and allows

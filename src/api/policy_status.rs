@@ -12,7 +12,8 @@ pub struct CredentialPolicyStatus {
     /// Ready and Stalled, in the sense of kstatus. Ready is False only where the namespace selector
     /// cannot be read: the policy then selects no namespace and allows nothing. Patterns that can
     /// match nothing are named by Ready's message, with reason UnmatchablePattern; the rest of such
-    /// a policy is in force.
+    /// a policy is in force. So are patterns that allow a namespace what is named after another,
+    /// with reason AmbiguousPattern; they are in force.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// The generation of the specification that the conditions and the counts speak of.

@@ -20,6 +20,7 @@
 
 #![warn(unused_crate_dependencies)]
 
+pub mod ambiguous;
 mod chain;
 pub mod duration;
 pub mod expiry;
@@ -48,6 +49,6 @@ pub mod session_arn;
 pub mod session_name;
 pub mod session_tags;
 pub mod timing;
-mod unmatchable;
+pub mod unmatchable;
 pub mod version;
 pub mod withdrawal;

@@ -1,6 +1,7 @@
 //! The status of each policy: whether it is in force, which of its patterns are useless, and how
 //! much it serves.
 
+use super::ambiguous::{self, Ambiguous};
 use super::policy::{Judgement, Permission};
 use super::policy_index::PolicyIndex;
 use super::selector;
@@ -47,7 +48,12 @@ pub fn statuses<'a>(
         let verdict = match index.selected(at) {
             Err(error) => Verdict::unreadable(error),
             Ok(namespaces) => {
-                Verdict::of(&unmatchable::find(&policy.spec.allow, elsewhere), namespaces)
+                let allow = &policy.spec.allow;
+                Verdict::of(
+                    &unmatchable::find(allow, elsewhere),
+                    &ambiguous::find(allow),
+                    namespaces,
+                )
             }
         };
         CredentialPolicyStatus {
@@ -74,8 +80,8 @@ impl Verdict {
         Self { reason: PolicyReason::InvalidSelector, message }
     }
 
-    fn of(unmatchable: &[Unmatchable], namespaces: i32) -> Self {
-        if unmatchable.is_empty() {
+    fn of(unmatchable: &[Unmatchable], ambiguous: &[Ambiguous], namespaces: i32) -> Self {
+        if unmatchable.is_empty() && ambiguous.is_empty() {
             let message = match namespaces {
                 0 => {
                     "no namespace has the labels that spec.namespaceSelector asks for: the policy allows nothing yet"
@@ -84,17 +90,31 @@ impl Verdict {
             };
             return Self { reason: PolicyReason::Accepted, message: message.to_owned() };
         }
-        let one = |u: &Unmatchable| {
-            let shown: String = u.pattern.chars().take(SHOWN).collect();
-            format!("{} ({shown}) can match nothing: {}", u.field, u.why)
+        let one = |field: &str, pattern: &str, what: &str, why: &str| {
+            let shown: String = pattern.chars().take(SHOWN).collect();
+            format!("{field} ({shown}) {what}: {why}")
         };
-        let told: Vec<String> = unmatchable.iter().take(TOLD).map(one).collect();
-        let more = match unmatchable.len().saturating_sub(TOLD) {
+        // What lets too much through is told before what lets nothing through.
+        let open = ambiguous
+            .iter()
+            .map(|a| one(&a.field, &a.pattern, "does not keep namespaces apart", &a.why));
+        let useless =
+            unmatchable.iter().map(|u| one(&u.field, &u.pattern, "can match nothing", &u.why));
+        let told: Vec<String> = open.chain(useless).take(TOLD).collect();
+        let more = match (unmatchable.len() + ambiguous.len()).saturating_sub(TOLD) {
             0 => String::new(),
             more => format!("; and {more} more"),
         };
-        let message = format!("{}{more}. The rest of the policy is in force", told.join("; "));
-        Self { reason: PolicyReason::UnmatchablePattern, message }
+        let (reason, end) = match (ambiguous.is_empty(), unmatchable.is_empty()) {
+            (true, _) => (PolicyReason::UnmatchablePattern, "The rest of the policy is in force"),
+            (false, true) => {
+                (PolicyReason::AmbiguousPattern, "The policy is in force as it is written")
+            }
+            (false, false) => {
+                (PolicyReason::AmbiguousPattern, "All that can match is in force as it is written")
+            }
+        };
+        Self { reason, message: format!("{}{more}. {end}", told.join("; ")) }
     }
 
     fn conditions(

@@ -179,6 +179,42 @@ fn a_pattern_that_matches_nothing_is_named_and_the_rest_is_in_force() {
 }
 
 #[test]
+fn a_pattern_that_does_not_keep_namespaces_apart_is_named_and_is_in_force() {
+    let pattern = "arn:aws:iam::111122223333:role/{namespace}-*";
+    let attack = "arn:aws:iam::111122223333:role/team-a-b-x";
+    let open = policy("open", json!({}), roles(&[pattern]));
+    // Namespace `team-a` may have what is named after a namespace `team-a-b`.
+    let status = seen(&[open], &[ambient("team-a", &[attack])]).remove(0);
+    assert_eq!((status.resources, status.conditions.len()), (Some(1), 1));
+    let (holds, reason, message) = ready(&status);
+    assert_eq!((holds, reason), ("True", "AmbiguousPattern"));
+    let begin = format!("spec.allow.roles[0].arns[0] ({pattern}) does not keep namespaces apart: ");
+    assert!(message.starts_with(&begin), "{message}");
+    assert!(
+        message.ends_with("for example {namespace}/*. The policy is in force as it is written"),
+        "{message}"
+    );
+
+    // Both kinds of mistake in one policy: what lets too much through comes first.
+    let user = "arn:aws:iam::111122223333:user/x";
+    let both = policy("both", json!({}), roles(&[user, user, user, pattern]));
+    let status = seen(&[both], &[]).remove(0);
+    let (_, reason, message) = ready(&status);
+    assert_eq!(reason, "AmbiguousPattern");
+    assert!(message.starts_with("spec.allow.roles[0].arns[3] ("), "{message}");
+    for words in [
+        "arns[0] (arn:aws:iam::111122223333:user/x) can match nothing",
+        "; and 1 more. All that can match is in force as it is written",
+    ] {
+        assert!(message.contains(words), "{message}");
+    }
+
+    let safe = policy("safe", json!({}), roles(&["arn:aws:iam::111122223333:role/{namespace}/*"]));
+    let status = seen(&[safe], &[ambient("team-a", &[attack])]).remove(0);
+    assert_eq!((ready(&status).1, status.resources), ("Accepted", Some(0)));
+}
+
+#[test]
 fn a_policy_that_selects_nobody_is_accepted_and_says_so() {
     let unused =
         policy("unused", json!({"matchLabels": {"team": "c"}}), roles(&["arn:aws:iam::*:role/*"]));

@@ -135,7 +135,7 @@ fn names_and_tags_have_the_characters_that_aws_takes() {
         ),
         ("externalIds", json!(["{namespace}/*"]), None),
         ("externalIds", json!(["a#b"]), Some("externalIds[0]: AWS takes no '#' there")),
-        ("tags", json!([{"key": "cost center", "values": ["{namespace}-*", "caf\u{e9}"]}]), None),
+        ("tags", json!([{"key": "cost center", "values": ["{namespace}/*", "caf\u{e9}"]}]), None),
         (
             "tags",
             json!([{"key": "aws:x*"}]),

@@ -60,8 +60,7 @@ async fn a_policy_tells_what_it_serves_and_what_in_it_is_of_no_use() {
     let role = aws.role(&reports).trusting(aws.user_arn("controller")).create().await;
 
     let tenants = json!({"matchLabels": {"tenant": "true"}});
-    let own =
-        json!({"roles": [{"arns": [format!("arn:aws:iam::{account}:role/{{namespace}}-*")]}]});
+    let own = json!({"roles": [{"arns": [format!("arn:aws:iam::{account}:role/{{namespace}}-reports")]}]});
     policy(&stage, "own-path", json!({"namespaceSelector": tenants, "allow": own})).await;
     let user = format!("arn:aws:iam::{account}:user/reports");
     let mistaken =

@@ -55,8 +55,8 @@ async fn aws_is_told_whose_session_it_is_and_no_tenant_can_say_otherwise() {
     let hub = account.role("hub").trusting(account.user_arn("controller"));
     let hub = hub.asking_tag("kubernetes-namespace", &namespace).create().await;
     let spoke = account.role("spoke").trusting(&hub).create().await;
-    let allow = json!({"roles": [{"arns": [hub, spoke], "tags": [{"key": "project", "values": ["{namespace}-*"]}]}]});
-    let project = format!("{namespace}-x");
+    let allow = json!({"roles": [{"arns": [hub, spoke], "tags": [{"key": "project", "values": ["{namespace}/*"]}]}]});
+    let project = format!("{namespace}/x");
     let chain = |more: Value| {
         let mut first = json!({"roleArn": hub, "tags": [{"key": "project", "value": project}]});
         first
@@ -108,7 +108,7 @@ async fn aws_is_told_whose_session_it_is_and_no_tenant_can_say_otherwise() {
     let later = json!({"roles": [{"roleArn": hub}, {"roleArn": spoke, "tags": posing}]});
     let own_name = chain(json!({"roleSessionName": "another.payroll"}));
     let identity = chain(json!({"sourceIdentity": "boss"}));
-    let project = chain(json!({"tags": [{"key": "project", "value": "another-x"}]}));
+    let project = chain(json!({"tags": [{"key": "project", "value": "another/x"}]}));
     for (name, spec, words) in [
         (
             "posing",
@@ -118,7 +118,7 @@ async fn aws_is_told_whose_session_it_is_and_no_tenant_can_say_otherwise() {
         ("later", later, "puts kubernetes-namespace on the sessions of namespace"),
         ("named", own_name, "not with roleSessionName another.payroll: leave it out"),
         ("identity", identity, "not with sourceIdentity boss"),
-        ("project", project, "not with session tag project=another-x"),
+        ("project", project, "not with session tag project=another/x"),
     ] {
         stage.credential(name, spec).await;
         let refused = stage.until(name, "False", "NotPermitted").await;

@@ -5,6 +5,7 @@
 //! | [`schema`] | the CRDs as they are applied |
 //! | [`structure`] | types, members, limits, lists that are maps or sets |
 //! | [`rules`] | the CEL rules |
+//! | [`patterns`] | a policy's patterns that match nothing, or too much |
 //! | [`metadata`] | names, labels, annotations |
 //! | [`files`] | files, folders and standard input |
 //! | [`withdrawals`] | what a change of the policies would withdraw |
@@ -13,6 +14,7 @@
 mod files;
 mod finding;
 mod metadata;
+mod patterns;
 mod rules;
 mod schema;
 mod structure;
@@ -152,7 +154,7 @@ impl Checker {
             return foreign_group(group, name);
         }
         let known = self.kinds.iter().map(|(k, ..)| k.name());
-        let Some((_, structure, rules, schema)) =
+        let Some((kind, structure, rules, schema)) =
             self.kinds.iter().find(|(k, ..)| k.name() == name)
         else {
             let near = structure::nearest(name, known).unwrap_or(Kind::Credential.name());
@@ -186,6 +188,9 @@ impl Checker {
                 members.remove("status");
             }
             findings.extend(rules.check(&bare));
+            if *kind == Kind::Policy {
+                findings.extend(patterns::check(&bare));
+            }
         }
         Some(findings)
     }
@@ -309,13 +314,18 @@ impl Report {
             0 => String::new(),
             n => format!("; {} of other kinds left out", objects(n)),
         };
+        let warnings = match self.findings.len() - errors {
+            0 => String::new(),
+            1 => ", 1 warning".to_owned(),
+            n => format!(", {n} warnings"),
+        };
         if checked == 0 && errors == 0 {
             return format!(
                 "error: no RefreshableCredential and no CredentialPolicy in these files{left_out}"
             );
         }
         format!(
-            "{} checked, {errors} error{}{left_out}",
+            "{} checked, {errors} error{}{warnings}{left_out}",
             objects(checked),
             if errors == 1 { "" } else { "s" }
         )

@@ -132,3 +132,48 @@ fn warnings_are_no_errors() {
         "{said}"
     );
 }
+
+#[test]
+fn a_policy_s_patterns_that_match_nothing_or_too_much_are_warned_of() {
+    let policy = |allow: &str| {
+        let indented = allow.lines().map(|l| format!("    {l}\n")).collect::<String>();
+        findings(&format!(
+            "apiVersion: refreshable.dev/v1alpha1\nkind: CredentialPolicy\nmetadata:\n  name: p\nspec:\n  \
+             namespaceSelector: {{}}\n  allow:\n{indented}"
+        ))
+    };
+    let store = "endpoints: [https://rgw.example.com]\n";
+    let roles = |arn: &str| format!("roles:\n- arns: ['{arn}']");
+    for (allow, lines) in [
+        (
+            roles("arn:aws:iam::111122223333:role/{namespace}-*"),
+            vec![
+                "f.yaml:9:14: warning: CredentialPolicy/p: spec.allow.roles[0].arns[0]: does not keep namespaces apart: the wildcard",
+            ],
+        ),
+        (
+            roles("arn:aws:iam::111122223333:user/x"),
+            vec![
+                "spec.allow.roles[0].arns[0]: can match nothing, unless another CredentialPolicy allows an STS of another kind: the last part of a role's ARN begins with role/",
+            ],
+        ),
+        (roles("arn:role"), vec!["spec.allow.roles[0].arns[0]: can match nothing: an ARN has six"]),
+        (format!("{store}{}", roles("arn:aws:iam::tenant:role/x")), vec![]),
+        (
+            "urls: ['https://a.example.com/v1/*', 'https://{namespace}-*.example.com']".to_owned(),
+            vec![
+                "spec.allow.urls[0]: can match nothing: a path has no wildcards",
+                "spec.allow.urls[1]: does not keep namespaces apart",
+            ],
+        ),
+        (roles("arn:aws:iam::111122223333:role/{namespace}/*"), vec![]),
+    ] {
+        let text = policy(&allow);
+        assert_eq!(text.matches(": warning: ").count(), lines.len(), "{allow}\n{text}");
+        for line in lines {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+        // A warning is none of the API server's: the policy is valid.
+        assert!(text.ends_with("f.yaml: CredentialPolicy/p: valid\n"), "{text}");
+    }
+}
