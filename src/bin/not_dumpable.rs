@@ -1,7 +1,8 @@
 //! Keeps the memory of a program that holds credentials to itself.
 
-/// No core dump is written of this process, and nobody without `CAP_SYS_PTRACE` reads its memory or
-/// its environment, its own user included. Programs that it starts are as they were.
+/// No core dump is written of this process, and only processes with `CAP_SYS_PTRACE` read its
+/// memory or its environment: others of its own user do not. Programs that it starts are as they
+/// were.
 ///
 /// # Errors
 /// Where the kernel does not let it.

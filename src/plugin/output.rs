@@ -2,7 +2,7 @@
 //!
 //! | for | by | characters that steer a terminal |
 //! | --- | --- | --- |
-//! | programs: JSON, YAML, commands of a shell | [`print`] | each language escapes or refuses them; what still has one is not written |
+//! | programs: JSON, YAML, commands of a shell | [`print`] | each language escapes them; text that still has one is refused |
 //! | people, on standard output | [`show`] | are shown ([`terminal::visible`]) |
 //! | people, on standard error | [`say`] | are shown |
 
@@ -249,8 +249,8 @@ mod tests {
         }
     }
 
-    /// Output that goes by another way than this file would not be looked through, and a file that a
-    /// command writes would need a mode that keeps others from reading it.
+    /// Output that goes by another way than this file would not be looked through, and a file that
+    /// a command writes would need a mode that keeps others from reading it.
     #[test]
     fn nothing_else_in_this_program_writes_to_a_terminal_or_a_file() {
         let mut found = Vec::new();

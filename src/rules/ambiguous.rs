@@ -14,7 +14,7 @@ pub struct Ambiguous {
     pub field: String,
     /// The pattern as it is written.
     pub pattern: String,
-    /// Whom it lets in, and what to write instead.
+    /// Which namespaces it lets in, and what to write instead.
     pub why: String,
 }
 

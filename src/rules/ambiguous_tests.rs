@@ -114,7 +114,7 @@ fn files(path: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// What is shown is copied: no page, example, chart or manifest has such a pattern.
+/// Readers copy what they see: no page, example, chart or manifest has such a pattern.
 #[test]
 fn every_pattern_that_is_shown_keeps_namespaces_apart() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -88,8 +88,8 @@ mod tests {
             resources.push((format!("{n}{end}"), x.clone()));
             resources.push((format!("{}{end}", &n[..47]), "x".repeat(30)));
         }
-        // The form that a name is cut to, as another's whole name, in the same namespace and in others. A
-        // name of Kubernetes has no underscore; the hyphen looks most alike.
+        // The form that a name is cut to, as another's whole name, in the same namespace and in
+        // others. A name of Kubernetes has no underscore; the hyphen looks most alike.
         for cut in shown("team-a", &x) {
             let (_, tail) = cut.split_once('.').expect("a dot");
             let tail = tail.replace('_', "-");

@@ -1,5 +1,5 @@
-//! Issuers and Secrets that give the long-lived key of an IAM user, beside a token that nobody
-//! checks: no source publishes it, although `verify: Never` asks nobody whose it is.
+//! Issuers and Secrets that give the long-lived key of an IAM user, beside a token that is not
+//! checked: no source publishes it, although with `verify: Never` its owner is not asked for.
 
 use super::fixtures::{Desk, issue_unverified};
 use crate::http::tests::{install_crypto, request_of};
@@ -199,7 +199,7 @@ async fn no_source_publishes_a_long_lived_key_whatever_verify_says() {
     }
 }
 
-/// What is refused above is refused for the key's id alone.
+/// The sources above refuse for the key's id alone.
 #[tokio::test]
 async fn the_same_sources_publish_a_session() {
     let server = giving(SESSION).await;

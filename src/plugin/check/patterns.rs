@@ -10,12 +10,12 @@ use serde_json::Value;
 
 /// The warnings about the patterns of a policy.
 pub(super) fn check(policy: &Value) -> Vec<Finding> {
-    // What is no specification was found already.
+    // The structure was checked before: an object that cannot be read has its findings already.
     let Ok(spec) = CredentialPolicySpec::deserialize(&policy["spec"]) else { return Vec::new() };
     let allow = &spec.allow;
     let certain = unmatchable::find(allow, true);
-    // Names of roles that AWS does not have, which another STS may have. Which ones may be called is
-    // for all policies of a cluster to say.
+    // Names of roles that AWS does not have, which another STS may have. All policies of a cluster
+    // together say which may be called.
     let own = !allow.endpoints.is_empty();
     let at_aws = if own { Vec::new() } else { unmatchable::find(allow, false) };
     let useless = certain.iter().map(|u| (u, "")).chain(
