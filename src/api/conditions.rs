@@ -1,11 +1,11 @@
 //! Condition types and reasons, the one place where they are named.
 //!
 //! The conditions follow
-//! [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus): `Ready` says
-//! whether the Secret holds valid credentials of what the specification asks for, `Reconciling`
-//! that the controller is still working towards that, `Stalled` that it needs somebody to change
-//! something. `Reconciling` and `Stalled` are only ever `True` or absent. Of a CredentialPolicy
-//! `Ready` says whether what it allows is allowed.
+//! [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus). `Ready`: the
+//! Secret holds valid credentials that match the specification. `Reconciling`: the controller is
+//! still working towards that. `Stalled`: a person has to change something. `Reconciling` and
+//! `Stalled` are either `True` or absent. On a CredentialPolicy, `Ready` says whether its grants
+//! are in force.
 //!
 //! ```
 //! use refreshable_api::RefreshableCredentialStatus;
@@ -20,21 +20,19 @@
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-/// The Secret holds valid credentials of what the specification asks for.
+/// The Secret holds valid credentials that match the specification.
 pub const READY: &str = "Ready";
-/// The controller is working towards what the specification asks for.
+/// The controller is working towards the specification.
 pub const RECONCILING: &str = "Reconciling";
-/// Nothing will change until somebody changes something.
+/// Nothing changes until a person changes something.
 pub const STALLED: &str = "Stalled";
 
-/// Reason of the event that tells that the published Secret was deleted, because its permission was
-/// taken back.
+/// Reason of the event for a published Secret that was deleted because its permission was revoked.
 pub const WITHDRAWN: &str = "Withdrawn";
 
-/// Why a condition has its status. Also the reason of events and the low-cardinality label of
-/// metrics.
+/// Reason of a condition, of an event, and low-cardinality label of metrics.
 ///
-/// It is written as its variant is called, and read from that.
+/// Written and read as the variant's name.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray,
 )]
@@ -49,30 +47,31 @@ pub enum Reason {
     Expired,
     /// The issuer denied the request.
     AccessDenied,
-    /// The issuer asks to slow down.
+    /// The issuer throttles.
     Throttled,
     /// The issuer could not be reached, or had an internal error.
     IssuerUnavailable,
-    /// The issuer's answer could not be used.
+    /// The issuer's response could not be used.
     InvalidAnswer,
-    /// The specification is wrong in a way that only the issuer or the controller can tell.
+    /// The specification is wrong in a way that only the issuer or the controller can detect.
     InvalidSpecification,
     /// A referenced object, or a key in it, does not exist.
     InputMissing,
-    /// A referenced object holds something that cannot be used.
+    /// A referenced object holds unusable data.
     InputInvalid,
-    /// A token, assertion or key that the source was given has expired or was revoked.
+    /// A token, assertion or key of the source has expired or was revoked.
     InputExpired,
     /// A person has to act, for example to sign in again.
     PersonNeeded,
-    /// No CredentialPolicy allows it.
+    /// No CredentialPolicy allows the request.
     NotPermitted,
-    /// No CredentialPolicy allows any more what is published: its Secret is withdrawn after a
-    /// while.
+    /// No CredentialPolicy allows the published credentials any more: their Secret is deleted after
+    /// a grace period.
     WithdrawalPending,
-    /// The same, and the Secret stays: too many would go at once, or withdrawals are paused.
+    /// As `WithdrawalPending`, but the Secret stays: too many Secrets would be deleted at once, or
+    /// withdrawals are paused.
     WithdrawalHeld,
-    /// A Secret of that name belongs to somebody else.
+    /// A Secret of that name belongs to another owner.
     SecretConflict,
     /// The published Secret is immutable.
     SecretImmutable,
@@ -81,19 +80,19 @@ pub enum Reason {
     SecretRefused,
     /// The published Secret is being deleted, and finalizers hold it.
     SecretTerminating,
-    /// The credentials are another principal's than asked for.
+    /// The credentials belong to another principal than the specification demands.
     WrongPrincipal,
     /// The Kubernetes API refused or failed a read or write.
     KubernetesError,
-    /// The controller met a fault of its own while it worked on the resource.
+    /// The controller failed internally while it reconciled the resource.
     InternalError,
-    /// A workload could not be restarted after a rotation. Only of events.
+    /// A workload could not be restarted after a rotation. Events only.
     RestartFailing,
-    /// A workload was restarted after a rotation although its last rollout had not ended. Only of
-    /// events.
+    /// A workload was restarted after a rotation although its last rollout had not ended. Events
+    /// only.
     RestartForced,
-    /// Pods are not told of a rotation, because the administrator did not switch it on. Only of
-    /// events.
+    /// Pods are not notified of a rotation, because the administrator did not enable it. Events
+    /// only.
     PropagationOff,
 }
 
@@ -107,17 +106,16 @@ impl Reason {
     }
 }
 
-/// Why a condition of a CredentialPolicy has its status.
+/// Reason of a condition of a CredentialPolicy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 pub enum PolicyReason {
-    /// The selected namespaces are allowed everything in `spec.allow`.
+    /// Everything in `spec.allow` is granted to the selected namespaces.
     Accepted,
     /// The same, though patterns allow a namespace what is named after another one.
     AmbiguousPattern,
     /// The same, but for patterns that no resource can ever match.
     UnmatchablePattern,
-    /// The namespace selector cannot be read, so that the policy selects nothing and allows
-    /// nothing.
+    /// The namespace selector cannot be read: the policy selects no namespace and allows nothing.
     InvalidSelector,
 }
 

@@ -1,4 +1,4 @@
-//! RefreshableCredential: what is to be obtained, and where it is to be published.
+//! RefreshableCredential: which credentials to obtain, and where to publish them.
 
 use super::{
     Format, ProfileSpec, RefreshableCredentialStatus, RestartTarget, Role, SecretSpec, Source,
@@ -8,7 +8,7 @@ use kube::{CustomResource, KubeSchema, ResourceExt as _};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// AWS temporary credentials that are kept fresh in a Secret.
+/// AWS temporary credentials, kept fresh in a Secret.
 #[derive(CustomResource, Serialize, Deserialize, Clone, Debug, Default, PartialEq, KubeSchema)]
 #[kube(
     group = "refreshable.dev",
@@ -92,15 +92,15 @@ pub struct RefreshableCredentialSpec {
     /// The Secret that the credentials are published in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretSpec>,
-    /// Publish only if the credentials are this principal's.
+    /// Publish only credentials of this principal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<PrincipalSpec>,
     /// Workloads of the namespace to restart after each rotation, for programs that read their
-    /// credentials once.
+    /// credentials only at start.
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restart: Vec<RestartTarget>,
-    /// Stop renewing. What is published stays until it expires.
+    /// Stop renewing. Published credentials stay until they expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspend: Option<bool>,
 }
@@ -142,16 +142,15 @@ pub struct PrincipalSpec {
 /// Whether the principal is checked before publishing.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum VerifyPrincipal {
-    /// From the issuer's answer where it says who they are, else by GetCallerIdentity.
+    /// From the issuer's response where it names the principal, else with GetCallerIdentity.
     #[default]
     Auto,
-    /// Not at all, for issuers that cannot say.
+    /// Not checked, for issuers that cannot name the principal.
     Never,
 }
 
 impl RefreshableCredential {
-    /// Name of the Secret that this resource publishes: `spec.secret.name`, else the resource's
-    /// own.
+    /// Name of the published Secret: `spec.secret.name`, else the resource's own.
     pub fn secret_name(&self) -> String {
         self.spec.secret.as_ref().and_then(|s| s.name.clone()).unwrap_or_else(|| self.name_any())
     }
@@ -173,7 +172,7 @@ impl RefreshableCredentialSpec {
         self.secret.clone().unwrap_or_default()
     }
 
-    /// The names of the data keys that are written: with profiles, one process JSON for each.
+    /// Names of the data keys that are written: with profiles, one process JSON for each.
     ///
     /// ```
     /// use refreshable_api::{ProfileSpec, RefreshableCredentialSpec};

@@ -1,10 +1,10 @@
-//! The data keys of the published Secret: the one table of their fields, defaults and formats.
+//! The data keys of the published Secret: one table of their fields, defaults and formats.
 
 use super::{DataKey, Format};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Of each name there is one among all of them.
+/// No two fields may name the same data key.
 const DIFFERENT_KEYS: &str = "[self.credentials, self.config, self.processJson, self.accessKeyId, self.secretAccessKey, self.sessionToken, self.region, self.defaultRegion, self.expiration].all(k, [self.credentials, self.config, self.processJson, self.accessKeyId, self.secretAccessKey, self.sessionToken, self.region, self.defaultRegion, self.expiration].exists_one(o, o == k))";
 const EQUAL_KEYS: &str =
     "every data key needs a name of its own: two of spec.secret.keys are equal";
@@ -13,7 +13,7 @@ const EQUAL_KEYS: &str =
 /// writes it.
 macro_rules! data_keys {
     ($($(#[doc = $doc:literal])+ $field:ident: $default:literal, $format:ident;)+) => {
-        /// Names of the Secret's data keys, where others than the usual ones are wanted.
+        /// Names of the Secret's data keys, where they differ from the defaults.
         #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
         #[serde(rename_all = "camelCase", default)]
         #[schemars(extend("x-kubernetes-validations" = [{"message": EQUAL_KEYS, "rule": DIFFERENT_KEYS}]))]

@@ -1,13 +1,24 @@
-//! The custom resources of `refreshable.dev/v1alpha1`: [`RefreshableCredential`] asks for AWS
-//! temporary credentials and for the Secret that they are published in, [`CredentialPolicy`] tells
-//! what a namespace may use of the administrator's.
+//! The custom resources of `refreshable.dev/v1alpha1`: [`RefreshableCredential`] requests AWS
+//! temporary credentials and names the Secret to publish them in; [`CredentialPolicy`] says which
+//! administrator-owned roles, endpoints and programs a namespace may use.
 //!
-//! A user writes the `spec`. The API server checks it by the schema and the CEL rules, which are
-//! generated from the types in this crate (as are the chart's CRDs and the API reference). The
-//! controller answers in the `status`: conditions in
-//! [kstatus](https://github.com/kubernetes-sigs/cli-utils/tree/master/pkg/kstatus)'s sense, times,
-//! the principal, failures. Nothing in here talks to a network or knows how credentials are
-//! obtained.
+//! ```text
+//! types of this crate -> CRDs of the chart, docs/reference (written by refreshable-generate)
+//! user -> spec        checked by the API server: schema and CEL rules of the CRD
+//! controller -> status   conditions (kstatus), times, principal, failures
+//!            -> Secret   labels and annotations in [`names`]
+//! ```
+//!
+//! The crate has no client and no knowledge of how credentials are obtained. Its doc comments are
+//! the descriptions in `kubectl explain`.
+//!
+//! Invariants:
+//!
+//! - The controller checks names again before it uses them, since an object may have been stored
+//!   under an older CRD.
+//! - Absent fields of a specification are not serialized, so a new optional field changes neither
+//!   stored objects nor their digests.
+//! - Each status write contains every member, so that one merge patch replaces the whole.
 //!
 //! ```
 //! use refreshable_api::{Format, RefreshableCredential};

@@ -4,14 +4,14 @@
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY_LABEL`].
 pub const MANAGED_BY: &str = "refreshable-controller";
-/// Label on an input, a Secret or a ConfigMap, that asks for its changes to be noticed at once
-/// instead of by polling.
+/// Label on an input (a Secret or a ConfigMap): the controller watches it, and notices changes at
+/// once instead of by polling.
 pub const WATCH_LABEL: &str = "refreshable.dev/watch";
 /// Value of [`WATCH_LABEL`].
 pub const WATCH: &str = "true";
 
-/// Label on a Secret that holds a token of IAM Identity Center: the controller may write renewed
-/// tokens to it. The chart's admission policies let it write to no other foreign Secret.
+/// Label on a Secret that holds an IAM Identity Center token: the controller may write renewed
+/// tokens to it. The chart's admission policies deny it writes to any other foreign Secret.
 pub const RENEW_LABEL: &str = "refreshable.dev/renew";
 /// Value of [`RENEW_LABEL`].
 pub const RENEW: &str = "true";
@@ -27,41 +27,42 @@ pub const OWNER_UID_ANNOTATION: &str = "refreshable.dev/owner-uid";
 pub const ISSUED_AT_ANNOTATION: &str = "refreshable.dev/issued-at";
 /// When the credentials in the Secret expire (RFC 3339, issuer's clock).
 pub const EXPIRATION_ANNOTATION: &str = "refreshable.dev/expiration";
-/// How many seconds the issuer's clock was ahead of the controller's; absent where they agreed.
+/// Seconds by which the issuer's clock was ahead of the controller's; absent where they agreed.
 pub const CLOCK_ANNOTATION: &str = "refreshable.dev/issuer-clock-ahead";
-/// Digest of what was asked for, see `rules::fingerprint`.
+/// Digest of the request, see `rules::fingerprint`.
 pub const REQUEST_ANNOTATION: &str = "refreshable.dev/request";
-/// Versions of the input objects that the credentials were made from.
+/// Versions of the input objects that the credentials were obtained with.
 pub const INPUTS_ANNOTATION: &str = "refreshable.dev/inputs";
-/// Keyed digests of the data that was used of them, see `rules::inputs`. An annotation of its own,
-/// so that an earlier version of the controller can still read the other one after a rollback.
+/// Keyed digests of the input data that was used, see `rules::inputs`. A separate annotation, so
+/// that an earlier version of the controller can still read the versions after a rollback.
 pub const INPUT_DIGESTS_ANNOTATION: &str = "refreshable.dev/input-digests";
-/// SHA-256 of the Secret's data, to tell an altered Secret from one that only got a new label.
+/// SHA-256 of the Secret's data: tells an altered Secret from one that only got a new label.
 pub const CHECKSUM_ANNOTATION: &str = "refreshable.dev/checksum";
 /// ARN of the principal whose credentials are in the Secret.
 pub const PRINCIPAL_ANNOTATION: &str = "refreshable.dev/principal-arn";
 /// Unique id of the principal (AWS's `UserId`, `AssumedRoleId`).
 pub const PRINCIPAL_ID_ANNOTATION: &str = "refreshable.dev/principal-id";
-/// `PackedPolicySize` as the issuer answered it, in percent.
+/// The issuer's `PackedPolicySize`, in percent.
 pub const PACKED_POLICY_SIZE_ANNOTATION: &str = "refreshable.dev/packed-policy-size";
 /// Annotation with the published credentials of each profile, see `rules::profiles`.
 pub const PROFILES_ANNOTATION: &str = "refreshable.dev/profiles";
-/// Access key id in the Secret, which is no secret: tells a session that a source gave before.
+/// Access key id in the Secret, which is not secret: recognizes a session that the source returned
+/// before.
 pub const KEY_ID_ANNOTATION: &str = "refreshable.dev/access-key-id";
-/// Annotation with a warning for the user of credentials that were issued.
+/// Annotation with a warning for the user about credentials that were issued.
 pub const WARNING_ANNOTATION: &str = "refreshable.dev/warning";
-/// The value of [`REQUESTED_AT_ANNOTATION`] that the Secret's credentials answered.
+/// The value of [`REQUESTED_AT_ANNOTATION`] that the Secret's credentials fulfil.
 pub const HANDLED_REFRESH_ANNOTATION: &str = "refreshable.dev/last-handled-refresh-at";
-/// Present on a Secret that existed before and was taken over with `adopt: true`.
+/// Present on a Secret that existed before and was adopted with `adopt: true`.
 pub const ADOPTED_ANNOTATION: &str = "refreshable.dev/adopted";
 
-/// Annotation on the Pod template of a workload that is restarted, followed by the resource's UID:
-/// issue time of the credentials that it was restarted for.
+/// Annotation on the Pod template of a restarted workload, followed by the resource's UID: issue
+/// time of the credentials that caused the restart.
 pub const RESTARTED_FOR_PREFIX: &str = "restarted-for.refreshable.dev/";
-/// Annotation on a Pod template that `kubectl rollout restart` sets, too.
+/// Annotation on a Pod template; `kubectl rollout restart` sets it, too.
 pub const RESTARTED_AT_ANNOTATION: &str = "kubectl.kubernetes.io/restartedAt";
 
-/// Label on a Pod whose kubelet is to look at once when a Secret that it mounts was renewed.
+/// Label on a Pod whose kubelet must read a renewed Secret at once.
 pub const PROPAGATION_LABEL: &str = "refreshable.dev/propagation";
 /// Value of [`PROPAGATION_LABEL`].
 pub const PROPAGATION: &str = "Prompt";
@@ -69,29 +70,29 @@ pub const PROPAGATION: &str = "Prompt";
 pub const INJECT_ANNOTATION: &str = "refreshable.dev/inject";
 /// Annotation on a Pod: the resources whose Secrets it mounts, separated by commas.
 pub const MOUNTS_ANNOTATION: &str = "refreshable.dev/mounts";
-/// Annotation that a Pod is given so that its kubelet looks: issue time of the newest credentials
-/// that it mounts.
+/// Annotation that makes a Pod's kubelet read its Secrets at once: issue time of the newest
+/// credentials that the Pod mounts.
 pub const PROPAGATED_ANNOTATION: &str = "refreshable.dev/propagated";
 
-/// Annotation on a RefreshableCredential: any new value asks for a refresh now.
+/// Annotation on a RefreshableCredential: any new value requests a refresh now.
 pub const REQUESTED_AT_ANNOTATION: &str = "refreshable.dev/requested-at";
 
 /// Type of the Secrets that the controller creates. A Secret's type cannot be changed, so a
 /// server-side apply over a foreign Secret of another type is refused by the API server itself.
 pub const SECRET_TYPE: &str = "refreshable.dev/aws-credentials";
 
-/// Type of the Secret in the controller's namespace that holds the key of the digests of inputs.
+/// Type of the Secret in the controller's namespace that holds the key for input digests.
 pub const INPUT_KEY_TYPE: &str = "refreshable.dev/input-key";
-/// The data key in it.
+/// Data key of that Secret.
 pub const INPUT_KEY: &str = "key";
 
-/// Name of that Secret, beside the Lease of this name.
+/// Name of the Secret with that key, in the namespace of the Lease of this name.
 pub fn input_key_secret(lease: &str) -> String {
     format!("{lease}-input-key")
 }
 
-/// Name of the ConfigMap with the administrator's orders on withdrawals, beside the Lease of this
-/// name.
+/// Name of the ConfigMap with the administrator's orders on withdrawals, in the namespace of the
+/// Lease of this name.
 pub fn withdrawal_orders(lease: &str) -> String {
     format!("{lease}-withdrawals")
 }

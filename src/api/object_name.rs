@@ -1,12 +1,11 @@
-//! How Kubernetes names objects and the keys of their data.
+//! Kubernetes' rules for names of objects and keys of their data.
 //!
-//! A name becomes a part of a URL. One that holds `?` or `/` would lead to another request than the
-//! one that is meant, such as a list of all Secrets instead of one of them. So each is held to
-//! Kubernetes' own form twice: by the CRD, and again before it is used, since an object may have
-//! been stored before the CRD said so.
+//! A name becomes a part of a URL. One that holds `?` or `/` would change the request, for example
+//! from one Secret to a list of all. So each name is checked against Kubernetes' own form twice: by
+//! the CRD, and again before use, since an object may have been stored under an older CRD.
 //!
-//! [`ObjectName`] and [`DataKey`] are the forms as schemas, for `#[schemars(with = "ObjectName")]`
-//! on a field.
+//! [`ObjectName`] and [`DataKey`] are these forms as schemas. A field uses one with
+//! `#[schemars(with = "ObjectName")]`.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use std::borrow::Cow;
@@ -14,8 +13,8 @@ use std::borrow::Cow;
 /// A [DNS
 /// subdomain](https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-subdomain-names).
 const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-/// A key of a Secret's or ConfigMap's data: it is the name of a file, so neither `.` nor what
-/// begins with two dots.
+/// A key of a Secret's or ConfigMap's data. It is the name of a file, so it is not `.` and does not
+/// begin with two dots.
 const KEY: &str = r"^\.?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$";
 /// Most characters of either.
 const LONGEST: usize = 253;
@@ -31,7 +30,7 @@ pub enum ObjectName {}
 pub enum DataKey {}
 
 impl ObjectName {
-    /// Advice for a name that Kubernetes would refuse.
+    /// Advice for an invalid name.
     pub const HINT: &str = "write the name as Kubernetes has it: lower-case letters, digits, hyphens and dots, with a letter or digit at each end and beside each dot, at most 253 characters";
 
     /// Whether an object can have this name.
@@ -42,7 +41,7 @@ impl ObjectName {
     /// `name`, if an object can have it.
     ///
     /// # Errors
-    /// The fault, and what to write instead.
+    /// The fault, and a valid form to write instead.
     ///
     /// ```
     /// use refreshable_api::ObjectName;
@@ -54,13 +53,13 @@ impl ObjectName {
         if Self::fits(name) {
             Ok(name)
         } else {
-            Err(format!("{name:?} is no name of an object: {}", Self::HINT))
+            Err(format!("{name:?} is not a name of an object: {}", Self::HINT))
         }
     }
 }
 
 impl DataKey {
-    /// Advice for a key that Kubernetes would refuse.
+    /// Advice for an invalid key.
     pub const HINT: &str = "write the key as the Secret has it: letters, digits and '-', '_', '.', neither '.' itself nor beginning with '..', at most 253 characters";
 }
 
@@ -69,8 +68,8 @@ pub fn is_namespace(name: &str) -> bool {
     name.len() <= LONGEST_LABEL && is_label(name)
 }
 
-/// Whether `text` stands for itself as one segment of a URL's path: AWS's own characters of names,
-/// and not only dots.
+/// Whether `text` is safe as one segment of a URL's path: only characters of AWS's names, and not
+/// only dots.
 pub fn is_path_segment(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
         && text.bytes().any(|b| b != b'.')
@@ -84,7 +83,7 @@ fn is_label(part: &str) -> bool {
         && bytes.iter().all(|b| alphanumeric(b) || *b == b'-')
 }
 
-/// The pattern for what reads the schema alone, and a rule that says what to write.
+/// The pattern, for clients that read only the schema, and a CEL rule with advice.
 fn form(pattern: &str, hint: &str) -> Schema {
     // In CEL's text a backslash would begin an escape.
     let in_cel = pattern.replace(r"\.", "[.]");

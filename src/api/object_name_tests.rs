@@ -16,7 +16,8 @@ fn names_that_lead_elsewhere_are_none() {
         assert!(!ObjectName::fits(name), "{name:?}");
         let said = ObjectName::check(name).expect_err("no name");
         assert!(
-            said.contains(&format!("{name:?} is no name")) && said.contains("lower-case letters"),
+            said.contains(&format!("{name:?} is not a name"))
+                && said.contains("lower-case letters"),
             "{said}"
         );
         assert!(!is_namespace(name), "{name:?}");
@@ -147,8 +148,8 @@ fn every_reference_of_the_schema_has_its_form() {
     }
 }
 
-/// Texts that are no part of a URL's path or of a name, or whose form a rule knows better than a
-/// pattern.
+/// Texts that are neither part of a URL's path nor of a name, or whose form a CEL rule checks
+/// better than a pattern.
 const FREE: [(&str, &str); 27] = [
     ("caBundle", "certificates, in the body of a file"),
     ("policy", "a document, in the body of a request"),
@@ -179,8 +180,7 @@ const FREE: [(&str, &str); 27] = [
     ("operator", "compared"),
 ];
 
-/// Of every text of a specification it is known what it may hold: a new one without a form fails
-/// here.
+/// Every text field of a specification has a known form: a new one without a form fails here.
 #[test]
 fn every_text_of_a_specification_has_a_form_or_a_reason() {
     let mut unused: Vec<&str> = FREE.iter().map(|(end, _)| *end).collect();
@@ -191,7 +191,7 @@ fn every_text_of_a_specification_has_a_form_or_a_reason() {
             if schema["pattern"].is_string() || schema["enum"].is_array() {
                 continue;
             }
-            // What a policy holds is compared, and used for nothing.
+            // A policy's texts are only compared.
             let compared = kind == "CredentialPolicy";
             let free =
                 FREE.iter().find(|(end, _)| path == *end || path.ends_with(&format!(".{end}")));
@@ -204,8 +204,7 @@ fn every_text_of_a_specification_has_a_form_or_a_reason() {
     assert!(unused.is_empty(), "no such text is free any more: {unused:?}");
 }
 
-/// A reference leads nowhere but into the resource's own namespace: there is no way to write
-/// another one.
+/// A reference leads only into the resource's own namespace: no field can name another.
 #[test]
 fn no_reference_names_a_namespace() {
     fn members(schema: &Value, found: &mut Vec<String>) {

@@ -1,4 +1,4 @@
-//! CredentialPolicy: what a namespace may draw from what belongs to the administrator.
+//! CredentialPolicy: which administrator-owned roles, endpoints and programs a namespace may use.
 
 use super::CredentialPolicyStatus;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -6,8 +6,8 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Permits namespaces to use the controller's own AWS identity and other things of the
-/// administrator's. What no policy allows is denied; policies add up.
+/// Permits namespaces to use the controller's own AWS identity and other resources of the
+/// administrator. Denied unless allowed; policies add up.
 #[derive(CustomResource, Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
 #[kube(
     group = "refreshable.dev",
@@ -44,38 +44,38 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.withdrawAfter) || self.withdrawAfter == 'Immediate' || (self.withdrawAfter.matches('^([0-9]+(h|m|s))+$') && duration(self.withdrawAfter) <= duration('720h'))").message("withdrawAfter must be Immediate or a duration of at most 720h, for example 10m or 1h30m")
 )]
 pub struct CredentialPolicySpec {
-    /// The namespaces that this policy speaks of, by their labels. `{}` selects every namespace.
+    /// The namespaces that this policy applies to, by their labels. `{}` selects every namespace.
     pub namespace_selector: LabelSelector,
     /// Grants to those namespaces. In every pattern `{namespace}` stands for the name of the
     /// resource's namespace and `{name}` for the resource's own.
     pub allow: Allow,
-    /// Session tags that tell these namespaces' sessions apart in AWS. A tenant can neither set nor
+    /// Session tags that identify these namespaces' sessions in AWS. A tenant can neither set nor
     /// change them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_tags: Option<SessionTags>,
-    /// How long a published Secret stays after what this policy allowed it is allowed no more: a
-    /// duration like `10m`, or `Immediate`. Meanwhile it is not renewed, and stays for good where
-    /// the permission comes back. Of several policies that allowed it together, the shortest
-    /// counts. Defaults to what the controller was started with, `10m` if nothing was said.
+    /// Grace period before a published Secret is deleted after this policy stops allowing it: a
+    /// duration like `10m`, or `Immediate`. Meanwhile it is not renewed; it is kept if the
+    /// permission comes back. Where several policies allowed it together, the shortest period
+    /// counts. Defaults to the controller's setting, which is `10m` unless changed.
     #[schemars(with = "Option<String>", length(max = 32))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdraw_after: Option<String>,
 }
 
-/// The `withdrawAfter` of a policy whose Secrets go with their permission.
+/// The `withdrawAfter` of a policy that deletes Secrets without a grace period.
 pub const WITHDRAW_IMMEDIATELY: &str = "Immediate";
 
 /// Grants of a policy.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Allow {
-    /// Roles that may stand in a chain which starts from the controller's own identity. Every role
-    /// of the chain must be allowed.
+    /// Roles that a chain from the controller's own identity may contain. Every role of the chain
+    /// must be allowed.
     #[schemars(length(max = 256))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<RoleGrant>,
     /// URLs that `spec.sts.endpoint` may name, for example `https://minio.example.com` or
-    /// `https://*.stores.example.com`. A `*` stands for any characters of the host but the dot.
+    /// `https://*.stores.example.com`. `*` stands for any characters of the host except the dot.
     #[schemars(
         length(max = 256),
         inner(length(min = 8, max = 2048), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
@@ -83,22 +83,21 @@ pub struct Allow {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<String>,
     /// URLs that `fullUri` of source `container`, `url` of `custom.http` and `endpoint` of `iot`
-    /// (with `https://` before it) and `rolesAnywhere` may name, in the same form. Plain http, and
-    /// addresses instead of names, only where they are written out here.
+    /// (preceded by `https://`) and `rolesAnywhere` may name, in the same form. Plain http, and
+    /// addresses instead of names, must be written out here.
     #[schemars(
         length(max = 256),
         inner(length(min = 8, max = 2048), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
     )]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
-    /// Whether a host that only a pattern with a wildcard allows may lead to private addresses (RFC
+    /// Whether a host that only a wildcard pattern allows may resolve to private addresses (RFC
     /// 1918, RFC 6598, RFC 4193), where cluster-internal services are. A host that is written out
-    /// may. Loopback and link-local addresses are called only where the address itself is written
-    /// out.
+    /// may. Loopback and link-local addresses must themselves be written out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub private_addresses: Option<bool>,
-    /// Whether `caBundle` or `caBundleRef` may be set for AWS's own endpoints. For what `endpoints`
-    /// and `urls` allow it always may.
+    /// Whether `caBundle` or `caBundleRef` may be set for AWS's own endpoints. For endpoints in
+    /// `endpoints` and `urls` they always may.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundles: Option<bool>,
     /// Sources that draw on the machine that the controller runs on.
@@ -109,11 +108,11 @@ pub struct Allow {
     #[schemars(length(max = 64), inner(length(min = 1, max = 253)))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
-    /// Programs, by the names that they are registered under, that `custom.process` may run.
+    /// Programs that `custom.process` may run, by their registered names.
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<String>,
-    /// PKCS#11 modules, by the names that they are registered under, that `pkcs11.module` may name.
+    /// PKCS#11 modules that `pkcs11.module` may name, by their registered names.
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pkcs11_modules: Vec<String>,
@@ -128,8 +127,8 @@ pub enum NodeSource {
     PodIdentity,
 }
 
-/// Roles that may be assumed, and by which sessions. All that one grant says must hold of a role
-/// for it to be allowed.
+/// Roles that may be assumed, and by which sessions. A role is allowed only if it meets everything
+/// that the grant states.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -142,13 +141,12 @@ pub struct RoleGrant {
         inner(length(min = 5, max = 2048), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
     )]
     pub arns: Vec<String>,
-    /// Longest `durationSeconds` that may be asked for. Defaults to AWS's own limits.
+    /// Longest `durationSeconds` that may be requested. Defaults to AWS's own limits.
     #[schemars(range(min = 900, max = 43200))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_duration_seconds: Option<i32>,
     /// Patterns of the `roleSessionName` that may be chosen. Defaults to `{namespace}.*`, so that
-    /// no namespace can take another's name. The name that is given where none is chosen is always
-    /// allowed.
+    /// no namespace can take another's name. The generated default name is always allowed.
     #[schemars(
         length(max = 64),
         inner(length(min = 1, max = 256), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
@@ -162,8 +160,8 @@ pub struct RoleGrant {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_identities: Option<Vec<String>>,
-    /// Patterns of the `externalId` that may be sent. Defaults to any. Where it is set,
-    /// `externalIdSecretRef` is denied, because what a Secret holds cannot be compared beforehand.
+    /// Patterns of the `externalId` that may be sent. Defaults to any. Where this is set,
+    /// `externalIdSecretRef` is denied, because a Secret's value cannot be compared beforehand.
     #[schemars(
         length(max = 64),
         inner(length(min = 1, max = 1224), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
@@ -198,16 +196,16 @@ pub struct TagGrant {
     pub required: Option<bool>,
 }
 
-/// Session tags that the controller puts on the first role that it assumes for a resource,
-/// transitive, so that every later session of the chain carries them. The roles' trust policies
-/// must allow `sts:TagSession` to who assumes them.
+/// Session tags that the controller sets on the first role that it assumes for a resource. They are
+/// transitive, so every later session of the chain carries them. The roles' trust policies must
+/// allow `sts:TagSession` to the caller.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionTags {
     /// Which chains get them. Defaults to `Ambient`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chains: Option<TaggedChains>,
-    /// The tags. Where two policies name one key, the policy that comes first by name decides.
+    /// The tags. Where two policies set the same key, the first policy by name wins.
     #[schemars(length(min = 1, max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     pub tags: Vec<SessionTag>,
 }
@@ -215,15 +213,15 @@ pub struct SessionTags {
 /// Which chains get session tags.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum TaggedChains {
-    /// Those that start from the controller's own identity.
+    /// Chains that start from the controller's own identity.
     #[default]
     Ambient,
-    /// Those of every source that roles follow. Who holds an identity of its own can leave the tags
-    /// out by calling STS itself, so there they inform and prove nothing.
+    /// Chains of every source that is followed by roles. A tenant with an identity of its own can
+    /// omit the tags by calling STS itself, so there they inform but prove nothing.
     All,
 }
 
-/// One session tag of the controller's.
+/// One session tag that the controller sets.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -240,12 +238,12 @@ pub struct SessionTag {
 /// Where the value of a session tag comes from.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 pub enum SessionTagValue {
-    /// The cluster's name, as the controller was told by `--cluster-name`.
+    /// The cluster's name, from `--cluster-name`.
     Cluster,
     /// The resource's namespace.
     Namespace,
     /// The resource's name.
     Name,
-    /// The ServiceAccount that the source names. Where it names none, the tag is left out.
+    /// The ServiceAccount that the source names. A source without one gets no such tag.
     ServiceAccount,
 }

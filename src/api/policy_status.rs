@@ -4,8 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Whether a policy is in force, and how much it serves. Absent until the controller has looked at
-/// the policy, and where the controller reads no policies (`--no-policies`).
+/// Whether a policy is in force, and how many resources it serves. Absent until the controller has
+/// processed the policy, and where it reads no policies (`--no-policies`).
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CredentialPolicyStatus {
@@ -16,15 +16,14 @@ pub struct CredentialPolicyStatus {
     /// with reason AmbiguousPattern; they are in force.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The generation of the specification that the conditions and the counts speak of.
+    /// The generation of the specification that the conditions and the counts refer to.
     pub observed_generation: Option<i64>,
     /// How many namespaces the selector selects, with or without resources in them.
     #[schemars(range(min = 0))]
     pub namespaces: Option<i32>,
-    /// How many RefreshableCredentials are allowed what they ask for by this policy, alone or
-    /// together with others: those whose `status.permission.policies` names it. Where several
-    /// policies allow the same, that is the first by name. Written only by a controller that
-    /// watches every namespace.
+    /// How many RefreshableCredentials this policy allows, alone or together with others: those
+    /// whose `status.permission.policies` names it. Where several policies allow the same, the
+    /// first by name counts. Written only by a controller that watches every namespace.
     #[schemars(range(min = 0))]
     pub resources: Option<i32>,
 }

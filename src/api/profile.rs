@@ -15,12 +15,12 @@ pub struct ProfileSpec {
         regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$")
     )]
     pub name: String,
-    /// Roles to assume behind the shared ones, in order. Defaults to the shared chain's own
+    /// Roles to assume after the shared ones, in order. Defaults to the shared chain's own
     /// credentials.
     #[schemars(length(max = 2))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<Role>,
-    /// Region that the profile names. Defaults to `spec.secret.region`, else that of `spec.sts`.
+    /// Region of the profile. Defaults to `spec.secret.region`, else that of `spec.sts`.
     #[schemars(length(min = 4, max = 64), regex(pattern = r"^[a-z0-9-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
@@ -32,10 +32,10 @@ pub struct ProfileSpec {
 pub struct ProfileStatus {
     /// Its name.
     pub name: String,
-    /// Whose credentials they are.
+    /// ARN of the principal that they belong to.
     pub arn: Option<String>,
-    /// When they expire; absent where nothing is published.
+    /// When they expire; absent where none are published.
     pub expiration: Option<Time>,
-    /// Why the last attempt failed; absent where it did not.
+    /// Why the last attempt failed; absent if it succeeded.
     pub message: Option<String>,
 }

@@ -46,9 +46,9 @@ pub struct CaBundleReference {
     /// Name of the object.
     #[schemars(with = "ObjectName")]
     pub name: String,
-    /// Key in its data. Defaults to `ca.crt`. A Bundle of trust-manager chooses its key in
-    /// `spec.target.configMap.key` (or `secret.key`), often `trust-bundle.pem`: choose `ca.crt`
-    /// there, or name that key here.
+    /// Key in its data. Defaults to `ca.crt`. A Bundle of trust-manager sets its key in
+    /// `spec.target.configMap.key` (or `secret.key`), often `trust-bundle.pem`: set `ca.crt` there,
+    /// or name that key here.
     #[schemars(with = "Option<DataKey>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
@@ -83,7 +83,7 @@ pub struct ServiceAccountReference {
     /// Name of the ServiceAccount.
     #[schemars(with = "ObjectName")]
     pub name: String,
-    /// Audience of the requested token. Another audience than `sts.amazonaws.com` needs a
+    /// Audience of the requested token. Any audience except `sts.amazonaws.com` needs a
     /// CredentialPolicy that allows it.
     #[serde(default = "sts_audience")]
     #[schemars(length(min = 1, max = 253))]

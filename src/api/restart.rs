@@ -1,12 +1,13 @@
-//! Workloads that are restarted after a rotation, for programs that read their credentials once.
+//! Workloads that are restarted after a rotation, for programs that read their credentials only at
+//! start.
 
 use super::ObjectName;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A workload of the namespace that is restarted after each rotation, as `kubectl rollout restart`
-/// does it.
+/// A workload of the namespace that is restarted after each rotation, like `kubectl rollout
+/// restart`.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestartTarget {
@@ -48,7 +49,7 @@ impl WorkloadKind {
     }
 }
 
-/// How far one workload has followed the rotations.
+/// Progress of one workload through the rotations.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestartStatus {
@@ -56,8 +57,7 @@ pub struct RestartStatus {
     pub kind: WorkloadKind,
     /// Its name.
     pub name: String,
-    /// Issue time of the credentials that its Pods are known to start with or to have been
-    /// restarted for.
+    /// Issue time of the credentials that its Pods started with or were restarted for.
     #[serde(default)]
     pub restarted_for: Option<Time>,
     /// When those credentials expire.
@@ -66,7 +66,7 @@ pub struct RestartStatus {
     /// When it was last restarted.
     #[serde(default)]
     pub last_restart_time: Option<Time>,
-    /// The reason why the next restart waits, or why the last one did not wait any longer.
+    /// Why the next restart waits, or why the last one did not wait any longer.
     #[serde(default)]
     pub message: Option<String>,
 }

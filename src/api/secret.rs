@@ -51,7 +51,7 @@ pub struct SecretSpec {
     /// Whether the Secret is deleted with the resource. Defaults to `Delete`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
-    /// Take over a Secret of this name that something else made. Its other keys stay.
+    /// Adopt an existing Secret of this name. Its other keys stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adopt: Option<bool>,
     /// How a new Secret reaches the Pods that mount it. Defaults to `Kubelet`.
@@ -62,19 +62,20 @@ pub struct SecretSpec {
 /// How a changed Secret reaches the files in the Pods that mount it.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum Propagation {
-    /// When the kubelet looks by itself, after 60 to 90 seconds.
+    /// Wait for the kubelet's periodic sync, 60 to 90 seconds.
     #[default]
     Kubelet,
-    /// Within seconds: Pods with the label `refreshable.dev/propagation: Prompt` whose annotation
-    /// `refreshable.dev/inject` or `refreshable.dev/mounts` names the resource are annotated, so
-    /// that their kubelets look at once. Only where the administrator switched it on.
+    /// Within seconds: the controller annotates Pods that have the label
+    /// `refreshable.dev/propagation: Prompt` and whose annotation `refreshable.dev/inject` or
+    /// `refreshable.dev/mounts` names the resource, so that their kubelets sync at once. The
+    /// administrator must have enabled it.
     Prompt,
 }
 
 /// A form in which the credentials are written.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 pub enum Format {
-    /// A shared credentials file with the three keys, for programs that read it afresh.
+    /// A shared credentials file with the three keys, for programs that reread it.
     Credentials,
     /// A shared config file whose `credential_process` reads the process JSON, for long-lived
     /// programs.
@@ -91,7 +92,7 @@ pub enum DeletionPolicy {
     /// The Secret is deleted with the resource.
     #[default]
     Delete,
-    /// The Secret stays, with what it holds.
+    /// The Secret stays, with its data.
     Retain,
 }
 

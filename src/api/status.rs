@@ -6,15 +6,15 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Status. Every member is written at each status write, absent ones as null, so that one merge
-/// patch replaces the whole.
+/// Status. Each status write contains every member, absent ones as null, so that one merge patch
+/// replaces the whole.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RefreshableCredentialStatus {
-    /// Ready, Reconciling and Stalled, in the sense of kstatus.
+    /// Ready, Reconciling and Stalled, as in kstatus.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The generation of the specification that the conditions speak of.
+    /// The generation of the specification that the conditions refer to.
     pub observed_generation: Option<i64>,
     /// When the published credentials expire.
     pub expiration: Option<Time>,
@@ -22,31 +22,31 @@ pub struct RefreshableCredentialStatus {
     pub last_refresh_time: Option<Time>,
     /// When they will be renewed.
     pub next_refresh_time: Option<Time>,
-    /// Whose credentials are published.
+    /// The principal whose credentials are published.
     pub principal: Option<PrincipalStatus>,
-    /// The Secret that they are published in.
+    /// The published Secret.
     pub secret: Option<SecretStatus>,
     /// Published credentials of each profile, where the specification names profiles.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub profiles: Option<Vec<ProfileStatus>>,
-    /// How far the workloads that `spec.restart` names have followed the rotations.
+    /// Progress of the workloads in `spec.restart` through the rotations.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"]))]
     pub restarts: Option<Vec<RestartStatus>>,
-    /// Whether CredentialPolicies allow what is asked for; absent where nothing of the
-    /// administrator's is asked for.
+    /// Whether CredentialPolicies allow the request; absent where it uses nothing that belongs to
+    /// the administrator.
     pub permission: Option<PermissionStatus>,
-    /// Failed attempts since the last success; absent when there was none.
+    /// Failed attempts since the last success; absent if there were none.
     pub failures: Option<FailureStatus>,
     /// How full the session's policies and tags are, in percent of AWS's limit.
     pub packed_policy_size: Option<i32>,
-    /// The last value of the annotation `refreshable.dev/requested-at` that was acted on.
+    /// The last value of the annotation `refreshable.dev/requested-at` that was handled.
     pub last_handled_refresh_at: Option<String>,
-    /// Notes of the controller for itself, so that a restart costs no call. Its form may change
-    /// with any version: read nothing from it.
+    /// Internal state of the controller, so that a restart costs no call. Its form may change with
+    /// any version: do not rely on it.
     pub controller: Option<ControllerStatus>,
 }
 
-/// Who the published credentials are.
+/// Principal that the published credentials belong to.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PrincipalStatus {
@@ -58,27 +58,27 @@ pub struct PrincipalStatus {
     pub user_id: Option<String>,
 }
 
-/// Answer of the CredentialPolicies for a resource, in the way of `kubectl auth can-i`.
+/// Result of the CredentialPolicies for a resource, like `kubectl auth can-i`.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PermissionStatus {
-    /// Whether they allow what is asked for.
+    /// Whether they allow the request.
     pub allowed: bool,
-    /// The policies that allow it, or a part of it. While a withdrawal is due, those that allowed
-    /// it.
+    /// The policies that allow the request or a part of it. While a withdrawal is due, those that
+    /// allowed it.
     pub policies: Vec<String>,
-    /// Grants that the `spec.allow` of a policy must hold besides to allow what is not allowed yet:
-    /// an object in the form of `spec.allow`, with one member, for each kind of thing. Empty where
-    /// no policy can allow it.
+    /// Grants that a policy's `spec.allow` must contain in addition to allow the request: for each
+    /// kind of grant, an object in the form of `spec.allow` with one member. Empty where no policy
+    /// can allow the request.
     #[schemars(schema_with = "grants")]
     pub missing: Vec<Value>,
     /// Since when the permission is missing.
     pub denied_time: Option<Time>,
-    /// When the published Secret is deleted, if the permission does not come back before: not
-    /// before that time, and not while the withdrawal is held (reason `WithdrawalHeld`). Absent
-    /// where nothing is published.
+    /// Earliest time at which the published Secret is deleted, unless the permission comes back;
+    /// later if the withdrawal is held (reason `WithdrawalHeld`). Absent where nothing is
+    /// published.
     pub withdraw_time: Option<Time>,
-    /// When the published Secret was deleted because the permission was taken back.
+    /// When the published Secret was deleted because the permission was revoked.
     pub withdrawn_time: Option<Time>,
 }
 
@@ -100,44 +100,44 @@ pub struct FailureStatus {
     pub count: i32,
     /// Reason of the last failure, as in the conditions.
     pub reason: String,
-    /// Class of the failure, which decides the pauses: `Throttled`, `Transient`, `Denied`,
+    /// Class of the failure, which decides the retry: `Throttled`, `Transient`, `Denied`,
     /// `Specification`, `Input`, `Person` or `Secret`.
     pub class: String,
-    /// AWS's error code, where it gave one.
+    /// AWS's error code, if there was one.
     #[serde(default)]
     pub code: Option<String>,
-    /// AWS's request id, where it gave one.
+    /// AWS's request id, if there was one.
     #[serde(default)]
     pub request_id: Option<String>,
-    /// The error, and what to do about it.
+    /// The error, and advice.
     pub message: String,
     /// When the next attempt is due.
     pub next_try_time: Time,
 }
 
-/// Notes that a new process or a new leader plans by, besides what users read.
+/// State that a new process or a new leader plans by, in addition to the fields for users.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ControllerStatus {
     /// Resource version of the Secret when it was last known to be as published: another one means
-    /// that somebody touched it.
+    /// that somebody wrote to it.
     pub secret_resource_version: Option<String>,
-    /// The attempt that failed last, where nothing succeeded since.
+    /// The last failed attempt, if nothing succeeded since.
     pub failed_attempt: Option<AttemptStatus>,
 }
 
-/// An attempt, by what it asked for and read: one that asks or reads something else does not wait
-/// for its pause.
+/// An attempt, identified by its request and its inputs: a different attempt does not wait for the
+/// pause of this one.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AttemptStatus {
     /// Digest of the request.
     pub request: String,
-    /// Data that was read of each input.
+    /// Data of each input that was read.
     pub inputs: Vec<InputStatus>,
 }
 
-/// Data that an attempt read of one input, a Secret or a ConfigMap.
+/// Data of one input (a Secret or a ConfigMap) that an attempt read.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct InputStatus {
@@ -145,15 +145,16 @@ pub struct InputStatus {
     pub name: String,
     /// Its UID and resource version; absent where it did not exist.
     pub version: Option<String>,
-    /// Digest of the data that was used, where there is one.
+    /// Digest of the data that was used, if there is one.
     pub digest: Option<InputDigest>,
 }
 
-/// Keyed digest (HMAC-SHA-256) of the data that was used of an input Secret.
+/// Keyed digest (HMAC-SHA-256) of the data of an input Secret that was used.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InputDigest {
-    /// Which key the digest was made with. The key itself is in a Secret beside the controller.
+    /// Id of the key that the digest was made with. The key itself is in a Secret beside the
+    /// controller.
     pub key_id: String,
     /// The keys of the Secret that were used.
     pub keys: Vec<String>,
@@ -161,8 +162,8 @@ pub struct InputDigest {
     pub mac: String,
 }
 
-/// Objects that the API server takes as they are: it checked the specification that they were made
-/// from.
+/// Objects without a schema of their own: they are derived from a specification that the API server
+/// has checked.
 fn grants(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",

@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!(has(self.caBundle) && has(self.caBundleRef))").message("set caBundle or caBundleRef, not both: take one of them out")
 )]
 pub struct StsSpec {
-    /// Region whose STS is called and which the profile names. Defaults to the source's own Region,
-    /// else the controller's own where it lies in the role's partition, else the partition's first
+    /// Region whose STS is called, and Region of the profile. Defaults to the source's own Region,
+    /// else the controller's own if it is in the role's partition, else the partition's first
     /// Region.
     #[schemars(length(min = 4, max = 64), regex(pattern = r"^[a-z0-9-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// URL of another STS, for example that of an S3-compatible store. Needs a CredentialPolicy
-    /// that allows it.
+    /// URL of another STS, for example of an S3-compatible store. Needs a CredentialPolicy that
+    /// allows it.
     #[schemars(length(min = 8, max = 2048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
@@ -36,8 +36,8 @@ pub struct StsSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
     /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as
-    /// trust-manager writes it. It is read at each attempt. Its change renews nothing that is
-    /// published; an attempt that failed is repeated, at once where the object has the label
+    /// trust-manager writes it. It is read at each attempt. A change does not renew published
+    /// credentials; a failed attempt is repeated, at once where the object has the label
     /// `refreshable.dev/watch: "true"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleReference>,

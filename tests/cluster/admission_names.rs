@@ -322,7 +322,7 @@ async fn what_was_stored_before_is_not_used_and_can_still_be_changed() {
             let conditions = object.status.map(|s| s.conditions).unwrap_or_default();
             let said = conditions.iter().find(|c| c.type_ == "Ready").ok_or("no condition yet")?;
             let right = said.reason == "InvalidSpecification"
-                && said.message.contains("is no name of an object");
+                && said.message.contains("is not a name of an object");
             if right { Ok(()) } else { Err(format!("{}: {}", said.reason, said.message)) }
         })
         .await;

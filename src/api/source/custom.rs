@@ -1,11 +1,11 @@
-//! Sources of one's own: an HTTP endpoint, a Secret, a program.
+//! User-defined credential sources: an HTTP endpoint, a Secret, a program.
 
 use crate::{CaBundleReference, DataKey, SecretKeyReference, SecretReference};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A source of one's own.
+/// A user-defined source.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -38,7 +38,7 @@ pub struct CustomHttpSource {
     /// The URL. Redirects are not followed.
     #[schemars(length(min = 8, max = 2048))]
     pub url: String,
-    /// How the endpoint answers. Defaults to Aws.
+    /// Format of the response. Defaults to `Aws`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<HttpFormat>,
     /// Headers to send, for example Authorization. Those that are the connection's own, and those
@@ -51,8 +51,8 @@ pub struct CustomHttpSource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
     /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as
-    /// trust-manager writes it. It is read at each attempt. Its change renews nothing that is
-    /// published; an attempt that failed is repeated, at once where the object has the label
+    /// trust-manager writes it. It is read at each attempt. A change does not renew published
+    /// credentials; a failed attempt is repeated, at once where the object has the label
     /// `refreshable.dev/watch: "true"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleReference>,
@@ -65,25 +65,25 @@ pub struct CustomHttpSource {
     pub timeout_seconds: Option<i32>,
 }
 
-/// How an endpoint answers.
+/// Format of an endpoint's response.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum HttpFormat {
-    /// In the JSON of the container or the credential process protocol.
+    /// The JSON of the container or the credential process protocol.
     #[default]
     Aws,
-    /// In that of the AWS engine of Vault and OpenBao, for a role of type `assumed_role`,
+    /// The JSON of the AWS engine of Vault and OpenBao, for a role of type `assumed_role`,
     /// `federation_token` or `session_token`. Send the token in header `X-Vault-Token`.
     Vault,
 }
 
-/// A header whose value stands in a Secret.
+/// A header whose value is in a Secret.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
     /// Name of the header.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9-]+$"))]
     pub name: String,
-    /// Its value, whole: for a bearer token with the word Bearer.
+    /// The whole value: for a bearer token including the word Bearer.
     pub value_secret_ref: SecretKeyReference,
 }
 
@@ -138,20 +138,20 @@ impl Header {
 pub struct CustomSecretSource {
     /// The Secret.
     pub secret_ref: SecretReference,
-    /// Whose names the data keys have. Defaults to `Environment`.
+    /// Set of names of the data keys. Defaults to `Environment`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<SecretPreset>,
     /// Names of single data keys, where they differ from the preset's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<CustomSecretKeys>,
     /// For Secrets that do not say when their credentials expire: their lifetime in seconds,
-    /// counted from the moment at which the Secret's data was last written.
+    /// counted from the last write of the Secret's data.
     #[schemars(range(min = 300, max = 129_600))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifetime_seconds: Option<i32>,
 }
 
-/// Whose names the data keys of a Secret have.
+/// Set of names of a Secret's data keys, by the tool that writes them.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
 pub enum SecretPreset {
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`,
@@ -165,8 +165,8 @@ pub enum SecretPreset {
     /// writes them for Vault's AWS engine. They come without an expiration: set `lifetimeSeconds`
     /// to the lease's.
     VaultSecretsOperator,
-    /// `credentials.json`, in the JSON of the credential process protocol, as this controller
-    /// writes it.
+    /// `credentials.json`, in the JSON of the credential process protocol, the format that this
+    /// controller writes.
     ProcessJson,
 }
 
@@ -200,10 +200,10 @@ pub struct CustomSecretKeys {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CustomProcessSource {
-    /// The name that it is registered under.
+    /// Its registered name.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// Arguments, behind those that are registered; only where the registration takes any.
+    /// Arguments, appended to the registered ones; only where the registration allows any.
     #[schemars(
         length(max = 32),
         inner(length(max = 1024), regex(pattern = r"^[^\x00-\x1f\x7f]*$"))

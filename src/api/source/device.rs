@@ -1,4 +1,4 @@
-//! Sources that prove themselves by an X.509 certificate.
+//! Sources that authenticate with an X.509 certificate.
 
 use crate::{CaBundleReference, SecretKeyReference, SecretReference};
 use kube::KubeSchema;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 )]
 pub struct IotSource {
     /// Host of the account's credential provider, like
-    /// `c1a2b3.credentials.iot.eu-west-1.amazonaws.com`. A host that is not AWS's needs a
+    /// `c1a2b3.credentials.iot.eu-west-1.amazonaws.com`. A host outside AWS needs a
     /// CredentialPolicy that allows its URL.
     #[schemars(
         length(min = 1, max = 255),
@@ -38,7 +38,7 @@ pub struct IotSource {
     /// A Secret with the certificate (`tls.crt`, with its chain) and, unless `pkcs11` is set, the
     /// private key (`tls.key`), as cert-manager writes it.
     pub certificate_secret_ref: SecretReference,
-    /// Where the private key lies if it must not leave a TPM or HSM.
+    /// The private key, if it must not leave a TPM or HSM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pkcs11: Option<Pkcs11Key>,
     /// Certificates (PEM) to trust instead of the system's.
@@ -46,8 +46,8 @@ pub struct IotSource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
     /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as
-    /// trust-manager writes it. It is read at each attempt. Its change renews nothing that is
-    /// published; an attempt that failed is repeated, at once where the object has the label
+    /// trust-manager writes it. It is read at each attempt. A change does not renew published
+    /// credentials; a failed attempt is repeated, at once where the object has the label
     /// `refreshable.dev/watch: "true"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleReference>,
@@ -58,7 +58,7 @@ pub struct IotSource {
 }
 
 impl IotSource {
-    /// The URL of the host, as policies name it.
+    /// URL of the host, in the form that policies use.
     pub fn url(&self) -> String {
         format!("https://{}/", self.endpoint)
     }
@@ -99,7 +99,7 @@ pub struct RolesAnywhereSource {
     /// A Secret with the certificate (`tls.crt`, with its chain) and, unless `pkcs11` is set, the
     /// private key (`tls.key`), as cert-manager writes it.
     pub certificate_secret_ref: SecretReference,
-    /// Where the private key lies if it must not leave a TPM or HSM.
+    /// The private key, if it must not leave a TPM or HSM.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pkcs11: Option<Pkcs11Key>,
     /// Another endpoint than AWS's, for example a VPC endpoint. Needs a CredentialPolicy that
@@ -112,8 +112,8 @@ pub struct RolesAnywhereSource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle: Option<String>,
     /// A ConfigMap or Secret of the namespace with these certificates, instead of `caBundle`, as
-    /// trust-manager writes it. It is read at each attempt. Its change renews nothing that is
-    /// published; an attempt that failed is repeated, at once where the object has the label
+    /// trust-manager writes it. It is read at each attempt. A change does not renew published
+    /// credentials; a failed attempt is repeated, at once where the object has the label
     /// `refreshable.dev/watch: "true"`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_bundle_ref: Option<CaBundleReference>,
@@ -127,7 +127,7 @@ pub struct RolesAnywhereSource {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pkcs11Key {
-    /// The name that the administrator registered the module under.
+    /// Registered name of the module.
     #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub module: String,
     /// Label of the token.

@@ -34,7 +34,7 @@ pub struct PodIdentityServiceAccount {
 
 /// A permission set of [IAM Identity
 /// Center](https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html),
-/// kept fresh with the refresh token of somebody who signed in once.
+/// kept fresh with the refresh token of a person who signed in once.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -47,10 +47,10 @@ pub struct IdentityCenterSource {
     /// Name of the permission set, as the access portal shows it.
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[\w+=,.@-]+$"))]
     pub role_name: String,
-    /// A Secret that holds the token that `aws sso login` cached, as it is. The controller writes
-    /// renewed tokens back to it.
+    /// A Secret that holds the token file that `aws sso login` cached, unchanged. The controller
+    /// writes renewed tokens back to it.
     pub token_secret_ref: SecretReference,
-    /// Key of the Secret's data that holds it.
+    /// Key of the Secret's data that holds the token.
     #[serde(default = "token_key")]
     #[schemars(with = "DataKey")]
     pub token_key: String,
@@ -74,7 +74,7 @@ pub struct CognitoSource {
     /// The identity pool, whose Region is called.
     #[schemars(length(min = 1, max = 128))]
     pub identity_pool_id: String,
-    /// The identity. Defaults to the one that GetId gives for the logins.
+    /// The identity. Defaults to the result of GetId for the logins.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[\w-]+:[0-9a-f-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity_id: Option<String>,

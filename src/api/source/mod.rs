@@ -1,4 +1,4 @@
-//! The union of credential sources. A source's behaviour lies in the file of the same name in
+//! The union of credential sources. Each source is implemented in the file of the same name in
 //! `issuers::source`.
 
 mod custom;
@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 
 /// Where the first credentials come from: exactly one member.
 ///
-/// A struct of options and not an enum: a controller that meets a member it does not know yet can
-/// then say so on that one object, instead of failing to read the whole list.
+/// A struct of options instead of an enum: a controller that reads a member it does not know yet
+/// can then report that on the one object, instead of failing to read the whole list.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -75,13 +75,13 @@ pub struct Source {
     /// A Cognito identity pool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cognito: Option<CognitoSource>,
-    /// Sources of one's own.
+    /// User-defined sources.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub custom: Option<CustomSource>,
 }
 
-/// The one member that a [`Source`] has. What treats sources differently matches on it without a
-/// catch-all, so that the compiler names every place which a new source has to be added to.
+/// The one member that a [`Source`] has. Code that treats sources differently matches on it without
+/// a catch-all, so that the compiler names every place that a new source has to be added to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind<'a> {
     /// `ambient`
@@ -119,14 +119,14 @@ pub enum SourceKind<'a> {
 }
 
 impl Source {
-    /// The source that a specification without one means.
+    /// The default source.
     pub fn ambient() -> Self {
         Self { ambient: Some(AmbientSource {}), ..Self::default() }
     }
 
-    /// The member that is set; `None` where it is one that this version does not know.
+    /// The member that is set; `None` where this version does not know it.
     pub fn kind(&self) -> Option<SourceKind<'_>> {
-        // Without `..`, so that a member which is left out here does not compile.
+        // No `..`: a member that is missing here must not compile.
         let Self {
             ambient,
             access_key,

@@ -29,8 +29,8 @@ pub struct ContainerSource {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceMetadataSource {
-    /// Name of the instance's role. Defaults to the one that it has.
-    // The role's name is a segment of the URL: `.` and `..` would lead to another one.
+    /// Name of the instance's role. Defaults to the instance's role.
+    // The role's name is a segment of the URL: `.` and `..` would change the path.
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[\w+=,.@-]*[\w+=,@-][\w+=,.@-]*$"))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,

@@ -1,4 +1,4 @@
-//! Sources that are operations of STS, and what they start from.
+//! Sources that are operations of STS, and the keys that they start from.
 
 use crate::{
     DataKey, PolicyDescriptor, SecretKeyReference, SecretReference, ServiceAccountReference, Tag,
@@ -72,7 +72,7 @@ pub struct WebIdentitySource {
     /// A ServiceAccount of this namespace, for which a token is requested anew at each refresh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account_ref: Option<ServiceAccountReference>,
-    /// A Secret that holds an OpenID Connect token that something else keeps fresh.
+    /// A Secret that holds an OpenID Connect token, kept fresh by another program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyReference>,
 }
@@ -92,8 +92,8 @@ pub struct SamlSource {
     /// ARN of the SAML provider in IAM.
     #[schemars(length(min = 20, max = 2048))]
     pub principal_arn: String,
-    /// The SAML response of the identity provider, as XML or in base64, that something else keeps
-    /// fresh.
+    /// The SAML response of the identity provider, as XML or in base64, kept fresh by another
+    /// program.
     pub assertion_secret_ref: SecretKeyReference,
     /// Lifetime of the session in seconds: 900 to 43200, at most until the assertion's
     /// SessionNotOnOrAfter. Defaults to `3600`.
@@ -154,12 +154,12 @@ pub struct FederationTokenSource {
     #[schemars(range(min = 900, max = 129_600))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_seconds: Option<i32>,
-    /// Session policy (JSON): what the session may do is what both it and the user's own policy
+    /// Session policy (JSON). The session may do only what both this policy and the user's own
     /// allow.
     #[schemars(length(min = 1, max = 2048))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
-    /// Managed policies, in the same sense.
+    /// Managed policies, with the same effect.
     #[schemars(length(max = 10))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_arns: Option<Vec<PolicyDescriptor>>,
