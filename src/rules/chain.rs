@@ -1,8 +1,8 @@
-//! The chain of roles that a resource asks for.
+//! The chain of roles of a resource.
 
 use refreshable_api::{RefreshableCredential, Role, SourceKind};
 
-/// Every role that is assumed for `object`, those of its profiles behind the shared ones.
+/// Every role that is assumed for `object`: the shared ones, then those of its profiles.
 pub(crate) fn steps(object: &RefreshableCredential) -> impl Iterator<Item = &Role> {
     object.spec.roles.iter().chain(object.spec.profiles.iter().flatten().flat_map(|p| &p.roles))
 }

@@ -13,7 +13,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     }
     let parsed =
         text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    parsed.ok_or_else(|| format!("{text:?} is no duration: write it like 5s, 2m or 1h30m"))
+    parsed.ok_or_else(|| format!("{text:?} is not a duration: write it like 5s, 2m or 1h30m"))
 }
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ mod tests {
         for text in ["", "s", "5x", "1m30", "-1s", "99999999999999999999s", "9999999999999999h"] {
             assert_eq!(
                 parse(text),
-                Err(format!("{text:?} is no duration: write it like 5s, 2m or 1h30m"))
+                Err(format!("{text:?} is not a duration: write it like 5s, 2m or 1h30m"))
             );
         }
     }

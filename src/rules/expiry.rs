@@ -1,17 +1,17 @@
 //! When credentials expire, in every form in which AWS's own programs write it.
 //!
-//! A time without a zone is none: nobody says whose it is, and credentials that are taken to live
-//! for hours longer than they do are worse than none.
+//! A time without a zone is rejected: its zone is unknown, and credentials that seem valid hours
+//! longer than they are do more harm than none.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// What a time may look like, for messages.
+/// Accepted forms of a time, for messages.
 pub const FORMS: &str =
     "RFC 3339 with a zone, like 2026-01-01T00:00:00Z, or seconds or milliseconds since 1970";
 
-/// A number of seconds since 1970 of this size would lie thousands of years ahead: it counts
+/// A number of seconds since 1970 of this size would be thousands of years ahead: it counts
 /// milliseconds.
 const MILLISECONDS: f64 = 1e11;
 
@@ -32,7 +32,7 @@ pub fn parse(text: &str) -> Option<Timestamp> {
         .or_else(|| jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp()))
 }
 
-/// Reads a time that stands in JSON, as text or as a number.
+/// Reads a time in JSON, as text or as a number.
 pub fn from_json(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => parse(text),
@@ -47,7 +47,7 @@ pub fn from_json(value: &Value) -> Option<Timestamp> {
 /// Where it is none, in words that do not repeat it.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
     let value = Value::deserialize(deserializer)?;
-    from_json(&value).ok_or_else(|| serde::de::Error::custom("this is no time"))
+    from_json(&value).ok_or_else(|| serde::de::Error::custom("this is not a time"))
 }
 
 fn since_1970(number: f64) -> Option<Timestamp> {

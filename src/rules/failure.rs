@@ -14,15 +14,15 @@ use refreshable_api::{
 pub struct Failure {
     /// Decides the retry.
     pub class: Class,
-    /// What the conditions name.
+    /// Reason of the conditions.
     pub reason: Reason,
     /// AWS's error code.
     pub code: Option<String>,
     /// AWS's request id.
     pub request_id: Option<String>,
-    /// What happened and what to do about it, for a person.
+    /// The error and advice, for a person.
     pub message: String,
-    /// What the attempt read of its inputs.
+    /// Inputs that the attempt read.
     pub inputs: UsedInputs,
 }
 
@@ -36,9 +36,9 @@ impl Failure {
         Self { inputs, ..self }
     }
 
-    /// The failure as recorded in the status. `request` is the digest of what was asked for: the
-    /// count goes on if the failures before were of the same request from the same data, else it
-    /// starts anew.
+    /// The failure as recorded in the status. `request` is the digest of the request: the count
+    /// continues if the earlier failures had the same request and the same data, else it starts
+    /// anew.
     pub fn record(
         &self,
         before: Option<&RecordedFailure>,
@@ -70,17 +70,17 @@ impl Failure {
     }
 }
 
-/// A failure as it stands in a status.
+/// A failure as a status holds it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordedFailure {
-    /// What users read.
+    /// The failure as shown in the status.
     pub shown: FailureStatus,
-    /// What was asked for and read. A status of an earlier version does not tell.
+    /// Request and inputs of the attempt; absent in a status of an earlier version.
     pub attempt: Option<AttemptStatus>,
 }
 
 impl RecordedFailure {
-    /// The failure that `status` tells of, if it does.
+    /// The failure in `status`, if there is one.
     pub fn from_status(status: &RefreshableCredentialStatus) -> Option<Self> {
         let attempt = status.controller.as_ref().and_then(|c| c.failed_attempt.clone());
         Some(Self { shown: status.failures.clone()?, attempt })
@@ -98,7 +98,7 @@ impl RecordedFailure {
     }
 }
 
-/// A message of at most so many bytes, cut at a character.
+/// A message of at most `longest` bytes, cut between characters.
 pub fn shorten(message: &str, longest: usize) -> String {
     const MORE: char = '…';
     if message.len() <= longest {

@@ -1,12 +1,12 @@
-//! Digests that tell whether what is published still answers what is asked for.
+//! Digests that show whether the published credentials still match the specification.
 
 use refreshable_api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec, SecretSpec};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
-/// Digest of everything in a specification that decides what is obtained and what is written. When
-/// it is renewed, whether that is suspended, and what happens after a rotation do not: changing
-/// them costs no issuer call.
+/// Digest of everything in a specification that decides which credentials are obtained and how they
+/// are written. The time of renewal, suspension, and actions after a rotation are not part of it:
+/// changing them costs no issuer call.
 ///
 /// Absent members are not serialized, so a new optional member leaves the digests of existing
 /// specifications as they are, and an upgrade costs no issuer call.
@@ -36,9 +36,9 @@ pub fn of_profile(spec: &RefreshableCredentialSpec, profile: &ProfileSpec) -> St
     )
 }
 
-/// Digest of one attempt: what was asked, at whose request. A failure is only waited out for the
-/// attempt that failed; another one is made at once. [`super::inputs`] tells what was read by its
-/// data.
+/// Digest of one attempt: the request and the annotation that triggered it. Only the attempt that
+/// failed waits for its pause; a different one is made at once. [`super::inputs`] covers the data
+/// that was read.
 pub fn of_attempt(request: &str, requested_at: Option<&str>) -> String {
     let text = serde_json::to_vec(&(request, requested_at)).unwrap_or_default();
     short_digest(&text)
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_digest_of_a_known_specification_never_changes() {
-        // An upgrade that changed it would ask the issuer again for every object of every cluster.
+        // An upgrade that changed it would cost an issuer call for every object of every cluster.
         let a = spec("arn:aws:iam::111122223333:role/a");
         assert_eq!(of_request(&a), "202fe4066525182a018642d3d18f8daa");
         let device =

@@ -1,4 +1,4 @@
-//! How a resource fares, read from its status: what alerts are made of.
+//! Health summary derived from the status; alerts are made of it.
 
 use super::timing;
 use jiff::Timestamp;
@@ -6,33 +6,34 @@ use kube::ResourceExt as _;
 use refreshable_api::conditions::{READY, RECONCILING, Reason, STALLED};
 use refreshable_api::{RefreshableCredential, time_of};
 
-/// How a resource fares.
+/// Health of one resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Its Secret holds valid credentials of what it asks for; nothing before the first report.
+    /// Its Secret holds valid credentials that match the specification; `None` before the first
+    /// report.
     pub ready: Option<bool>,
     /// The reason of its last failure, or of its Ready condition where nothing fails.
     pub reason: Option<Reason>,
-    /// Attempts have failed since then.
+    /// Start of the present run of failures.
     pub failing_since: Option<Timestamp>,
     /// Attempts that failed in a row.
     pub failures: i32,
-    /// Somebody has to change something.
+    /// A person has to change something.
     pub stalled: bool,
-    /// Its renewal is suspended: that it ends is what somebody wants.
+    /// Its renewal is suspended: its credentials may expire on purpose.
     pub suspended: bool,
     /// When the first of its published credentials expires.
     pub expiration: Option<Timestamp>,
-    /// When they are renewed, or tried again.
+    /// When they are renewed, or the next attempt is due.
     pub renewal: Option<Timestamp>,
-    /// Half of the time between its refresh point and its expiry is gone, and it was not renewed.
+    /// Half of the time between the refresh point and the expiry has passed without a renewal.
     pub running_out: bool,
     /// Credentials that it publishes have expired.
     pub expired: bool,
 }
 
-/// How `object` fares at `now`. `rests` says that its source has nothing newer than what is
-/// published, and is asked again in time: what ends soon is no trouble then.
+/// Health of `object` at `now`. With `rests` its source had nothing newer than the published
+/// credentials and is asked again in time, so a near expiry is not a fault.
 pub fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Health {
     let suspended = object.spec.suspended();
     let Some(status) = &object.status else { return Health { suspended, ..Health::default() } };

@@ -1,13 +1,12 @@
 //! The objects of a resource's namespace that its attempts read, and how the status spells them.
 //!
-//! A Secret is spelled by its name alone, as it was before there were others. A ConfigMap has its
-//! kind before its name: `ConfigMap/company-ca`. No name holds a slash, so the two are never taken
-//! for each other.
+//! A Secret is spelled by its name alone, as in versions before there were other kinds. A ConfigMap
+//! is spelled `ConfigMap/company-ca`. A name contains no slash, so the two cannot be confused.
 
 use refreshable_api::{CaBundleKind, CaBundleReference};
 use std::fmt;
 
-/// Stands before the name of a ConfigMap.
+/// Prefix of a ConfigMap.
 const CONFIG_MAP: &str = "ConfigMap/";
 
 /// An object of the resource's namespace that an attempt reads.

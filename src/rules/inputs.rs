@@ -1,10 +1,10 @@
-//! What credentials were made from: which data of which input Secret, and whether that data is
-//! still the same.
+//! Digests of input data: which data of which input Secret the credentials were obtained with, and
+//! whether it is still the same.
 //!
-//! Inputs are watched by their metadata alone, and a resource version tells of every label. So an
-//! attempt notes a keyed digest of the data that it used. Where a version differs, the input is
-//! read once and its digest compared. Where there is no digest, or one under another key, the
-//! versions decide.
+//! Inputs are watched by their metadata alone, and a resource version changes with every label. So
+//! an attempt notes a keyed digest of the data that it used. Where a version differs, the input is
+//! read once and its digest compared. Without a digest, or with one under another key, the versions
+//! decide.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use refreshable_api::{InputDigest, InputStatus};
@@ -19,17 +19,17 @@ pub type InputVersions = BTreeMap<String, String>;
 /// spells it.
 pub type UsedInputs = BTreeMap<String, UsedInput>;
 
-/// What an attempt read of one input Secret.
+/// Data of one input Secret that an attempt read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsedInput {
-    /// `<uid>/<resourceVersion>`; absent where there was no such Secret.
+    /// `<uid>/<resourceVersion>`; absent where the Secret did not exist.
     pub version: Option<String>,
-    /// Digest of the data that was used; absent where there was no key to make it with.
+    /// Digest of the data that was used; absent where the controller had no key for it.
     pub digest: Option<InputDigest>,
 }
 
-/// The key of the digests. A PIN or an external id is short enough to be guessed from a digest
-/// without one.
+/// The key of the digests. Without a key, a PIN or an external id is short enough to be guessed
+/// from its digest.
 #[derive(Clone)]
 pub struct InputKey {
     id: String,
@@ -56,7 +56,7 @@ impl InputKey {
         Some(Self { id, key })
     }
 
-    /// What tells this key from others.
+    /// Identifier of this key.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -92,7 +92,7 @@ impl InputKey {
     }
 }
 
-/// What is known of a resource's input Secrets now.
+/// Present state of a resource's input Secrets, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownInputs(BTreeMap<String, KnownInput>);
 
@@ -116,8 +116,8 @@ impl KnownInputs {
         self.0.insert(name.to_owned(), KnownInput { version, macs, read: true });
     }
 
-    /// Whether what is published was made from other data. An input that is gone, or of which
-    /// nothing is known, is no reason to ask the issuer: what was made from it is still valid.
+    /// Whether the published credentials were obtained with other data. A deleted or unknown input
+    /// does not count: credentials obtained with it are still valid.
     pub fn published_changed(&self, used: &UsedInputs) -> bool {
         used.iter().any(|(name, used)| {
             self.0.get(name).is_some_and(|k| k.version.is_some() && k.differs(used))
@@ -159,7 +159,7 @@ pub fn same_data(a: &UsedInputs, b: &UsedInputs) -> bool {
     a.iter().all(|(name, used)| b.get(name).is_none_or(|other| same(used, other)))
 }
 
-/// What an attempt used, as the status holds it.
+/// The inputs of an attempt, in the form of the status.
 pub fn to_status(used: &UsedInputs) -> Vec<InputStatus> {
     let one = |(name, used): (&String, &UsedInput)| InputStatus {
         name: name.clone(),

@@ -1,22 +1,40 @@
-//! Decides what happens to a RefreshableCredential. Everything here is a pure function of what was
-//! observed and of the time, which is an argument: there is no clock, no network and no runtime.
+//! The decisions about a RefreshableCredential and about policies: pure functions of an observation
+//! and the time.
+//!
+//! The controller observes, calls this crate, and carries out the result. The crate has neither
+//! clock nor network nor runtime. The time is an argument, so a test can let a year pass.
 //!
 //! ```text
-//! observed: the resource, the metadata of its Secret, its policies, the time
-//!   -> plan       what to do now: Issue, Wait, Backoff, Stall, Withdraw ...
-//!        ownership   whose the Secret is, and what its annotations say of its data
-//!        policy      which administrator-owned roles, endpoints and programs the namespace may use
-//!        inputs      whether the data of an input Secret changed
-//!        timing      when to renew
-//!   -> issuer     what an issuer answers, a session or an error: its class decides the retry, its advice is shown
-//!   -> render     a session becomes the files of the Secret
-//!   -> report     what the status says of it
+//! observation: the resource, metadata of its Secret and inputs, policies, the time
+//!   ownership     SecretView: absent, foreign, or own with the Record of its credentials
+//!   policy        Judgement: Permission (not needed, allowed, denied) and Grants (on what terms)
+//!   inputs        KnownInputs: whether the data of an input differs from the data that was used
+//!   -> plan       Observed -> Action: Issue(cause), Wait, Backoff, Stall, Withdraw ...
+//!        timing        the refresh point
+//!        fingerprint   digests of the request and of the attempt
 //!
-//! observed: all policies, the labels of namespaces, all resources, the time
-//!   -> policy_status   what the status of each policy says
-//!        selector      which namespaces it selects
-//!        unmatchable   which of its patterns can match nothing
+//! Action::Issue, which the controller carries out with refreshable_issuers
+//!   -> issuer     Issued (a session), or IssueError with its class and advice
+//!   -> render     the session as the files of the Secret
+//!   -> failure    Failure -> RecordedFailure; retry tells when the next attempt is due
+//!   -> report     Finding -> the status of the resource
+//! Action::Withdraw
+//!   -> withdrawal  Decision: released, or held because too many Secrets would be deleted at once
+//!
+//! observation: all policies, the labels of namespaces, all resources, the time
+//!   -> policy_status   the status of each policy
+//!        selector      the namespaces that it selects
+//!        unmatchable   its patterns that can match nothing
 //! ```
+//!
+//! Invariants:
+//!
+//! - The Secret is the record. Its annotations and the status hold everything that a new process
+//!   plans by, so a restart costs no issuer call.
+//! - Denied unless a policy allows it, and no suspension or pause comes before a denial.
+//! - A pause holds only the attempt that failed. An attempt with another request, other input data
+//!   or, where the write failed, another Secret is made at once.
+//! - The same observation gives the same decision: jitter is a hash of the resource's UID.
 
 #![warn(unused_crate_dependencies)]
 

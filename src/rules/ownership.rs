@@ -1,7 +1,7 @@
-//! What a published Secret's metadata says: whose it is, and what it holds.
+//! Metadata of a published Secret: its owner, and a record of its data.
 //!
-//! Everything the controller needs to plan after a restart stands in the metadata, so the data
-//! itself is never watched and a restart asks the issuer nothing.
+//! The metadata holds everything that the controller plans by after a restart. So the data itself
+//! is never watched, and a restart costs no call of an issuer.
 
 use super::inputs::{InputVersions, UsedInput, UsedInputs};
 use jiff::Timestamp;
@@ -12,12 +12,12 @@ use refreshable_api::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A Secret of the name that a resource publishes under, as far as its metadata tells.
+/// The Secret under the name that a resource publishes to, judged by its metadata.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SecretView {
-    /// There is none, or none that the controller can see: foreign Secrets carry no label.
+    /// No Secret, or none that the controller can see: foreign Secrets carry no label.
     Absent,
-    /// It belongs to somebody else, named here.
+    /// It belongs to this other owner.
     Foreign(String),
     /// It is the resource's own.
     Own(Box<Record>),
@@ -33,7 +33,7 @@ impl SecretView {
     }
 }
 
-/// What the metadata of an own Secret records.
+/// Metadata of the resource's own Secret.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// The Secret's name.
@@ -42,44 +42,44 @@ pub struct Record {
     pub uid: String,
     /// The Secret's resource version.
     pub resource_version: String,
-    /// What it holds; absent where an annotation is missing or cannot be read.
+    /// Record of its data; `None` where an annotation is missing or cannot be read.
     pub content: Option<Content>,
-    /// It existed before and was taken over.
+    /// It existed before and was adopted.
     pub adopted: bool,
     /// It is being deleted.
     pub deleting: bool,
-    /// What has to be done before its deletion ends.
+    /// Finalizers that delay its deletion.
     pub finalizers: Vec<String>,
 }
 
-/// What a Secret holds.
+/// Record of the credentials in a Secret.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
-    /// When it was issued, by the issuer's clock.
+    /// When they were issued, by the issuer's clock.
     pub issued_at: Timestamp,
-    /// When it expires, by that clock.
+    /// When they expire, by that clock.
     pub expiration: Timestamp,
-    /// Digest of what was asked for.
+    /// Digest of the request, see [`super::fingerprint::of_request`].
     pub request: String,
-    /// The inputs it was made from.
+    /// Inputs that they were obtained with.
     pub inputs: UsedInputs,
     /// Digest of the data.
     pub checksum: String,
-    /// Whose credentials they are.
+    /// Principal of the credentials.
     pub principal: PrincipalStatus,
     /// AWS's `PackedPolicySize`.
     pub packed_policy_size: Option<i32>,
-    /// What is published under each profile, of a resource that has profiles.
+    /// Record of each profile; empty without profiles.
     pub profiles: BTreeMap<String, ProfileRecord>,
     /// The access key id.
     pub key_id: Option<String>,
-    /// What the user should know although it worked.
+    /// Warning for the user about credentials that were issued.
     pub warning: Option<String>,
-    /// The request for a refresh that it answered.
+    /// The refresh request that they fulfil.
     pub handled_refresh: Option<String>,
 }
 
-/// What a Secret's metadata records of one profile.
+/// Record of one profile's credentials.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ProfileRecord {
@@ -87,21 +87,23 @@ pub struct ProfileRecord {
     pub issued_at: Timestamp,
     /// When they expire.
     pub expiration: Timestamp,
-    /// Digest of what was asked for, see [`super::fingerprint::of_profile`].
+    /// Digest of the profile's request, see [`super::fingerprint::of_profile`].
     pub request: String,
-    /// Whose they are.
+    /// ARN of their principal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    /// The last attempt failed: these are the credentials of an earlier one.
+    /// The last attempt failed: these credentials are of an earlier one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub failed: bool,
 }
 
-/// Judges a Secret's metadata from the side of the resource with UID `owner_uid`.
+/// Reads a Secret's metadata for the resource with UID `owner_uid`.
 pub fn view(meta: &ObjectMeta, owner_uid: &str) -> SecretView {
     let annotation = |key: &str| meta.annotations.as_ref().and_then(|a| a.get(key));
     let named = annotation(names::OWNER_UID_ANNOTATION).map(String::as_str);
     let controller = meta.owner_references.iter().flatten().find(|o| o.controller == Some(true));
+    // The garbage collector follows the owner reference, so it decides. Secrets that outlive their
+    // resource (`deletionPolicy: Retain`) have none; there the annotation decides.
     let owned = match controller {
         Some(owner) => owner.uid == owner_uid,
         None => named == Some(owner_uid),
@@ -109,6 +111,7 @@ pub fn view(meta: &ObjectMeta, owner_uid: &str) -> SecretView {
     if !owned {
         let whose = controller.map_or_else(
             || {
+                // The UID differs: an earlier resource, possibly of the same name, left the Secret.
                 annotation(names::OWNER_NAME_ANNOTATION).map_or("something else".to_owned(), |n| {
                     format!("RefreshableCredential {n} (another one of that name)")
                 })
@@ -135,6 +138,7 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
     let expiration = time(names::EXPIRATION_ANNOTATION)?;
     Some(Content {
         issued_at,
+        // Every time of the plan is a part of the lifetime, which must be positive.
         expiration: (expiration > issued_at).then_some(expiration)?,
         request: annotation(names::REQUEST_ANNOTATION)?.clone(),
         inputs: match annotation(names::INPUTS_ANNOTATION) {
@@ -189,6 +193,7 @@ pub fn metadata_intact(meta: &ObjectMeta, object: &RefreshableCredential) -> boo
     let annotations = spec.annotations.iter().flatten().all(|(k, v)| has(&meta.annotations, k, v));
     let uid = object.metadata.uid.as_deref();
     let owned = meta.owner_references.iter().flatten().any(|o| Some(o.uid.as_str()) == uid);
+    // A change of `deletionPolicy` has to add or remove the owner reference.
     let wants_owner = spec.deletion_policy() == DeletionPolicy::Delete;
     labels
         && annotations

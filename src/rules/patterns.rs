@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-/// Whose resource a pattern is held against: its placeholders stand for this.
+/// Resource that a pattern is compared for: its placeholders stand for this.
 #[derive(Clone, Copy, Debug)]
 pub struct PatternContext<'a> {
     /// The namespace, for `{namespace}`.

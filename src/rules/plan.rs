@@ -1,4 +1,4 @@
-//! What to do about one resource: a pure decision over what was observed.
+//! The decision what to do about one resource: a pure function of the observation and the time.
 
 use super::failure::RecordedFailure;
 use super::fingerprint;
@@ -12,43 +12,43 @@ use kube::ResourceExt as _;
 use refreshable_api::conditions::Reason;
 use refreshable_api::{RefreshableCredential, time_of};
 
-/// Everything the decision rests on.
+/// Observation of one resource, the decision's only input besides the time.
 #[derive(Debug)]
 pub struct Observed<'a> {
     /// The resource.
     pub object: &'a RefreshableCredential,
-    /// The Secret of the name that it publishes under.
+    /// Secret under the name that the resource publishes to.
     pub secret: &'a SecretView,
-    /// Whether the administrator's policies allow what it asks for.
+    /// Whether the administrator's policies allow the request.
     pub permission: &'a Permission,
-    /// When what is published is withdrawn, where it is denied.
+    /// When the published Secret is deleted, where the request is denied.
     pub withdraw_at: Option<Timestamp>,
     /// Its input Secrets, as far as they are known.
     pub inputs: &'a KnownInputs,
-    /// The source had nothing newer than what is published, and is asked again at that time.
+    /// When to ask the source again, where it had nothing newer than the published credentials.
     pub rests_until: Option<Timestamp>,
-    /// When inputs that are not watched are looked at again, if there are some that matter.
+    /// When to read inputs that are not watched, if the resource uses any.
     pub poll_at: Option<Timestamp>,
 }
 
-/// Why credentials are obtained now.
+/// Reason to obtain credentials now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// Nothing was published yet.
     First,
     /// The refresh point has come.
     Due,
-    /// The specification asks for something else.
+    /// The request in the specification differs from that of the published credentials.
     SpecificationChanged,
     /// An input Secret changed.
     InputChanged,
-    /// Somebody asked for it by annotation.
+    /// A person requested it by annotation.
     Requested,
     /// The published Secret was deleted.
     Deleted,
     /// The published Secret was altered.
     Altered,
-    /// Some of the profiles could not be had when the others were.
+    /// Some profiles failed when the others succeeded.
     Incomplete,
 }
 
@@ -87,31 +87,31 @@ pub enum Action {
     Leave,
     /// Obtain new credentials and publish them.
     Issue(Cause),
-    /// What is published is right; look again at that time. Report whatever the status does not say
-    /// yet.
+    /// The published credentials are right; look again at that time. Report whatever the status
+    /// lacks.
     Wait(Timestamp),
     /// The Secret changed since it was published: compare its data with its checksum, then obtain
     /// new credentials for this cause, if there is one.
     Inspect(Option<Cause>),
-    /// The Secret is being deleted, and nothing can be published under its name before it is gone.
-    /// Look again when what it holds expires, if that lies ahead.
+    /// The Secret is being deleted, so its name is taken until it is gone. Look again when its
+    /// credentials expire, if that lies ahead.
     AwaitDeletion(Option<Timestamp>),
-    /// The last success was a moment ago; the cause stands, and is looked at again at that time.
+    /// The last success was a moment ago; the cause stands and is handled at that time.
     Pause(Timestamp),
     /// The last attempt failed and nothing changed since; the next is due at that time.
     Backoff(Timestamp),
-    /// Renewal is suspended; look again when what is published expires, if anything is.
+    /// Renewal is suspended; look again when the published credentials expire, if there are any.
     Suspend(Option<Timestamp>),
-    /// Permission was taken back for this reason: delete the published Secret at that time, unless
-    /// it comes back.
+    /// Permission was revoked for this reason: delete the published Secret at that time, unless the
+    /// permission comes back.
     AwaitWithdrawal(Timestamp, String),
-    /// Permission was taken back: delete the published Secret and say so.
+    /// Permission was revoked for this reason: delete the published Secret and report it.
     Withdraw(String),
-    /// Nothing can be done until somebody changes something.
+    /// Nothing can be done until a person changes something.
     Stall(Reason, String),
 }
 
-/// How often inputs that are not watched are looked at.
+/// How often inputs that are not watched are read.
 pub const INPUT_POLL: SignedDuration = SignedDuration::from_mins(5);
 
 /// Decides what to do at `now`.
@@ -119,7 +119,9 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
     if seen.object.metadata.deletion_timestamp.is_some() {
         return Action::Leave;
     }
+    // Before suspension and pauses: they must not keep a Secret that has lost its permission.
     if let Permission::Denied(denial) = seen.permission {
+        // A Secret that is being deleted needs no withdrawal.
         let holds = seen.secret.own().is_some_and(|r| !r.deleting);
         let why = denial.why.clone();
         if !holds && !may_hold_another(seen.object) {
@@ -148,8 +150,8 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
         Standing::Issue(cause) => Some(cause),
         Standing::Wait(_) => None,
     };
-    // Before the issuer is asked, a Secret that somebody wrote to is read: it may refuse what would
-    // be published. One that is not seen any more may only have lost its label.
+    // A Secret that somebody wrote to is read before the issuer is called, since it may refuse the
+    // publication. A Secret that seems deleted may only have lost its label.
     if record.map_or(cause == Some(Cause::Deleted), |r| touched(seen.object, r)) {
         return backoff(seen, cause.unwrap_or(Cause::Due), now).unwrap_or(Action::Inspect(cause));
     }
@@ -162,17 +164,17 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
     }
 }
 
-/// Whether a denied resource may own Secrets besides the one that is seen: until its status says
-/// that nothing is left to withdraw, what it published under an earlier name or without a label is
-/// looked for.
+/// Whether a denied resource may own Secrets besides the observed one: until its status reports
+/// that nothing is left to withdraw, Secrets under an earlier name or without a label are searched
+/// for.
 fn may_hold_another(object: &RefreshableCredential) -> bool {
     let Some(status) = &object.status else { return false };
     was_reported(object)
         && status.permission.as_ref().is_none_or(|p| p.allowed || p.withdraw_time.is_some())
 }
 
-/// Whether `object` may own a Secret of another name than the present one: it has been reported on,
-/// its specification has changed, and the status does not name the present Secret.
+/// Whether `object` may own a Secret under a former name: it has been reported on, its
+/// specification has changed, and the status does not name the present Secret.
 pub fn may_have_moved(object: &RefreshableCredential) -> bool {
     let named = object.status.as_ref().and_then(|s| s.secret.as_ref()).map(|s| s.name.as_str());
     let changed = object.metadata.generation.is_some_and(|g| g > 1);
@@ -206,6 +208,7 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
     if seen.object.requested_at().is_some_and(|r| content.handled_refresh.as_deref() != Some(r)) {
         return Standing::Issue(Cause::Requested);
     }
+    // Due comes before Incomplete: a renewal of all profiles includes the lacking ones.
     let due = due_at(seen.object, content, seen.rests_until);
     if due <= now {
         return Standing::Issue(Cause::Due);
@@ -232,7 +235,7 @@ pub fn refresh_at(object: &RefreshableCredential, content: &Content) -> Timestam
     )
 }
 
-/// When they are due where the source may have had nothing newer, and is asked again at
+/// When they are due, where the source may have had nothing newer and is asked again at
 /// `rests_until`.
 pub fn due_at(
     object: &RefreshableCredential,
@@ -242,8 +245,8 @@ pub fn due_at(
     refresh_at(object, content).max(rests_until.unwrap_or(Timestamp::MIN))
 }
 
-/// When a source that had nothing newer is asked again: often enough to be in time, as metadata
-/// services have new credentials only some minutes before the old ones end.
+/// When to ask a source again that had nothing newer: often enough to be in time, as metadata
+/// services have new credentials only some minutes before the old ones expire.
 pub fn ask_again(expiration: Timestamp, now: Timestamp) -> Timestamp {
     const LEAST: SignedDuration = SignedDuration::from_secs(15);
     const MOST: SignedDuration = SignedDuration::from_mins(5);
@@ -254,7 +257,7 @@ fn sooner(at: Timestamp, poll_at: Option<Timestamp>) -> Timestamp {
     poll_at.map_or(at, |poll| poll.min(at))
 }
 
-/// Whether the Secret was written to by somebody since its resource version was last reported.
+/// Whether somebody wrote to the Secret since its resource version was last reported.
 fn touched(object: &RefreshableCredential, record: &Record) -> bool {
     let status = object.status.as_ref();
     let name = status.and_then(|s| s.secret.as_ref()).map(|s| s.name.as_str());
@@ -264,7 +267,7 @@ fn touched(object: &RefreshableCredential, record: &Record) -> bool {
     (name, version) != (Some(&record.name), Some(&record.resource_version))
 }
 
-/// The pause that the last failure asks for, if the same attempt would be made again.
+/// The pause after the last failure, if the same attempt would be repeated.
 fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> {
     let status = seen.object.status.as_ref()?;
     let failed = RecordedFailure::from_status(status)?;
@@ -282,27 +285,28 @@ fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> 
                 && status.last_handled_refresh_at.as_deref() == seen.object.requested_at()
         }
     };
+    // A pause holds only the attempt that failed: any other may succeed at once.
     if !same || now >= next {
         return None;
     }
-    // What some profiles wait for must not make the others late.
+    // One profile's pause must not delay the renewal of the others.
     let due =
         seen.secret.own().and_then(|r| r.content.as_ref()).map(|c| refresh_at(seen.object, c));
     let until = if cause == Cause::Incomplete { due.map_or(next, |d| d.min(next)) } else { next };
-    // A wrong input that is corrected is noticed also where it is not watched.
+    // An input that is not watched may be corrected during the pause.
     Some(Action::Backoff(sooner(until, seen.poll_at)))
 }
 
-/// Digest of the attempt that would be made now. One at the profiles that were lacking is another
-/// than one at all.
+/// Digest of the attempt that would be made now. An attempt at the lacking profiles differs from
+/// one at all of them.
 pub fn attempt(object: &RefreshableCredential, cause: Cause) -> String {
     let request = fingerprint::of_request(&object.spec);
     let whole = fingerprint::of_attempt(&request, object.requested_at());
     if cause == Cause::Incomplete { format!("{whole}/incomplete") } else { whole }
 }
 
-/// Digest of an attempt that failed at the Secret as it is: another Secret, or another state of it,
-/// is tried at once.
+/// Digest of an attempt that failed at writing the Secret: it is repeated at once when the Secret
+/// changes or is replaced.
 pub fn at_secret(attempt: &str, record: Option<&Record>) -> String {
     match record {
         Some(record) => format!("{attempt}/{}@{}", record.uid, record.resource_version),
@@ -310,9 +314,9 @@ pub fn at_secret(attempt: &str, record: Option<&Record>) -> String {
     }
 }
 
-/// When the pause after the last success ends, for causes that nobody asked for. Two writers that
-/// fight over the Secret, or sessions that last seconds, would otherwise cost a call as often as
-/// the issuer answers.
+/// When the pause after the last success ends; none for causes that a person asked for. Two writers
+/// that fight over the Secret, or sessions that last seconds, would otherwise cost a call as often
+/// as the issuer answers.
 pub fn pause_after_success(
     object: &RefreshableCredential,
     record: Option<&Record>,
@@ -322,22 +326,24 @@ pub fn pause_after_success(
     if matches!(cause, Cause::First | Cause::SpecificationChanged | Cause::Requested) {
         return None;
     }
+    // A Secret that was deleted or altered tells no issue time; the status still does.
     let content = record.and_then(|r| r.content.as_ref()).map(|c| (c.issued_at, c.expiration));
     let (issued_at, expiration) = content.or_else(|| {
         let status = object.status.as_ref()?;
         Some((time_of(&status.last_refresh_time)?, time_of(&status.expiration)?))
     })?;
     let until = issued_at + least_pause(expiration.duration_since(issued_at));
+    // An issue time in the future means that the clock was set back: the wait would be too long.
     (until > now && issued_at <= now).then_some(until)
 }
 
-/// The least time between two successes, of which the first gave a session that lives for
-/// `lifetime`.
+/// The least time between two successes, where the first gave a session that lives for `lifetime`.
 pub fn least_pause(lifetime: SignedDuration) -> SignedDuration {
+    // A quarter ends before every refresh point, so the pause never delays a due renewal.
     (lifetime / 4).min(SignedDuration::from_secs(10))
 }
 
-/// What a user reads when the Secret's name is taken.
+/// Message where the Secret's name is taken.
 pub fn conflict(name: &str, whose: &str) -> String {
     format!(
         "Secret {name} exists and belongs to {whose}; it is left as it is. Choose another spec.secret.name, \

@@ -9,7 +9,7 @@ use crate::report;
 use crate::retry::Class;
 use serde_json::json;
 
-/// What a resource and its surroundings look like; tables change what they are about.
+/// A resource and its surroundings; tables change only the relevant part.
 struct Case {
     object: RefreshableCredential,
     secret: SecretView,
@@ -149,10 +149,10 @@ fn a_secret_that_somebody_wrote_to_is_inspected() {
     assert_eq!(touched.plan(minute(1)), Action::Inspect(None));
     let unreported = Case::good().with(|c| c.object.status = None);
     assert_eq!(unreported.plan(minute(1)), Action::Inspect(None), "a crash between the two writes");
-    // It may refuse what would be published: it is read before the issuer is asked.
+    // The Secret may refuse the publication: it is read before the issuer is called.
     let asked = touched.with(annotated("refreshable.dev/requested-at", "1"));
     assert_eq!(asked.plan(minute(1)), Action::Inspect(Some(Cause::Requested)));
-    // What is not seen any more may only have lost its label.
+    // A Secret that seems deleted may only have lost its label.
     let deleted = Case::good().with(|c| c.secret = SecretView::Absent);
     assert_eq!(deleted.plan(minute(1)), Action::Inspect(Some(Cause::Deleted)));
 }
@@ -231,11 +231,11 @@ fn success_is_followed_by_a_pause_that_a_person_need_not_wait_for() {
         assert_eq!(of(cause, second(3)), (!asked).then(|| second(10)), "{cause:?}");
         assert_eq!(of(cause, second(10)), None, "{cause:?}");
     }
-    // Also after the Secret is gone, and the status alone tells when the last success was.
+    // Also after the Secret is gone, when only the status holds the time of the last success.
     let told = reported(object.clone(), &published);
     assert_eq!(pause_after_success(&told, None, Cause::Deleted, second(3)), Some(second(10)));
     assert_eq!(pause_after_success(&object, None, Cause::Deleted, second(3)), None);
-    assert_eq!(of(Cause::Due, minute(-5)), None, "a clock that stepped back holds nobody up");
+    assert_eq!(of(Cause::Due, minute(-5)), None, "a clock that stepped back holds nothing up");
     for (lifetime, pause) in [(2_000, 500), (20_000, 5_000), (40_000, 10_000), (3_600_000, 10_000)]
     {
         let lifetime = SignedDuration::from_millis(lifetime);
@@ -423,7 +423,7 @@ fn an_upgrade_ends_no_pause() {
     };
     let earlier = |change: fn(&mut RefreshableCredential)| {
         let mut object = object.clone();
-        // An earlier version said it elsewhere.
+        // An earlier version wrote it elsewhere.
         object.status.as_mut().expect("a status").controller = None;
         change(&mut object);
         Case::of(object, None).plan(minute(40))

@@ -1,4 +1,4 @@
-//! What the administrator's policies allow a resource, and on what terms. Denied unless allowed;
+//! Grants of the administrator's policies to a resource, with their terms. Denied unless allowed;
 //! policies add up.
 
 use super::chain::{is_ambient, steps};
@@ -17,19 +17,19 @@ use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What the policies say of a resource.
+/// Result of the policies for a resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Judgement {
-    /// Whether it may have what it asks for.
+    /// Whether the request is allowed.
     pub permission: Permission,
-    /// What holds for how it is obtained.
+    /// Terms on which it is obtained.
     pub grants: Grants,
 }
 
-/// Whether a resource may have what it asks for.
+/// Whether a resource's request is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permission {
-    /// It draws on nothing of the administrator's.
+    /// It uses nothing that belongs to the administrator.
     NotNeeded,
     /// These policies allow it.
     Allowed(Vec<String>),
@@ -37,34 +37,34 @@ pub enum Permission {
     Denied(Denial),
 }
 
-/// Why a resource may not have what it asks for.
+/// Why a resource's request is denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Denial {
-    /// What a user reads.
+    /// Reason, for the user.
     pub why: String,
-    /// What a policy's `spec.allow` must hold besides to allow it: an object with one member for
-    /// each kind of thing. Empty where no policy can.
+    /// Members that a policy's `spec.allow` must contain in addition to allow it: an object with
+    /// one member for each kind of grant. Empty where no policy can allow it.
     pub missing: Vec<Value>,
 }
 
-/// What the administrator lays down for how credentials are obtained.
+/// The administrator's terms for obtaining credentials.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Grants {
     /// Tags that the first role's session gets.
     pub session_tags: Vec<SessionTag>,
-    /// How far the hosts of those URLs may lead that policies allow.
+    /// Network scope of the URLs that policies allow.
     reach: BTreeMap<String, NetworkScope>,
 }
 
 impl Grants {
-    /// How far the host of a URL that the resource chose may lead.
+    /// Network scope of a URL that the resource names.
     pub fn reach(&self, url: &str) -> NetworkScope {
         self.reach.get(url).copied().unwrap_or_default()
     }
 }
 
-/// What one policy says of one resource: a change of the policy that leaves this as it is does not
-/// touch the resource.
+/// Effect of one policy on one resource: a change of the policy that leaves this unchanged does not
+/// affect the resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PolicyEffect {
     /// One for each need of the resource; none at all where the policy meets none.
@@ -75,9 +75,9 @@ pub struct PolicyEffect {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
     No,
-    /// It would, but for what is said here.
+    /// It would meet the requirement, except for this.
     Nearly(String),
-    /// It is met; of a URL, how far its host may lead.
+    /// It meets the requirement; for a URL, in this network scope.
     Met(NetworkScope),
 }
 
@@ -106,7 +106,7 @@ impl Verdict {
     }
 }
 
-/// Judges `object`, which lies in a namespace with labels `namespace_labels`, by `policies`.
+/// Judges `object`, whose namespace has the labels `namespace_labels`, by `policies`.
 pub fn judge(
     object: &RefreshableCredential,
     namespace_labels: &BTreeMap<String, String>,
@@ -122,7 +122,7 @@ pub fn judge(
 /// Judges `object` by those policies that select its namespace.
 pub fn judge_among(object: &RefreshableCredential, selecting: &[&CredentialPolicy]) -> Judgement {
     let needs = needs(object);
-    // By name, so that the same policies always give the same answer.
+    // By name, so that the same policies always give the same result.
     let mut sorted = selecting.to_vec();
     sorted.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     let effects: Vec<(String, PolicyEffect)> = sorted
@@ -170,7 +170,7 @@ pub fn concerns(object: &RefreshableCredential) -> bool {
     steps(object).next().is_some() || !needs(object).is_empty()
 }
 
-/// What `policy` says of `object`, which lies in a namespace with labels `namespace_labels`.
+/// Effect of `policy` on `object`, whose namespace has the labels `namespace_labels`.
 pub fn effect(
     object: &RefreshableCredential,
     namespace_labels: &BTreeMap<String, String>,
@@ -218,11 +218,11 @@ enum Requirement<'a> {
     Node(NodeSource),
 }
 
-/// What AWS grants where `durationSeconds` is left out.
+/// AWS's default where `durationSeconds` is absent.
 const DEFAULT_DURATION_SECONDS: i32 = 3600;
 
-/// What a resource draws on of the administrator's. Every type is taken apart without `..`: what is
-/// added to one later does not compile before it is said here whose it is.
+/// Requirements of a resource that belong to the administrator. Every type is destructured without
+/// `..`, so that a new field does not compile before it is classified here.
 fn needs(object: &RefreshableCredential) -> Vec<Requirement<'_>> {
     let spec = &object.spec;
     let mut needs = Vec::new();
@@ -254,8 +254,8 @@ fn needs_of_source(kind: SourceKind<'_>) -> Vec<Requirement<'_>> {
     match kind {
         // Of the controller's own identity each role is a need.
         SourceKind::Ambient(AmbientSource {}) => Vec::new(),
-        // The tenant's own, sent to STS or Identity Center: to AWS's endpoint, or to one that is a
-        // need of its own.
+        // The tenant's own, sent to STS or Identity Center: to AWS's endpoint, or to one that is
+        // itself a requirement.
         SourceKind::AccessKey(_)
         | SourceKind::Saml(_)
         | SourceKind::SessionToken(_)
@@ -285,7 +285,8 @@ fn needs_of_source(kind: SourceKind<'_>) -> Vec<Requirement<'_>> {
     }
 }
 
-/// Tokens for STS open nothing but what AWS is told to let in; those of any other audience may.
+/// Tokens for STS give access only where AWS is configured to trust them; tokens of other audiences
+/// may give more.
 fn audience(account: &ServiceAccountReference) -> Option<Requirement<'_>> {
     let ServiceAccountReference { name: _, audience } = account;
     (audience != ServiceAccountReference::STS_AUDIENCE).then_some(Requirement::Audience(audience))
@@ -339,8 +340,8 @@ fn needs_of_roles_anywhere(anywhere: &RolesAnywhereSource) -> Vec<Requirement<'_
     needs
 }
 
-/// Certificates are trusted all the same, whether they stand in `part` of the specification or
-/// where it says.
+/// Certificates are trusted in the same way, whether they are in `part` of the specification or in
+/// the object that it names.
 fn trust(
     part: &'static str,
     inline: Option<&String>,
@@ -368,8 +369,8 @@ pub fn is_aws_iot(host: &str) -> bool {
     provider || is_other_iot(host)
 }
 
-/// Whether a host is an endpoint of AWS IoT that is no credential provider: that of its data
-/// (`…-ats.iot.…`), its jobs, its control plane.
+/// Whether a host is an endpoint of AWS IoT other than the credential provider: its data
+/// (`…-ats.iot.…`), jobs or control plane.
 pub fn is_other_iot(host: &str) -> bool {
     let domain = ["amazonaws.com", "amazonaws.com.cn", "api.aws"]
         .iter()
@@ -417,7 +418,7 @@ impl Requirement<'_> {
         }
     }
 
-    /// What it is, as a user reads it behind "allows namespace x".
+    /// The requirement, as a user reads it after "allows namespace x".
     fn words(&self) -> String {
         match self {
             Self::Role(role) => {
@@ -462,8 +463,8 @@ impl Requirement<'_> {
     }
 }
 
-/// Session names and source identities that begin so name their namespace, which is where no
-/// pattern is given.
+/// Session names and source identities with this beginning name their namespace. Used where the
+/// grant has no pattern.
 const OWN: &str = "{namespace}.*";
 
 /// Holds a role against one grant, all of which must hold.
@@ -477,10 +478,9 @@ fn role_allowed(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Ve
     }
 }
 
-/// What keeps a grant that names the role from allowing it.
+/// Why a grant that names the role does not allow it.
 fn shortfall(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Option<String> {
-    // Without `..`: a parameter that is added to a role is allowed to everybody only if it is said
-    // so here.
+    // No `..`: a new parameter of a role must be allowed here explicitly.
     let Role {
         duration_seconds,
         role_session_name,
@@ -488,8 +488,8 @@ fn shortfall(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Optio
         external_id,
         external_id_secret_ref,
         tags,
-        // The ARN was matched before. What follows proves or narrows, and opens nothing that is
-        // another's.
+        // The ARN was matched before. The others prove or narrow, and open nothing that belongs to
+        // another.
         role_arn: _,
         policy: _,
         policy_arns: _,
@@ -628,7 +628,7 @@ fn denial<'a>(
 
 /// The members that are set.
 fn members(allow: &Allow) -> Map<String, Value> {
-    // What stands in a policy always serializes.
+    // The members of a policy always serialize.
     match serde_json::to_value(allow) {
         Ok(Value::Object(members)) => members,
         _ => Map::new(),

@@ -1,5 +1,5 @@
-//! Which policies select each namespace, for whoever judges many resources: each selector is read
-//! once, and each namespace held against each of them once.
+//! The policies that select each namespace, for judging many resources: each selector is parsed
+//! once, and each namespace compared with each of them once.
 
 use super::policy::{Judgement, concerns, judge_among};
 use super::selector::{self, Unreadable};
@@ -45,7 +45,7 @@ impl<'a> PolicyIndex<'a> {
         Self { selectors, selecting, selected }
     }
 
-    /// The policies' judgement of `object`. `None` if they bear on it and its namespace is unknown:
+    /// The policies' judgement of `object`. `None` if they affect it and its namespace is unknown:
     /// a gap in the view must not withdraw a Secret.
     pub fn judge(&self, object: &RefreshableCredential) -> Option<Judgement> {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();

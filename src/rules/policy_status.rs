@@ -14,15 +14,15 @@ use refreshable_api::conditions::{PolicyReason, READY, STALLED};
 use refreshable_api::{CredentialPolicy, CredentialPolicyStatus, RefreshableCredential};
 use std::collections::{BTreeMap, HashMap};
 
-/// So many patterns are told of in a message, which has an end.
+/// Most patterns in one message.
 const TOLD: usize = 3;
-/// Of a pattern so many characters are shown.
+/// Most characters of a pattern in a message.
 const SHOWN: usize = 200;
 
 /// The statuses of `policies`, in their order, at `now`.
 ///
 /// `namespaces` are all namespaces with their labels. `resources` are those of all namespaces, or
-/// nothing where only some namespaces are seen: the count of them is then left as it is.
+/// `None` where only some namespaces are watched: their count then stays unchanged.
 ///
 /// Each resource is judged once, by the policies that select its namespace.
 pub fn statuses<'a>(

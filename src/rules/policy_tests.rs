@@ -94,8 +94,8 @@ fn the_controllers_identity_is_denied_unless_allowed() {
     denied(&role(900), &[]);
 }
 
-/// What a role asks for (each with the roleArn), what the grant says (each with the arns), and what
-/// is said if it is denied.
+/// A role's request (each with the roleArn), the grant (each with the arns), and the message of a
+/// denial.
 #[test]
 fn a_grant_holds_tenants_to_their_own_names_and_tags() {
     let none: Option<&str> = None;
@@ -234,8 +234,8 @@ fn policies_add_up_and_are_named() {
     };
     let both =
         [of("second", "444455556666"), of("first", "111122223333"), of("third", "111122223333")];
-    // Of those that allow the same the first by name is given, in whatever order the cluster listed
-    // them.
+    // Of policies that allow the same, the first by name counts, in whatever order the cluster
+    // listed them.
     let allowed = Permission::Allowed(vec!["first".to_owned(), "second".to_owned()]);
     assert_eq!(permission(&chain, &both), allowed);
     assert_eq!(permission(&chain, &[both[2].clone(), both[1].clone(), both[0].clone()]), allowed);
@@ -245,7 +245,7 @@ fn policies_add_up_and_are_named() {
     assert!(denial.why.contains("namespace team-a"), "{denial:?}");
 }
 
-/// The rule in the status is what the administrator has to add, no less and no more than that.
+/// The rule in the status is exactly what the administrator has to add.
 #[test]
 fn the_advised_rule_allows_what_was_denied() {
     for spec in [
@@ -423,7 +423,7 @@ fn tags_of_the_administrator_are_terms_and_a_tenants_own_of_that_key_is_denied()
     assert!(denial.missing.is_empty(), "no policy makes it right");
 }
 
-/// A changed policy re-plans the resources of which it says something else than before.
+/// A changed policy re-plans only the resources on which its effect differs from before.
 #[test]
 fn a_policy_bears_on_those_alone_that_it_says_something_of() {
     let spec =
@@ -562,7 +562,7 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
     rows.extend([
         (json!({"iot": iot("c1.credentials.iot.eu-west-1.amazonaws.com")}), None, json!({})),
         (json!({"iot": iot("c1.credentials.iot.cn-north-1.amazonaws.com.cn")}), None, json!({})),
-        // Never called: its issue says which endpoint it should be.
+        // Never called: the error names the right endpoint.
         (json!({"iot": iot("c1-ats.iot.eu-west-1.amazonaws.com")}), None, json!({})),
         (
             json!({"iot": iot("c1.credentials.iot.eu-west-1.amazonaws.com.evil.example")}),
@@ -627,8 +627,8 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
         let read =
             object.spec.source.as_ref().and_then(Source::kind).expect("a source that is known");
         seen.insert(member_of(read));
-        let nobody = permission(&object, &[]);
-        match (rule, &nobody) {
+        let denied = permission(&object, &[]);
+        match (rule, &denied) {
             (None, Permission::NotNeeded) => {}
             (Some(rule), Permission::Denied(denial)) => {
                 assert!(denial.why.contains(rule), "{source}: {denial:?}");

@@ -1,4 +1,4 @@
-//! Which of many profiles are to be renewed, and what is published of them.
+//! Renewal and state of a resource's profiles.
 
 use super::ownership::Content;
 use super::timing::down_to_second;
@@ -7,9 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use refreshable_api::{ProfileStatus, RefreshableCredential};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The profiles that have no credentials of the last attempt.
+/// The profiles that got no credentials in the last attempt.
 pub fn lacking(object: &RefreshableCredential, content: &Content) -> BTreeSet<String> {
     let profiles = object.spec.profiles.iter().flatten();
+    // Credentials of an earlier attempt may still be valid, but they missed the last rotation.
     let current = |name: &str| content.profiles.get(name).is_some_and(|r| !r.failed);
     profiles.filter(|p| !current(&p.name)).map(|p| p.name.clone()).collect()
 }
@@ -20,20 +21,19 @@ pub fn all_valid(object: &RefreshableCredential, content: &Content, now: Timesta
     profiles.all(|p| content.profiles.get(&p.name).is_some_and(|r| r.expiration > now))
 }
 
-/// When the first of the published credentials ends or ended.
+/// Earliest expiry of the published credentials, past or future.
 pub fn earliest_end(content: &Content) -> Timestamp {
     content.profiles.values().map(|r| r.expiration).min().unwrap_or(content.expiration)
 }
 
-/// When the first of the published credentials ends, after `now`.
+/// Earliest expiry of the published credentials after `now`.
 pub fn first_end(content: &Content, now: Timestamp) -> Option<Timestamp> {
     let profiles = content.profiles.values().map(|r| r.expiration);
     profiles.chain([content.expiration]).filter(|end| *end > now).min()
 }
 
-/// What the status says of each profile. `failed` tells why the last attempt at one came to
-/// nothing; where it does not speak of one that still lacks credentials, what the status said
-/// before still stands.
+/// Status of each profile. `failed` holds the errors of the last attempt; a profile that lacks
+/// credentials but is not in it keeps its earlier error.
 pub fn status(
     object: &RefreshableCredential,
     content: Option<&Content>,
@@ -49,6 +49,7 @@ pub fn status(
             name: name.clone(),
             arn: record.and_then(|r| r.arn.clone()),
             expiration: record.map(|r| Time(down_to_second(r.expiration))),
+            // A report after no attempt must not erase the error of the last one.
             message: failed
                 .and_then(|f| f.get(name).cloned())
                 .or_else(|| lacks.then(|| said(name)).flatten()),

@@ -1,7 +1,7 @@
 //! Which Pods are annotated after a rotation, so that their kubelets bring the new files at once.
 //!
-//! A kubelet looks at the Secrets of a Pod when it syncs the Pod: every minute or so by itself, at
-//! once when the Pod changes.
+//! A kubelet reads the Secrets of a Pod when it syncs the Pod: every minute or so, and at once when
+//! the Pod changes.
 
 use super::ownership::Content;
 use super::timing::down_to_second;
@@ -11,7 +11,7 @@ use kube::ResourceExt as _;
 use refreshable_api::{Propagation, RefreshableCredential, names};
 use serde_json::{Value, json};
 
-/// After this long every kubelet has looked by itself.
+/// After this long every kubelet has done its periodic sync.
 const BY_ITSELF: SignedDuration = SignedDuration::from_mins(3);
 
 /// Whether the Pods of `object` are to be annotated at `now`.

@@ -1,4 +1,4 @@
-//! What the status says of a resource: a pure function of what was found.
+//! The status of a resource: a pure function of what was found.
 
 use super::failure::{Failure, RecordedFailure};
 use super::fingerprint;
@@ -24,32 +24,31 @@ const SHORT: SignedDuration = SignedDuration::from_mins(20);
 const TOO_SHORT: &str = "Sessions this short are renewed by boto3 at every request and may reach Pods too late: \
                          ask for more than 20 minutes";
 
-/// What the controller found or did.
+/// Result of a look at a resource.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
-    /// What is published is what is asked for.
+    /// The published credentials match the specification.
     Good,
     /// The last attempt failed.
     Failing(RecordedFailure),
-    /// Some of the profiles could not be had, each for the reason that is told; the others were
-    /// published.
+    /// Some profiles failed, each with its error; the others were published.
     Partial(RecordedFailure, BTreeMap<String, String>),
     /// Renewal is suspended.
     Suspended,
-    /// Nothing can be done until somebody changes something.
+    /// Nothing can be done until a person changes something.
     Stalled(Reason, String),
-    /// Permission was taken back, and what was published is still there.
+    /// Permission was revoked, and the Secret still exists.
     Revoked(Revocation),
-    /// Permission was taken back for this reason, and what was published was deleted.
+    /// Permission was revoked for this reason, and the Secret was deleted.
     Withdrawn(String),
     /// The published Secret is being deleted; these finalizers hold it.
     Terminating(Vec<String>),
 }
 
-/// A permission that was taken back.
+/// A revoked permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// Why policies deny what is asked for.
+    /// Why policies deny the request.
     pub why: String,
     /// Since when they do.
     pub since: Timestamp,
@@ -114,7 +113,8 @@ pub fn status(
     }
 }
 
-/// What policies say. A Secret that was there and is gone once it is denied was withdrawn.
+/// Permission in the status. A Secret that existed and is gone once the request is denied was
+/// withdrawn.
 fn permission_status(
     permission: &Permission,
     before: &RefreshableCredentialStatus,
@@ -158,7 +158,7 @@ fn time(at: Timestamp) -> Time {
     Time(down_to_second(at))
 }
 
-/// The data keys are told of a Secret that is known to be as published.
+/// The data keys are reported only of a Secret that is known to be as published.
 fn secret_status(
     object: &RefreshableCredential,
     record: &Record,
@@ -322,7 +322,7 @@ fn issued_message(object: &RefreshableCredential, content: Option<&Content>) -> 
     warnings.into_iter().flatten().fold(what, |text, warning| format!("{text}. {warning}"))
 }
 
-/// What a user reads while finalizers hold a deleted Secret.
+/// Message while finalizers hold a deleted Secret.
 fn terminating(object: &RefreshableCredential, finalizers: &[String]) -> String {
     let name = object.secret_name();
     let held = match finalizers {
@@ -332,7 +332,7 @@ fn terminating(object: &RefreshableCredential, finalizers: &[String]) -> String 
     format!("Secret {name} is being deleted; new credentials are obtained when it is gone. {held}")
 }
 
-/// What becomes of the published credentials while attempts fail.
+/// Outlook for the published credentials while attempts fail.
 fn outlook(content: Option<&Content>, answers: bool, now: Timestamp) -> String {
     let Some(end) = content.map(profiles::earliest_end) else { return String::new() };
     let until = down_to_second(end);
@@ -352,7 +352,7 @@ fn reason_of(text: &str) -> Reason {
     text.parse().unwrap_or(Reason::IssuerUnavailable)
 }
 
-/// The finding that an earlier failure still stands for.
+/// The finding of an earlier failure that still applies.
 pub fn still_failing(object: &RefreshableCredential) -> Option<Finding> {
     RecordedFailure::from_status(object.status.as_ref()?).map(Finding::Failing)
 }

@@ -168,7 +168,7 @@ fn events_are_for_transitions() {
     );
     let again = failed(once, &unreachable(), Some(&own), minute(41)).status.expect("a status");
     assert_eq!(again.failures.as_ref().map(|f| f.count), Some(2));
-    assert!(transition(Some(&once_status), &again).is_none(), "failing on is no news");
+    assert!(transition(Some(&once_status), &again).is_none(), "a continued failure is not news");
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn the_status_answers_who_allows_it_or_what_would() {
         (true, vec!["team-a".to_owned()], vec![])
     );
 
-    // The Secret was there and is withdrawn: that is told, once, and stays told.
+    // The withdrawal is reported once, and stays in the status.
     object.status = Some(good);
     let withdrawn = told(&object, &denied, None, &stalled, 5);
     let words = "ask. The published Secret was withdrawn at 2026-01-01T00:05:00Z";

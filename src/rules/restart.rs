@@ -1,9 +1,9 @@
 //! Which workloads are to be restarted, and whether now: once for each rotation, and not while a
 //! rollout is under way, unless that does not end before what the Pods hold expires.
 //!
-//! The status says for which credentials each workload was last restarted, and the workload's Pod
-//! template says the same: whichever of the two writes a crash prevents, no restart is lost and
-//! none is made twice.
+//! The status and the workload's Pod template both record the credentials that each workload was
+//! last restarted for: whichever of the two writes a crash prevents, no restart is lost and none is
+//! made twice.
 
 use super::ownership::Content;
 use super::plan;
@@ -19,8 +19,8 @@ use std::collections::BTreeMap;
 /// Restarts that come more often than this are warned about: a rollout takes minutes, too.
 const OFTEN: SignedDuration = SignedDuration::from_mins(15);
 
-/// What the status says of each workload that `object` names. One that is named for the first time
-/// counts as started with what was published by then.
+/// Status of each workload that `object` names. A newly named workload counts as started with the
+/// credentials published by then.
 pub fn status(
     object: &RefreshableCredential,
     content: Option<&Content>,
@@ -52,7 +52,7 @@ pub fn status(
     (!targets.is_empty()).then(|| targets.iter().map(one).collect())
 }
 
-/// The workloads whose Pods run with credentials older than `content`, as far as the status tells.
+/// The workloads whose Pods run with credentials older than `content`, according to the status.
 pub fn pending<'a>(object: &'a RefreshableCredential, content: &Content) -> Vec<&'a RestartTarget> {
     let rotation = down_to_second(content.issued_at);
     let said = object.status.as_ref().and_then(|s| s.restarts.as_ref());
@@ -79,8 +79,8 @@ fn end(content: &Content) -> Time {
     ))
 }
 
-/// When what the Pods of a workload hold expires. A status of a version that did not note it says
-/// only when that was issued: it lasts as long as what replaces it.
+/// When the credentials in a workload's Pods expire. A status of an earlier version has only their
+/// issue time: they last as long as their successors.
 pub fn held_until(status: &RestartStatus, content: &Content) -> Timestamp {
     let as_long = |issued: &Time| issued.0 + content.expiration.duration_since(content.issued_at);
     let noted = status.expiration.as_ref().map(|t| t.0);
@@ -94,7 +94,7 @@ pub fn deadline(held_until: Timestamp, content: &Content) -> Timestamp {
     down_to_second(content.issued_at + left / 2)
 }
 
-/// What the user should know of restarts that come too often.
+/// Warning about restarts that come too often.
 pub fn warning(object: &RefreshableCredential, content: &Content) -> Option<String> {
     let every = plan::refresh_at(object, content).duration_since(content.issued_at);
     (!object.spec.restart.is_empty() && every < OFTEN).then(|| {
@@ -177,7 +177,7 @@ impl Condition {
     }
 }
 
-/// What is to be done about one workload.
+/// Decision about one workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It was restarted for these credentials already.
@@ -188,7 +188,7 @@ pub enum Verdict {
     Insist,
     /// Look again: its last rollout is still under way.
     RollsOut,
-    /// Look again: its rollouts are paused, and a restart would change nothing.
+    /// Look again: its rollouts are paused, so a restart would have no effect.
     Paused,
 }
 

@@ -84,8 +84,8 @@ fn deployment(change: impl FnOnce(&mut Value)) -> Workload {
     workload(value)
 }
 
-/// What is done at minute 41 about the rotation of minute 40, where the wait for a rollout ends at
-/// minute 50.
+/// Verdict at minute 41 on the rotation of minute 40, where the wait for a rollout ends at minute
+/// 50.
 fn verdict(kind: WorkloadKind, workload: &Workload) -> Verdict {
     workload.judge(kind, UID, minute(40), minute(50), minute(41))
 }

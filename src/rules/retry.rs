@@ -1,12 +1,11 @@
-//! How failed attempts are repeated: by class of error, with jitter, never past the point where a
-//! retry could still save what is published.
+//! Retries of failed attempts: by class of error, with jitter, and early enough to renew before the
+//! published credentials expire.
 
 use super::timing::unit_hash;
 use jiff::{SignedDuration, Timestamp};
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-/// What kind of failure an attempt met. The class decides the retry; the error's own words tell the
-/// user.
+/// Class of a failure. The class decides the retry; the error's own text informs the user.
 #[derive(
     Clone,
     Copy,
@@ -22,25 +21,26 @@ use strum::{EnumString, IntoStaticStr, VariantArray};
 )]
 #[strum(ascii_case_insensitive)]
 pub enum Class {
-    /// The issuer asks to slow down.
+    /// The issuer throttles.
     Throttled,
-    /// It may well work in a moment: timeouts, 5xx, connection errors.
+    /// Likely to work in a moment: timeouts, 5xx, connection errors.
     Transient,
-    /// The issuer refused. IAM is eventually consistent and people mend policies, so slowly again.
+    /// The issuer refused. IAM is eventually consistent and people correct policies, so retry, but
+    /// slowly.
     Denied,
-    /// The request itself is wrong; only a change of the specification helps, or one at the issuer.
+    /// The request itself is wrong; only a change of the specification or at the issuer helps.
     Specification,
-    /// Something that the source was given is missing, wrong or out of date.
+    /// An input of the source is missing, wrong or out of date.
     Input,
     /// A person has to act.
     Person,
-    /// The Secret cannot be written as it and the cluster are. Looking again costs a trial write,
-    /// and no issuer call.
+    /// The Secret cannot be written in its present state or the cluster's. A retry costs a trial
+    /// write, and no issuer call.
     Secret,
 }
 
 impl Class {
-    /// Every class, for metrics that want to exist before the first failure.
+    /// Every class, for metrics that exist before the first failure.
     pub const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The class as the status and the metrics name it.
@@ -48,13 +48,13 @@ impl Class {
         self.into()
     }
 
-    /// The class that a status names, in the spelling of whatever version wrote it. An unknown one
-    /// counts as transient.
+    /// The class in a status, which any version may have written. An unknown one counts as
+    /// transient.
     pub fn from_status(class: &str) -> Self {
         class.parse().unwrap_or(Self::Transient)
     }
 
-    /// Whether somebody has to change something before an attempt can succeed (kstatus' `Stalled`).
+    /// Whether a person has to change something before an attempt can succeed (kstatus' `Stalled`).
     pub const fn stalls(self) -> bool {
         matches!(self, Self::Specification | Self::Person | Self::Secret)
     }
@@ -72,23 +72,24 @@ impl Class {
     }
 }
 
-/// Tries that shall still fit before what is published expires.
+/// Attempts that must still fit before the published credentials expire.
 const TRIES_BEFORE_EXPIRY: i32 = 4;
 
 /// The pause after the `count`-th failure in a row (counted from 1): doubling from the class's
-/// first to its longest, then drawn down to as little as half of it by a hash of the UID and the
-/// count, so that objects that failed together do not come back together.
+/// first to its longest, then shortened by up to half by a hash of the UID and the count, so that
+/// objects that failed together do not retry together.
 pub fn pause(class: Class, count: i32, uid: &str) -> SignedDuration {
     let (first, longest) = class.pauses();
+    // The limit of 30 keeps the shift below the width of an i64.
     let doublings = u32::try_from(count.max(1) - 1).unwrap_or(0).min(30);
     let full = first.saturating_mul(1_i64 << doublings).min(longest);
     let part = 0.5 + 0.5 * unit_hash(&format!("{uid}/{count}"));
     SignedDuration::from_secs(full).mul_f64(part)
 }
 
-/// When to try again after the `count`-th failure at `now`. `expiration` is that of the published
-/// credentials: while they live, the pause shrinks so that more tries fit before they end, but
-/// never below the class's first pause.
+/// When to retry after the `count`-th failure at `now`. `expiration` is that of the published
+/// credentials: while they are valid, the pause shrinks so that more attempts fit before they
+/// expire, but never below the class's first pause.
 pub fn next_try(
     class: Class,
     count: i32,
@@ -97,6 +98,7 @@ pub fn next_try(
     expiration: Option<Timestamp>,
 ) -> Timestamp {
     let mut wait = pause(class, count, uid);
+    // After the expiry there is nothing left to save, so the plain pause applies.
     if let Some(left) = expiration.map(|e| e.duration_since(now)).filter(|l| l.is_positive()) {
         let least = pause(class, 1, uid);
         wait = wait.min((left / TRIES_BEFORE_EXPIRY).max(least));

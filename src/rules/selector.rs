@@ -17,7 +17,7 @@ pub enum Unreadable {
         /// Its operator.
         operator: String,
     },
-    /// An operator that asks for the key alone has values.
+    /// Values for an operator that takes none.
     #[error(
         "matchExpressions[{at}] has values, which operator {operator} does not take: take them out"
     )]
@@ -61,7 +61,7 @@ pub fn read(selector: &LabelSelector) -> Result<Selector, Unreadable> {
     Ok(Selector::try_from(selector.clone())?)
 }
 
-/// Whether a selector selects these labels. One that cannot be read selects nothing.
+/// Whether a selector selects these labels. An unreadable one selects nothing.
 pub fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     read(selector).is_ok_and(|selector| selector.matches(labels))
 }

@@ -2,20 +2,18 @@
 
 use refreshable_api::Arn;
 
-/// The ARN that AWS gives to a session of a role: without the role's path. `None` where `role_arn`
-/// is not the ARN of a role at AWS.
+/// The ARN of a role's session at AWS: without the role's path. `None` where `role_arn` is not the
+/// ARN of a role at AWS.
 pub fn at_aws(role_arn: &str, session_name: &str) -> Option<String> {
     let role = Parts::of(role_arn).filter(|p| p.session.is_none() && p.arn.is_aws())?;
     let Arn { partition, account_id: account, .. } = role.arn;
     Some(format!("arn:{partition}:sts::{account}:assumed-role/{}/{session_name}", role.name()))
 }
 
-/// Whether `found`, by which a store names a session, says the same as the role and the session
-/// that were asked for.
+/// Whether `found`, a store's name for a session, matches the requested role and session.
 ///
-/// Stores keep the role's path or drop it, have no accounts or write a tenant's name in the
-/// account's place, and use a partition of their own. `session_name` is absent where nobody chose
-/// one.
+/// Stores keep the role's path or drop it, have no accounts or write a tenant's name instead of the
+/// account, and use a partition of their own. `session_name` is absent where none was chosen.
 pub fn is_same_at_store(role_arn: &str, session_name: Option<&str>, found: &str) -> bool {
     let (Some(asked), Some(found)) = (Parts::of(role_arn), Parts::of(found)) else {
         // A form of the store's own on either side: the role's name must at least stand in it.
@@ -32,8 +30,8 @@ pub fn is_same_at_store(role_arn: &str, session_name: Option<&str>, found: &str)
     partitions && roles && sessions && are_same_account(asked.arn.account_id, found.arn.account_id)
 }
 
-/// A tenant's name is a part of the role's identity, so that it stands in both or in neither; an
-/// account's number may be left out by a store that has no accounts.
+/// A tenant's name is a part of the role's identity, so both ARNs have it or neither does; a store
+/// without accounts may omit an account's number.
 fn are_same_account(asked: &str, found: &str) -> bool {
     let is_number = |account: &str| account.bytes().all(|b| b.is_ascii_digit());
     let either_is_silent = asked.is_empty() || found.is_empty();
@@ -121,7 +119,7 @@ mod tests {
             (minio, "arn:aws:sts:::assumed-role/abc/s", true),
             (minio, "arn:minio:iam:::role/other", false),
             (number, "arn:aws-cn:sts::111122223333:assumed-role/x/s", false),
-            // Forms that nobody knows: the role's name stands in them.
+            // Unknown forms that contain the role's name.
             (minio, "urn:store:session:abc/s", true),
             (minio, "urn:store:session:admin/s", false),
             ("arn:aws:iam::role/x", "arn:aws:sts::assumed-role/x/s", true),

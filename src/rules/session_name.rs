@@ -12,8 +12,8 @@ const DIGITS: usize = 16;
 /// called what another one's name is cut to.
 const CUT: char = '_';
 
-/// `<namespace>.<name>`: a namespace has no dot, so the first dot divides the two. What is longer
-/// than AWS's 64 characters is cut and ends in a digest, so that two long names stay two names.
+/// `<namespace>.<name>`: a namespace has no dot, so the first dot divides the two. A name above
+/// AWS's 64 characters is cut and ends in a digest, so that two long names stay different.
 /// Kubernetes names hold only characters that AWS allows in a session name.
 ///
 /// A namespace is followed by a dot only where it stands whole. One that has to be cut is followed

@@ -2,7 +2,7 @@
 //! them too.
 //!
 //! AWS compares keys without regard to case, and refuses a key that the chain has inherited
-//! already; so the tags stand on the first role alone, transitive, and nowhere else.
+//! already. So the tags are set on the first role only, as transitive tags.
 
 use super::chain::{is_ambient, steps};
 use kube::ResourceExt as _;
@@ -12,11 +12,11 @@ use refreshable_api::{
 };
 use std::collections::BTreeSet;
 
-/// Most tags that a session may be given.
+/// Most tags of a session.
 const MOST: usize = 50;
 
 /// Tags that [EKS Pod Identity](https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html)
-/// gives each session, all of them transitive.
+/// sets on each session, all of them transitive.
 pub const OF_POD_IDENTITY: [&str; 6] = [
     "eks-cluster-arn",
     "eks-cluster-name",
@@ -57,7 +57,7 @@ pub fn union<'a>(
     all.filter(|(_, tag)| keys.insert(tag.key.to_lowercase())).collect()
 }
 
-/// Why `object` cannot be given `tags`, if it cannot.
+/// Why `object` cannot have `tags`, if it cannot.
 pub fn clash(object: &RefreshableCredential, tags: &[(&str, &SessionTag)]) -> Option<String> {
     for role in steps(object) {
         for own in role.tags.iter().flatten() {
@@ -82,7 +82,8 @@ pub fn clash(object: &RefreshableCredential, tags: &[(&str, &SessionTag)]) -> Op
     ))
 }
 
-/// The roles that are assumed first: the chain's, or each profile's where nothing is shared.
+/// The roles that are assumed first: the shared chain's first role, or without a shared chain each
+/// profile's.
 fn first_steps(object: &RefreshableCredential) -> impl Iterator<Item = &Role> {
     let shared = object.spec.roles.first();
     let profiles = object.spec.profiles.iter().flatten().filter(move |_| shared.is_none());
@@ -92,7 +93,7 @@ fn first_steps(object: &RefreshableCredential) -> impl Iterator<Item = &Role> {
 /// The tags with their values.
 ///
 /// # Errors
-/// What the controller was not told, for the administrator.
+/// A missing setting of the controller, for the administrator.
 pub fn resolve(
     tags: &[SessionTag],
     object: &RefreshableCredential,
@@ -152,7 +153,7 @@ fn service_account(source: &Source) -> Option<&str> {
 fn inherited(source: &Source) -> &'static [&'static str] {
     match source.kind() {
         Some(SourceKind::PodIdentity(_)) => &OF_POD_IDENTITY,
-        // What an assertion or a certificate of the tenant's says is not known beforehand.
+        // The tags in a tenant's assertion or certificate are not known beforehand.
         Some(
             SourceKind::Ambient(_)
             | SourceKind::AccessKey(_)

@@ -1,7 +1,7 @@
 //! When credentials are renewed.
 //!
 //! With L the lifetime as issued, the refresh point is when `min(L/2, max(L/3, 20 min))` remain,
-//! drawn early by up to 5 % of L from a hash of the resource's UID. 20 minutes is boto3's 15-minute
+//! moved earlier by up to 5 % of L by a hash of the resource's UID. 20 minutes is boto3's 15-minute
 //! refresh window, 2 minutes for the kubelet to bring the file, and room to retry.
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,18 +11,19 @@ const LEAST: SignedDuration = SignedDuration::from_mins(20);
 /// The jitter is below this part of the lifetime.
 const JITTER_PART: f64 = 0.05;
 
-/// How much of a lifetime is left at the refresh point, before jitter.
-/// `before` is `spec.refresh.before`; it never makes more than half the lifetime.
+/// Lifetime left at the refresh point, before jitter. `before` is `spec.refresh.before`; at most
+/// half the lifetime counts.
 pub fn remaining_at_refresh(
     lifetime: SignedDuration,
     before: Option<SignedDuration>,
 ) -> SignedDuration {
     let wanted = before.unwrap_or_else(|| (lifetime / 3).max(LEAST));
+    // More than half would renew new credentials soon after they were issued.
     wanted.min(lifetime / 2)
 }
 
 /// How much earlier than the refresh point this object is renewed: 0 to 5 % of the lifetime,
-/// always the same for one UID.
+/// constant for one UID.
 pub fn jitter(lifetime: SignedDuration, uid: &str) -> SignedDuration {
     lifetime.mul_f64(JITTER_PART * unit_hash(uid))
 }
@@ -39,20 +40,21 @@ pub fn refresh_at(
     (expiration - early).max(issued_at)
 }
 
-/// The least lifetime that published credentials may ever have left while the issuer answers:
-/// the refresh point less the longest jitter.
+/// The least lifetime that published credentials may ever have left while the issuer responds: the
+/// refresh point less the longest jitter.
 pub fn floor(lifetime: SignedDuration, before: Option<SignedDuration>) -> SignedDuration {
     remaining_at_refresh(lifetime, before) - lifetime.mul_f64(JITTER_PART)
 }
 
-/// Parses `spec.refresh.before` (`25m`, `1h30m`). Admission has checked it; what cannot be read
-/// counts as left out.
+/// Parses `spec.refresh.before` (`25m`, `1h30m`). Admission has checked it; an unreadable value
+/// counts as absent.
 pub fn parse_before(text: &str) -> Option<SignedDuration> {
     text.parse::<SignedDuration>().ok().filter(|d| d.is_positive())
 }
 
 /// The last full second at or before `t`: Kubernetes keeps times to the second.
 pub fn down_to_second(t: Timestamp) -> Timestamp {
+    // Before 1970 the fraction is negative, and `as_second` has rounded up.
     Timestamp::from_second(t.as_second() - i64::from(t.subsec_nanosecond() < 0)).unwrap_or(t)
 }
 

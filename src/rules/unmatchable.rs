@@ -1,8 +1,8 @@
-//! Patterns of a policy that no resource can ever match: what is wrong with each, and what to write
+//! Patterns of a policy that no resource can ever match: the fault of each, and what to write
 //! instead.
 //!
-//! Only what is certain is told. A placeholder counts as any text, and where a policy allows
-//! another STS than AWS's, its roles may have names of any form.
+//! Only certain faults are reported. A placeholder counts as any text, and where a policy allows an
+//! STS outside AWS, its roles may have names of any form.
 
 use super::patterns::NOT_IN_A_PATH;
 use refreshable_api::{Allow, RoleGrant, TagGrant};
@@ -10,7 +10,7 @@ use refreshable_api::{Allow, RoleGrant, TagGrant};
 /// A pattern that can match nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unmatchable {
-    /// Where it stands, for example `spec.allow.roles[0].arns[1]`.
+    /// Its place, for example `spec.allow.roles[0].arns[1]`.
     pub field: String,
     /// The pattern as it is written.
     pub pattern: String,
@@ -42,10 +42,9 @@ const EXTERNAL_ID: &str = "_+=,.@:/\\-";
 /// Those of a session tag.
 const TAG: &str = "_.:/=+-@";
 
-/// The patterns in `allow` that can match nothing. `elsewhere` says whether any policy allows
-/// another STS than AWS's.
+/// The patterns in `allow` that can match nothing. `elsewhere`: a policy allows an STS outside AWS.
 pub fn find(allow: &Allow, elsewhere: bool) -> Vec<Unmatchable> {
-    // Without `..`: what is added to a policy is looked at here, or named as what has no patterns.
+    // No `..`: a new member of a policy must be checked here, or listed as one without patterns.
     let Allow {
         roles,
         endpoints,
@@ -194,7 +193,7 @@ fn url(pattern: &str) -> Option<String> {
                 .to_owned(),
         );
     }
-    // The path is compared as it stands.
+    // The path is compared literally.
     if path.contains(['*', '?']) {
         let end = "a path has no wildcards: end the pattern before it, because what lies below a path is allowed with it";
         return Some(end.to_owned());

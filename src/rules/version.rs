@@ -29,7 +29,7 @@ mod tests {
             manifest.lines().find_map(|line| line.strip_prefix("version = ")).expect("a version");
         let (version, revision) = long().split_once(' ').expect("two parts");
         assert_eq!(format!("\"{version}\""), release);
-        // A build that is told of no commit says so; no part of it is ever empty.
+        // A build without a known commit says so; no part of the version is ever empty.
         let revision =
             revision.strip_prefix('(').and_then(|r| r.strip_suffix(')')).expect("in brackets");
         assert!(revision == "unknown" || revision.len() >= 7, "{revision}");

@@ -1,8 +1,8 @@
-//! The brake on withdrawals: when a Secret goes whose permission was taken back.
+//! The brake on withdrawals: when a Secret is deleted whose permission was revoked.
 //!
-//! A permission is taken back by one keystroke in a policy, and a Secret that was deleted is missed
-//! by every Pod that mounts it. So a withdrawal waits for a grace period, in which the permission
-//! may come back; and where more than a share of all Secrets would go at once, none goes before an
+//! One keystroke in a policy can revoke a permission, and every Pod that mounts a deleted Secret
+//! misses it. So a withdrawal waits for a grace period, in which the permission may come back; and
+//! where more than a share of all Secrets would be deleted at once, none is deleted before an
 //! administrator has confirmed it. Nothing is renewed meanwhile.
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,25 +11,24 @@ use refreshable_api::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Withdrawals within so long count as one change.
+/// Withdrawals within this period count as one change.
 pub const AT_ONCE: SignedDuration = SignedDuration::from_mins(10);
-/// A confirmation reaches at most so far ahead: for a change that is about to be applied, or a
-/// clock that is ahead.
+/// A confirmation may lie this far ahead: for a change that is about to be applied, or a clock that
+/// is ahead.
 const LONGEST_AHEAD: SignedDuration = SignedDuration::from_hours(1);
-/// Key of the orders that pauses all withdrawals.
+/// Key of the order that pauses all withdrawals.
 pub const PAUSED: &str = "paused";
-/// Key of the orders that confirms what was denied by then.
+/// Key of the order that confirms withdrawals of everything denied by that time.
 pub const CONFIRMED_AT: &str = "confirmedAt";
 
 /// Limits that the controller is started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How long what was published stays after its permission was taken back, where no policy says
-    /// otherwise.
+    /// Grace period where no policy sets one.
     pub after: SignedDuration,
-    /// Of all published Secrets, the share in percent that may be withdrawn at once.
+    /// Share of all published Secrets, in percent, that may be withdrawn at once.
     pub most_percent: u8,
-    /// So many may be withdrawn at once in any case: in a small cluster one Secret is a large
+    /// Number that may be withdrawn at once in any case: in a small cluster one Secret is a large
     /// share.
     pub least: usize,
 }
@@ -56,9 +55,8 @@ pub fn parse_after(text: &str) -> Result<SignedDuration, String> {
     })
 }
 
-/// How long what a resource published stays after its permission was taken back: the shortest
-/// period that one of the policies sets which allowed it. `set` tells what a policy of that name
-/// sets, whether it is still there or was deleted.
+/// Grace period of a resource: the shortest that one of the policies sets which allowed it. `set`
+/// looks a policy's period up by name, also for deleted policies.
 pub fn after(
     status: Option<&RefreshableCredentialStatus>,
     set: impl Fn(&str) -> Option<SignedDuration>,
@@ -80,7 +78,7 @@ pub fn set_by(policy: &CredentialPolicy) -> Option<SignedDuration> {
 /// Orders of administrators to a running controller, in a ConfigMap beside its Lease.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Orders {
-    /// Nothing is withdrawn.
+    /// All withdrawals are paused.
     pub paused: bool,
     /// Secrets that were denied by then may be withdrawn, however many.
     pub confirmed_at: Option<Timestamp>,
@@ -89,13 +87,15 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// The orders in `data` of the ConfigMap. What cannot be read withdraws nothing.
+    /// The orders in `data` of the ConfigMap. An unreadable order never allows a
+    /// withdrawal: it pauses, or does not confirm.
     pub fn read(data: &BTreeMap<String, String>) -> Self {
         let mut orders = Self::default();
         match data.get(PAUSED).map(|text| (text, text.trim().parse())) {
             None => {}
             Some((_, Ok(paused))) => orders.paused = paused,
             Some((text, Err(_))) => {
+                // Its author wanted to stop withdrawals: a typo must not let them through.
                 orders.paused = true;
                 orders.complaint =
                     Some(format!("{PAUSED} is {text:?}: write \"true\" or \"false\""));
@@ -113,29 +113,29 @@ impl Orders {
         orders
     }
 
-    /// Whether a withdrawal of what has been denied since then is confirmed at `now`. A
-    /// confirmation that lies far ahead would be one of every mistake until then, and counts for
-    /// nothing.
+    /// Whether a withdrawal of a Secret that has been denied since then is confirmed at `now`. A
+    /// confirmation far ahead would cover every mistake until then, so it does not count.
     pub fn confirm(&self, denied_since: Timestamp, now: Timestamp) -> bool {
         self.confirmed_at
             .is_some_and(|at| denied_since <= at && at.duration_since(now) <= LONGEST_AHEAD)
     }
 }
 
-/// How much is published, and how much of that is about to be withdrawn without a confirmation.
+/// How many Secrets are published, and how many of them are about to be withdrawn without a
+/// confirmation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     /// Published Secrets.
     pub published: usize,
-    /// Those whose permission was taken back.
+    /// Those that are about to be withdrawn without a confirmation.
     pub pending: usize,
-    /// Namespaces that these are in.
+    /// Namespaces of these.
     pub namespaces: BTreeSet<String>,
 }
 
 impl Census {
-    /// Counts `resources`, each with whether something is published for it and whether that is
-    /// about to be withdrawn without a confirmation.
+    /// Counts `resources`: for each, whether a Secret is published, and whether it is about to be
+    /// withdrawn without a confirmation.
     pub fn of<'a>(
         resources: impl IntoIterator<Item = (&'a RefreshableCredential, bool, bool)>,
     ) -> Self {
@@ -150,13 +150,14 @@ impl Census {
         census
     }
 
-    /// Whether that is too much at once, after `recent` were withdrawn within [`AT_ONCE`].
+    /// Whether that is too many at once, after `recent` withdrawals within [`AT_ONCE`].
     pub fn exceeds(&self, limits: &Limits, recent: usize) -> bool {
+        // Recent withdrawals count, so that a mass deletion cannot pass in small portions.
         let (going, all) = (self.pending + recent, self.published + recent);
         going > limits.least && going * 100 > all * usize::from(limits.most_percent)
     }
 
-    /// The count of pending withdrawals, in words.
+    /// The count of pending withdrawals, as text.
     pub fn text(&self) -> String {
         let counted =
             |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
@@ -171,14 +172,14 @@ impl Census {
 /// The brake's decision about all withdrawals that are due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// They may go on.
+    /// Withdrawals may proceed.
     Released,
-    /// They wait: for this reason, and for what helps.
+    /// Withdrawals wait; the reason and the remedy, for the administrator.
     Held(String),
 }
 
 impl Decision {
-    /// Decides, where `census` counts all resources. `place` is where the orders are read from,
+    /// Decides, where `census` counts all resources. `place` is the ConfigMap of the orders, as
     /// `<namespace>/<name>`.
     pub fn decide(
         limits: &Limits,
@@ -188,6 +189,7 @@ impl Decision {
         place: Option<&str>,
     ) -> Self {
         let complaint = orders.complaint.as_ref().map(|c| format!(". {c}")).unwrap_or_default();
+        // Before the limit: a pause holds even a single withdrawal.
         if orders.paused {
             let place = place.unwrap_or_default();
             return Self::Held(format!(

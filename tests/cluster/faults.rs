@@ -14,7 +14,7 @@ type Trouble = fn(When) -> Fault;
 fn troubles() -> Vec<(&'static str, Trouble, &'static str, &'static str)> {
     vec![
         ("denies", |on| on.gets_denied(), "AccessDenied", "trust policy lets this caller in"),
-        ("throttles", |on| on.throttles(), "Throttled", "tried again more slowly"),
+        ("throttles", |on| on.throttles(), "Throttled", "retried more slowly"),
         ("breaks", |on| on.breaks(), "IssuerUnavailable", "InternalFailure"),
         ("cuts", |on| on.gets_cut_off(), "IssuerUnavailable", "cannot be reached"),
         ("loses", |on| on.loses_its_answer(), "IssuerUnavailable", "cannot be reached"),
@@ -41,7 +41,7 @@ fn troubles() -> Vec<(&'static str, Trouble, &'static str, &'static str)> {
             "expired",
             |on| on.fails(403, "ExpiredToken", "The security token is expired"),
             "InputExpired",
-            "by itself",
+            "automatically",
         ),
         (
             "unknown",

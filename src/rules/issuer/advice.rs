@@ -1,23 +1,23 @@
-//! What a person can do about an issuer's error. A store does not read AWS's documentation: its
-//! codes say less, often without a message, and AWS's consoles and quotas are not there.
+//! Advice for a person about an issuer's error. AWS's documentation, consoles and quotas do not
+//! apply to stores: their codes say less, often without a message.
 
 use super::codes::{AwsError, Issuer, Kind, VAULT, kind};
 
-/// What a person can do about an error of `operation`.
+/// Advice about an error of `operation`.
 pub fn advice(operation: &str, error: &AwsError) -> &'static str {
     let kind = kind(operation, error);
     if operation == VAULT && kind == Kind::Unavailable && error.code == "HTTP 503" {
-        return "Unseal Vault, or find out why it has no active node; it is tried again by itself";
+        return "Unseal Vault, or find out why it has no active node; retried automatically";
     }
     if let Kind::Unavailable | Kind::CallerExpired = kind {
-        return "Nothing: it is tried again by itself";
+        return "No action needed; retried automatically";
     }
     if operation == VAULT
         && let Some(advice) = of_vault(kind, error)
     {
         return advice;
     }
-    // What a metadata service says of EC2 is EC2's, whoever serves it.
+    // A metadata service's message about EC2 is EC2's, whichever server relays it.
     match error.code.as_str() {
         "AssumeRoleUnauthorizedAccess" => {
             return "Let ec2.amazonaws.com assume the role in its trust policy; EC2 tries again at its next refresh";
@@ -49,7 +49,7 @@ fn of_vault(kind: Kind, error: &AwsError) -> Option<&'static str> {
 fn of_aws(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
     match (kind, error.code.as_str()) {
         (Kind::Throttled, _) => {
-            "Nothing: it is tried again more slowly. If it lasts, lower the controller's call rate or raise the account's STS quota"
+            "No action needed; retried more slowly. If it lasts, lower the controller's call rate or raise the account's STS quota"
         }
         (Kind::Denied, _) if operation == "AssumeRole" => {
             "Check that the role exists, that its trust policy lets this caller in (account, ExternalId, source identity, tags, MFA) \
@@ -79,7 +79,7 @@ fn of_store(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
              of spec.principal"
         }
         Kind::Throttled => {
-            "Nothing: it is tried again more slowly. If it lasts, lower the controller's call rate or raise the store's limit"
+            "No action needed; retried more slowly. If it lasts, lower the controller's call rate or raise the store's limit"
         }
         Kind::Denied if operation == "AssumeRole" => {
             "Check the key that signed the call (stores answer an unknown key and a wrong secret the same way), that the \
@@ -97,7 +97,7 @@ fn of_store(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
         }
         Kind::Missing => {
             "Create the role in the store, or correct roleArn: the path and the tenant are part of it. It is tried again \
-             by itself"
+             automatically"
         }
         Kind::InputRefused => {
             "Check the token's issuer, signature and audience against the identity provider that the store trusts"
@@ -110,7 +110,7 @@ fn of_store(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
 fn of_server(kind: Kind) -> &'static str {
     match kind {
         Kind::Throttled => {
-            "Nothing: it is tried again more slowly. If it lasts, raise the server's limit"
+            "No action needed; retried more slowly. If it lasts, raise the server's limit"
         }
         Kind::Denied | Kind::CallerInvalid | Kind::InputExpired | Kind::InputRefused => {
             "Check what the source sends to prove who it is (headers, token, client certificate) and what the server lets it have"
@@ -122,17 +122,19 @@ fn of_server(kind: Kind) -> &'static str {
     }
 }
 
-/// Advice that fits wherever the code comes from.
+/// Advice that fits every issuer.
 fn of_any(kind: Kind, error: &AwsError) -> &'static str {
     match (kind, error.code.as_str()) {
         (Kind::Throttled | Kind::Unavailable | Kind::CallerExpired, _) => {
-            "Nothing: it is tried again by itself"
+            "No action needed; retried automatically"
         }
         (Kind::Clock, _) => "Set the controller's node to the right time",
         (Kind::CallerInvalid, _) => {
             "Check the access key in the Secret: it is unknown, inactive, deleted or its secret does not fit"
         }
-        (Kind::InputExpired, _) => "Renew the token in the Secret; the change is noticed by itself",
+        (Kind::InputExpired, _) => {
+            "Renew the token in the Secret; the change is noticed automatically"
+        }
         (_, "MalformedPolicyDocument" | "MalformedPolicyDocumentException") => {
             "Correct the session policy in the specification"
         }
@@ -180,7 +182,8 @@ mod tests {
     fn each_issuer_s_codes_have_the_class_of_aws_s_answer_and_advice_that_fits_the_issuer() {
         use {Class::*, Issuer::*, Reason as R};
         for (issuer, operation, code, status, message, class, reason, words) in [
-            // AWS says the same for a role that does not exist and for one that does not trust.
+            // AWS has one error for a role that does not exist and for one that does not trust the
+            // caller.
             (Aws, ROLE, "AccessDenied", 403, "no", Denied, R::AccessDenied, "that the role exists"),
             (
                 Aws,
@@ -222,7 +225,7 @@ mod tests {
                 R::InvalidSpecification,
                 "does not say which",
             ),
-            (Aws, ROLE, "ExpiredToken", 403, "", Transient, R::InputExpired, "by itself"),
+            (Aws, ROLE, "ExpiredToken", 403, "", Transient, R::InputExpired, "automatically"),
             (
                 Aws,
                 ROLE,
@@ -395,9 +398,18 @@ mod tests {
                 "x",
                 Transient,
                 R::IssuerUnavailable,
-                "by itself",
+                "automatically",
             ),
-            (Store, ROLE, "InternalError", 500, "x", Transient, R::IssuerUnavailable, "by itself"),
+            (
+                Store,
+                ROLE,
+                "InternalError",
+                500,
+                "x",
+                Transient,
+                R::IssuerUnavailable,
+                "automatically",
+            ),
             (
                 Store,
                 TOKEN,
@@ -457,7 +469,7 @@ mod tests {
                 "",
                 Transient,
                 R::IssuerUnavailable,
-                "by itself",
+                "automatically",
             ),
         ] {
             let error = refused(operation, code, status, message, issuer);

@@ -1,14 +1,14 @@
 //! Error codes: what class they are, and the reason that conditions name. What a person can do is
 //! in [`advice`](super::advice).
 //!
-//! Codes as in the references of STS's operations and its [common
-//! errors](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html), and as
-//! S3-compatible stores (Ceph RGW, MinIO) answer them.
+//! Codes of STS's operations, of its [common
+//! errors](https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html), and of
+//! S3-compatible stores (Ceph RGW, MinIO).
 
 use crate::retry::Class;
 use refreshable_api::conditions::Reason;
 
-/// Who answered. A code has the same class everywhere; what a person can do about it differs.
+/// The kind of server that responded. A code has the same class everywhere; the advice differs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Issuer {
     /// AWS.
@@ -16,7 +16,7 @@ pub enum Issuer {
     Aws,
     /// The STS of an S3-compatible store, which `spec.sts.endpoint` names.
     Store,
-    /// A server that the source names, with an API of its own.
+    /// A server that the source names, with its own API.
     Server,
 }
 
@@ -25,14 +25,13 @@ pub enum Issuer {
 pub struct AwsError {
     /// The code, for example `AccessDenied`.
     pub code: String,
-    /// The issuer's message, with every secret of the request taken out. Empty where a store gives
-    /// none.
+    /// The issuer's message, without any secret of the request. Empty where a store sends none.
     pub message: String,
     /// The request id, to be named to AWS's support and found in CloudTrail.
     pub request_id: Option<String>,
     /// HTTP status.
     pub status: u16,
-    /// Who answered.
+    /// The kind of server that responded.
     pub issuer: Issuer,
 }
 
@@ -49,13 +48,13 @@ impl std::fmt::Display for AwsError {
     }
 }
 
-/// What a code means.
+/// Meaning of an error code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Throttled,
     Unavailable,
     Denied,
-    /// The role does not exist. AWS answers `AccessDenied` then; it may be made later.
+    /// The role does not exist. AWS responds `AccessDenied` then; the role may be created later.
     Missing,
     /// The credentials that signed the call have expired.
     CallerExpired,
@@ -71,8 +70,8 @@ pub(super) enum Kind {
     Clock,
 }
 
-/// Codes that say by themselves what is wrong, each with its section in `docs/troubleshooting.md`.
-/// Others are judged by their HTTP status.
+/// Codes with a clear meaning, each with its section in `docs/troubleshooting.md`. Others are
+/// judged by their HTTP status.
 const KNOWN: [(&str, Kind); 54] = [
     ("Throttling", Kind::Throttled),
     ("ThrottlingException", Kind::Throttled),
@@ -130,17 +129,17 @@ const KNOWN: [(&str, Kind); 54] = [
     ("NotImplemented", Kind::Unsupported),
 ];
 
-/// What an error of `operation` means.
+/// Meaning of an error of `operation`.
 pub(super) fn kind(operation: &str, error: &AwsError) -> Kind {
     match KNOWN.iter().find(|(code, _)| *code == error.code) {
-        // Nothing signs these calls: what has expired is the token that was sent (MinIO).
+        // These calls are not signed, so the expired thing is the token that was sent (MinIO).
         Some((_, Kind::CallerExpired)) if is_unsigned(operation) => Kind::InputExpired,
         Some((_, kind)) => *kind,
         _ if error.status == 429 => Kind::Throttled,
         _ if error.status >= 500 => Kind::Unavailable,
-        // Vault's standby nodes answer 472 and 473, and 412 while they lag behind.
+        // Vault's standby nodes respond with 472 and 473, and with 412 while they lag behind.
         _ if matches!(error.status, 408 | 412 | 425 | 472 | 473) => Kind::Unavailable,
-        // A refusal that came as an answer may end by itself.
+        // A refusal in a response body may be temporary.
         _ if error.status < 400 || error.status == 401 || error.status == 403 => Kind::Denied,
         _ => Kind::Specification,
     }
@@ -174,7 +173,7 @@ pub fn reason_of(operation: &str, error: &AwsError) -> Reason {
     }
 }
 
-/// Whether the trust policy of a role, or the policy of who calls, decides on an operation.
+/// Whether the trust policy of a role, or the policy of the caller, decides on an operation.
 pub fn is_of_iam(operation: &str) -> bool {
     matches!(
         operation,

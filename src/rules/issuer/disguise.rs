@@ -1,4 +1,4 @@
-//! The forms in which servers, proxies and parsers repeat what they were sent.
+//! The forms in which servers, proxies and parsers repeat a value.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 pub(super) struct Form {
     /// Its bytes.
     pub(super) text: Vec<u8>,
-    /// It is base64, whose first and last characters also tell of what stands beside the secret.
+    /// It is base64, whose first and last characters also depend on the neighbouring text.
     pub(super) base64: bool,
 }
 
@@ -71,7 +71,7 @@ fn base64(secret: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     shifts.flat_map(move |shift: usize| {
         let shifted = [&[0; 3][..shift], secret].concat();
         let first = (shift * 8).div_ceil(6);
-        // A short one is looked for alone, with its last character.
+        // A short one is searched for as a whole, with its last character.
         let last = if secret.len() < SHORTEST_INSIDE { usize::MAX } else { shifted.len() * 8 / 6 };
         [STANDARD_NO_PAD.encode(&shifted), URL_SAFE_NO_PAD.encode(&shifted)]
             .map(|text| text.as_bytes()[first..last.min(text.len())].to_vec())

@@ -17,27 +17,27 @@ pub enum IssueError {
     Refused {
         /// The operation, for example `AssumeRole`.
         operation: &'static str,
-        /// What it was called for, for example the role's ARN.
+        /// Subject of the call, for example the role's ARN.
         subject: String,
         /// The error.
         error: AwsError,
     },
-    /// The issuer could not be reached, or did not answer in time.
+    /// The issuer could not be reached, or did not respond in time.
     #[error("{operation}: {endpoint} cannot be reached: {detail}")]
     Unreachable {
         /// The operation.
         operation: &'static str,
         /// Where it was called.
         endpoint: String,
-        /// What happened.
+        /// Details of the failure.
         detail: String,
     },
-    /// The issuer's answer could not be used.
+    /// The issuer's response could not be used.
     #[error("{operation}: the answer cannot be used: {what}")]
     InvalidAnswer {
         /// The operation.
         operation: &'static str,
-        /// What is wrong with the answer.
+        /// Fault of the response.
         what: String,
         /// The issuer's request id.
         request_id: Option<String>,
@@ -61,7 +61,7 @@ pub enum IssueError {
         name: String,
         /// The key in it.
         key: String,
-        /// What is wrong and what belongs there.
+        /// The fault, and a valid value.
         what: String,
     },
     /// A referenced object holds something that was right and is past its end.
@@ -71,13 +71,13 @@ pub enum IssueError {
         name: String,
         /// The key in it.
         key: String,
-        /// What has ended, and when.
+        /// The expired item, and when it expired.
         what: String,
     },
     /// A person has to act.
     #[error("{what}")]
     PersonNeeded {
-        /// What has to be done, by whom and how.
+        /// The necessary action: who has to do it, and how.
         what: String,
     },
     /// A program that the administrator registered failed.
@@ -85,23 +85,23 @@ pub enum IssueError {
     Process {
         /// The name that it is registered under.
         name: String,
-        /// What happened.
+        /// Details of the failure.
         what: String,
     },
     /// The Kubernetes API failed or refused a read.
     #[error("reading {what}: {detail}")]
     Kubernetes {
-        /// What was read.
+        /// The object that was read.
         what: String,
-        /// What happened.
+        /// Details of the failure.
         detail: String,
     },
-    /// The credentials are somebody else's.
+    /// The credentials belong to another principal.
     #[error("the credentials belong to {found}, not to {expected}; they are not published")]
     WrongPrincipal {
-        /// Who they should be.
+        /// The principal that the specification demands.
         expected: String,
-        /// Who they are.
+        /// The principal that the credentials belong to.
         found: String,
     },
     /// The specification is wrong in a way that admission cannot see.
@@ -109,13 +109,13 @@ pub enum IssueError {
     Specification {
         /// The field.
         field: String,
-        /// What is wrong and what to write instead.
+        /// The fault, and what to write instead.
         what: String,
     },
     /// The controller has no AWS identity of its own.
     #[error("the controller has no AWS identity of its own: {detail}")]
     NoIdentity {
-        /// What its default chain said.
+        /// Error of the default credential chain.
         detail: String,
     },
     /// An MFA code may be used once, and the one of this moment has been.
@@ -189,30 +189,30 @@ impl IssueError {
         }
     }
 
-    /// What a person can do about it.
+    /// Advice for a person.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::Refused { operation, error, .. } => advice(operation, error),
             Self::Unreachable { .. } => {
-                "Check the controller's way to the endpoint (DNS, proxy, firewall, spec.sts); it is tried again by itself"
+                "Check the controller's way to the endpoint (DNS, proxy, firewall, spec.sts); retried automatically"
             }
             Self::InvalidAnswer { .. } => {
-                "Check that the endpoint is what the source takes it for and that no proxy answers in its place; it is tried again by itself"
+                "Check that the endpoint is what the source takes it for and that no proxy answers instead; retried automatically"
             }
             Self::InputMissing { .. } => "Create it, or correct the reference",
             Self::InputInvalid { kind: "ConfigMap", .. } => {
                 "Correct the ConfigMap; the change is noticed automatically"
             }
-            Self::InputInvalid { .. } => "Correct the Secret; the change is noticed by itself",
+            Self::InputInvalid { .. } => "Correct the Secret; the change is noticed automatically",
             Self::InputExpired { .. } => {
-                "Renew what the Secret holds; the change is noticed by itself"
+                "Renew what the Secret holds; the change is noticed automatically"
             }
-            Self::PersonNeeded { .. } => "It goes on by itself once that is done",
+            Self::PersonNeeded { .. } => "The controller continues automatically once that is done",
             Self::Process { .. } => {
-                "Ask the administrator, who registered it with the controller; it is tried again by itself"
+                "Ask the administrator, who registered it with the controller; retried automatically"
             }
             Self::Kubernetes { .. } => {
-                "Check the API server and the controller's RBAC; it is tried again by itself"
+                "Check the API server and the controller's RBAC; retried automatically"
             }
             Self::WrongPrincipal { .. } => {
                 "Correct spec.principal or the role, or find out who answers in the issuer's place"
@@ -237,8 +237,8 @@ impl IssueError {
         }
     }
 
-    /// The failure of `object`: where AWS denied it a role, with the command that prints whom the
-    /// role must let in.
+    /// The failure of `object`. Where AWS denied it a role, the message names the command that
+    /// prints the necessary policies.
     pub fn failure_of(&self, object: &RefreshableCredential) -> Failure {
         let mut failure = self.failure();
         if self.denies_a_role() {
@@ -249,8 +249,8 @@ impl IssueError {
         failure
     }
 
-    /// Whether AWS's IAM policies decide what was denied, and not a store or an endpoint of one's
-    /// own.
+    /// Whether AWS's IAM policies caused the denial, rather than a store or a user-defined
+    /// endpoint.
     fn denies_a_role(&self) -> bool {
         let Self::Refused { operation, error, .. } = self else { return false };
         error.issuer == Issuer::Aws

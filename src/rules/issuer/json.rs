@@ -28,15 +28,14 @@ pub struct Wire {
     #[serde(alias = "expiration")]
     expiration: Option<Value>,
     account_id: Option<String>,
-    /// `Success`, or why there are no credentials: metadata services say so in an answer with
-    /// status 200.
+    /// `Success`, or the error: metadata services report errors with status 200.
     #[serde(alias = "code")]
     code: Option<Value>,
     #[serde(alias = "message")]
     message: Option<Value>,
 }
 
-/// Reads the credentials out of `body`, which a server with the clock `date` gave at `now`.
+/// Reads the credentials in `body`, which a server with the clock `date` sent at `now`.
 ///
 /// # Errors
 /// [`IssueError::InvalidAnswer`], naming the member that is missing or wrong and never its value.
@@ -49,7 +48,7 @@ pub fn read(
     parse::<Wire>(operation, body)?.issued(operation, date, now)
 }
 
-/// Reads a JSON document; serde's own words are left out, because they could quote it.
+/// Reads a JSON document. serde's messages are dropped, because they could quote it.
 ///
 /// # Errors
 /// [`IssueError::InvalidAnswer`].
@@ -57,7 +56,7 @@ pub fn parse<T: DeserializeOwned>(operation: &'static str, body: &[u8]) -> Resul
     serde_json::from_slice(body).map_err(|e| IssueError::InvalidAnswer {
         operation,
         what: format!(
-            "it is no JSON object with credentials (line {}, column {})",
+            "it is not a JSON object with credentials (line {}, column {})",
             e.line(),
             e.column()
         ),
@@ -65,8 +64,8 @@ pub fn parse<T: DeserializeOwned>(operation: &'static str, body: &[u8]) -> Resul
     })
 }
 
-/// Reads an answer whose credentials lie deeper; one that has a refusal in their place is that
-/// refusal.
+/// Reads a response whose credentials are nested; a refusal instead of them is returned as that
+/// error.
 ///
 /// # Errors
 /// [`IssueError::Refused`], or as [`parse`].
@@ -82,11 +81,11 @@ fn says_success(code: &str) -> bool {
     number || ["success", "ok"].iter().any(|word| code.eq_ignore_ascii_case(word))
 }
 
-/// Status of a refusal that came as an answer.
+/// Status of a refusal in a successful response.
 const ANSWERED: u16 = 200;
 
 impl Wire {
-    /// The refusal, where one stands in the credentials' place: a code, and mostly a message.
+    /// The refusal instead of credentials, if there is one: a code, and mostly a message.
     fn refusal(&self, operation: &'static str) -> Option<IssueError> {
         let text =
             |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
@@ -102,7 +101,7 @@ impl Wire {
         Some(IssueError::Refused { operation, subject: String::new(), error })
     }
 
-    /// The credentials, which a server with the clock `date` gave at `now`.
+    /// The credentials, which a server with the clock `date` sent at `now`.
     ///
     /// # Errors
     /// As [`read`].
@@ -130,7 +129,7 @@ impl Wire {
             )
         })?;
         let expiration = expiry::from_json(&written).ok_or_else(|| {
-            invalid(format!("Expiration is no time: it must be in {}", expiry::FORMS))
+            invalid(format!("Expiration is not a time: it must be in {}", expiry::FORMS))
         })?;
         let session =
             Session::checked(AccessKey { id, secret, token: self.session_token }, expiration)
@@ -179,7 +178,7 @@ mod tests {
     fn a_refusal_that_comes_as_an_answer_keeps_its_code_and_words() {
         use crate::retry::Class;
         for (text, code, class) in [
-            // What EC2's metadata service is documented to answer.
+            // Response of EC2's metadata service, as documented.
             (
                 r#"{"Code":"AssumeRoleUnauthorizedAccess","Message":"EC2 cannot assume the role app.","LastUpdated":"2026-01-01T00:00:00Z"}"#,
                 "AssumeRoleUnauthorizedAccess",
@@ -234,15 +233,15 @@ mod tests {
             ("\"Token\"", "\"Other\"", "never published"),
             ("\"t0k3n\"", "null", "never published"),
             ("\"t0k3n\"", "\"\"", "SessionToken is empty"),
-            // A token that nobody checks, beside a user's key.
+            // A made-up token beside a user's key.
             ("ASIAX", "AKIAIOSFODNN7EXAMPLE", "never published"),
             ("\"Expiration\"", "\"Other\"", "Expiration is missing"),
             ("2026-01-01T01:00:00Z", "2026-01-01T01:00:00", "with a zone"),
-            ("\"2026-01-01T01:00:00Z\"", "true", "Expiration is no time"),
+            ("\"2026-01-01T01:00:00Z\"", "true", "Expiration is not a time"),
             ("2026-01-01T01:00:00Z", "2020-01-01T01:00:00Z", "already past"),
             ("t0k3n", "t0k3n\\n", "white space"),
             ("{\"A", "{\"Version\":2,\"A", "Version is not 1"),
-            ("}", "", "no JSON object"),
+            ("}", "", "not a JSON object"),
         ] {
             let text = good.replace(from, to);
             let error = read_text(&text).expect_err(&text);

@@ -1,5 +1,5 @@
-//! What an issuer answers: a session, or an error with the class that decides the retry and the
-//! advice that a person reads.
+//! Responses of issuers: a session, or an error with its class, which decides the retry, and advice
+//! for a person.
 
 mod advice;
 mod codes;

@@ -1,5 +1,6 @@
-//! What was sent in confidence does not come back: it is taken out of every text that somebody else
-//! wrote, before the text becomes a condition, an event or a log line.
+//! Redacts confidential values. Servers may echo what they were sent, so every value that an
+//! attempt sent in confidence is removed from every foreign text before it becomes a condition, an
+//! event or a log line.
 
 use super::AccessKey;
 use super::disguise::{Form, forms};
@@ -11,22 +12,22 @@ use secrecy::{ExposeSecret as _, SecretString};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Stands where a secret stood.
+/// Replacement for a secret.
 pub const REDACTED: &str = "<redacted>";
-/// Longest part of somebody else's words that is passed on, in bytes.
+/// Longest part of a foreign text that is passed on, in bytes.
 const LONGEST_WORDS: usize = 500;
-/// Shorter secrets are left alone: everything would be full of them.
+/// Shorter secrets are not redacted: they occur in every text.
 const SHORTEST: usize = 4;
-/// Shorter forms count as words of their own alone.
+/// Shorter forms are redacted only as whole words.
 const SHORTEST_INSIDE: usize = 8;
-/// A part of this length of a longer form gives it away: servers cut what they repeat.
+/// A part of this length gives a longer form away: servers cut the values that they repeat.
 const PART: usize = 16;
 /// Forms longer than this are looked for by fewer of their parts.
 const LONG: usize = 256;
-/// So many bytes lie between the beginnings of two parts of a long form.
+/// Distance in bytes between two searched parts of a long form.
 const LONG_STRIDE: usize = 64;
 
-/// What was sent in confidence in one attempt, and the search for it. Clones share it.
+/// Values that one attempt sent in confidence, and the search for them. Clones share the values.
 #[derive(Clone, Default)]
 pub struct Redactor(Arc<Mutex<Kept>>);
 
@@ -81,7 +82,7 @@ impl Redactor {
         self.protect(authorization.split_once("Signature=").map_or("", |(_, signature)| signature));
     }
 
-    /// The text without what was sent in confidence, in whatever form.
+    /// The text without the confidential values, in whatever form.
     pub fn redact(&self, text: &str) -> String {
         if text.len() < SHORTEST {
             return text.to_owned();
@@ -97,8 +98,8 @@ impl Redactor {
         search.redact(text)
     }
 
-    /// Somebody else's words as they may be passed on: without control characters, without secrets,
-    /// and then cut. A secret that was cut first would not be found.
+    /// A foreign text as it may be passed on: without control characters, without secrets, and then
+    /// cut. Cutting first could hide a secret from the search.
     pub fn words(&self, text: &str) -> String {
         let plain: String = text.chars().filter(|c| !c.is_control()).collect();
         crate::failure::shorten(&self.redact(&plain), LONGEST_WORDS)
@@ -114,7 +115,7 @@ struct Search {
     forms: Vec<Form>,
     /// Of each pattern: the form that it is a part of, and where it begins there.
     patterns: Vec<(usize, usize)>,
-    /// `None` where the patterns are too many for it: then nothing is passed on.
+    /// `None` where the patterns are too many for it: then no text is passed on.
     automaton: Option<AhoCorasick>,
 }
 
@@ -177,8 +178,7 @@ fn part(form: &Form, begin: usize) -> &[u8] {
     if form.text.len() < 2 * PART { &form.text } else { &form.text[begin..begin + PART] }
 }
 
-/// As much of `text` around `hit` as is the form; nothing where a short form is a part of a longer
-/// word.
+/// The whole form in `text` around `hit`; `None` where a short form is a part of a longer word.
 fn whole(form: &Form, begin: usize, text: &[u8], hit: Range<usize>) -> Option<Range<usize>> {
     let same = |a: u8, b: u8| a.eq_ignore_ascii_case(&b);
     let before = form.text[..begin].iter().rev().zip(text[..hit.start].iter().rev());
@@ -192,8 +192,7 @@ fn whole(form: &Form, begin: usize, text: &[u8], hit: Range<usize>) -> Option<Ra
     }
     if form.base64 {
         let encoded = |b: &&u8| b.is_ascii_alphanumeric() || b"+/-_=".contains(b);
-        // A part of what is encoded with it can be told from its neighbours' characters: all of it
-        // goes.
+        // In base64 the neighbours' characters depend on the secret, too: all of them are removed.
         start -= text[..start].iter().rev().take_while(encoded).count();
         end += text[end..].iter().take_while(encoded).count();
     }

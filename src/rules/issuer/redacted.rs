@@ -1,12 +1,11 @@
-//! An error as it may leave an attempt: without what was sent in confidence.
+//! Errors as they may leave an attempt: without confidential values.
 
 use super::{AwsError, IssueError, Redactor};
 use crate::patterns::shown_url;
 
 impl IssueError {
-    /// The error without what `redactor` protects. What somebody else wrote is freed of control
-    /// characters and cut; names that stand in the specification stay as they are, and URLs lose
-    /// their query.
+    /// The error without the values that `redactor` protects. Foreign texts lose control characters
+    /// and are cut; names in the specification stay, and URLs lose their query.
     #[must_use]
     pub fn redacted(self, redactor: &Redactor) -> Self {
         let words = |text: String| redactor.words(&text);

@@ -5,15 +5,15 @@ use jiff::{SignedDuration, Timestamp};
 use refreshable_api::PrincipalStatus;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// What AWS's [ids of long-lived
-/// keys](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids)
-/// begin with, and those of sessions never do.
+/// Prefix of AWS's [ids of long-lived
+/// keys](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids);
+/// ids of sessions never have it.
 const LONG_LIVED: &str = "AKIA";
 
-/// A long-lived key or a session, to sign with. `Debug` shows the id alone.
+/// A long-lived key or a session, to sign with. `Debug` shows only the id.
 #[derive(Clone)]
 pub struct AccessKey {
-    /// `AccessKeyId`, which is no secret.
+    /// `AccessKeyId`, which is not secret.
     pub id: String,
     /// `SecretAccessKey`.
     pub secret: SecretString,
@@ -33,7 +33,7 @@ impl std::fmt::Debug for AccessKey {
 pub struct Session {
     /// The three keys.
     pub key: AccessKey,
-    /// `Expiration`, as the issuer gave it.
+    /// `Expiration` of the issuer's response.
     pub expiration: Timestamp,
 }
 
@@ -43,7 +43,7 @@ impl Session {
     /// anybody is, this holds.
     ///
     /// # Errors
-    /// What is wrong, by AWS's name of the part and never with its value.
+    /// The faulty part, by AWS's name for it and never with its value.
     pub fn checked(key: AccessKey, expiration: Timestamp) -> Result<Self, String> {
         let token = key
             .token
@@ -71,18 +71,18 @@ impl Session {
     }
 }
 
-/// A session, with what is known about it.
+/// A session, with its circumstances.
 #[derive(Clone, Debug)]
 pub struct Issued {
     /// The session.
     pub session: Session,
     /// Its lifetime on the issuer's clock.
     pub lifetime: Lifetime,
-    /// Whose it is, as far as the issuer said.
+    /// Principal of the session, as far as the issuer named it.
     pub principal: PrincipalStatus,
     /// `PackedPolicySize`, in percent.
     pub packed_policy_size: Option<i32>,
-    /// What the user should know although it worked.
+    /// Warning for the user about a session that was issued.
     pub warning: Option<String>,
 }
 
@@ -95,8 +95,8 @@ pub struct Lifetime {
     pub expiration: Timestamp,
 }
 
-/// Clocks that differ by less are taken to agree: `Date` headers have a resolution of a second and
-/// answers take their time.
+/// A difference below this counts as none: `Date` headers have a resolution of a second, and
+/// responses take time.
 pub const CLOCKS_AGREE: SignedDuration = SignedDuration::from_secs(30);
 
 impl Lifetime {
@@ -122,14 +122,14 @@ impl Lifetime {
         Ok(Self { issued_at, expiration })
     }
 
-    /// When a session begins that an issuer whose clock says `date` gave at `now`.
+    /// Start of a session that an issuer with the clock `date` returned at `now`.
     pub fn begin(date: Option<Timestamp>, now: Timestamp) -> Timestamp {
         date.filter(|d| d.duration_since(now).abs() > CLOCKS_AGREE && is_plausible(*d))
             .unwrap_or(now)
     }
 }
 
-/// Whether a clock that says so can be reckoned with: times around it can be written down.
+/// Whether a clock's time can be calculated with: times around it are representable.
 fn is_plausible(date: Timestamp) -> bool {
     const FIRST: i64 = 0;
     /// The year 2500.

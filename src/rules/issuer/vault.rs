@@ -1,7 +1,7 @@
 //! Leases of the AWS engine of
 //! [Vault](https://developer.hashicorp.com/vault/api-docs/secret/aws#generate-credentials) and
-//! [OpenBao](https://openbao.org/api-docs/secret/aws/), as `/v1/<mount>/creds/<role>` and
-//! `/v1/<mount>/sts/<role>` answer them.
+//! [OpenBao](https://openbao.org/api-docs/secret/aws/): responses of `/v1/<mount>/creds/<role>` and
+//! `/v1/<mount>/sts/<role>`.
 
 use super::{AccessKey, IssueError, Issued, Lifetime, Session, json};
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The answer.
+/// The response.
 #[derive(Deserialize)]
 struct Answer {
     /// In seconds.
@@ -26,12 +26,12 @@ struct Data {
     secret_key: Option<SecretString>,
     security_token: Option<SecretString>,
     session_token: Option<SecretString>,
-    /// In seconds, where there is no lease: for a batch token.
+    /// Lifetime in seconds; batch tokens have it instead of a lease.
     ttl: Option<i64>,
 }
 
-/// Reads a lease that was asked for at `now` of a server with the clock `date`. It says how long it
-/// lasts and not until when, so it is counted from then.
+/// Reads a lease that was requested at `now` from a server with the clock `date`. A lease has a
+/// duration and no expiration, so it counts from then.
 ///
 /// # Errors
 /// [`IssueError::InvalidAnswer`], naming the member that is missing or wrong and never its value;
@@ -92,7 +92,7 @@ mod tests {
         "2026-01-01T00:00:00Z".parse().expect("time")
     }
 
-    /// As Vault 1.21 answers for a role of type `assumed_role`.
+    /// Response of Vault 1.21 for a role of type `assumed_role`.
     fn lease() -> Value {
         json!({
             "request_id": "d2b8a1f0-0000-0000-0000-000000000000", "lease_id": "aws/sts/reports/x", "renewable": false,
@@ -170,7 +170,7 @@ mod tests {
                 Class::Transient,
             ),
             (changed("/lease_duration", json!(i64::MAX)), "lease_duration", Class::Transient),
-            (changed("/lease_duration", json!("3600")), "no JSON object", Class::Transient),
+            (changed("/lease_duration", json!("3600")), "not a JSON object", Class::Transient),
             (
                 json!({"data": {"access_key": "a", "secret_key": "b", "security_token": "c"}}),
                 "lease_duration",

@@ -3,7 +3,7 @@
 use crate::issuer::Session;
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// One profile with its three keys. The Region stands in the config file.
+/// One profile with its three keys. The Region is in the config file.
 pub(super) fn render(profile: &str, session: &Session) -> SecretString {
     let mut file = format!(
         "[{profile}]\naws_access_key_id = {}\naws_secret_access_key = {}\n",

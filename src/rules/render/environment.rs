@@ -6,7 +6,7 @@ use crate::timing::down_to_second;
 use refreshable_api::SecretKeys;
 use secrecy::SecretString;
 
-/// The variables, under the names that `keys` gives them.
+/// The variables, under the names in `keys`.
 pub(super) fn render(keys: &SecretKeys, region: &str, session: &Session) -> Files {
     let mut variables = Files::from([
         (keys.access_key_id.clone(), session.key.id.clone().into()),

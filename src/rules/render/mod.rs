@@ -1,4 +1,5 @@
-//! Credentials as files, environment and Secret: pure functions of what was issued and asked for.
+//! Credentials as files, environment and Secret: pure functions of the session and the
+//! specification.
 
 mod config_file;
 mod credentials_file;
@@ -31,7 +32,7 @@ pub struct Profile {
     pub issued: Issued,
 }
 
-/// Writes `issued` in every form that `spec` asks for. `region` is what the profile names.
+/// Writes `issued` in every format of `spec`. `region` is the profile's.
 pub fn files(spec: &SecretSpec, region: &str, issued: &Issued) -> Files {
     let keys = spec.keys.clone().unwrap_or_default();
     let region = spec.region.as_deref().unwrap_or(region);

@@ -1,4 +1,4 @@
-//! A Secret with made-up credentials, to ask the API server whether it would take the real one.
+//! A Secret with made-up credentials, to test whether the API server would accept the real one.
 
 use super::{Existing, Manifest, Profile, files, manifest, profile_files};
 use crate::fingerprint;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// mostly around this.
 const TOKEN: usize = 1200;
 
-/// Credentials that nobody issued, as if issued at `now`.
+/// Made-up credentials, as if issued at `now`.
 fn sample(now: Timestamp) -> Issued {
     let expiration = now + SignedDuration::from_hours(1);
     let key = AccessKey {

@@ -1,4 +1,4 @@
-//! The Secret as it is applied: metadata that records what it holds, and the data.
+//! The Secret as it is applied: the data, and metadata that records it.
 
 use super::Files;
 use crate::fingerprint;
@@ -38,7 +38,7 @@ impl Manifest {
 pub struct Existing<'a> {
     /// UID of the Secret that is written over: the API server refuses the write to any other.
     pub uid: Option<&'a str>,
-    /// The Secret was somebody else's and is taken over, with its type as it is.
+    /// The Secret existed before and is adopted, with its type unchanged.
     pub adopted: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the files look like, byte for byte.
+//! The files, byte for byte.
 
 use super::*;
 use crate::issuer::{AccessKey, Lifetime, Session};

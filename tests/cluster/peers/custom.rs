@@ -158,7 +158,7 @@ async fn programs_run_as_they_are_registered_and_end_with_their_time() {
         ("fails", &[][..], "IssuerUnavailable", "exit status: 3"),
         ("hangs", &[], "IssuerUnavailable", "did not end within 2 s"),
         ("floods", &[], "IssuerUnavailable", "printed more than 65536 bytes"),
-        ("garbage", &[], "InvalidAnswer", "no JSON object"),
+        ("garbage", &[], "InvalidAnswer", "not a JSON object"),
         ("missing", &[], "IssuerUnavailable", "cannot be started"),
         ("good", &["--more"], "InvalidSpecification", "takes no arguments"),
     ] {
