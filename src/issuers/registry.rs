@@ -1,6 +1,6 @@
-//! What the administrator registers with the controller by name: programs and PKCS#11 modules.
+//! Programs and PKCS#11 modules that the administrator registers with the controller by name.
 //!
-//! A tenant names them; what stands behind a name is the administrator's alone.
+//! A tenant uses the names; only the administrator decides what they refer to.
 
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ pub enum RegistryError {
     /// The file cannot be read.
     #[error("{0}: {1}")]
     Unreadable(PathBuf, std::io::Error),
-    /// It is no registry.
+    /// It is not a registry.
     #[error("{0}: {1}")]
     Wrong(PathBuf, String),
 }
@@ -69,7 +69,7 @@ impl Registry {
                 process.command.first().ok_or_else(|| format!("process {name} has no command"))?;
             if !Path::new(program).is_absolute() {
                 return Err(format!(
-                    "process {name}: {program} is no absolute path, and no PATH is searched"
+                    "process {name}: {program} is not an absolute path, and no PATH is searched"
                 ));
             }
             if !(1..=60).contains(&process.timeout_seconds) {
@@ -79,7 +79,7 @@ impl Registry {
         for (name, path) in &registry.pkcs11_modules {
             if !path.is_absolute() {
                 return Err(format!(
-                    "PKCS#11 module {name}: {} is no absolute path",
+                    "PKCS#11 module {name}: {} is not an absolute path",
                     path.display()
                 ));
             }
@@ -109,10 +109,10 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, words) in [
             ("processes: {a: {command: []}}", "process a has no command"),
-            ("processes: {a: {command: [helper]}}", "helper is no absolute path"),
+            ("processes: {a: {command: [helper]}}", "helper is not an absolute path"),
             ("processes: {a: {command: [/bin/x], timeoutSeconds: 0}}", "1 to 60"),
             ("processes: {a: {command: [/bin/x], shell: true}}", "shell"),
-            ("pkcs11Modules: {a: lib.so}", "no absolute path"),
+            ("pkcs11Modules: {a: lib.so}", "not an absolute path"),
         ] {
             let error = Registry::parse(text).expect_err(words);
             assert!(error.contains(words), "{error}");

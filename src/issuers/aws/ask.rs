@@ -7,11 +7,11 @@ use refreshable_rules::issuer::Issuer;
 pub(crate) struct Ask<'a> {
     /// The operation.
     pub(crate) operation: &'static str,
-    /// What it is called for, for example the role's ARN.
+    /// Subject of the call, for example the role's ARN.
     pub(crate) subject: &'a str,
     /// Where it is called.
     pub(crate) endpoint: String,
-    /// Who answers there.
+    /// The kind of server that responds.
     pub(crate) issuer: Issuer,
     /// The time of the attempt.
     pub(crate) now: Timestamp,

@@ -65,12 +65,12 @@ pub(crate) fn timeouts(whole: Duration) -> TimeoutConfig {
         .build()
 }
 
-/// The `Date` of an answer: what the issuer's clock says.
+/// The `Date` of a response: the issuer's clock.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DateSeen(Arc<Mutex<Option<Timestamp>>>);
 
 impl DateSeen {
-    /// The date, once an answer has come that has one.
+    /// The date, once a response with one has come.
     pub(crate) fn get(&self) -> Option<Timestamp> {
         *self.0.lock()
     }

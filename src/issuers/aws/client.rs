@@ -1,8 +1,8 @@
 //! HTTP clients for STS with more than the SDK's own client has: other certificates to trust, and a
 //! guard.
 //!
-//! An STS that a specification names is guarded as [`crate::http`]'s calls are, by the address
-//! after resolution, without a proxy, without redirects, with a cap on the answer.
+//! An STS that a specification names is guarded like [`crate::http`]'s calls: by the address after
+//! resolution, without a proxy, without redirects, with a limit on the response.
 
 use crate::http::{self, LARGEST_BODY};
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -35,7 +35,7 @@ pub(super) fn own(trust: TlsContext) -> SharedHttpClient {
     })
 }
 
-/// A client whose hosts lead within `reach` and whose peers are trusted by `trust`.
+/// A client whose hosts are within `reach` and whose peers are trusted by `trust`.
 pub(super) fn named(trust: TlsContext, reach: NetworkScope) -> SharedHttpClient {
     let inner = Builder::new()
         .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
@@ -44,7 +44,7 @@ pub(super) fn named(trust: TlsContext, reach: NetworkScope) -> SharedHttpClient 
     SharedHttpClient::new(Capped(inner))
 }
 
-/// Resolves each name once; the connection goes to what was resolved.
+/// Resolves each name once; the connection goes to the resolved address.
 #[derive(Clone, Copy, Debug)]
 struct Resolver(NetworkScope);
 
@@ -56,7 +56,7 @@ impl ResolveDns for Resolver {
     }
 }
 
-/// A client whose answers end at [`LARGEST_BODY`].
+/// A client whose responses end at [`LARGEST_BODY`].
 #[derive(Debug)]
 struct Capped(SharedHttpClient);
 

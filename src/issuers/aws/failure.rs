@@ -1,5 +1,5 @@
-//! The SDK's errors, put into the crate's own words. Never through their `Debug`: that prints
-//! bodies. What was sent in confidence is taken out of them where they leave the attempt
+//! Translates the SDK's errors. Never through their `Debug`, which prints bodies. Confidential
+//! values are redacted where the errors leave the attempt
 //! ([`refreshable_rules::issuer::Redactor`]).
 
 use super::ask::Ask;
@@ -9,7 +9,7 @@ use aws_sdk_sts::operation::RequestId as _;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use refreshable_rules::issuer::{AwsError, IssueError};
 
-/// Why `ask` came to nothing.
+/// Why `ask` failed.
 pub(super) fn of<E>(ask: &Ask<'_>, error: &SdkError<E, HttpResponse>) -> IssueError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -92,7 +92,7 @@ fn chain_of(error: &dyn std::error::Error) -> String {
     parts.join(": ")
 }
 
-/// Where an error comes from the chain that looks for the controller's own identity, what it says.
+/// The message of an error of the chain that looks for the controller's own identity.
 fn no_identity(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(cause) = next {

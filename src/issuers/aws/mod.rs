@@ -1,4 +1,4 @@
-//! AWS's clients: STS and its endpoints, what a call by SDK has in common, MFA codes.
+//! AWS's clients: STS and its endpoints, common parts of SDK calls, MFA codes.
 
 pub(crate) mod ask;
 pub(crate) mod call;

@@ -2,7 +2,7 @@
 
 use refreshable_api::Arn;
 
-/// Where a source's credentials belong, as far as the source says.
+/// Partition and Region of a source's credentials, as far as the source names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Home<'a> {
     /// It does not say: where the controller is.
@@ -14,7 +14,7 @@ pub enum Home<'a> {
 }
 
 impl Home<'_> {
-    /// The Region that stands in for the controller's `own`.
+    /// The Region to use instead of the controller's `own`.
     pub(super) fn region(self, own: Option<&str>) -> Option<String> {
         match self {
             Self::Unknown => own.map(str::to_owned),
@@ -54,8 +54,8 @@ fn first_region(partition: &str) -> &'static str {
     }
 }
 
-/// The Region to call: the one asked for; else the controller's own where it lies in the partition
-/// of the role; else the partition's first.
+/// The Region to call: the specified one; else the controller's own if it is in the role's
+/// partition; else the partition's first.
 pub fn choose(asked: Option<&str>, own: Option<&str>, role_arn: Option<&str>) -> String {
     if let Some(region) = asked {
         return region.to_owned();

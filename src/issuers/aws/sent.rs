@@ -1,5 +1,5 @@
-//! What the SDK itself sends in confidence: of the controller's own identity, nobody else sees the
-//! session token.
+//! Secrets that the SDK itself sends: no other code sees the session token of the controller's own
+//! identity.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::{

@@ -1,8 +1,8 @@
 //! MFA codes from a seed (RFC 6238). AWS takes a code once, so each step of 30 s is used once for a
 //! seed.
 //!
-//! A seed is known by its namespace and its digest, not by the device's serial number: that is
-//! anybody's to name, and a tenant must not use up another's codes.
+//! A seed is known by its namespace and its digest, not by the device's serial number: any tenant
+//! can name that, and must not use up another's codes.
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -14,7 +14,7 @@ use totp_rs::{Builder, Secret};
 /// Length of a step in seconds (RFC 6238's default, AWS's virtual devices).
 const STEP_SECONDS: u64 = 30;
 
-/// Why there is no code.
+/// Why a code cannot be computed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TotpError {
     /// The seed is no base32 text of sufficient length.
@@ -38,8 +38,8 @@ impl TotpSteps {
     /// The code of `seed` in `namespace` at `now`, which counts as used from then on.
     ///
     /// # Errors
-    /// [`TotpError::Seed`] for a seed that is none, [`TotpError::Used`] where this step's code was
-    /// given before.
+    /// [`TotpError::Seed`] for an invalid seed, [`TotpError::Used`] where this step's code was used
+    /// before.
     pub fn code(
         &self,
         namespace: &str,
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_codes_are_rfc_6238_s() {
-        // Appendix B gives eight digits; AWS uses the last six of them.
+        // Appendix B has eight digits; AWS uses the last six of them.
         for (seconds, expected) in [
             (59, "287082"),
             (1_111_111_109, "081804"),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
-/// What a request is signed for.
+/// Parts of a request that are signed.
 pub struct Signed<'a> {
     /// The host, with its port where the URL has one.
     pub host: &'a str,
@@ -30,10 +30,10 @@ pub struct Signed<'a> {
 pub const CONTENT_TYPE: &str = "application/json";
 
 /// The headers to send with the request, the last of them `Authorization`. `sign` signs the SHA-256
-/// digest of what it is given.
+/// digest of its argument.
 ///
 /// # Errors
-/// Those of `sign`.
+/// Errors of `sign`.
 pub fn headers(
     request: &Signed<'_>,
     certificate: &Certificate,

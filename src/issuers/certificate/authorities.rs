@@ -4,11 +4,11 @@ use pem::{EncodeConfig, LineEnding, Pem, encode_many_config};
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
-/// The certificates in `bytes` (PEM), and nothing of what else stands there, such as comments or a
-/// private key.
+/// The certificates in `bytes` (PEM), without anything else in it, such as comments or a private
+/// key.
 ///
 /// # Errors
-/// The fault, without a word of what was read: it may be a Secret's.
+/// The fault, without a word of the text: it may be a Secret's.
 pub fn authorities(bytes: &[u8]) -> Result<String, String> {
     let mut found = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(bytes) {

@@ -1,13 +1,13 @@
-//! Calls that block their thread: a token answers when it likes, and the runtime's workers must not
-//! wait for it. One of them renews the lease.
+//! Calls that block their thread: a token may take long, and the runtime's workers, one of which
+//! renews the lease, must not wait for it.
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 /// Does `work`, which blocks, while another thread takes over what this one had to do for the
 /// runtime.
 pub(super) fn off_the_runtime<T>(work: impl FnOnce() -> T) -> T {
-    // TLS signs in the middle of a handshake, where nothing can be awaited. A runtime of one thread
-    // has no other to hand its work to; the controller's has.
+    // TLS signs in the middle of a handshake, which cannot await. A runtime with one thread has no
+    // other to take over its work; the controller's has.
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),
@@ -31,7 +31,7 @@ mod tests {
         let (release, held) = mpsc::channel();
         let slow = tokio::spawn(async move { off_the_runtime(|| held.recv_timeout(PATIENCE)) });
         let seen = turned.clone();
-        // The only worker is the slow call's: this ends it, if somebody else takes over.
+        // The slow call occupies the only worker: this ends it, if another thread takes over.
         let other = tokio::spawn(async move {
             seen.store(true, Ordering::Relaxed);
             release.send(()).expect("the slow call waits");

@@ -26,7 +26,7 @@ impl PrivateKey {
     /// Reads PEM.
     ///
     /// # Errors
-    /// What is wrong with it, and what belongs there; nothing of the key.
+    /// The fault, and a valid form; nothing of the key itself.
     pub fn parse(pem: &[u8]) -> Result<Self, String> {
         if contains(pem, b"ENCRYPTED") {
             return Err(
@@ -35,7 +35,7 @@ impl PrivateKey {
             );
         }
         let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| {
-            "there is no private key in PEM in it, like -----BEGIN PRIVATE KEY-----".to_owned()
+            "it lacks a private key in PEM, like -----BEGIN PRIVATE KEY-----".to_owned()
         })?;
         let unknown = || {
             "the private key is none that AWS takes: use RSA of 2048 to 8192 bits, P-256 or P-384"
@@ -146,10 +146,10 @@ mod tests {
     fn what_is_no_key_is_refused_and_not_shown() {
         let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key").serialize_pem();
         for (pem, words) in [
-            ("", "no private key in PEM"),
+            ("", "lacks a private key in PEM"),
             (
                 "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
-                "no private key in PEM",
+                "lacks a private key in PEM",
             ),
             (
                 "-----BEGIN ENCRYPTED PRIVATE KEY-----\ns3cr3t\n-----END ENCRYPTED PRIVATE KEY-----",

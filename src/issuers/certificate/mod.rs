@@ -26,7 +26,7 @@ pub struct DeviceIdentity {
     pub key: DeviceKey,
 }
 
-/// Where the private key lies.
+/// The private key, or access to it.
 pub enum DeviceKey {
     /// In memory, for the time of one attempt. With it its PEM, as the Secret holds it.
     Software(Box<PrivateKey>, SecretString),
@@ -38,7 +38,7 @@ impl DeviceIdentity {
     /// A signature over the SHA-256 digest of `message`: PKCS#1 v1.5, or ECDSA in DER.
     ///
     /// # Errors
-    /// What the key or its token said.
+    /// The error of the key or its token.
     pub fn sign_sha256(&self, message: &[u8]) -> Result<Vec<u8>, String> {
         match &self.key {
             DeviceKey::Software(key, _) => key.sign_sha256(message),

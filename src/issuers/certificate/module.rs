@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A module that is loaded. Whoever signs holds it: a login holds for the whole process, and nobody
-/// may sign with a key that another's PIN opened.
+/// A loaded module. Every signer holds the lock: a login is valid for the whole process, and a
+/// signer must not use a key that another's PIN opened.
 pub(super) type Loaded = Arc<Mutex<Pkcs11>>;
 
 /// The registered modules. Each is loaded at its first use, once for a process.

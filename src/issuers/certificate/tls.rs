@@ -1,4 +1,4 @@
-//! TLS with a client's certificate whose key lies in a token.
+//! TLS with a client certificate whose key is in a token.
 
 use super::{Certificate, KeyKind, TokenKey};
 use rustls::client::ResolvesClientCert;
@@ -6,7 +6,7 @@ use rustls::sign::{CertifiedKey, Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use std::sync::Arc;
 
-/// A certificate whose key lies in a token, as rustls wants it.
+/// A certificate whose key is in a token, in rustls' form.
 #[derive(Clone, Debug)]
 pub struct TokenIdentity(Arc<CertifiedKey>);
 

@@ -146,7 +146,7 @@ impl TokenKey {
                     _ => Err(TokenError::ManyKeys),
                 },
             );
-        // A login outlives its session: the next one must show its own PIN.
+        // A login outlives its session, and the next one must use its own PIN.
         session.logout().map_err(TokenError::Other)?;
         result
     }
@@ -242,8 +242,8 @@ fn wants_pin_at_each_use(session: &Session, key: ObjectHandle) -> Result<bool, T
     Ok(attributes.contains(&Attribute::AlwaysAuthenticate(true)))
 }
 
-/// A key that wants its PIN at each use signs something, since not every token can do what that
-/// takes. Within TLS it could not be said why.
+/// A key that demands its PIN at each use signs a test message, since not every token supports
+/// that. Within TLS the error could not be explained.
 fn try_out(session: &Session, key: ObjectHandle, pin: &AuthPin) -> Result<(), TokenError> {
     if !wants_pin_at_each_use(session, key)? {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What is read out of a certificate (RFC 5280).
+//! Reads certificates (RFC 5280).
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -53,18 +53,18 @@ impl Certificate {
     /// Reads PEM: the certificate first, then its chain.
     ///
     /// # Errors
-    /// What is wrong with it, and what belongs there.
+    /// The fault, and a valid form.
     pub fn parse(pem: &[u8]) -> Result<Self, String> {
         let chain = CertificateDer::pem_slice_iter(pem)
             .take(LONGEST_CHAIN + 1)
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| format!("this is no certificate in PEM: {e}"))?;
+            .map_err(|e| format!("this is not a certificate in PEM: {e}"))?;
         if chain.len() > LONGEST_CHAIN {
             return Err(format!("there are more than {LONGEST_CHAIN} certificates in it"));
         }
-        let first = chain.first().ok_or(
-            "there is no certificate in it: it must begin with -----BEGIN CERTIFICATE-----",
-        )?;
+        let first = chain
+            .first()
+            .ok_or("it lacks a certificate: it must begin with -----BEGIN CERTIFICATE-----")?;
         let (_, read) = X509Certificate::from_der(first)
             .map_err(|_| "the certificate cannot be read".to_owned())?;
         let time = |t: x509_parser::time::ASN1Time| {
@@ -152,8 +152,8 @@ mod tests {
         let (pem, _) = made(&rcgen::PKCS_ED25519);
         let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         for (text, words) in [
-            (String::new(), "there is no certificate in it"),
-            ("nonsense".to_owned(), "there is no certificate in it"),
+            (String::new(), "it lacks a certificate"),
+            ("nonsense".to_owned(), "it lacks a certificate"),
             (broken.to_owned(), "cannot be read"),
             (pem.clone(), "none that AWS takes"),
             (made(&rcgen::PKCS_ECDSA_P256_SHA256).0.repeat(11), "more than 10 certificates"),

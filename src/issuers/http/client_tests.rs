@@ -1,12 +1,12 @@
-//! The guarded client against servers that do what they should not.
+//! The guarded client against misbehaving servers.
 
 use super::*;
 use refreshable_rules::retry::Class;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A server on loopback that answers `bytes` to whoever calls, and then holds the line for a while
-/// if `holds`.
+/// A server on loopback that responds with `bytes` to every caller, and then keeps the connection
+/// open for a while if `holds`.
 async fn server(bytes: Vec<u8>, holds: bool) -> String {
     install_crypto();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -171,8 +171,8 @@ fn certificates() -> (String, Pair, Pair) {
     (authority.pem(), server, client)
 }
 
-/// A TLS server that lets in only who names it and shows a certificate of the authority; where it
-/// listens.
+/// A TLS server that accepts only callers that use its name and show a certificate of the
+/// authority; its address.
 async fn demanding_server(authority: &str, server: &Pair) -> std::net::SocketAddr {
     use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
     use rustls::server::{ResolvesServerCertUsingSni, WebPkiClientVerifier};
@@ -214,7 +214,7 @@ async fn a_server_is_named_and_shown_the_client_s_certificate() {
     let get = async |host: &str, identity: Option<&ClientIdentity>| {
         let url = format!("https://{host}:{}/", address.port());
         let call = Call { ca_bundle: Some(&authority), identity, ..call(&url) };
-        // The guard would refuse a name that leads to loopback.
+        // The guard would refuse a name that resolves to loopback.
         let client =
             builder(&call).expect("a builder").resolve(host, address).build().expect("a client");
         client
@@ -226,12 +226,12 @@ async fn a_server_is_named_and_shown_the_client_s_certificate() {
     };
     assert_eq!(get(NAME, Some(&identity)).await, Ok(200));
     for (name, identity, alert, why) in [
-        (NAME, None, "CertificateRequired", "without a certificate nobody is let in"),
+        (NAME, None, "CertificateRequired", "without a certificate no client is accepted"),
         (
             "other.example.com",
             Some(&identity),
             "AccessDenied",
-            "under another name there is no server",
+            "a server under another name is refused",
         ),
     ] {
         let error = get(name, identity).await.expect_err(why);

@@ -1,4 +1,4 @@
-//! Which addresses may be connected to.
+//! Allowed addresses of connections.
 //!
 //! The list is our own because the standard library's `is_global` is not stable, and because clouds
 //! serve their metadata from addresses that no registry of special addresses names (most of them in
@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// A name led only to addresses that may not be called.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Forbidden {
-    /// No name may lead there.
+    /// No name may resolve to it.
     #[error(
         "{0} leads only to addresses that may not be called (loopback, link-local, metadata, multicast or reserved)"
     )]
@@ -24,11 +24,12 @@ pub enum Forbidden {
     Private(String),
 }
 
-/// Resolves a name, once, and gives only those addresses that may be called within `reach`. Who
-/// connects to exactly these has nothing to fear from a name that leads elsewhere a moment later.
+/// Resolves a name, once, and returns only those addresses that may be called within `reach`. A
+/// caller that connects to exactly these is safe from a name that resolves elsewhere a moment
+/// later.
 ///
 /// # Errors
-/// [`Forbidden`], or what the resolver said.
+/// [`Forbidden`], or the resolver's error.
 pub async fn resolve(
     name: &str,
     reach: NetworkScope,
@@ -37,7 +38,7 @@ pub async fn resolve(
     Ok(permitted(name, found.map(|a| a.ip()).collect(), reach)?)
 }
 
-/// Those of the addresses that `name` leads to that may be called.
+/// The addresses in `found` that may be called.
 fn permitted(
     name: &str,
     found: Vec<IpAddr>,
@@ -54,8 +55,8 @@ fn permitted(
     }
 }
 
-/// [`resolve`], as reqwest asks for it. Addresses that stand in the URL itself do not come by here;
-/// a policy that allows them names them literally.
+/// [`resolve`], for reqwest. Literal addresses in the URL bypass it; a policy that allows them
+/// names them literally.
 #[derive(Debug)]
 pub(super) struct GuardedResolver(pub(super) NetworkScope);
 
@@ -69,14 +70,14 @@ impl Resolve for GuardedResolver {
     }
 }
 
-/// What an address is to the controller.
+/// Class of an address, from the controller's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     /// Anybody's.
     Public,
     /// Of an enterprise's or a cluster's own network.
     Private,
-    /// The machine's own, its link's, a cloud's metadata service, or nobody's.
+    /// The machine's own, its link's, a cloud's metadata service, or a reserved address.
     Never,
 }
 

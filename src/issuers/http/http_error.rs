@@ -1,4 +1,4 @@
-//! Errors of HTTP endpoints, put into the crate's own words.
+//! Translates errors of HTTP endpoints.
 
 use super::Answer;
 use refreshable_rules::issuer::{AwsError, IssueError, Issuer, is_of_iam};
@@ -18,7 +18,7 @@ struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// What it says, as one line.
+    /// The message, as one line.
     fn words(self) -> Option<String> {
         let errors = self
             .errors
@@ -39,7 +39,7 @@ impl ErrorBody {
     }
 }
 
-/// What a server that answered with an error complains of.
+/// The error of a server that responded with an error status.
 pub fn http_error(operation: &'static str, subject: &str, answer: &Answer) -> IssueError {
     let (status, body) = (answer.status, answer.body.expose_secret());
     let said = serde_json::from_slice::<ErrorBody>(body).ok();

@@ -1,9 +1,9 @@
 //! The guarded HTTP client: every call of a source that is not one of the AWS SDK's goes through
 //! it.
 //!
-//! What it guards against: addresses that no administrator allowed (after resolution, and the
-//! connection goes to the address that was checked), redirects, proxies on the way to hosts that
-//! are not AWS's own, compressed bodies, bodies without end, servers without end.
+//! It guards against addresses that no administrator allowed (after resolution, and the connection
+//! goes to the address that was checked), redirects, proxies on the way to hosts outside AWS,
+//! compressed bodies, endless bodies and endless servers.
 
 mod guard;
 mod http_error;
@@ -32,7 +32,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// One call.
 #[derive(Clone, Debug)]
 pub struct Call<'a> {
-    /// What is done, for errors and metrics.
+    /// Name of the operation, for errors and metrics.
     pub operation: &'static str,
     /// Where. It was checked against the policies.
     pub url: &'a str,
@@ -42,7 +42,7 @@ pub struct Call<'a> {
     pub headers: Vec<(String, SecretString)>,
     /// Certificates (PEM) to trust instead of the system's.
     pub ca_bundle: Option<&'a str>,
-    /// How the client shows who it is.
+    /// The client's certificate, if it needs one.
     pub identity: Option<&'a ClientIdentity>,
     /// Time limit in seconds.
     pub timeout_seconds: Option<i32>,
@@ -55,8 +55,8 @@ pub enum Way {
     /// (`HTTPS_PROXY`, `NO_PROXY`). Its names are AWS's to point where they should, in a VPC at
     /// private addresses.
     Aws,
-    /// One that a specification names: never by a proxy, which would resolve the name itself, and
-    /// no further than a policy lets it lead.
+    /// An endpoint that a specification names. No proxy, which would resolve the name itself, and
+    /// only in the network scope of the policy.
     Named(NetworkScope),
 }
 
@@ -69,7 +69,7 @@ pub enum ClientIdentity {
     Token(TokenIdentity),
 }
 
-/// What came back.
+/// A response.
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
@@ -86,8 +86,8 @@ pub struct Answer {
 /// Makes a GET.
 ///
 /// # Errors
-/// [`IssueError::Unreachable`] where nothing came back, [`IssueError::InvalidAnswer`] for a body
-/// past the limit, [`IssueError::Specification`] for a URL, certificate or header that is none.
+/// [`IssueError::Unreachable`] without a response, [`IssueError::InvalidAnswer`] for a body beyond
+/// the limit, [`IssueError::Specification`] for an invalid URL, certificate or header.
 pub async fn get(call: &Call<'_>) -> Result<Answer, IssueError> {
     send(call, None).await
 }
@@ -173,7 +173,7 @@ fn builder(call: &Call<'_>) -> Result<reqwest::ClientBuilder, IssueError> {
     }
     if let Some(pem) = call.ca_bundle {
         let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-            .map_err(|_| specification("caBundle", "this is no list of certificates in PEM"))?;
+            .map_err(|_| specification("caBundle", "this is not a list of certificates in PEM"))?;
         builder = builder.tls_certs_only(certificates);
     }
     if let Some(ClientIdentity::Pem(pem)) = call.identity {
@@ -190,8 +190,7 @@ fn specification(field: &str, what: &str) -> IssueError {
     IssueError::Specification { field: field.to_owned(), what: what.to_owned() }
 }
 
-/// An error in words, with its causes but without the URL, which may hold what is nobody's
-/// business.
+/// An error as text, with its causes but without the URL, which may be confidential.
 fn unreachable(call: &Call<'_>, error: &reqwest::Error) -> IssueError {
     let mut parts = Vec::new();
     let mut next = std::error::Error::source(error);

@@ -1,4 +1,4 @@
-//! TLS as reqwest sets it up, but for a client's key that lies in a token.
+//! TLS as reqwest configures it, except for a client's key in a token.
 
 use super::specification;
 use crate::certificate::TokenIdentity;
@@ -13,7 +13,7 @@ pub(super) fn with_token(
     identity: &TokenIdentity,
     ca_bundle: Option<&str>,
 ) -> Result<ClientConfig, IssueError> {
-    let unusable = |_| specification("caBundle", "this is no list of certificates in PEM");
+    let unusable = |_| specification("caBundle", "this is not a list of certificates in PEM");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

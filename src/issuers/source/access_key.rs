@@ -45,8 +45,7 @@ pub(super) async fn read(
     let secret = request.inputs.secret(&source.secret_ref.name).await?;
     let id = secret.text(&source.access_key_id_key)?;
     let id = id.expose_secret();
-    // Other stores give their users names of their own; what stands in a signature's scope must
-    // still fit there.
+    // Stores let their users choose names; the id must still fit into a signature's scope.
     let valid = match &request.sts_spec.endpoint {
         None => {
             (16..=128).contains(&id.len())
@@ -62,7 +61,7 @@ pub(super) async fn read(
             kind: "Secret",
             name: source.secret_ref.name.clone(),
             key: source.access_key_id_key.clone(),
-            what: "this is no access key id: it has 16 to 128 letters and digits, like AKIAIOSFODNN7EXAMPLE".to_owned(),
+            what: "this is not an access key id: it has 16 to 128 letters and digits, like AKIAIOSFODNN7EXAMPLE".to_owned(),
         });
     }
     Ok(Caller::Key(AccessKey {

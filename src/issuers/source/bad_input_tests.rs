@@ -1,5 +1,4 @@
-//! Inputs that cannot be used: each is named by object and key, with what belongs there and without
-//! what stands there.
+//! Invalid inputs: each error names object and key, and a valid form, but never the value.
 
 use super::fixtures::{Desk, issue, issue_with};
 use refreshable_api::conditions::Reason;
@@ -70,7 +69,7 @@ async fn what_is_wrong_with_an_input_is_said_and_nothing_of_it_is_shown() {
             key("swapped"),
             &roles,
             Reason::InputInvalid,
-            "key AWS_ACCESS_KEY_ID: this is no access key id",
+            "key AWS_ACCESS_KEY_ID: this is not an access key id",
         ),
         (key("binary"), &roles, Reason::InputInvalid, "not text in UTF-8"),
         (
@@ -80,7 +79,7 @@ async fn what_is_wrong_with_an_input_is_said_and_nothing_of_it_is_shown() {
             "key AWS_SECRET_ACCESS_KEY: the value is empty",
         ),
         (key("lines"), &roles, Reason::InputInvalid, "line breaks inside: write the bare value"),
-        (key("key"), &mfa, Reason::InputInvalid, "Secret seed, key seed: this is no TOTP seed"),
+        (key("key"), &mfa, Reason::InputInvalid, "Secret seed, key seed: this is not a TOTP seed"),
         (key("key"), &external, Reason::InputMissing, "Secret nowhere does not exist"),
         (key("key"), &none, Reason::InvalidSpecification, "name at least one role"),
         (
@@ -90,10 +89,10 @@ async fn what_is_wrong_with_an_input_is_said_and_nothing_of_it_is_shown() {
             "longer than the 20000 characters",
         ),
         (
-            web(json!({"roleArn": ROLE, "serviceAccountRef": {"name": "nobody"}})),
+            web(json!({"roleArn": ROLE, "serviceAccountRef": {"name": "missing"}})),
             &none,
             Reason::InputMissing,
-            "ServiceAccount nobody does not exist",
+            "ServiceAccount missing does not exist",
         ),
         (
             json!({"saml": {"roleArn": ROLE, "principalArn": "arn:aws:iam::111122223333:saml-provider/p", "assertionSecretRef": {"name": "saml", "key": "assertion"}}}),
@@ -111,7 +110,7 @@ async fn what_is_wrong_with_an_input_is_said_and_nothing_of_it_is_shown() {
             https(json!({"clientCertificateSecretRef": {"name": "tls"}})),
             &none,
             Reason::InputInvalid,
-            "Secret tls, key tls.crt: this is no PEM",
+            "Secret tls, key tls.crt: this is not PEM",
         ),
         (
             https(
@@ -221,9 +220,9 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
         (
             iot("no-key"),
             Reason::InputInvalid,
-            "Secret no-key, key tls.key: there is no private key in PEM",
+            "Secret no-key, key tls.key: it lacks a private key in PEM",
         ),
-        (iot("swapped-tls"), Reason::InputInvalid, "key tls.crt: there is no certificate in it"),
+        (iot("swapped-tls"), Reason::InputInvalid, "key tls.crt: it lacks a certificate"),
         (iot("good"), Reason::IssuerUnavailable, "cannot be reached"),
         (
             json!({"iot": {"endpoint": "c1-ats.iot.eu-west-1.amazonaws.com", "roleAlias": "a", "certificateSecretRef": {"name": "good"}}}),
@@ -253,12 +252,12 @@ async fn certificates_tokens_and_rotated_secrets_that_cannot_be_used_are_named()
         (
             rotated(json!({"keys": {"expiration": "garbage"}})),
             Reason::InputInvalid,
-            "key garbage: this is no time",
+            "key garbage: this is not a time",
         ),
         (
             rotated(json!({"keys": {"expiration": "naive"}})),
             Reason::InputInvalid,
-            "key naive: this is no time",
+            "key naive: this is not a time",
         ),
         (
             json!({"custom": {"secret": {"secretRef": {"name": "refused"}, "preset": "ProcessJson"}}}),

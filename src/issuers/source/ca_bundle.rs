@@ -1,9 +1,8 @@
 //! The certificates that an endpoint is trusted by: those in the specification, or those in an
 //! object that it names.
 //!
-//! An object is read at each attempt, so that the next one trusts what it holds by then. What it
-//! holds is used to reach the issuer, and no credentials are made of it: its change renews nothing
-//! that is published.
+//! An object is read at each attempt, so that the next attempt trusts its present certificates.
+//! They only serve to reach the issuer, so a change does not renew published credentials.
 
 use super::Inputs;
 use crate::certificate::authorities;
@@ -16,9 +15,9 @@ use std::borrow::Cow;
 /// part of the specification; `None` where neither is set.
 ///
 /// # Errors
-/// [`IssueError::InputMissing`] for an object or a key that is not there,
-/// [`IssueError::InputInvalid`] for what is no list of certificates, [`IssueError::Specification`]
-/// where both are set.
+/// [`IssueError::InputMissing`] for an object or a key that does not exist,
+/// [`IssueError::InputInvalid`] for data that is not a list of certificates,
+/// [`IssueError::Specification`] where both are set.
 pub async fn ca_bundle<'a>(
     part: &str,
     inline: Option<&'a str>,
@@ -27,7 +26,7 @@ pub async fn ca_bundle<'a>(
 ) -> Result<Option<Cow<'a, str>>, IssueError> {
     match (inline, reference) {
         (inline, None) => Ok(inline.map(Cow::Borrowed)),
-        // An object that was stored before the CRD said so may have both.
+        // An object that was stored under an older CRD may have both.
         (Some(_), Some(_)) => Err(IssueError::Specification {
             field: part.to_owned(),
             what: "set caBundle or caBundleRef, not both".to_owned(),
@@ -42,7 +41,7 @@ async fn read(reference: &CaBundleReference, inputs: &dyn Inputs) -> Result<Stri
     authorities(held.bytes(reference.key())?).map_err(|what| held.invalid(reference.key(), &what))
 }
 
-/// `spec` with the certificates in it that it says to trust.
+/// `spec` with the certificates to trust.
 ///
 /// # Errors
 /// As [`ca_bundle`].
@@ -64,8 +63,7 @@ mod tests {
         rcgen::CertificateParams::default().self_signed(&key).expect("a certificate").pem()
     }
 
-    /// A ConfigMap and a Secret of one name, each with a certificate of its own, and what is wrong
-    /// with others.
+    /// A ConfigMap and a Secret of one name, each with its own certificate, and invalid others.
     fn desk(of_map: &str, of_secret: &str) -> Desk {
         let map = |name: &str| InputObject::ConfigMap(name.to_owned());
         Desk::default()

@@ -1,5 +1,5 @@
 //! The whole way to one set of credentials: the source, then each role with the credentials of the
-//! one before, then the check whose they are.
+//! one before, then the check of the principal.
 
 use super::{Obtained, Request, Source, SourceSpec, mfa, of, verify};
 use crate::aws::Caller;
@@ -13,7 +13,7 @@ use secrecy::SecretString;
 /// Obtains credentials for `request`, starting from `source`.
 ///
 /// # Errors
-/// Any [`IssueError`], without what was sent in confidence; nothing has been published then.
+/// Any [`IssueError`], without confidential values.
 pub async fn issue(
     source: &SourceSpec,
     principal: Option<&PrincipalSpec>,
@@ -32,7 +32,7 @@ async fn obtain(
     end(source, obtained, request.roles.is_empty(), principal, request).await
 }
 
-/// What the source gives.
+/// Credentials of the source.
 pub(super) async fn begin<'a>(
     source: &'a SourceSpec,
     request: &Request<'_>,
@@ -81,7 +81,7 @@ pub(super) async fn assume_all(
     Ok(so_far)
 }
 
-/// The session to publish, once it is known whose it is. `direct` says that it is the source's own.
+/// The session to publish, after the check of its principal. `direct`: it is the source's own.
 pub(super) async fn end(
     source: &dyn Source,
     obtained: Obtained,
@@ -105,9 +105,8 @@ pub(super) async fn end(
 /// AWS's limit for a role assumed with the session of another, in seconds.
 const LONGEST_CHAINED: i32 = 3600;
 
-/// The role with the longest duration that AWS grants, where more was asked for and only the
-/// running system knows that the controller's own identity is a session. Admission knows of the
-/// rest.
+/// The role with AWS's longest duration, where more was requested. Only at run time is it known
+/// that the controller's own identity is a session; admission covers all other cases.
 async fn clamp(role: &Role, caller: &Caller) -> Option<Role> {
     let Caller::Ambient(provider) = caller else { return None };
     if role.duration_seconds.is_none_or(|s| s <= LONGEST_CHAINED) {

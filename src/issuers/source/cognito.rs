@@ -130,7 +130,7 @@ async fn credentials(
         .send();
     let answer = send(&ask(GET_CREDENTIALS), request.sts.meter(), asked).await?;
     let invalid = |what: &str| invalid(GET_CREDENTIALS, what);
-    let given = answer.credentials().ok_or_else(|| invalid("there are no credentials in it"))?;
+    let given = answer.credentials().ok_or_else(|| invalid("it lacks credentials"))?;
     let key = AccessKey {
         id: given.access_key_id().ok_or_else(|| invalid("AccessKeyId is missing"))?.to_owned(),
         secret: SecretString::from(

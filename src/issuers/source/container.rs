@@ -1,5 +1,4 @@
-//! The container credentials endpoint: ECS's, EKS's agent's, or any server that speaks the
-//! protocol.
+//! The container credentials endpoint: of ECS, of EKS's agent, or of any server with this protocol.
 
 use super::{Obtained, Request, Source, endpoint};
 use crate::aws::region::Home;

@@ -1,4 +1,4 @@
-//! What belongs to the controller and sources draw on, besides STS.
+//! The controller's own resources that sources use, besides STS.
 
 use crate::certificate::Modules;
 use crate::registry::Registry;
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use tokio::sync::Mutex as AsyncMutex;
 
-/// What belongs to the controller and sources draw on, besides STS.
+/// The controller's own resources that sources use, besides STS.
 #[derive(Debug)]
 pub struct SourceContext {
     /// Shared configuration of AWS's clients: HTTP client, endpoints, time source, the controller's
@@ -24,7 +24,7 @@ pub struct SourceContext {
 }
 
 impl SourceContext {
-    /// With these AWS clients' configuration and what is registered.
+    /// With the AWS clients' configuration and the registry.
     pub fn new(aws: aws_types::SdkConfig, registry: Registry) -> Self {
         let modules = Modules::new(registry.pkcs11_modules.clone());
         Self { aws, modules, registry, cluster_name: None, writers: Writers::default() }
@@ -37,7 +37,7 @@ impl SourceContext {
     }
 }
 
-/// Locks by name, which go when nobody holds them.
+/// Locks by name. A lock is dropped when its last holder is gone.
 #[derive(Debug, Default)]
 pub struct Writers(Mutex<HashMap<String, Weak<AsyncMutex<()>>>>);
 

@@ -1,4 +1,4 @@
-//! Any HTTP(S) endpoint that answers in container or process JSON, or as Vault's AWS engine does.
+//! Any HTTP(S) endpoint that responds with container or process JSON, or like Vault's AWS engine.
 
 use super::ca_bundle::ca_bundle;
 use super::{Obtained, Request, Source, endpoint};

@@ -1,9 +1,8 @@
 //! A program that the administrator registered with the controller, speaking the credential process
 //! protocol.
 //!
-//! No shell, a process group of its own, a time limit, a cap on its output, and an empty
-//! environment but for what is registered. What it writes to stderr is dropped: it may hold
-//! secrets.
+//! It runs without a shell, in its own process group, with a time limit, a limit on its output, and
+//! only the registered environment. Its stderr is dropped: it may contain secrets.
 
 use super::{Obtained, Request, Source};
 use crate::aws::call::counted;
@@ -143,8 +142,7 @@ struct Group(Child);
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // An id that was waited for is no longer this child's; then nobody is left to be killed by
-        // it.
+        // `id` is `None` once the child was waited for: its number may then be another process's.
         if let Some(pid) = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             let _ = kill_process_group(pid, Signal::KILL);
         }

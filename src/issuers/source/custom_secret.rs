@@ -155,7 +155,7 @@ fn expiration(
     let text = secret.text(key)?;
     let text = text.expose_secret();
     expiry::parse(text).ok_or_else(|| {
-        invalid(source, key, format!("this is no time: write it in {}", expiry::FORMS))
+        invalid(source, key, format!("this is not a time: write it in {}", expiry::FORMS))
     })
 }
 

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 const CERTIFICATE: &str = "tls.crt";
 const PRIVATE_KEY: &str = "tls.key";
 
-/// Reads the certificate in Secret `name` with its key, which lies beside it or in a token.
+/// Reads the certificate in Secret `name` with its key, which is beside it or in a token.
 pub(super) async fn identity(
     name: &str,
     pkcs11: Option<&Pkcs11Key>,

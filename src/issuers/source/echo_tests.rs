@@ -1,5 +1,4 @@
-//! Issuers that repeat what they were sent: nothing of it comes through, whatever the source and
-//! the way.
+//! Issuers that echo requests: no secret passes, whatever the source and the encoding.
 
 use super::fixtures::{Desk, OWN_TOKEN, issue_at};
 use crate::http::tests::request_of;
@@ -17,7 +16,7 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/reports";
 /// How a secret is repeated.
 type Disguise = fn(&str) -> String;
 
-/// Every way that a server may write what it repeats.
+/// Encodings in which a server may repeat a value.
 const DISGUISES: [(&str, Disguise); 8] = [
     ("plain", |secret| secret.to_owned()),
     ("its first half", |secret| {
@@ -33,7 +32,7 @@ const DISGUISES: [(&str, Disguise); 8] = [
     ("JSON within JSON", |secret| Value::from(secret).to_string()),
 ];
 
-/// What the server answers to calls before the one that it refuses.
+/// Response of the server to calls before the one that it refuses.
 #[derive(Clone, Copy, PartialEq)]
 enum Before {
     Nothing,
@@ -45,8 +44,7 @@ enum Before {
     ASession,
 }
 
-/// A server that repeats `said` in its refusals, in the form of the protocol that it is asked in,
-/// and where it listens.
+/// A server that repeats `said` in its refusals, in the protocol of the request; its address.
 async fn repeating(said: String, status: u16, before: Before, seen: Arc<Mutex<String>>) -> String {
     crate::http::tests::install_crypto();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -175,7 +173,7 @@ fn desk() -> Desk {
         )
 }
 
-/// One source, with roles behind it, and what it sends in confidence.
+/// One source, with roles behind it, and the secrets that it sends.
 struct Row {
     source: fn(&str) -> Value,
     roles: Value,
@@ -345,11 +343,11 @@ async fn what_an_issuer_repeats_of_what_it_was_sent_does_not_come_through() {
                     let shown = format!("{source} {status} {how} {secret}");
                     let error =
                         issue_at(&url, source, row.roles.clone(), &desk).await.expect_err(&shown);
-                    assert!(!seen.lock().is_empty(), "{shown}: nobody was asked");
+                    assert!(!seen.lock().is_empty(), "{shown}: no request was made");
                     let text = format!("{} {error:?}", error.failure().message);
                     let found = text.to_lowercase().contains(&repeated.to_lowercase());
                     assert!(!found, "{shown}: {text}");
-                    // Where the issuer's words are passed on, they are, but for the secret.
+                    // The issuer's text is passed on, except for the secret.
                     assert!(
                         !text.contains("what is `") || text.contains(REDACTED),
                         "{shown}: {text}"
@@ -390,7 +388,7 @@ async fn a_device_s_signature_does_not_come_back() {
     issue_at(&url, anywhere(&url), json!([]), &desk).await.expect_err("refused");
     let request = seen.lock().clone();
     assert!(request.contains("Signature="), "{request}");
-    // An ECDSA signature is another each time: the server has to repeat that of the same request.
+    // Each ECDSA signature is different: the server has to repeat that of the same request.
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let server = tokio::spawn(async move {

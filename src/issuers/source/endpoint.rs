@@ -1,4 +1,4 @@
-//! What the sources have in common that ask an HTTP endpoint for credentials in JSON.
+//! Common parts of the sources that request credentials in JSON from an HTTP endpoint.
 
 use super::{Obtained, Request};
 use crate::aws::call::counted;
@@ -38,7 +38,7 @@ pub(super) async fn get_with(
     .await
 }
 
-/// The answer, if it is none of an error.
+/// The response, if it is successful.
 pub(super) fn successful(call: &Call<'_>, answer: Answer) -> Result<Answer, IssueError> {
     if (200..300).contains(&answer.status) {
         return Ok(answer);

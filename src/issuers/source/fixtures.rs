@@ -1,4 +1,4 @@
-//! What the sources' tests stand on: inputs without a cluster, and a request around them.
+//! Fixtures of the sources' tests: inputs without a cluster, and a request around them.
 
 use super::{InputData, Inputs, Request, SourceContext, SourceSpec};
 use crate::aws::{Caller, Meter, Sts, TotpSteps};
@@ -109,7 +109,7 @@ impl Meter for NoMeter {
     }
 }
 
-/// Where nobody listens.
+/// An address without a listener.
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// Obtains credentials from `source` (JSON as in `spec.source`), with an STS that is nowhere.
@@ -126,8 +126,8 @@ pub(crate) async fn issue_with(
     issue_at(NOWHERE, source, roles, desk).await
 }
 
-/// The same, where each of AWS's services is at `aws`, and answers for an identity of the
-/// controller's own, too.
+/// The same, with all of AWS's services at `aws`, which also responds for the controller's own
+/// identity.
 pub(crate) async fn issue_at(
     aws: &str,
     source: Value,

@@ -1,8 +1,8 @@
-//! Whatever an issuer, a Secret or a program gives, its parser ends, does not panic, and shows
-//! nothing of it.
+//! Whatever an issuer, a Secret or a program returns, its parser terminates, does not panic, and
+//! reveals nothing of it.
 //!
-//! Cases are good inputs with bytes changed, cut or repeated, and bytes without sense.
-//! `PROPTEST_CASES` says how many; `make fuzz` runs many more than the tests.
+//! Cases are good inputs with bytes changed, cut or repeated, and random bytes. `PROPTEST_CASES`
+//! sets their number; `make fuzz` runs many more than the tests.
 
 use super::sso_token::SsoToken;
 use crate::certificate::{Certificate, PrivateKey};
@@ -12,7 +12,7 @@ use proptest::sample::Index;
 use refreshable_rules::issuer::json;
 use std::sync::LazyLock;
 
-/// Stands in every good input where a secret would be.
+/// Placeholder for a secret in every good input.
 const SECRET: &str = "s3cr3tS3CR3Ts3cr3t";
 
 /// One change to a good input.
@@ -70,7 +70,7 @@ fn now() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().expect("time")
 }
 
-/// An error says nothing of a secret.
+/// An error reveals no secret.
 fn silent<T, E: std::fmt::Debug>(result: Result<T, E>) -> Result<(), TestCaseError> {
     if let Err(error) = result {
         let text = format!("{error:?}");

@@ -1,6 +1,6 @@
-//! Where a source's credentials belong: the Region whose STS is asked about them, and which the
-//! published files name. A device in China or an Identity Center in GovCloud is served by a
-//! controller that is neither.
+//! Partition and Region of a source's credentials: its STS verifies them, and the published files
+//! name it. One controller serves a device in China and an Identity Center in GovCloud, without
+//! being in either.
 
 use super::{SourceSpec, of};
 use crate::aws::Sts;
@@ -14,15 +14,15 @@ pub fn at_source(spec: &RefreshableCredentialSpec, sts: &Sts) -> Sts {
     sts.at(of(&source).map_or(Home::Unknown, |s| s.home()))
 }
 
-/// The Region that the published files name where the specification names none for them. `sts` is
-/// from [`at_source`], and has learned what the source's answer said.
+/// The Region of the published files where the specification names none. `sts` is from
+/// [`at_source`], and knows the Region in the source's inputs and response.
 pub fn region(spec: &RefreshableCredentialSpec, sts: &Sts) -> String {
     let role = spec.roles.last().map(|r| r.role_arn.as_str());
     sts.region(&spec.sts.clone().unwrap_or_default(), role)
 }
 
-/// The Region that a profile's part of the files names: its own, else that of all files, else that
-/// of its last role's partition. `None` where the files' own decides.
+/// The Region of a profile in the files: its own, else that of all files, else that of its last
+/// role's partition. `None` where the files' own applies.
 pub fn region_of_profile(
     spec: &RefreshableCredentialSpec,
     profile: &ProfileSpec,

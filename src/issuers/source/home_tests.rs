@@ -1,5 +1,4 @@
-//! Each source's Region, in the published files and in the call that asks whose the credentials
-//! are.
+//! Each source's Region, in the published files and in the call that verifies the principal.
 
 use super::*;
 use crate::aws::{Caller, Meter, TotpSteps};
@@ -24,7 +23,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// AWS, as far as these sources call it by an SDK: it answers any host, and remembers which.
+/// AWS, for sources that use an SDK: it responds for any host, and records the hosts.
 #[derive(Clone, Debug, Default)]
 struct AnyHost(Arc<Mutex<Vec<String>>>);
 
@@ -109,7 +108,7 @@ fn spec(source: &Value, roles: Value, sts: Value) -> RefreshableCredentialSpec {
         .expect("a specification")
 }
 
-/// The Region in the published `config`, and the host that is asked whose the credentials are.
+/// The Region in the published `config`, and the host of the verifying call.
 async fn region_and_verifier(spec: &RefreshableCredentialSpec) -> (String, String) {
     let (_, sts, hosts) = controller();
     let sts = at_source(spec, &sts);
@@ -170,7 +169,7 @@ async fn region_and_partition_follow_each_source_and_not_the_controller() {
         ),
         (json!({"container": {"fullUri": "http://169.254.170.23/v1/credentials"}}), "eu-central-1"),
         (json!({"instanceMetadata": {}}), "eu-central-1"),
-        // Its Region stands in the token: see below.
+        // Its Region is in the token: see below.
         (
             json!({"identityCenter": {"accountId": "111122223333", "roleName": "Reader", "tokenSecretRef": secret}}),
             "eu-central-1",
@@ -205,7 +204,7 @@ async fn region_and_partition_follow_each_source_and_not_the_controller() {
             ((*expected).to_owned(), host(expected)),
             "{source}"
         );
-        // The specification's own word comes first.
+        // The specification's own Region takes precedence.
         let asked = spec(source, json!([]), json!({"region": "us-west-2"}));
         let found = region_and_verifier(&asked).await;
         assert_eq!(

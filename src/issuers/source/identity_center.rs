@@ -1,4 +1,4 @@
-//! IAM Identity Center: credentials of a permission set, by the token of somebody who signed in
+//! IAM Identity Center: credentials of a permission set, with the token of a person who signed in
 //! once.
 //!
 //! The access token lives for an hour or so and is renewed with the refresh token, which may be
@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 const GET_ROLE_CREDENTIALS: &str = "GetRoleCredentials";
 const CREATE_TOKEN: &str = "CreateToken";
 
-/// Renewals that lost against another writer before it is given up.
+/// Renewals that lose against another writer before the source gives up.
 const TRIES: u32 = 3;
 
 impl Source for IdentityCenterSource {
@@ -64,7 +64,7 @@ impl Source for IdentityCenterSource {
         })
     }
 
-    /// The account and the permission set that were asked for.
+    /// The account and the permission set of the specification.
     fn accepts(&self, principal: &PrincipalStatus) -> Result<(), IssueError> {
         let Some(found) = &principal.arn else { return Ok(()) };
         let expected =
@@ -97,7 +97,7 @@ async fn token(
         if token.is_fresh(request.now) {
             return Ok((token, None));
         }
-        // A renewal may use the refresh token up: what comes of it must have a place to go.
+        // A renewal may use the refresh token up, so its result must have a place to go.
         match request.inputs.may_replace(&secret, &source.token_key).await {
             Ok(true) => {}
             Ok(false) => continue,
@@ -106,7 +106,7 @@ async fn token(
         }
         let renewed = match renew(source, &token, request).await {
             Ok(renewed) => renewed,
-            // What is still valid is used until its end: the next attempt renews.
+            // A valid token is used until it expires: the next attempt renews it.
             Err(error)
                 if token.is_valid(request.now)
                     && error.class() == refreshable_rules::retry::Class::Transient =>
@@ -188,7 +188,7 @@ async fn renew(
     if answer.expires_in() <= 0 {
         return Err(invalid("expiresIn is missing or not positive"));
     }
-    // What was given is written to a Secret, and errors of that repeat it, too.
+    // The new tokens are written to a Secret, and errors of that write repeat them, too.
     [Some(access), answer.refresh_token()]
         .into_iter()
         .flatten()
@@ -238,8 +238,7 @@ async fn credentials(
         what: what.to_owned(),
         request_id: None,
     };
-    let given =
-        answer.role_credentials().ok_or_else(|| invalid("there are no credentials in it"))?;
+    let given = answer.role_credentials().ok_or_else(|| invalid("it lacks credentials"))?;
     let key = AccessKey {
         id: given.access_key_id().unwrap_or_default().to_owned(),
         secret: SecretString::from(given.secret_access_key().unwrap_or_default()),

@@ -18,7 +18,7 @@ pub trait Inputs: Send + Sync {
     /// The Secret of that name.
     fn secret<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
 
-    /// The Secret of that name as the place where something is kept, read anew: its changes are no
+    /// The Secret of that name, used as storage and read anew: its changes do not count as a
     /// changed input.
     fn state<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
 
@@ -29,16 +29,16 @@ pub trait Inputs: Send + Sync {
         object: &'a InputObject,
     ) -> BoxFuture<'a, Result<Arc<InputData>, IssueError>>;
 
-    /// Tries, without changing anything, whether a write over the state that was read would be let
-    /// through; false where somebody else wrote since.
+    /// Tests with a dry run whether a write over the state that was read would be accepted; false
+    /// where another writer came first.
     fn may_replace<'a>(
         &'a self,
         over: &'a InputData,
         key: &'a str,
     ) -> BoxFuture<'a, Result<bool, IssueError>>;
 
-    /// Writes `value` under `key` over the state that was read; false where somebody else wrote
-    /// since.
+    /// Writes `value` under `key` over the state that was read; false where another writer came
+    /// first.
     fn replace<'a>(
         &'a self,
         over: &'a InputData,
@@ -60,10 +60,10 @@ pub struct InputData {
     pub object: InputObject,
     /// `<uid>/<resourceVersion>`.
     pub version: String,
-    /// When its data was last written, where its metadata says so.
+    /// When its data was last written, if its metadata records that.
     pub written: Option<Timestamp>,
     data: Arc<BTreeMap<String, SecretSlice<u8>>>,
-    /// Keys that were asked for, also those that are missing.
+    /// Keys that were requested, including missing ones.
     asked: Mutex<BTreeSet<String>>,
 }
 
@@ -102,7 +102,7 @@ impl InputData {
         }
     }
 
-    /// The same data for another purpose: what was asked of it for this one is not asked there.
+    /// The same data for another purpose, with its own record of requested keys.
     #[must_use]
     pub fn for_another_purpose(&self) -> Self {
         let (object, version, data) =
@@ -110,7 +110,7 @@ impl InputData {
         Self { object, version, written: self.written, data, asked: Mutex::default() }
     }
 
-    /// The same data, of which both what was asked here and what was asked of `other` was used.
+    /// The same data, with the requested keys of both.
     #[must_use]
     pub fn also_asked(&self, other: &Self) -> Self {
         let both = self.for_another_purpose();
@@ -118,16 +118,16 @@ impl InputData {
         both
     }
 
-    /// What was used of it: the keys that were asked for, with `key`'s digest of them for the
-    /// resource `owner`.
+    /// Record of its use: the keys that were read, with `key`'s digest of them for the resource
+    /// `owner`.
     pub fn used(&self, key: Option<&InputKey>, owner: &str) -> UsedInput {
         let asked = self.asked();
         let digest = key.map(|k| self.digest(k, owner, asked.iter().map(String::as_str)));
         UsedInput { version: Some(self.version.clone()), digest }
     }
 
-    /// `key`'s digest of what stands under `keys`, for the resource `owner`. This is no use of
-    /// them.
+    /// `key`'s digest of the data under `keys`, for the resource `owner`. It does not count as a
+    /// use.
     pub fn digest<'a>(
         &self,
         key: &InputKey,
@@ -160,18 +160,19 @@ impl InputData {
     /// The value of `key` as PEM.
     ///
     /// # Errors
-    /// As [`bytes`](Self::bytes), and [`IssueError::InputInvalid`] for what is no PEM.
+    /// As [`bytes`](Self::bytes), and [`IssueError::InputInvalid`] for data that is not PEM.
     pub fn pem(&self, key: &str) -> Result<SecretString, IssueError> {
         match std::str::from_utf8(self.bytes(key)?) {
             Ok(text) if text.contains("-----BEGIN ") => Ok(SecretString::from(text)),
-            _ => Err(self.invalid(key, "this is no PEM: it must begin with -----BEGIN")),
+            _ => Err(self.invalid(key, "this is not PEM: it must begin with -----BEGIN")),
         }
     }
 
     /// The value of `key` as text, without white space around it.
     ///
     /// # Errors
-    /// As [`bytes`](Self::bytes), and [`IssueError::InputInvalid`] for what is empty or no text.
+    /// As [`bytes`](Self::bytes), and [`IssueError::InputInvalid`] for data that is empty or not
+    /// text.
     pub fn text(&self, key: &str) -> Result<SecretString, IssueError> {
         let invalid = |what: &str| self.invalid(key, what);
         let text = std::str::from_utf8(self.bytes(key)?)
@@ -188,16 +189,16 @@ impl InputData {
         Ok(SecretString::from(text))
     }
 
-    /// That what stands under `key` cannot be used.
+    /// The error for unusable data under `key`.
     pub fn invalid(&self, key: &str, what: &str) -> IssueError {
         let (kind, name) = (self.object.kind(), self.object.name().to_owned());
         IssueError::InputInvalid { kind, name, key: key.to_owned(), what: what.to_owned() }
     }
 }
 
-/// All objects that a specification reads: the Secrets that its credentials are made from, and the
-/// objects that its endpoints are trusted by. One with an impossible name is left out: it is said
-/// when it is to be read.
+/// All objects that a specification reads: the Secrets that its credentials are obtained with, and
+/// the objects with certificates to trust. Impossible names are omitted: reading them reports the
+/// error.
 pub fn inputs_of(spec: &RefreshableCredentialSpec) -> BTreeSet<InputObject> {
     let mut objects: BTreeSet<InputObject> =
         names_of_inputs(spec).into_iter().map(InputObject::Secret).collect();
@@ -320,7 +321,7 @@ mod tests {
         let key = InputKey::new(&[1; InputKey::LENGTH]).expect("a key");
         let used = |secret: &InputData| {
             secret.bytes("a").expect("there");
-            // Asked for, whether it is there or not.
+            // Requested, whether it exists or not.
             let _ = secret.text("missing");
             secret.used(Some(&key), "uid").digest.expect("a digest")
         };

@@ -1,7 +1,7 @@
 //! EC2's instance metadata service, version 2 only.
 //!
-//! aws-config's client speaks the protocol; its ready-made provider is not used, because it
-//! stretches the life of what has expired and answers an error with stale credentials.
+//! aws-config's client implements the protocol. Its ready-made provider is not used, because it
+//! extends the life of expired credentials and hides errors behind stale ones.
 
 use super::{Obtained, Request, Source};
 use crate::aws::call::counted;
@@ -64,14 +64,14 @@ async fn credentials(
             return Err(IssueError::Specification {
                 field: "spec.source.instanceMetadata.role".to_owned(),
                 what: format!(
-                    "{role:?} is no name of a role: write its name alone, without a path"
+                    "{role:?} is not a name of a role: write its name alone, without a path"
                 ),
             });
         }
         None => {
             let listed = client.get(ROLES).await.map_err(|e| failed(&e, "the instance"))?;
             let listed = String::from(listed);
-            // One role, on the first line; what is more than a name is no role.
+            // One role, on the first line; anything but a name is invalid.
             let first = listed.lines().next().unwrap_or_default().trim();
             if !is_path_segment(first) {
                 return Err(invalid("the instance has no role, or its name is none"));

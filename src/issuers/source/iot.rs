@@ -15,10 +15,10 @@ use serde::Deserialize;
 
 /// Names the thing, for policies that name its attributes.
 const THING_NAME: &str = "x-amzn-iot-thingname";
-/// Asks for a shorter session than the role alias's.
+/// Requests a shorter session than the role alias's.
 const DURATION: &str = "x-amzn-iot-credential-duration-seconds";
 
-/// The answer.
+/// The response.
 #[derive(Deserialize)]
 struct Answer {
     credentials: Wire,
@@ -82,7 +82,10 @@ impl Source for IotSource {
             if !is_path_segment(&self.role_alias) {
                 return Err(IssueError::Specification {
                     field: "spec.source.iot.roleAlias".to_owned(),
-                    what: format!("{:?} is no role alias: write its name alone", self.role_alias),
+                    what: format!(
+                        "{:?} is not a role alias: write its name alone",
+                        self.role_alias
+                    ),
                 });
             }
             let url = credentials_url(self);
@@ -105,7 +108,7 @@ impl Source for IotSource {
     }
 }
 
-/// Reads the answer.
+/// Reads the response.
 pub(super) fn read(
     operation: &'static str,
     body: &[u8],

@@ -20,7 +20,7 @@ pub(super) async fn code(
             kind: "Secret",
             name: reference.name.clone(),
             key: reference.key.clone(),
-            what: "this is no TOTP seed: it must be the base32 text that AWS shows as the secret key when the device is made"
+            what: "this is not a TOTP seed: it must be the base32 text that AWS shows as the secret key when the device is made"
                 .to_owned(),
         },
         TotpError::Used => IssueError::MfaCodeUsed { serial_number: serial.to_owned() },

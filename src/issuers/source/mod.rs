@@ -1,7 +1,7 @@
-//! Where credentials come from: what a source is, and the table of them.
+//! Credential sources: the trait, and the table of its implementations.
 //!
-//! A source lies in the file of its name. To add one: its type in [`refreshable_api::Source`], its
-//! file here, its tests and its page in the docs; the compiler names what else has to know it.
+//! A source is in the file of its name. To add one: its type in [`refreshable_api::Source`], its
+//! file here, its tests and its page in the docs; the compiler names all other places.
 
 mod access_key;
 mod ambient;
@@ -66,7 +66,7 @@ pub trait Source: Send + Sync {
         None
     }
 
-    /// Who pays for the calls: the key of the budget that they are taken from.
+    /// Key of the rate limit that its calls count against.
     fn rate_limit_key(&self, namespace: &str) -> String;
 
     /// Names the endpoint that is asked before any role is assumed, if that is not STS. Calls in
@@ -78,7 +78,7 @@ pub trait Source: Send + Sync {
     /// Issuer calls that [`obtain`](Self::obtain) makes.
     fn calls(&self) -> u32;
 
-    /// Where its credentials belong, as far as the specification says.
+    /// Partition and Region of its credentials, as far as the specification names them.
     fn home(&self) -> Home<'_>;
 
     /// Calls a second that the issuer grants, where it grants fewer than STS does.
@@ -93,8 +93,8 @@ pub trait Source: Send + Sync {
         request: &'a Request<'a>,
     ) -> BoxFuture<'a, Result<Obtained, IssueError>>;
 
-    /// Whether credentials of `principal` are what the source was asked for, where its answer does
-    /// not say and only asking with them tells.
+    /// Whether `principal` is what the source was asked for, where its response does not say and
+    /// only GetCallerIdentity does.
     ///
     /// # Errors
     /// [`IssueError::WrongPrincipal`].
@@ -103,7 +103,7 @@ pub trait Source: Send + Sync {
     }
 }
 
-/// What a source gave.
+/// Result of a source.
 #[derive(Clone, Debug)]
 pub enum Obtained {
     /// Something to sign with that is never published: the controller's identity, a long-lived key.
@@ -112,11 +112,11 @@ pub enum Obtained {
     Session(Box<Issued>),
 }
 
-/// What is to be obtained, for whom, and by what means.
+/// Everything that one attempt needs: the request, its terms, and the means to carry it out.
 pub struct Request<'a> {
     /// Namespace of the resource.
     pub namespace: &'a str,
-    /// Name of the session where the specification gives none.
+    /// Name of the session where the specification names none.
     pub session_name: String,
     /// The roles to assume behind the source.
     pub roles: &'a [Role],
@@ -136,32 +136,32 @@ pub struct Request<'a> {
     pub now: Timestamp,
     /// The controller's own identity, where it has one.
     pub ambient: Option<Caller>,
-    /// What else belongs to the controller and may be drawn on.
+    /// The controller's other resources that sources may use.
     pub source_context: &'a SourceContext,
 }
 
 impl Request<'_> {
-    /// Reads one key of a Secret as text, without the line break that editors leave at its end. It
-    /// comes back in no error.
+    /// Reads one key of a Secret as text, without the line break that editors append. No error
+    /// contains it.
     pub async fn text(&self, reference: &SecretKeyReference) -> Result<SecretString, IssueError> {
         let text = self.inputs.secret(&reference.name).await?.text(&reference.key)?;
         self.protect(&text);
         Ok(text)
     }
 
-    /// A token of the ServiceAccount of that name, for `audience`. It comes back in no error.
+    /// A token of the ServiceAccount of that name, for `audience`. No error contains it.
     pub async fn token(&self, account: &str, audience: &str) -> Result<SecretString, IssueError> {
         let token = self.inputs.token(account, audience).await?;
         self.protect(&token);
         Ok(token)
     }
 
-    /// Keeps a secret out of the attempt's errors, whoever repeats it.
+    /// Keeps a secret out of the attempt's errors, whichever server repeats it.
     pub fn protect(&self, secret: &SecretString) {
         self.redactor().protect(secret.expose_secret());
     }
 
-    /// What the attempt sent in confidence.
+    /// Secrets that the attempt sent, which its errors must not contain.
     pub fn redactor(&self) -> &Redactor {
         self.sts.redactor()
     }

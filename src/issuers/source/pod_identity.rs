@@ -76,8 +76,7 @@ async fn assume(source: &PodIdentitySource, request: &Request<'_>) -> Result<Iss
     let answer = send(&ask, request.sts.meter(), asked).await?;
     let invalid =
         |what: String| IssueError::InvalidAnswer { operation: OPERATION, what, request_id: None };
-    let given =
-        answer.credentials().ok_or_else(|| invalid("there are no credentials in it".to_owned()))?;
+    let given = answer.credentials().ok_or_else(|| invalid("it lacks credentials".to_owned()))?;
     let key = AccessKey {
         id: given.access_key_id().to_owned(),
         secret: SecretString::from(given.secret_access_key()),

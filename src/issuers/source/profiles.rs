@@ -6,18 +6,18 @@ use futures::StreamExt as _;
 use refreshable_api::{PrincipalSpec, ProfileSpec};
 use refreshable_rules::issuer::{IssueError, Issued};
 
-/// Most profiles that are asked for at the same time.
+/// Most profiles that are obtained at the same time.
 const AT_ONCE: usize = 10;
 
-/// What came of one profile.
+/// Result of one profile, by its name.
 pub type Outcome = (String, Result<Issued, IssueError>);
 
 /// Obtains credentials for each of `profiles`, starting from `source`. One that fails does not hold
 /// the others back.
 ///
 /// # Errors
-/// Where the source or the shared chain fails, so that no profile can be had. What was sent in
-/// confidence stands in no error, that of a profile neither.
+/// Where the source or the shared chain fails, and so every profile. No error contains confidential
+/// values, nor does that of a profile.
 pub async fn issue_profiles(
     source: &SourceSpec,
     principal: Option<&PrincipalSpec>,
@@ -25,7 +25,7 @@ pub async fn issue_profiles(
     request: &Request<'_>,
 ) -> Result<Vec<Outcome>, IssueError> {
     let redacted = |error: IssueError| error.redacted(request.redactor());
-    // All are done before the first is searched: the search is made once, for what was sent in any
+    // All complete before the first is searched: the search is built once, for the secrets of all
     // of them.
     let outcomes = obtain(source, principal, profiles, request).await.map_err(redacted)?;
     Ok(outcomes.into_iter().map(|(name, result)| (name, result.map_err(redacted))).collect())
@@ -39,7 +39,7 @@ async fn obtain(
 ) -> Result<Vec<Outcome>, IssueError> {
     let (source, base) = begin(source, request).await?;
     let base = assume_all(request.roles, &request.session_tags, base, request).await?;
-    // What the shared chain was given is inherited.
+    // Later roles inherit the tags of the shared chain.
     let tags = if request.roles.is_empty() { request.session_tags.as_slice() } else { &[] };
     let one = |profile: &ProfileSpec| {
         let (name, roles, base) = (profile.name.clone(), profile.roles.clone(), base.clone());

@@ -19,7 +19,7 @@ use serde_json::json;
 const OPERATION: &str = "CreateSession";
 const PATH: &str = "/sessions";
 
-/// The answer.
+/// The response.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
@@ -91,7 +91,7 @@ impl Source for RolesAnywhereSource {
     }
 }
 
-/// Reads the answer.
+/// Reads the response.
 pub(super) fn read(
     body: &[u8],
     date: Option<Timestamp>,

@@ -52,7 +52,7 @@ impl Source for SamlSource {
     }
 }
 
-/// The assertion in base64; one that lies in the Secret as XML is encoded.
+/// The assertion in base64; XML in the Secret is encoded.
 async fn assertion(source: &SamlSource, request: &Request<'_>) -> Result<SecretString, IssueError> {
     let reference = &source.assertion_secret_ref;
     let invalid = |what: String| IssueError::InputInvalid {
@@ -71,7 +71,7 @@ async fn assertion(source: &SamlSource, request: &Request<'_>) -> Result<SecretS
             String::from_utf8(compact).map_err(|_| invalid("the value is not text".to_owned()))?;
         let xml = STANDARD.decode(&text).ok().filter(|x| x.trim_ascii_start().starts_with(b"<"));
         xml.ok_or_else(|| {
-            invalid("this is no SAML response: it must be its XML, or that in base64".to_owned())
+            invalid("this is not a SAML response: it must be its XML, or that in base64".to_owned())
         })?;
         text
     };

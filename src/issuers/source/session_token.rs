@@ -1,5 +1,5 @@
-//! GetSessionToken with a long-lived key from a Secret, and a code from an MFA seed where one is
-//! given.
+//! GetSessionToken with a long-lived key from a Secret, and a code from an MFA seed if there is
+//! one.
 
 use super::{Obtained, Request, Source, mfa};
 use crate::aws::region::Home;

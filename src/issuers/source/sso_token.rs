@@ -1,4 +1,4 @@
-//! The token of somebody who signed in to IAM Identity Center, in the JSON of the AWS CLI's token
+//! The token of a person who signed in to IAM Identity Center, in the JSON of the AWS CLI's token
 //! cache (`~/.aws/sso/cache`).
 
 use jiff::{SignedDuration, Timestamp};
@@ -40,7 +40,7 @@ struct Wire {
     other: Map<String, Value>,
 }
 
-/// What a renewal needs.
+/// Parts of a token that its renewal needs.
 pub(super) struct Grant<'a> {
     pub(super) client_id: &'a str,
     pub(super) client_secret: &'a SecretString,
@@ -51,26 +51,26 @@ impl SsoToken {
     /// Reads the JSON.
     ///
     /// # Errors
-    /// What is missing or wrong, without any value.
+    /// The missing or wrong member, without any value.
     pub fn parse(text: &[u8]) -> Result<Self, String> {
         let wire: Wire = serde_json::from_slice(text).map_err(|e| {
             format!(
-                "this is no token in the JSON of the AWS CLI's cache (line {}, column {}): run `aws sso login`",
+                "this is not a token in the JSON of the AWS CLI's cache (line {}, column {}): run `aws sso login`",
                 e.line(),
                 e.column()
             )
         })?;
         let missing =
-            |name: &str| format!("{name} is missing: this is no token of `aws sso login`");
+            |name: &str| format!("{name} is missing: this is not a token of `aws sso login`");
         let time = |name: &str, text: &str| {
-            expiry::parse(text).ok_or_else(|| format!("{name} is no time in {}", expiry::FORMS))
+            expiry::parse(text).ok_or_else(|| format!("{name} is not a time in {}", expiry::FORMS))
         };
         let expires_at = wire.expires_at.ok_or_else(|| missing("expiresAt"))?;
         let registration =
             wire.registration_expires_at.map(|t| time("registrationExpiresAt", &t)).transpose()?;
         let region = wire.region.ok_or_else(|| missing("region"))?;
         if !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') || region.is_empty() {
-            return Err("region is no name of a Region".to_owned());
+            return Err("region is not a name of a Region".to_owned());
         }
         Ok(Self {
             start_url: wire.start_url.unwrap_or_default(),
@@ -85,7 +85,7 @@ impl SsoToken {
         })
     }
 
-    /// What somebody who signed in was given, for so many seconds.
+    /// The token after a sign-in, valid for so many seconds.
     pub fn signed_in(
         start_url: &str,
         region: &str,
@@ -126,8 +126,8 @@ impl SsoToken {
         Self { refresh_token: Some(SecretString::from(refresh)), ..self }
     }
 
-    /// Until when it can be renewed, as far as the client's registration says; `None` where it
-    /// cannot.
+    /// When its renewal ends, according to the client's registration; `None` if it cannot be
+    /// renewed.
     pub fn renewable_until(&self) -> Option<Timestamp> {
         self.refresh_token.as_ref()?;
         self.registration_expires_at
@@ -150,7 +150,7 @@ impl SsoToken {
         text(self) == text(other)
     }
 
-    /// What a renewal needs, or why there can be none.
+    /// The parts that a renewal needs, or why it is impossible.
     pub(super) fn grant(&self, now: Timestamp) -> Result<Grant<'_>, &'static str> {
         let ended = self.registration_expires_at.is_some_and(|end| end <= now);
         match (&self.client_id, &self.client_secret, &self.refresh_token) {
@@ -159,7 +159,7 @@ impl SsoToken {
                 Ok(Grant { client_id, client_secret, refresh_token })
             }
             _ => Err(
-                "the token has expired and there is no refresh token (sign in with an sso-session of scope sso:account:access)",
+                "the token has expired and a refresh token is missing (sign in with an sso-session of scope sso:account:access)",
             ),
         }
     }
@@ -261,18 +261,20 @@ mod tests {
         let old = TOKEN.replace("refreshToken", "other");
         let token = SsoToken::parse(old.as_bytes()).expect("a token");
         assert!(
-            token.grant(at("2026-01-02T00:00:00Z")).is_err_and(|e| e.contains("no refresh token"))
+            token
+                .grant(at("2026-01-02T00:00:00Z"))
+                .is_err_and(|e| e.contains("refresh token is missing"))
         );
     }
 
     #[test]
     fn what_is_no_token_is_named_and_not_shown() {
         for (from, to, words) in [
-            ("{", "", "no token"),
+            ("{", "", "not a token"),
             ("accessToken", "other", "accessToken is missing"),
-            ("expiresAt\":\"2026", "expiresAt\":\"x", "expiresAt is no time"),
+            ("expiresAt\":\"2026", "expiresAt\":\"x", "expiresAt is not a time"),
             ("\"region\"", "\"other\"", "region is missing"),
-            ("eu-west-1", "evil.example.com/", "no name of a Region"),
+            ("eu-west-1", "evil.example.com/", "not a name of a Region"),
         ] {
             let Err(error) = SsoToken::parse(TOKEN.replacen(from, to, 1).as_bytes()) else {
                 panic!("{words}")

@@ -1,8 +1,8 @@
 //! Writes a renewed token of IAM Identity Center back to its Secret.
 //!
-//! The renewal may have used up the refresh token that the Secret holds, so one failed write must
-//! not lose the new one: it is tried again, and over whatever else became of the Secret, as long as
-//! that still holds the token that was renewed.
+//! The renewal may have used up the refresh token in the Secret, so one failed write must not lose
+//! the new one. The write is retried, over any other change of the Secret, as long as it still
+//! holds the token that was renewed.
 
 use super::sso_token::SsoToken;
 use super::{InputData, Inputs};
@@ -17,18 +17,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Tries of the write: about ten seconds in all, within the time of an attempt.
 const TRIES: usize = 8;
 
-/// What became of the write.
+/// Outcome of the write.
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// The Secret holds the renewed token.
     Written,
-    /// Somebody else put another token there meanwhile: theirs counts.
+    /// Another writer stored a different token meanwhile, which counts.
     Superseded,
     /// It could not be written.
     Failed(IssueError),
 }
 
-/// Writes `renewed` under `key` of `secret`, in the place of `used`.
+/// Writes `renewed` under `key` of `secret`, instead of `used`.
 pub(super) async fn write(
     inputs: &dyn Inputs,
     secret: Arc<InputData>,
@@ -64,7 +64,7 @@ async fn once(
     let now = inputs.state(secret.object.name()).await?;
     let there = now.bytes(key).ok().and_then(|bytes| SsoToken::parse(bytes).ok());
     match there {
-        // An earlier try of ours arrived, although its answer did not.
+        // An earlier write arrived, although its response did not.
         Some(token) if token.has_refresh_token_of(renewed) && !token.has_refresh_token_of(used) => {
             Ok(true)
         }
@@ -93,8 +93,8 @@ mod tests {
 
     const KEY: &str = "token.json";
 
-    /// What an answer to a write is: an error, a conflict after which the Secret holds this token,
-    /// or success.
+    /// Meaning of the response to a write: an error, a conflict after which the Secret holds this
+    /// token, or success.
     enum Answer {
         Fails,
         Conflict(SsoToken),

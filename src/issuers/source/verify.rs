@@ -1,4 +1,4 @@
-//! Whose credentials are these? Known and checked before anything is published.
+//! Checks the principal of credentials before they are published.
 
 use super::{Request, Source};
 use crate::aws::Caller;
@@ -9,10 +9,9 @@ use refreshable_rules::patterns::wildcard_matches;
 use refreshable_rules::session_arn;
 
 /// In the place of an ARN.
-const NOBODY: &str = "nobody that the issuer names";
+const UNNAMED: &str = "a principal that the issuer does not name";
 
-/// Checks one step of a chain: the issuer's answer must name the role and the session that were
-/// asked for.
+/// Checks one step of a chain: the issuer's response must name the requested role and session.
 pub(super) fn assumed(
     role: &Role,
     session_name: &str,
@@ -22,8 +21,8 @@ pub(super) fn assumed(
     is_role(&role.role_arn, Some(session_name), principal, issuer)
 }
 
-/// Checks that a session is one of this role, and of that name where it was chosen. A store may
-/// name nobody; what it names must still be the role that was asked for.
+/// Checks that a session belongs to this role, and has that name where it was chosen. A store may
+/// omit the principal; one that it names must still be the requested role.
 pub(super) fn is_role(
     role_arn: &str,
     session_name: Option<&str>,
@@ -48,7 +47,7 @@ pub(super) fn is_role(
             }
             _ => format!("session {session} of {role_arn}"),
         },
-        found: found.unwrap_or(NOBODY).to_owned(),
+        found: found.unwrap_or(UNNAMED).to_owned(),
     })
 }
 
@@ -61,8 +60,8 @@ fn is_session_at_aws(role_arn: &str, session_name: Option<&str>, found: &str) ->
     })
 }
 
-/// Checks the credentials that are to be published against `spec.principal`, asking the issuer who
-/// they are where its answers so far did not say. `source` is whose own session it is.
+/// Checks the credentials against `spec.principal` before they are published; asks the issuer for
+/// the principal where no response named it. `source` is set if the session is its own.
 pub(super) async fn check(
     issued: &mut Issued,
     source: Option<&dyn Source>,
@@ -111,7 +110,7 @@ fn matches(found: &PrincipalStatus, wanted: Option<&PrincipalSpec>) -> Result<()
 }
 
 fn wrong(expected: String, found: &PrincipalStatus) -> IssueError {
-    let found = found.arn.clone().unwrap_or_else(|| NOBODY.to_owned());
+    let found = found.arn.clone().unwrap_or_else(|| UNNAMED.to_owned());
     IssueError::WrongPrincipal { expected, found }
 }
 
@@ -148,9 +147,9 @@ mod tests {
             assert_eq!(assumed(&role, "s", &principal(arn), Issuer::Aws).is_ok(), right, "{arn}");
         }
         let unnamed = assumed(&role, "s", &PrincipalStatus::default(), Issuer::Aws)
-            .expect_err("nobody is named");
+            .expect_err("no principal is named");
         assert!(
-            matches!(&unnamed, IssueError::WrongPrincipal { found, .. } if found == NOBODY),
+            matches!(&unnamed, IssueError::WrongPrincipal { found, .. } if found == UNNAMED),
             "{unnamed}"
         );
     }

@@ -1,4 +1,4 @@
-//! What STS's answers have in common: credentials, whose they are, and the issuer's clock.
+//! Common parts of STS's responses: credentials, principal, and the issuer's clock.
 
 use crate::aws::ask::Ask;
 use crate::aws::call::DateSeen;
@@ -7,7 +7,7 @@ use refreshable_api::{Arn, PrincipalStatus};
 use refreshable_rules::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
 use secrecy::SecretString;
 
-/// The parts of an answer.
+/// The parts of a response.
 pub(super) struct Given<'a> {
     pub(super) credentials: Option<&'a aws_sdk_sts::types::Credentials>,
     pub(super) arn: Option<&'a str>,
@@ -16,7 +16,7 @@ pub(super) struct Given<'a> {
     pub(super) request_id: Option<&'a str>,
 }
 
-/// The session that an answer gives, if it gives one that can be used.
+/// The session in a response, if it is complete and valid.
 pub(super) fn issued(
     ask: &Ask<'_>,
     given: &Given<'_>,
@@ -42,7 +42,7 @@ fn session(
         what: what.to_owned(),
         request_id: request_id.map(str::to_owned),
     };
-    let given = given.ok_or_else(|| lacks("there are no credentials in it"))?;
+    let given = given.ok_or_else(|| lacks("it lacks credentials"))?;
     let key = AccessKey {
         id: given.access_key_id().to_owned(),
         secret: SecretString::from(given.secret_access_key()),
@@ -60,7 +60,7 @@ fn expiration(given: &aws_sdk_sts::types::Credentials) -> Option<Timestamp> {
         .filter(|t| t.as_second() > 0)
 }
 
-/// Who an ARN and an id name.
+/// The principal that an ARN and an id name.
 pub(super) fn principal(arn: Option<&str>, user_id: Option<&str>) -> PrincipalStatus {
     let arn = arn.filter(|a| !a.is_empty());
     PrincipalStatus {

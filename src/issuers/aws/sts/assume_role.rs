@@ -27,7 +27,7 @@ impl Sts {
     /// [AssumeRole](https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
     ///
     /// # Errors
-    /// What the issuer refused, or why it could not be asked.
+    /// The issuer's error, or why the call failed.
     pub async fn assume_role(
         &self,
         call: RoleCall<'_>,

@@ -12,7 +12,7 @@ impl Sts {
     /// whose credentials are these?
     ///
     /// # Errors
-    /// What the issuer refused, or why it could not be asked.
+    /// The issuer's error, or why the call failed.
     pub async fn get_caller_identity(
         &self,
         caller: &Caller,

@@ -1,4 +1,4 @@
-//! GetFederationToken: a session of an IAM user for somebody else, narrowed by a policy.
+//! GetFederationToken: a session for another user, made by an IAM user and narrowed by a policy.
 
 use super::answer::{Given, issued};
 use super::{Caller, Sts, policy_arns, tags};
@@ -21,7 +21,7 @@ impl Sts {
     /// [GetFederationToken](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html).
     ///
     /// # Errors
-    /// What the issuer refused, or why it could not be asked.
+    /// The issuer's error, or why the call failed.
     pub async fn get_federation_token(
         &self,
         call: FederationCall<'_>,

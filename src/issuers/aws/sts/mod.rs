@@ -1,8 +1,8 @@
-//! STS, called directly: one shared client, with what differs for a call laid over it.
+//! STS, called directly: one shared client, with the settings of each call on top.
 //!
-//! aws-config's ready-made providers are used for the controller's own identity alone: they hide
-//! error codes and lack most of AssumeRole's parameters. Retries are the controller's, so the SDK's
-//! are off: its retry budget is shared by the whole process, and one tenant could starve others.
+//! aws-config's ready-made providers are used only for the controller's own identity: they hide
+//! error codes and lack most of AssumeRole's parameters. The SDK's retries are off, because the
+//! whole process shares their budget, and one tenant could starve others.
 
 mod answer;
 mod assume_role;
@@ -40,7 +40,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// What signs a call.
+/// Credentials that sign a call.
 #[derive(Clone, Debug)]
 pub enum Caller {
     /// A key, of a user or of a session.
@@ -54,24 +54,23 @@ pub enum Caller {
 pub struct Sts {
     client: aws_sdk_sts::Client,
     meter: Arc<dyn Meter>,
-    /// The controller's own Region, or that of the source which the calls are made for.
+    /// The controller's own Region, or the Region of the source.
     own_region: Option<String>,
-    /// The Region that an input of the source named during the attempt; it comes before
-    /// `own_region`.
+    /// The Region in an input of the source, read during the attempt; it overrides `own_region`.
     learned_region: Arc<OnceLock<String>>,
-    /// How far the host of `spec.sts.endpoint` may lead.
+    /// Network scope of `spec.sts.endpoint`.
     reach: NetworkScope,
     clients: Arc<Mutex<HashMap<Peer, SharedHttpClient>>>,
-    /// What the attempt that this STS is called in sent in confidence.
+    /// Secrets that the attempt sent through this STS.
     redactor: Redactor,
 }
 
-/// What an HTTP client is kept for.
+/// Key of a cached HTTP client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Peer {
     /// The certificates to trust; absent for the system's.
     ca_bundle: Option<String>,
-    /// For an endpoint that a specification names: how far its host may lead.
+    /// Network scope of an endpoint that a specification names.
     named: Option<NetworkScope>,
 }
 
@@ -104,13 +103,13 @@ impl Sts {
         }
     }
 
-    /// The same STS for one attempt, by a specification whose endpoint may lead so far.
+    /// The same STS for one attempt, with this network scope for the specification's endpoint.
     #[must_use]
     pub fn reaching(&self, reach: NetworkScope) -> Self {
         Self { reach, redactor: Redactor::default(), ..self.clone() }
     }
 
-    /// What the attempt sent in confidence.
+    /// Secrets that the attempt sent.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
     }
@@ -122,10 +121,9 @@ impl Sts {
         Self { own_region, learned_region: Arc::default(), ..self.clone() }
     }
 
-    /// Takes note of the Region that the source's credentials belong to, where only an input says
-    /// it.
+    /// Records the Region of the source's credentials, where only an input names it.
     pub(crate) fn learn_region(&self, region: &str) {
-        // One attempt reads the input once; what it read first holds.
+        // One attempt reads the input once; the first value counts.
         let _ = self.learned_region.set(region.to_owned());
     }
 
@@ -140,7 +138,7 @@ impl Sts {
         region::choose(spec.region.as_deref(), own.map(String::as_str), role_arn)
     }
 
-    /// What is laid over the shared configuration for one call.
+    /// Settings of one call, on top of the shared configuration.
     fn config(
         &self,
         spec: &StsSpec,
@@ -180,8 +178,8 @@ impl Sts {
         Ok(config)
     }
 
-    /// An HTTP client that trusts the specification's certificates alone, and is guarded where the
-    /// specification names the endpoint; kept, because a client holds its connections.
+    /// An HTTP client that trusts only the specification's certificates, and is guarded where the
+    /// specification names the endpoint. It is cached, because a client holds its connections.
     fn client_for(&self, spec: &StsSpec) -> Result<SharedHttpClient, IssueError> {
         let peer = Peer {
             ca_bundle: spec.ca_bundle.clone(),
@@ -222,10 +220,11 @@ impl Sts {
     }
 }
 
-/// Domains of AWS's own endpoints, those of a VPC among them.
+/// Domains of AWS's own endpoints, including those of a VPC.
 const AWS_DOMAINS: [&str; 3] = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"];
 
-/// Who answers as STS: AWS, or the store whose endpoint the specification names.
+/// The kind of server that responds as STS: AWS, or the store whose endpoint the specification
+/// names.
 pub(crate) fn issuer_of(spec: &StsSpec) -> Issuer {
     let Some(url) = &spec.endpoint else { return Issuer::Aws };
     let host = url
@@ -240,7 +239,7 @@ pub(crate) fn issuer_of(spec: &StsSpec) -> Issuer {
     }
 }
 
-/// Trust in the certificates of `pem` alone.
+/// Trust in only the certificates of `pem`.
 fn trusting(pem: &str) -> Result<TlsContext, IssueError> {
     let invalid =
         |what: String| IssueError::Specification { field: "spec.sts.caBundle".to_owned(), what };

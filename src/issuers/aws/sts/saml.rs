@@ -23,7 +23,7 @@ impl Sts {
     /// unsigned.
     ///
     /// # Errors
-    /// What the issuer refused, or why it could not be asked.
+    /// The issuer's error, or why the call failed.
     pub async fn assume_role_with_saml(
         &self,
         call: SamlCall<'_>,

@@ -1,4 +1,4 @@
-//! GetSessionToken: a session of an IAM user, with MFA where a policy asks for it.
+//! GetSessionToken: a session of an IAM user, with MFA where a policy demands it.
 
 use super::answer::{Given, issued};
 use super::{Caller, Sts, exposed};
@@ -22,7 +22,7 @@ impl Sts {
     /// [GetSessionToken](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html).
     ///
     /// # Errors
-    /// What the issuer refused, or why it could not be asked.
+    /// The issuer's error, or why the call failed.
     pub async fn get_session_token(
         &self,
         call: SessionCall<'_>,
@@ -43,7 +43,7 @@ impl Sts {
             .config_override(config)
             .send();
         let answer = send(&ask, self.meter(), asked).await?;
-        // The answer does not say whose session it is.
+        // The response does not name the principal.
         let given = Given {
             credentials: answer.credentials(),
             arn: None,

@@ -1,4 +1,4 @@
-//! What goes over the wire: to which host, signed how, with which parameters.
+//! Requests on the wire: host, signature, parameters.
 
 use super::*;
 use aws_smithy_runtime_api::client::http::{
@@ -21,7 +21,7 @@ struct Seen {
     body: String,
 }
 
-/// An STS that answers the same to everything.
+/// An STS with the same response to every request.
 #[derive(Clone, Debug)]
 struct Wire {
     status: u16,
@@ -181,7 +181,8 @@ async fn an_endpoint_of_the_process_or_of_the_specification_comes_first() {
     assert_eq!(wire.seen.lock().len(), 1, "a client of its own, which is guarded, calls it");
 }
 
-/// A server on loopback that answers `body` to everybody: where, and how many came.
+/// A server on loopback that responds with `body` to every request: its address, and the number of
+/// requests.
 async fn server(body: String) -> (String, Arc<AtomicUsize>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     crate::http::tests::install_crypto();
@@ -215,7 +216,7 @@ async fn an_endpoint_of_the_specification_is_guarded_after_resolution_and_its_an
         assert!(error.to_string().contains("addresses that may not be called"), "{error}");
         assert_eq!(error.class(), Class::Transient);
     }
-    assert_eq!(came.load(Ordering::Relaxed), 0, "nobody was called");
+    assert_eq!(came.load(Ordering::Relaxed), 0, "no call was made");
     let (endless, _) =
         server(format!("{}{}", " ".repeat(crate::http::LARGEST_BODY), session())).await;
     let spec = StsSpec { endpoint: Some(endless), ..StsSpec::default() };
@@ -284,7 +285,7 @@ fn an_endpoint_of_aws_s_own_is_aws() {
 }
 
 proptest::proptest! {
-    /// See `source::fuzz_tests`: answers of an STS with bytes changed, which the SDK parses.
+    /// See `source::fuzz_tests`: responses of an STS with bytes changed, which the SDK parses.
     #[test]
     fn fuzz_tests_answers_of_sts(at in 0..400_usize, byte in 0..128_u8, cut in 0..600_usize, status in 200..600_u16) {
         let mut body = session().into_bytes();
