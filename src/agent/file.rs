@@ -1,7 +1,7 @@
-//! The mounted file, and what is served of it.
+//! The mounted file, and the response made from it.
 //!
-//! The kubelet replaces a mounted Secret by turning a link: whoever holds the file open keeps the
-//! old one. So it is opened anew for each request, and nothing is kept between two.
+//! The kubelet replaces a mounted Secret by switching a link: an open file stays the old one. So it
+//! is opened anew for each request, and nothing is kept between two.
 
 use super::refusal::Refusal;
 use jiff::Timestamp;
@@ -45,15 +45,15 @@ struct ContainerJson<'a> {
 
 /// Credentials that can be served. They have no `Debug`.
 pub(super) struct Served {
-    /// The answer's body.
+    /// The response's body.
     pub(super) body: Zeroizing<Vec<u8>>,
-    /// `AccessKeyId`, which is no secret.
+    /// `AccessKeyId`, which is not secret.
     pub(super) access_key_id: String,
     /// When they expire.
     pub(super) expiration: Timestamp,
 }
 
-/// The file of a profile: `<profile>.json` beside the file of the credentials, which is that of no
+/// The file of a profile: `<profile>.json` beside the file of the credentials, which belongs to no
 /// profile.
 ///
 /// # Errors
@@ -70,7 +70,7 @@ pub(super) fn of_profile(credentials: &Path, profile: Option<&str>) -> Result<Pa
 /// Reads the credentials in `path`, to be served at `now`.
 ///
 /// # Errors
-/// [`Refusal::Unreadable`] (or, where `profile` was asked for, [`Refusal::Profile`]), and those of
+/// [`Refusal::Unreadable`] (or, with `profile`, [`Refusal::Profile`]), and the errors of
 /// [`answer`].
 pub(super) fn load(path: &Path, profile: bool, now: Timestamp) -> Result<Served, Refusal> {
     let text = read(path).map_err(|error| match error.kind() {
@@ -81,9 +81,9 @@ pub(super) fn load(path: &Path, profile: bool, now: Timestamp) -> Result<Served,
 }
 
 fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    // A pipe would be waited for, for ever.
+    // Reading a pipe could block without end.
     if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no file"));
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not a file"));
     }
     let mut text = Zeroizing::new(Vec::with_capacity(8 * 1024));
     File::open(path)?.take(LONGEST + 1).read_to_end(&mut text)?;
@@ -93,14 +93,14 @@ fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(text)
 }
 
-/// What is served of the file's `text` at `now`.
+/// The response for the file's `text` at `now`.
 ///
 /// # Errors
 /// [`Refusal::Malformed`], naming the member and never its value; [`Refusal::Expired`].
 fn answer(path: &Path, text: &[u8], now: Timestamp) -> Result<Served, Refusal> {
     let malformed = |what: String| Refusal::Malformed { path: path.into(), what };
     let missing = |name: &str| malformed(format!("{name} is missing"));
-    // serde's own words could quote a value.
+    // serde's message could quote a value.
     let json: ProcessJson = serde_json::from_slice(text).map_err(|e| {
         malformed(format!("it cannot be parsed at line {}, column {}", e.line(), e.column()))
     })?;
@@ -114,7 +114,7 @@ fn answer(path: &Path, text: &[u8], now: Timestamp) -> Result<Served, Refusal> {
     let expiration = json.expiration.as_ref().ok_or_else(|| missing("Expiration"))?;
     let expiration: Timestamp =
         expiration.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
-            malformed("Expiration is no time in RFC 3339, like 2026-01-01T00:00:00Z".to_owned())
+            malformed("Expiration is not a time in RFC 3339, like 2026-01-01T00:00:00Z".to_owned())
         })?;
     let served = ContainerJson {
         access_key_id: &access_key_id,
@@ -197,7 +197,7 @@ mod tests {
             ("s3cr3t", "", "SecretAccessKey is missing"),
             ("\"Expiration\"", "\"Other\"", "Expiration is missing"),
             ("2026-01-01T01:00:00Z", "tomorrow", "RFC 3339"),
-            ("\"2026-01-01T01:00:00Z\"", "true", "Expiration is no time"),
+            ("\"2026-01-01T01:00:00Z\"", "true", "Expiration is not a time"),
             ("\"Version\":1", "\"Version\":2", "Version is not 1"),
             ("}", "", "cannot be parsed"),
             ("\"s3cr3t\"", "[\"s3cr3t\"]", "cannot be parsed"),

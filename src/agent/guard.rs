@@ -1,8 +1,8 @@
-//! Who is answered: whoever called this address by its own name and knows the token.
+//! Request checks: the method, the `Host` header (against DNS rebinding), and the bearer token.
 //!
-//! A browser or a program that can be talked into calling a URL can reach a loopback address too. A
-//! name that resolves to it (DNS rebinding) is seen by its `Host`, and a proxy that passes requests
-//! on by what it adds; neither knows the token.
+//! Browsers, and programs that can be made to call a URL, reach loopback addresses too. The `Host`
+//! header gives away a name that resolves to the address (DNS rebinding), forwarding headers give
+//! away a proxy, and neither caller has the token.
 
 use super::refusal::Refusal;
 use super::token;
@@ -31,9 +31,9 @@ pub(super) fn admit(asked: &Parts, served: SocketAddr) -> Result<(), Refusal> {
     if asked.method == Method::GET { Ok(()) } else { Err(Refusal::Method) }
 }
 
-/// Whether `host` names the address that is served on. The port may be left out: AWS's C library
-/// and what is built on it do. An address that is written as one cannot be rebound; beyond loopback
-/// the caller may know this machine by any of its addresses.
+/// Whether `host` names the served address. The port may be missing: AWS's C library and SDKs on
+/// top of it omit it. A literal address cannot be rebound; beyond loopback the caller may know this
+/// machine by any of its addresses.
 fn is_own(host: &str, served: SocketAddr) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let port_fits = match authority.port_u16() {
@@ -165,13 +165,13 @@ mod tests {
         let judge = |headers: &[(&str, &str)]| authorize(&asked("GET", "/", headers), &file);
         assert!(
             matches!(judge(&[("authorization", "x")]), Err(Refusal::TokenFile { .. })),
-            "no file, nobody served"
+            "without a file every request is refused"
         );
         for empty in ["", " \n"] {
             std::fs::write(&file, empty).expect("written");
             assert!(
                 matches!(judge(&[("authorization", "")]), Err(Refusal::TokenFile { .. })),
-                "no token, nobody served"
+                "without a token every request is refused"
             );
         }
         std::fs::write(&file, " the-token \n").expect("written");

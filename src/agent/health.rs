@@ -2,6 +2,6 @@
 
 /// Whether the process works.
 pub const HEALTHZ: &str = "/healthz";
-/// Whether it can do its work: the sidecar has credentials that have not expired, the controller
-/// has read what it watches.
+/// Readiness: the sidecar has credentials that have not expired, the controller has read everything
+/// that it watches.
 pub const READYZ: &str = "/readyz";

@@ -2,20 +2,30 @@
 //! protocol](https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html) on
 //! loopback.
 //!
-//! It is for images without a shell, which `credential_process` needs, and for every SDK: all of
-//! them read `AWS_CONTAINER_CREDENTIALS_FULL_URI` and `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, and
-//! ask again before the credentials expire.
+//! It serves images without a shell, which `credential_process` needs, and every SDK: all of them
+//! read `AWS_CONTAINER_CREDENTIALS_FULL_URI` and `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`, and ask
+//! again before the credentials expire.
 //!
 //! ```text
-//! serve        connections
-//!   -> page    what is asked for
-//!   -> guard   may it be answered? (pure, but for the token's file)
-//!   -> file    the mounted file, read anew for each request, and whether it can be served (pure)
+//! run          checks Options, creates the token's file if asked to, binds the address
+//!   -> server  connections, with limits on their number, size and time
+//!   -> page    the path: credentials, those of one profile, health
+//!   -> guard   request checks (method, Host, no proxy), then the bearer token
+//!   -> file    the mounted process JSON, opened anew for each request -> Served, or a Refusal
+//!   -> notes   one log line for each change of a file's outcome
+//! probe        asks a running sidecar for its health, for probes of an image without a shell
 //! ```
 //!
+//! Invariants:
+//!
+//! - No credentials are kept between two requests: the kubelet replaces the file, and the next
+//!   request reads it.
+//! - Expired credentials are refused, never served.
+//! - No error and no log line contains secret material.
+//!
 //! It depends on no other crate of the workspace, and so links neither the Kubernetes client nor
-//! the AWS SDK. What the controller shares with it, the listener with limits and the log, is taken
-//! from here.
+//! the AWS SDK. The controller takes `server` (a listener with limits), `health` and `logging` from
+//! here.
 
 #![warn(unused_crate_dependencies)]
 

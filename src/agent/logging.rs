@@ -15,8 +15,8 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts logging. `level` is that of this project's own lines; libraries are heard from `warn` on,
-/// and those in `quiet` only from the level given there.
+/// Starts logging. `level` is that of this project's own lines; libraries log from `warn` on, and
+/// those in `quiet` from the level given there.
 pub fn start(format: LogFormat, level: Level, quiet: &[(&str, Level)]) {
     let heard = Targets::new()
         .with_default(Level::WARN)

@@ -1,4 +1,4 @@
-//! What the log says of what is served: each change once, not each request.
+//! Log lines about files: one for each change, not one for each request.
 
 use super::file::Served;
 use super::refusal::Refusal;
@@ -6,14 +6,14 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What was last said of each file.
+/// Last logged outcome of each file.
 #[derive(Debug, Default)]
 pub(super) struct Notes(Mutex<BTreeMap<PathBuf, String>>);
 
 impl Notes {
-    /// Says how a file is now, if it was another way before.
+    /// Logs the state of a file, if it differs from the last one.
     pub(super) fn file(&self, path: &Path, outcome: Result<&Served, &Refusal>) {
-        // Anybody can ask for profiles that do not exist, under any number of names.
+        // Any caller can request profiles that do not exist, under any number of names.
         if matches!(outcome, Err(Refusal::Profile { .. } | Refusal::Page)) {
             return;
         }

@@ -27,8 +27,7 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_AGENT_ALLOW_NON_LOOPBACK")]
     pub allow_non_loopback: bool,
 
-    /// File with the token that callers must send in `Authorization`. It is read anew for each
-    /// request.
+    /// File with the token that callers must send in `Authorization`. It is read for each request.
     #[arg(long, env = "REFRESHABLE_AGENT_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
 
@@ -37,7 +36,7 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_AGENT_CREATE_TOKEN", requires = "token_file")]
     pub create_token: bool,
 
-    /// Serve everybody who reaches the address, without a token.
+    /// Serve every client that reaches the address, without a token.
     #[arg(long, env = "REFRESHABLE_AGENT_WITHOUT_TOKEN", conflicts_with = "token_file")]
     pub without_token: bool,
 
@@ -49,21 +48,21 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_AGENT_LOG_LEVEL", default_value = "info")]
     pub log_level: tracing::Level,
 
-    /// How long requests under way may take to end when the process is asked to stop, in seconds.
+    /// How long requests in progress may take to end after a signal to stop, in seconds.
     #[arg(long, env = "REFRESHABLE_AGENT_SHUTDOWN_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub shutdown_seconds: u64,
 
-    /// Serve nothing: ask the sidecar that runs at the address whether it is ready (`readyz`) or
-    /// alive (`healthz`), and end with status 0 if it is. For probes: the kubelet itself cannot
-    /// call a Pod's loopback address.
+    /// Serve nothing: ask the sidecar at the address whether it is ready (`readyz`) or alive
+    /// (`healthz`), and exit with status 0 if it is. For probes: the kubelet itself cannot call a
+    /// Pod's loopback address.
     #[arg(long, value_enum)]
     pub probe: Option<Probe>,
 }
 
-/// What a probe asks for.
+/// Question of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Probe {
-    /// Does the process answer?
+    /// Whether the process responds.
     Healthz,
     /// Does it have credentials that have not expired?
     Readyz,

@@ -1,4 +1,4 @@
-//! The pages, and what is answered to a request for one.
+//! The pages, and the response to a request.
 
 use super::file::{self, Served};
 use super::guard;
@@ -15,21 +15,21 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
-/// An answer.
+/// A response.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// What is served, to whom, and by what clock.
+/// Configuration of the pages: the address, the files and the clock.
 #[derive(Debug)]
 pub(super) struct Pages {
     /// The address that callers must have called.
     pub(super) served: SocketAddr,
     /// File of the credentials.
     pub(super) credentials: PathBuf,
-    /// File of the token; without one everybody is served.
+    /// File of the token; without one every caller is served.
     pub(super) token: Option<PathBuf>,
     /// The clock, which decides whether credentials have expired.
     pub(super) now: fn() -> Timestamp,
-    /// What the log said last.
+    /// Last log lines.
     pub(super) notes: Notes,
 }
 

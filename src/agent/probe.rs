@@ -1,5 +1,5 @@
-//! Asks the sidecar that runs at an address how it is, for probes: an image without a shell has
-//! nothing else to ask with.
+//! Asks a running sidecar for its health, for probes: an image without a shell has no other program
+//! for that.
 
 use super::Probe;
 use super::health::{HEALTHZ, READYZ};
@@ -9,16 +9,16 @@ use std::time::Duration;
 
 /// A probe that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(2);
-/// Longest answer that is read, in bytes.
+/// Longest response that is read, in bytes.
 const LONGEST: u64 = 4 * 1024;
 
-/// What is wrong with the sidecar.
+/// Failure of a probe.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
-    /// It does not answer.
+    /// It does not respond.
     #[error("{0} does not answer: {1}")]
     Silent(SocketAddr, io::Error),
-    /// It answers that it is not.
+    /// It responds that it is not ready.
     #[error("{0}")]
     Says(String),
 }
@@ -45,7 +45,7 @@ pub fn probe(listen: SocketAddr, which: Probe) -> Result<(), NotReady> {
     }
 }
 
-/// Whoever serves on every address is called on loopback.
+/// A sidecar on every address is called on loopback.
 fn reachable(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -4,14 +4,12 @@ use http::StatusCode;
 use jiff::Timestamp;
 use std::path::PathBuf;
 
-/// A refusal. Its text goes to the caller and never holds what the caller or the file said.
+/// A refusal. Its text goes to the caller and never quotes the caller or the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
     #[error("only GET is served here")]
     Method,
-    #[error(
-        "there is no such page: credentials are at /v1/credentials and /v1/credentials/<profile>"
-    )]
+    #[error("page not found: credentials are at /v1/credentials and /v1/credentials/<profile>")]
     Page,
     #[error(
         "Host must be the address that is served on, 127.0.0.1:<port> or localhost:<port>, and no other name"
@@ -25,15 +23,15 @@ pub(super) enum Refusal {
     NoToken,
     #[error("the token in Authorization is not the one in the token's file")]
     WrongToken,
-    #[error("the token's file {path} cannot be read ({why}): nobody is served")]
+    #[error("the token's file {path} cannot be read ({why}): requests are refused")]
     TokenFile { path: PathBuf, why: String },
-    #[error("there is no profile of this name: no file {path}")]
+    #[error("profile not found: file {path}")]
     Profile { path: PathBuf },
     #[error(
         "the credentials' file {path} cannot be read ({why}): is the Secret mounted there, with the process JSON?"
     )]
     Unreadable { path: PathBuf, why: String },
-    #[error("the credentials' file {path} is no process JSON: {what}")]
+    #[error("the credentials' file {path} is not process JSON: {what}")]
     Malformed { path: PathBuf, what: String },
     #[error(
         "the credentials in {path} expired at {at}: the RefreshableCredential's conditions say why they were not renewed"
@@ -42,7 +40,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// The HTTP status. What time may mend is 503, which the SDKs try again.
+    /// The HTTP status. Temporary faults are 503, which the SDKs retry.
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -56,7 +54,7 @@ impl Refusal {
         }
     }
 
-    /// `code` of the answer, which SDKs show.
+    /// `code` of the response, which SDKs show.
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Method => "MethodNotAllowed",

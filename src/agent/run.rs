@@ -12,12 +12,12 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Why the sidecar cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address can be reached from elsewhere, and nobody said that it may.
+    /// The address can be reached from other machines, and no flag allows that.
     #[error(
         "{0} can be reached by others than this Pod: choose a loopback address such as 127.0.0.1:9911, or say --allow-non-loopback"
     )]
     NotLoopback(SocketAddr),
-    /// Nobody said who may be served.
+    /// No flag says which callers may be served.
     #[error(
         "say who may be served: --token-file <file> (and --create-token where nothing else writes it), or --without-token"
     )]
@@ -69,7 +69,9 @@ pub async fn run(options: Options) -> Result<(), StartError> {
     }
     match &options.token_file {
         None if !options.without_token => return Err(StartError::NoToken),
-        None => tracing::warn!("everybody who reaches the address is served: there is no token"),
+        None => tracing::warn!(
+            "no token configured: any client that reaches this address gets credentials"
+        ),
         Some(path) if options.create_token => {
             token::create(path)
                 .map_err(|source| StartError::Token { path: path.clone(), source })?;

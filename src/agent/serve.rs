@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 const LIMITS: Limits =
     Limits { connections: 128, patience: Duration::from_secs(30), keep_alive: true };
 
-/// Serves `pages` until `stop`, and then what is under way, for `grace` at most.
+/// Serves `pages` until `stop`; then requests in progress have `grace` to end.
 pub(super) async fn serve(
     listener: TcpListener,
     pages: Pages,

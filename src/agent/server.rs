@@ -1,5 +1,5 @@
-//! Serves HTTP/1.1 to callers that nobody vouches for: whatever they send or leave out, memory and
-//! file descriptors stay bounded, and another caller is still answered.
+//! Serves HTTP/1.1 to untrusted callers: whatever they send or omit, memory and file descriptors
+//! stay bounded, and other callers are still served.
 
 use http::Response;
 use http::request::Parts;
@@ -21,28 +21,28 @@ use tokio::time::{Instant, timeout};
 
 /// Largest head of a request, in bytes.
 const LARGEST_HEAD: usize = 16 * 1024;
-/// A connection may bring its request for so long at least, however many others come.
+/// Least time that a connection has for its request, however many others come.
 const LEAST: Duration = Duration::from_millis(250);
-/// Pause where a connection cannot be taken, as when there are no file descriptors left.
+/// Pause after a failed accept, as when no file descriptors are left.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// An answer, whole.
+/// A complete response.
 pub type Answer = Response<Full<Bytes>>;
 
-/// What callers may take up.
+/// Limits for callers.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at the same time. A further one ends the oldest, so that who holds many keeps
-    /// out nobody.
+    /// Connections at the same time. A further one closes the oldest, so that a caller with many
+    /// connections cannot keep others out.
     pub connections: usize,
     /// A connection is closed when its next request has not come in this time.
     pub patience: Duration,
-    /// Whether a connection may bring more than one request. Where not, its one answer has to be
-    /// taken within `patience`, too.
+    /// Whether a connection may carry more than one request. If not, the caller has to receive the
+    /// one response within `patience`, too.
     pub keep_alive: bool,
 }
 
-/// Serves what `answer` gives until `stop`, and then what is under way, for `grace` at most.
+/// Serves the responses of `answer` until `stop`; then requests in progress have `grace` to end.
 pub async fn serve(
     listener: TcpListener,
     limits: Limits,
@@ -79,7 +79,7 @@ pub async fn serve(
         });
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         let task = tokio::spawn(async move {
-            // Whoever called may be gone or speak something else: nobody is left to be told.
+            // The caller may be gone or speak another protocol, so it cannot be told.
             if let Ok(Err(error)) = timeout(longest, connection).await {
                 tracing::debug!(%error, "a connection ends");
             }

@@ -9,7 +9,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
 /// Longer than anything here takes, so that a failure is one and no hang.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A body that tells when it is let go of.
+/// A body that notifies when it is dropped.
 struct Kept(Vec<u8>, Arc<Notify>);
 
 impl AsRef<[u8]> for Kept {
@@ -24,7 +24,7 @@ impl Drop for Kept {
     }
 }
 
-/// A server whose answers have these bodies.
+/// A server whose responses have these bodies.
 async fn serving(limits: Limits, body: impl Fn() -> Bytes + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("an address");
     let address = listener.local_addr().expect("an address");
@@ -95,12 +95,12 @@ async fn a_head_has_an_end_in_time_and_in_size() {
 async fn an_answer_that_is_not_taken_is_not_kept() {
     let gone = Arc::new(Notify::new());
     let told = gone.clone();
-    // More than the kernel holds for a connection that nobody reads.
+    // More than the kernel buffers for a connection that is not read.
     let body = move || Bytes::from_owner(Kept(vec![b'x'; 64 << 20], told.clone()));
     let address = serving(limits(), body).await;
     let mut slow = connected(address).await;
     slow.write_all(REQUEST).await.expect("sent");
-    timeout(SOON, gone.notified()).await.expect("it is let go of, and nobody has read it");
+    timeout(SOON, gone.notified()).await.expect("it is dropped without having been read");
 }
 
 #[tokio::test]

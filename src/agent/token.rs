@@ -1,7 +1,7 @@
 //! The token that callers must know.
 //!
 //! The SDKs read it from a file (`AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`) at each call and send it
-//! as it stands.
+//! unchanged.
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 use std::fs::{self, Permissions};
@@ -23,7 +23,7 @@ const MODE: u32 = 0o444;
 pub(super) struct Token(SecretSlice<u8>);
 
 impl Token {
-    /// Whether `sent` is the token. How long that takes says nothing of where they differ.
+    /// Whether `sent` is the token. The time that this takes does not show where they differ.
     pub(super) fn is(&self, sent: &[u8]) -> bool {
         self.0.expose_secret().ct_eq(sent).into()
     }
@@ -83,10 +83,10 @@ mod tests {
         assert_eq!(names, ["token"], "nothing else is left");
         fs::remove_file(&file).expect("removed");
         fs::write(&file, "").expect("written");
-        create(&file).expect("an empty file is no token");
+        create(&file).expect("an empty file is not a token");
         assert_ne!(fs::read_to_string(&file).expect("a token"), first, "another one each time");
         let error =
-            create(&folder.path().join("missing/token")).expect_err("there is no such folder");
+            create(&folder.path().join("missing/token")).expect_err("the folder is missing");
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 

@@ -1,4 +1,4 @@
-//! Which build this is. The sidecar has nothing of the other crates, this included.
+//! Version of this build. The sidecar uses nothing of the other crates, their version included.
 
 use std::sync::LazyLock;
 
