@@ -1,5 +1,4 @@
-//! The steps of a chain, as a specification has them: a pure function, which shows no value that
-//! was given in confidence.
+//! The steps of a chain in a specification: a pure function, which reveals no confidential value.
 
 use kube::ResourceExt as _;
 use refreshable_api::{RefreshableCredential, Role};
@@ -16,9 +15,9 @@ const DISCREET: [&str; 3] = ["externalId", "args", "contextAssertion"];
 /// One step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What is done: the source's name, `assumeRole`, or `profile <name>`.
+    /// Name of the step: the source's name, `assumeRole`, or `profile <name>`.
     pub step: String,
-    /// The parameters that the specification gives, and AWS's defaults where they matter.
+    /// The parameters in the specification, and AWS's defaults where they matter.
     pub parameters: Vec<Parameter>,
 }
 
@@ -57,7 +56,7 @@ pub fn steps(object: &RefreshableCredential) -> Vec<Step> {
 
 fn role(step: String, role: &Role, object: &RefreshableCredential) -> Step {
     let mut parameters = parameters(&serde_json::to_value(role).unwrap_or_default());
-    // The role comes first, whatever the alphabet says.
+    // The role comes first, not in alphabetical order.
     parameters.sort_by_key(|p| p.name != "roleArn");
     if role.role_session_name.is_none() {
         let value =

@@ -1,4 +1,4 @@
-//! The way to the API server, as kubectl finds it, and what the commands ask of it.
+//! The connection to the API server, configured like kubectl's, and the commands' requests.
 
 use super::error::{Error, Result, chain};
 use super::global::Global;
@@ -25,7 +25,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Finds it. Nothing is asked of it yet.
+    /// Reads the configuration, without a request.
     ///
     /// # Errors
     /// [`Error::Kubeconfig`].
@@ -38,7 +38,7 @@ impl Cluster {
             global.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         if !is_namespace(&namespace) {
             return Err(Error::failed(format!(
-                "{namespace:?} is no name of a namespace: write 1 to 63 lower-case letters, digits and hyphens"
+                "{namespace:?} is not a name of a namespace: write 1 to 63 lower-case letters, digits and hyphens"
             )));
         }
         let server = config.cluster_url.to_string();
@@ -77,15 +77,15 @@ impl Cluster {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// A kind in all namespaces, or one that lies in none.
+    /// A kind in all namespaces, or a cluster-scoped one.
     pub fn everywhere<K: kube::Resource<DynamicType = ()>>(&self) -> Api<K> {
         Api::all(self.client.clone())
     }
 
-    /// Makes a request within the time that `--request-timeout` gives it.
+    /// Makes a request within `--request-timeout`.
     ///
     /// # Errors
-    /// What the API server said, or that it said nothing.
+    /// The API server's error, or that it did not respond.
     pub async fn ask<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T> {
         let answer = if self.timeout.is_zero() {
             request.await
@@ -105,7 +105,7 @@ impl Cluster {
     /// The RefreshableCredential of that name in the commands' namespace.
     ///
     /// # Errors
-    /// What the API server said; where the kind is not known, that the controller is not installed.
+    /// The API server's error; where the kind is unknown, that the controller is not installed.
     pub async fn credential(&self, name: &str) -> Result<RefreshableCredential> {
         object_name(name)?;
         self.ask(self.api::<RefreshableCredential>().get(name)).await.map_err(not_installed)
@@ -114,7 +114,7 @@ impl Cluster {
     /// All objects of a kind that an [`Api`] reaches.
     ///
     /// # Errors
-    /// What the API server said; where the kind is not known, that the controller is not installed.
+    /// The API server's error; where the kind is unknown, that the controller is not installed.
     pub async fn list<K>(&self, api: &Api<K>, selector: Option<&str>) -> Result<ObjectList<K>>
     where
         K: Clone + DeserializeOwned + Debug,
@@ -125,7 +125,7 @@ impl Cluster {
     }
 }
 
-/// A name as it may be given: alone, or behind the kind as in kubectl (`rcred/reports`).
+/// A name as kubectl accepts it: alone, or after the kind (`rcred/reports`).
 pub fn bare_name(given: &str) -> &str {
     let kinds = [
         "rcred",
@@ -142,12 +142,12 @@ pub fn bare_name(given: &str) -> &str {
 /// A name that may become a part of a URL.
 ///
 /// # Errors
-/// What is wrong with it and what to write instead.
+/// The fault, and what to write instead.
 pub fn object_name(name: &str) -> Result<&str> {
     ObjectName::check(name).map_err(Error::failed)
 }
 
-/// A 404 that speaks of no object means that the API server does not know the kind.
+/// A 404 without an object means that the API server does not know the kind.
 fn not_installed(error: Error) -> Error {
     match error {
         Error::Server { status, .. }
@@ -179,7 +179,7 @@ async fn config(global: &Global) -> Result<Config> {
             (Some(server), Err(_)) => Config::new(uri(server)?),
             (None, Err(_)) => {
                 return Err(Error::Kubeconfig(
-                    "there is no kubeconfig: name one with --kubeconfig or KUBECONFIG, or write ~/.kube/config"
+                    "kubeconfig not found: name one with --kubeconfig or KUBECONFIG, or write ~/.kube/config"
                         .to_owned(),
                 ));
             }
@@ -253,11 +253,7 @@ fn certificates(file: &Path) -> Result<Vec<Vec<u8>>> {
         .filter(|b| b.tag() == "CERTIFICATE")
         .map(pem::Pem::into_contents)
         .collect();
-    if found.is_empty() {
-        Err(unusable("there is no certificate in it".to_owned()))
-    } else {
-        Ok(found)
-    }
+    if found.is_empty() { Err(unusable("it lacks a certificate".to_owned())) } else { Ok(found) }
 }
 
 #[cfg(test)]

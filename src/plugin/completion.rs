@@ -1,4 +1,4 @@
-//! `completion`: scripts for shells, and what they ask this program while somebody types.
+//! `completion`: scripts for shells, and the candidates that they request while a person types.
 
 use super::cluster::Cluster;
 use super::error::Result;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const PROGRAM: &str = "kubectl-refreshable";
-/// Who types does not wait longer.
+/// A person at the keyboard does not wait longer.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Cobra's directive that no file names are to be offered besides.
 const NO_FILES: &str = ":4";
@@ -34,25 +34,25 @@ exec kubectl-refreshable __complete \"$@\"
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment)]
 pub struct Completion {
-    /// What the script is for.
+    /// Shell that reads the script, or kubectl for its own completion.
     #[arg(value_enum)]
     shell: Target,
 }
 
-/// What runs the script.
+/// Readers of the script.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Target {
     /// kubectl's completion, in whichever shell it is set up.
     Kubectl,
-    /// Bash, of `kubectl-refreshable` alone.
+    /// Bash, for `kubectl-refreshable` only.
     Bash,
-    /// Elvish, of `kubectl-refreshable` alone.
+    /// Elvish, for `kubectl-refreshable` only.
     Elvish,
-    /// Fish, of `kubectl-refreshable` alone.
+    /// Fish, for `kubectl-refreshable` only.
     Fish,
-    /// PowerShell, of `kubectl-refreshable` alone.
+    /// PowerShell, for `kubectl-refreshable` only.
     Powershell,
-    /// Zsh, of `kubectl-refreshable` alone.
+    /// Zsh, for `kubectl-refreshable` only.
     Zsh,
 }
 
@@ -80,7 +80,7 @@ impl Completion {
     }
 }
 
-/// What `kubectl_complete-refreshable` asks: the words so far, the last of which is being typed.
+/// The call of `kubectl_complete-refreshable`: the words so far, of which the last is being typed.
 #[derive(Args, Debug)]
 pub struct Complete {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -99,7 +99,7 @@ impl Complete {
         let mut lines = fixed(before, typed);
         let place = place(before, typed);
         if place == Place::Name {
-            // File names are not what stands there.
+            // File names do not belong there.
             lines.retain(|l| l.starts_with('-'));
         }
         if place != Place::Other {
@@ -114,13 +114,13 @@ impl Complete {
     }
 }
 
-/// Whether this is a name as Kubernetes takes it. A shell's completion may run what is none.
+/// Whether this is a valid Kubernetes name. A shell's completion may execute anything else.
 fn is_name(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     !text.is_empty() && !text.starts_with(['-', '.']) && text.chars().all(inner)
 }
 
-/// What the command line itself allows: commands, flags and their values.
+/// Candidates of the command line itself: commands, flags and their values.
 fn fixed(before: &[OsString], typed: &OsStr) -> Vec<String> {
     let words: Vec<OsString> = [OsString::from(PROGRAM)]
         .into_iter()
@@ -139,7 +139,7 @@ fn fixed(before: &[OsString], typed: &OsStr) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// What stands where somebody types.
+/// Kind of the word that is being typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// A resource's name.
@@ -180,7 +180,7 @@ fn place(before: &[OsString], typed: &OsStr) -> Place {
     }
 }
 
-/// Names in the cluster that the words so far lead to.
+/// Names in the cluster that continue the words so far.
 async fn found(before: &[OsString], place: Place) -> Result<Vec<String>> {
     let words = [OsString::from(PROGRAM)].into_iter().chain(before.iter().cloned());
     let global = command_line()

@@ -1,4 +1,4 @@
-//! Who uses a published Secret: a pure look at Pods and at the workloads that make them.
+//! Consumers of a published Secret, found in Pods and in the workloads that create them.
 
 use k8s_openapi::api::core::v1::{Container, PodSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -20,7 +20,7 @@ pub struct Consumer {
     pub owner: Option<String>,
 }
 
-/// What is looked for.
+/// The Secret and resource to look for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// The resource's name, as an annotation has it.
@@ -29,8 +29,8 @@ pub struct Wanted<'a> {
     pub secret: &'a str,
 }
 
-/// The consumer that an object with these Pods is; `None` where it uses nothing of it.
-/// `pod_metadata` is that of its Pods.
+/// The object with these Pods as a consumer; `None` if it does not use the Secret. `pod_metadata`
+/// is that of its Pods.
 pub fn consumer(
     kind: &'static str,
     metadata: &ObjectMeta,

@@ -15,9 +15,9 @@ use refreshable_issuers::source::SsoToken;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 
-/// What AWS shows of the client that signs in.
+/// Client name that AWS shows at sign-in.
 const CLIENT_NAME: &str = "kubectl-refreshable";
-/// The scope that gives account credentials and a refresh token.
+/// The scope for account credentials and a refresh token.
 const SCOPE: &str = "sso:account:access";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// Pause between two questions where AWS names none, and what SlowDown adds to it (RFC 8628, 3.5).
@@ -32,7 +32,7 @@ pub(super) struct SignIn {
     client_secret: SecretString,
     registration_expires_at: Option<Timestamp>,
     device_code: SecretString,
-    /// The code that the page asks for or shows.
+    /// The code to enter or compare on the page.
     pub(super) user_code: String,
     /// The page, where possible with the code in it.
     pub(super) page: String,
@@ -42,7 +42,7 @@ pub(super) struct SignIn {
 }
 
 impl SignIn {
-    /// Registers this program and asks for a code.
+    /// Registers this program and requests a code.
     pub(super) async fn begin(start_url: &str, region: &str) -> Result<Self> {
         let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .no_credentials()
@@ -91,7 +91,7 @@ impl SignIn {
         })
     }
 
-    /// Asks until somebody has confirmed the code, or it is no longer good.
+    /// Polls until a person has confirmed the code, or the code has expired.
     pub(super) async fn finish(mut self) -> Result<SsoToken> {
         let deadline =
             tokio::time::Instant::now() + Duration::try_from(self.good_for).unwrap_or(PAUSE);
@@ -105,7 +105,7 @@ impl SignIn {
         }
     }
 
-    /// Asks once; `None` where nobody has confirmed it yet.
+    /// Polls once; `None` while the code is not confirmed.
     async fn ask(&mut self) -> Result<Option<CreateTokenOutput>> {
         let quick = aws_sdk_ssooidc::config::Builder::new().retry_config(RetryConfig::disabled());
         let asked = self
@@ -156,23 +156,23 @@ impl SignIn {
     }
 }
 
-/// An address that somebody is told to open, and that a QR code leads to.
+/// An address that a person is asked to open, also by a QR code.
 fn web_address(page: &str, region: &str) -> Result<String> {
     let scheme = page.starts_with("https://") || page.starts_with("http://");
     if scheme && page.chars().all(|c| c.is_ascii_graphic()) {
         return Ok(page.to_owned());
     }
     Err(Error::failed(format!(
-        "IAM Identity Center in {region} answered with {page:?}, which is no web address: check --region, and that nothing answers in its place"
+        "IAM Identity Center in {region} answered with {page:?}, which is not a web address: check --region, and that nothing answers in its place"
     )))
 }
 
 fn too_late() -> Error {
-    Error::failed("nobody confirmed the code while it was good: run the command again")
+    Error::failed("the code was not confirmed in time: run the command again")
 }
 
-/// What AWS said. Its words speak of what was asked, which holds no secret but the client's, and
-/// never repeat that.
+/// AWS's error. Its text describes the request, whose only secret is the client's, and never
+/// repeats that.
 fn failed<E>(
     operation: &str,
     region: &str,
@@ -218,7 +218,8 @@ mod tests {
         ] {
             let error = web_address(page, "eu-west-1").expect_err(page).to_string();
             assert!(
-                error.contains("no web address") && !error.contains(super::super::terminal::steers),
+                error.contains("not a web address")
+                    && !error.contains(super::super::terminal::steers),
                 "{error:?}"
             );
         }

@@ -34,7 +34,7 @@ impl Env {
     /// Runs the command.
     ///
     /// # Errors
-    /// Where there are no valid credentials, or this user may not read them.
+    /// If valid credentials are missing, or this user may not read them.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
         let published =

@@ -7,31 +7,31 @@ use kube::core::Status;
 /// Exit code of every failure, also of a wrong command line, as kubectl has it.
 pub const FAILURE: u8 = 1;
 
-/// What a command gives back.
+/// Result of a command.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a command failed. Its text is the line that the user reads, in which nothing steers a
+/// Why a command failed. Its text is the line that the user reads, in which no character steers a
 /// terminal; no variant holds secret material.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused. Followed by what to do about it, where that is known.
     #[error("Error from server ({}): {}{}", visible(&.status.reason), visible(&.status.message), advice_after(.advice))]
     Server {
-        /// What it said.
+        /// The API server's status.
         status: Box<Status>,
-        /// What to do about it; may be empty.
+        /// Advice; may be empty.
         advice: String,
     },
-    /// There is no way to the API server, or it does not answer.
+    /// The API server cannot be reached, or does not respond.
     #[error("error: {}", visible(.0))]
     Unreachable(String),
-    /// The API server did not answer in the time that `--request-timeout` gives it.
+    /// The API server did not respond within `--request-timeout`.
     #[error("error: the API server did not answer within {0:?} (--request-timeout)")]
     Slow(std::time::Duration),
     /// The kubeconfig, or a flag that changes it, cannot be used.
     #[error("error: {}", visible(.0))]
     Kubeconfig(String),
-    /// The command cannot do what it was asked for; the text says why and what to do.
+    /// The command cannot do its work; the text says why, with advice.
     #[error("error: {}", visible(.0))]
     Failed(String),
     /// Nobody reads the output any more (`| head`).
@@ -47,7 +47,7 @@ fn advice_after(advice: &str) -> String {
 }
 
 impl Error {
-    /// A failure in one's own words.
+    /// A failure with this text.
     pub fn failed(what: impl Into<String>) -> Self {
         Self::Failed(what.into())
     }
@@ -57,17 +57,17 @@ impl Error {
         FAILURE
     }
 
-    /// Whether the API server said that there is no such object.
+    /// Whether the API server answered that the object does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Server { status, .. } if status.code == 404)
     }
 
-    /// Whether the API server said that this user may not do that.
+    /// Whether the API server answered that this user may not do that.
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Server { status, .. } if status.code == 403)
     }
 
-    /// The same error, with what to do about it where it is a refusal for want of rights.
+    /// The same error; if it is a refusal for missing rights, with advice.
     pub fn advise(self, forbidden: &str) -> Self {
         match self {
             Self::Server { status, .. } if status.code == 403 => {
@@ -97,7 +97,7 @@ impl From<std::io::Error> for Error {
     }
 }
 
-/// An error with what it came from, each said once.
+/// An error with its causes, each text once.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();
     let mut source = error.source();

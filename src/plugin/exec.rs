@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode};
 
 /// Exit code where the program is there and cannot be run, as shells have it.
 const NOT_EXECUTABLE: u8 = 126;
-/// Exit code where there is no such program, as shells have it.
+/// Exit code for a program that does not exist, as in shells.
 const NOT_FOUND: u8 = 127;
 
 /// Run a command with the published credentials in its environment. Its exit code is this
@@ -38,11 +38,11 @@ pub struct Exec {
 }
 
 impl Exec {
-    /// Runs the command. Where that works this process becomes it, so that signals and the terminal
-    /// are its own.
+    /// Runs the command. It replaces this process, so that it receives signals and the terminal
+    /// directly.
     ///
     /// # Errors
-    /// Where there are no valid credentials, or this user may not read them.
+    /// If valid credentials are missing, or this user may not read them.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
         let published =
@@ -60,7 +60,7 @@ impl Exec {
         for (name, value) in variables.set {
             command.env(name, value.expose_secret());
         }
-        // It comes back only where it failed.
+        // `exec` returns only if it failed.
         let error = command.exec();
         output::say(&format!("error: {}: {error}", visible(&program.to_string_lossy())));
         Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound {

@@ -35,7 +35,7 @@ pub struct Global {
     #[arg(short, long, global = true, value_name = "URL")]
     pub server: Option<String>,
 
-    /// Bearer token for the API server. Seen by everybody on the machine: rather use a kubeconfig.
+    /// Bearer token for the API server. Visible to every user of the machine: prefer a kubeconfig.
     #[arg(long, global = true, hide_env_values = true)]
     pub token: Option<secrecy::SecretString>,
 

@@ -9,11 +9,11 @@ pub use aws_runtime::env_config::file::EnvConfigFileKind as Kind;
 /// The sections of a file that has this text.
 ///
 /// # Errors
-/// In which line something stands that no section may hold.
+/// The line that does not fit any section.
 pub fn read(kind: Kind, text: &str) -> Result<EnvConfigSections, String> {
     let files = EnvConfigFiles::builder().with_contents(kind, text).build();
-    // Nothing is waited for: the text is at hand. The environment could only choose a profile,
-    // which is not asked for.
+    // This future never waits: the text is in memory. The environment could only choose a profile,
+    // which is not used.
     let loaded = source::load(&Default::default(), &Default::default(), &files).now_or_never();
     let source = loaded.ok_or("it cannot be read at once")?.map_err(|e| e.to_string())?;
     // It names no file, and breaks the line.

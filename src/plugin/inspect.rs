@@ -22,8 +22,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 /// Show everything about one RefreshableCredential: the chain step by step, the policy that allows
-/// it or the rule that would, the last error and what to do about it, and who uses its Secret.
-/// Never a secret.
+/// it or the rule that would, the last error with advice, and the consumers of its Secret. Never a
+/// secret.
 ///
 ///   kubectl refreshable inspect -n team-a reports
 #[derive(Args, Debug)]
@@ -40,8 +40,8 @@ impl Inspect {
     /// Runs the command.
     ///
     /// # Errors
-    /// What the API server said of the resource. What else this user may not see is left out, and
-    /// said.
+    /// The API server's error about the resource. Other objects that this user may not see are
+    /// omitted, with a note.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
         let object = cluster.credential(bare_name(&self.name)).await?;
@@ -62,8 +62,7 @@ impl Inspect {
     }
 }
 
-/// Judges as the controller does, where this user may read what it reads; else by what the status
-/// says.
+/// Judges like the controller, if this user may read the policies; else by the status.
 async fn permission(cluster: &Cluster, object: &RefreshableCredential) -> Result<Allowed> {
     let nobody_s: [Arc<CredentialPolicy>; 0] = [];
     if policy::judge(object, &BTreeMap::new(), &nobody_s).permission == Permission::NotNeeded {
@@ -80,7 +79,7 @@ async fn permission(cluster: &Cluster, object: &RefreshableCredential) -> Result
     }
 }
 
-/// What the controller's own words allow to conclude.
+/// The verdict that the controller's own messages imply.
 fn by_status(object: &RefreshableCredential, error: &Error) -> Allowed {
     let why = match error {
         Error::Server { status, .. } => status.message.clone(),
@@ -103,12 +102,12 @@ fn by_status(object: &RefreshableCredential, error: &Error) -> Allowed {
     }
 }
 
-/// Whether a resource with this reason is denied what it asks for.
+/// Whether this reason means a denial.
 const fn is_denial(reason: Reason) -> bool {
     matches!(reason, Reason::NotPermitted | Reason::WithdrawalPending | Reason::WithdrawalHeld)
 }
 
-/// Who uses the Secret, by kind; and the kinds that this user may not list.
+/// Consumers of the Secret, by kind; and the kinds that this user may not list.
 async fn consumers(
     cluster: &Cluster,
     object: &RefreshableCredential,
@@ -117,7 +116,7 @@ async fn consumers(
     let wanted = Wanted { resource: &name, secret: &secret };
     let mut found = Vec::new();
     let mut hidden = Vec::new();
-    // A kind, and where its Pods' metadata and specification lie.
+    // A kind, and the paths of its Pods' metadata and specification.
     macro_rules! look {
         ($kind:ty, $name:literal, |$object:ident| $template:expr) => {
             match listed::<$kind>(cluster).await? {

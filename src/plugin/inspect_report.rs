@@ -39,7 +39,7 @@ pub(super) struct Report {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "verdict", rename_all_fields = "camelCase")]
 pub(super) enum Allowed {
-    /// It draws on nothing of the administrator's.
+    /// It uses nothing that belongs to the administrator.
     NotNeeded,
     /// These policies allow it.
     Yes { policies: Vec<String> },
@@ -52,7 +52,7 @@ pub(super) enum Allowed {
 }
 
 impl Report {
-    /// What the resource says of itself, with what was found around it.
+    /// The resource's own status, with the objects around it.
     pub(super) fn of(
         object: &RefreshableCredential,
         permission: Allowed,

@@ -1,25 +1,32 @@
 //! The kubectl plugin `kubectl-refreshable`: one file for each command.
 //!
-//! | part | what it holds |
+//! ```text
+//! run(arguments)      parses them into Global (kubectl's flags) and a Command
+//!   -> the command    `run(self, &Global)`: asks the API server (Cluster), or reads manifests
+//!   -> output         the only writer: tables, JSON, YAML, names, messages
+//!   -> ExitCode       or Error, whose text is the line that the user reads
+//! ```
+//!
+//! | part | contents |
 //! | --- | --- |
-//! | [`global`] | the flags that every kubectl command has |
-//! | [`cluster`] | the way to the API server, and what is asked of it |
-//! | [`error`] | why a command failed, as kubectl says it, and its exit code |
+//! | [`global`] | kubectl's flags that every command has |
+//! | [`cluster`] | the connection to the API server, and the requests to it |
+//! | [`error`] | errors in kubectl's words, with kubectl's exit code |
 //! | [`terminal`] | colours, width and characters of the terminal |
 //! | [`output`] | `-o json`, `yaml` and `name`; tables |
-//! | [`age`] | how long from now, or how long ago |
-//! | [`manifest`] | files as kubectl reads them, with the place of each value |
+//! | [`age`] | durations from or until now |
+//! | [`manifest`] | files as kubectl reads them, with the position of each value |
+//!
+//! Invariants:
+//!
+//! - Results go to standard output, everything else to standard error. Secret material is printed
+//!   only to standard output, and only by commands whose purpose it is (`process`, `env`).
+//! - [`output`] alone writes, so that no text from outside can steer the terminal.
+//! - Where a command judges a resource, it uses the controller's own `refreshable_rules`.
 //!
 //! To add a command: its file with its arguments and `async fn run(self, global: &Global) ->
-//! Result<ExitCode>`, its variant in [`Command`] and its line in [`Command::run`], its page part in
+//! Result<ExitCode>`, its variant in [`Command`] and its line in [`Command::run`], its section in
 //! `docs/plugin.md`.
-//!
-//! What a command prints goes to standard output, everything else to standard error. Secret
-//! material goes to standard output alone, and only where it is what the command is for (`process`,
-//! `env`).
-//!
-//! [`output`] alone writes: text from outside reaches a terminal through it, so that nothing in it
-//! steers the terminal.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![warn(unused_crate_dependencies)]
@@ -81,7 +88,7 @@ pub struct Arguments {
     command: Command,
 }
 
-/// The commands. What each is for stands at its type, where its help is taken from.
+/// The commands. Their help texts are the docs of their types.
 #[derive(Debug, Subcommand)]
 #[expect(missing_docs, reason = "it would take the place of the help")]
 pub enum Command {
@@ -123,8 +130,7 @@ impl Command {
     }
 }
 
-/// Runs the command that these arguments (with the program's name first) name, and says what went
-/// wrong.
+/// Runs the command in these arguments (with the program's name first), and prints its error.
 pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     output::say_of_panics();
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -157,7 +163,7 @@ pub fn command_line() -> clap::Command {
 
 #[cfg(test)]
 mod tests {
-    /// What the page shows can be typed, and it speaks of every command.
+    /// The commands on the page are valid, and every command has a section.
     #[test]
     fn the_page_is_current() {
         let page = include_str!("../../docs/plugin.md");

@@ -78,12 +78,12 @@ impl Login {
     /// Runs the command.
     ///
     /// # Errors
-    /// Where the token could not be written, which is tried first; where nobody confirms the code.
+    /// If the token cannot be written, which is tried first; if the code is not confirmed.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
         let place = self.place(&cluster).await?;
         let portal = self.portal(&cluster, &place).await?;
-        // A person's effort is not asked for where its fruit could not be kept.
+        // Do not ask a person to sign in when the token could not be stored.
         write(&cluster, &place, None).await?;
         let sign_in = SignIn::begin(&portal.start_url, &portal.region).await?;
         let (code, page) = (&sign_in.user_code, &sign_in.page);
@@ -108,7 +108,7 @@ impl Login {
         let source = object.spec.source();
         let center = source.identity_center.ok_or_else(|| {
             Error::failed(format!(
-                "{name} has another source than identityCenter: nobody has to sign in for it"
+                "{name} has another source than identityCenter: it needs no sign-in"
             ))
         })?;
         object_name(&center.token_secret_ref.name)?;
@@ -149,7 +149,7 @@ impl Login {
     }
 }
 
-/// What the person reads.
+/// Instructions for the person.
 fn invitation(
     code: &str,
     page: &str,
@@ -169,17 +169,17 @@ fn invitation(
     text
 }
 
-/// The page's address as a QR code; nothing where it cannot be one or the terminal is too narrow.
+/// The page's address as a QR code; empty where it cannot be one or the terminal is too narrow.
 fn qr_code(page: &str, columns: usize) -> String {
     let Ok(code) = QrCode::new(page) else { return String::new() };
-    // Terminals are mostly dark: what is dark in the code is left empty.
+    // Terminals are mostly dark, so the code's dark modules are left empty.
     let drawn =
         code.render::<Dense1x2>().dark_color(Dense1x2::Dark).light_color(Dense1x2::Light).build();
     let width = drawn.lines().map(|l| l.chars().count()).max().unwrap_or(0);
     if width > columns { String::new() } else { format!("{drawn}\n\n") }
 }
 
-/// What comes of it.
+/// Outlook after the sign-in.
 fn outlook(token: &SsoToken, now: Timestamp) -> String {
     match token.renewable_until() {
         Some(end) => {
@@ -188,9 +188,7 @@ fn outlook(token: &SsoToken, now: Timestamp) -> String {
                 age::span(end.duration_since(now))
             )
         }
-        None => {
-            "; there is no refresh token, so somebody has to sign in again when it ends".to_owned()
-        }
+        None => "; without a refresh token, a person has to sign in again when it ends".to_owned(),
     }
 }
 
@@ -205,7 +203,7 @@ async fn write(cluster: &Cluster, place: &Place, token: Option<&SsoToken>) -> Re
         "metadata": {"name": place.secret, "labels": {WATCH_LABEL: WATCH, RENEW_LABEL: RENEW}},
         "data": {place.key.as_str(): value},
     });
-    // The controller renews the token under another name: what it wrote is replaced.
+    // The controller writes renewed tokens under another field manager: its value is replaced.
     let mut parameters = PatchParams::apply(FIELD_MANAGER).force();
     parameters.dry_run = token.is_none();
     let secrets = cluster.api::<Secret>();
@@ -225,7 +223,7 @@ fn of_session(name: &str) -> Result<Portal> {
     let path = std::env::var_os("AWS_CONFIG_FILE")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".aws/config")))
-        .ok_or_else(|| Error::failed("there is no home folder to look for .aws/config in"))?;
+        .ok_or_else(|| Error::failed("the home folder with .aws/config is unknown"))?;
     let text = std::fs::read_to_string(&path)
         .map_err(|e| Error::failed(format!("{}: {e}", path.display())))?;
     session_in(&text, name).map_err(|what| Error::failed(format!("{}: {what}", path.display())))
@@ -235,7 +233,7 @@ fn session_in(text: &str, name: &str) -> std::result::Result<Portal, String> {
     let sections = ini::read(ini::Kind::Config, text)?;
     let session = sections
         .sso_session(name)
-        .ok_or_else(|| format!("there is no section [sso-session {name}]"))?;
+        .ok_or_else(|| format!("missing section [sso-session {name}]"))?;
     let take = |key: &str| {
         session
             .get(key)
@@ -254,10 +252,7 @@ mod tests {
         let text = "[default]\nregion = x\n[sso-session bench]\nsso_region = eu-west-1\nsso_start_url = https://e/start\n";
         let expected = Portal { start_url: "https://e/start".into(), region: "eu-west-1".into() };
         assert_eq!(session_in(text, "bench"), Ok(expected));
-        assert_eq!(
-            session_in(text, "other"),
-            Err("there is no section [sso-session other]".into())
-        );
+        assert_eq!(session_in(text, "other"), Err("missing section [sso-session other]".into()));
         assert_eq!(
             session_in("[sso-session a]\nsso_region=x\n", "a"),
             Err("[sso-session a] has no sso_start_url".into())

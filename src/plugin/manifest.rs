@@ -25,11 +25,11 @@ pub struct Place {
 /// One document of a file.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// What it says.
+    /// Its value.
     pub value: Value,
-    /// Where each value stands, by its JSON pointer (RFC 6901).
+    /// Position of each value, by its JSON pointer (RFC 6901).
     places: BTreeMap<String, Place>,
-    /// Keys that are given twice, by JSON pointer; the last one counts.
+    /// Repeated keys, by JSON pointer; the last one counts.
     pub repeated: Vec<String>,
 }
 
@@ -39,13 +39,12 @@ pub struct Document {
 pub struct Unreadable {
     /// Where it ends to be readable.
     pub place: Place,
-    /// What is wrong there.
+    /// The fault at that position.
     pub what: String,
 }
 
 impl Document {
-    /// Where the value with that JSON pointer stands: for a missing one, where what would hold it
-    /// stands.
+    /// Position of the value with that JSON pointer; for a missing one, of its closest parent.
     pub fn place(&self, pointer: &str) -> Option<Place> {
         let mut pointer = pointer;
         loop {
@@ -104,7 +103,7 @@ pub fn read(text: &str) -> Result<Vec<Document>, Unreadable> {
     read_yaml(text)
 }
 
-/// The objects in `text`, which stands in `file`; those of a list one by one.
+/// The objects in `text` of `file`; the items of a list one by one.
 ///
 /// # Errors
 /// Where it is neither YAML nor JSON, with its place.
@@ -140,8 +139,8 @@ fn read_json(text: &str) -> Result<Vec<Document>, Unreadable> {
     Ok(values.into_iter().map(bare).collect())
 }
 
-/// Writes an object as YAML in which YAML 1.1, too, reads what was written: words that are booleans
-/// or numbers there alone it would take for those. JSON, which is YAML, has quotes around all text.
+/// Writes an object as YAML that YAML 1.1 reads unchanged, too: it would read some plain words as
+/// booleans or numbers. JSON, which is YAML, has quotes around all text.
 ///
 /// # Errors
 /// Where it cannot be written.
@@ -218,7 +217,7 @@ impl<'a> Events<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), Unreadable> {
         loop {
             match self.parser.next() {
-                // A comment is no value.
+                // Comments are not part of the value.
                 Some(Ok((event, _))) if is_presentation(&event) => {}
                 Some(Ok(next)) => return Ok(next),
                 Some(Err(error)) => {
@@ -392,7 +391,7 @@ fn merged(
     Ok(own)
 }
 
-/// What a scalar stands for.
+/// The value of a scalar.
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&str>) -> Result<Value, String> {
     let tag = tag.map(|t| t.trim_start_matches("tag:yaml.org,2002:"));
     match tag {

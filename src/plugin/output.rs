@@ -1,4 +1,4 @@
-//! What commands print: objects as JSON and YAML, their names, tables.
+//! Output of commands: objects as JSON and YAML, their names, tables.
 //!
 //! | for | by | characters that steer a terminal |
 //! | --- | --- | --- |
@@ -63,7 +63,7 @@ pub fn show(text: &str) -> Result<()> {
     write(&terminal::for_people(text))
 }
 
-/// Shows a text in the place of what the terminal shows now.
+/// Replaces the terminal's present content with a text.
 ///
 /// # Errors
 /// As [`print`].
@@ -98,13 +98,12 @@ pub fn to_json(value: &Value) -> String {
     escaped(&format!("{value:#}\n"))
 }
 
-/// JSON of the same meaning, in which no character steers a terminal: JSON itself asks that of C0
-/// alone.
+/// Equivalent JSON in which no character steers a terminal: JSON itself demands escapes only for
+/// C0.
 pub fn escaped(json: &str) -> String {
     let mut whole = String::with_capacity(json.len());
     for c in json.chars() {
-        // They stand in strings alone: JSON's own white space is no such character but for the line
-        // break.
+        // They occur only in strings: of JSON's own white space only the line break is one of them.
         match c {
             '\n' => whole.push(c),
             c if terminal::steers(c) => whole.push_str(&format!("\\u{:04x}", u32::from(c))),
@@ -126,8 +125,8 @@ pub fn to_yaml(value: &Value) -> Result<String> {
     Ok(if safe { yaml } else { to_json(value) })
 }
 
-/// Objects of the API as kubectl gives them: one alone where one was asked for by name, else a
-/// list; without `managedFields`.
+/// Objects of the API like kubectl's output: an object for one name, else a list; without
+/// `managedFields`.
 pub fn list(mut objects: Vec<Value>, by_name: bool) -> Value {
     for object in &mut objects {
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -1,10 +1,9 @@
-//! Ends a loop: the kubeconfig's credential plugin (`aws eks get-token`) takes its AWS credentials
-//! from a profile whose `credential_process` is this program, which cannot ask the cluster before
-//! that plugin has answered.
+//! Breaks a loop: the kubeconfig's credential plugin (`aws eks get-token`) takes its AWS
+//! credentials from a profile whose `credential_process` is this program, which cannot ask the
+//! cluster before that plugin has answered.
 //!
 //! Each plugin that this program starts finds in its environment which plugins are running above
-//! it. A plugin that asks for another cluster, or as another user, is let through: that ends by
-//! itself.
+//! it. A plugin for another cluster or another user may start: that chain is finite.
 
 use super::error::{Error, Result};
 use super::terminal::visible;
@@ -15,11 +14,11 @@ use std::collections::HashMap;
 
 /// Variable that lists the plugins that are running above a process, separated by commas.
 pub const RUNNING: &str = "REFRESHABLE_CREDENTIAL_PLUGINS";
-/// Hex digits that tell plugins apart.
+/// Hex digits of a plugin's identity.
 const DIGITS: usize = 16;
 
-/// Marks a plugin as running in the environment that it is about to get. `running` is the value of
-/// [`RUNNING`] here, `profile` that of `AWS_PROFILE`.
+/// Marks a plugin as running in its own environment. `running` is the value of [`RUNNING`] here,
+/// `profile` that of `AWS_PROFILE`.
 ///
 /// # Errors
 /// Where it is running already, above this process.
@@ -43,7 +42,7 @@ pub fn enter(
     Ok(())
 }
 
-/// Tells plugins apart: what is run, how, and for which cluster.
+/// Identity of a plugin: program, arguments and environment, and the cluster.
 fn identity(exec: &ExecConfig, server: &str) -> String {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
@@ -68,12 +67,12 @@ fn name(exec: &ExecConfig) -> &str {
     exec.command.as_deref().unwrap_or("without a command")
 }
 
-/// Why a plugin failed, in words that repeat neither its arguments nor what it printed for this
-/// program alone: `None` for other errors.
+/// Why a plugin failed, in a text that repeats neither its arguments nor its output, which is
+/// confidential; `None` for other errors.
 pub fn failure(error: &kube::Error, exec: Option<&ExecConfig>) -> Option<Error> {
     let refused = match error {
         kube::Error::Auth(refused) => Some(refused),
-        // Where it is called again because its answer has expired.
+        // The plugin is called again after its answer has expired.
         kube::Error::Service(error) => error.downcast_ref(),
         _ => None,
     };

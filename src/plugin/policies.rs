@@ -1,4 +1,4 @@
-//! What the administrator's policies say of a resource, judged as the controller judges it.
+//! The administrator's policies for a resource, judged as the controller judges them.
 
 use super::cluster::Cluster;
 use super::error::Result;

@@ -1,4 +1,4 @@
-//! What a resource has published, read back from its Secret.
+//! Published credentials of a resource, read back from its Secret.
 
 use super::cluster::{Cluster, bare_name, object_name};
 use super::error::{Error, Result};
@@ -25,11 +25,11 @@ pub struct Published {
     pub region: Option<String>,
 }
 
-/// Reads what the resource `name` has published, under `profile` where it has many. What has
-/// expired at `now` is refused.
+/// Reads the published credentials of the resource `name`, under `profile` where it has many.
+/// Credentials that have expired at `now` are refused.
 ///
 /// # Errors
-/// What is missing and why, with what to do about it.
+/// The missing object or permission, with advice.
 pub async fn read(
     cluster: &Cluster,
     name: &str,
@@ -38,7 +38,7 @@ pub async fn read(
 ) -> Result<Published> {
     let name = bare_name(name);
     let namespace = cluster.namespace();
-    // Who may read the Secret alone gets what it holds: its annotations say whose it is.
+    // A user who may read only the Secret gets its credentials: its annotations name the owner.
     let credential = match cluster.credential(name).await {
         Ok(credential) => Some(credential),
         Err(error) if error.is_forbidden() => None,
@@ -68,7 +68,7 @@ fn nothing(credential: Option<&RefreshableCredential>, namespace: &str, name: &s
     Error::failed(format!("RefreshableCredential {namespace}/{name} has published nothing{said}"))
 }
 
-/// What the status says is wrong.
+/// The fault that the status reports.
 pub fn why(credential: &RefreshableCredential) -> Option<String> {
     let status = credential.status.as_ref()?;
     if let Some(failure) = &status.failures {
@@ -78,7 +78,7 @@ pub fn why(credential: &RefreshableCredential) -> Option<String> {
     Some(format!("{}: {}", ready.reason, ready.message))
 }
 
-/// What the Secret's metadata records, where it is this resource's.
+/// The record in the Secret's metadata, if the Secret is this resource's.
 fn owned(
     secret: &Secret,
     credential: Option<&RefreshableCredential>,
@@ -224,10 +224,10 @@ impl Files<'_> {
 
     fn process_json(&self, key: &str) -> Result<Option<Found>> {
         let Some(text) = self.text(key) else { return Ok(None) };
-        // The parser's own words may repeat what it read.
+        // The parser's message may quote the text.
         let json: ProcessJson = serde_json::from_str(text).map_err(|_| {
             Error::failed(format!(
-                "Secret {}, key {key}: this is no process JSON of version 1",
+                "Secret {}, key {key}: this is not process JSON of version 1",
                 self.secret.name_any()
             ))
         })?;

@@ -99,7 +99,7 @@ fn keys_and_profiles_of_other_names_are_found() {
     let spec = json!({"secret": {"profile": "reports", "formats": ["Credentials"], "keys": {"credentials": "aws"}}});
     assert!(read_as(spec.clone(), Some("reports"), true, 1).is_ok());
     assert!(read_as(spec.clone(), None, true, 1).is_ok());
-    let wrong = read_as(spec, Some("other"), true, 1).expect_err("there is no such profile");
+    let wrong = read_as(spec, Some("other"), true, 1).expect_err("an unknown profile");
     assert!(wrong.to_string().contains("\"reports\""), "{wrong}");
 }
 

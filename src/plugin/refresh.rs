@@ -1,4 +1,4 @@
-//! `refresh`: asks the controller for new credentials now, and waits for them.
+//! `refresh`: requests new credentials from the controller now, and waits for them.
 
 use super::cluster::{Cluster, bare_name, object_name};
 use super::error::{Error, Result};
@@ -19,13 +19,13 @@ use tokio::time::Instant;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
-/// What was stalled before the request may only be about to move: this long it is not taken for an
-/// answer.
+/// A resource that was stalled before the request may only be about to move: within this time its
+/// old state does not count as an answer.
 const GRACE: Duration = Duration::from_secs(3);
-/// Resources that are asked for or waited for at the same time.
+/// Resources that are handled at the same time.
 const AT_ONCE: usize = 16;
 
-/// Ask the controller for new credentials now.
+/// Request new credentials from the controller now.
 ///
 ///   kubectl refreshable refresh -n team-a reports --wait
 ///   kubectl refreshable refresh --all -A
@@ -56,8 +56,8 @@ impl Refresh {
     /// Runs the command.
     ///
     /// # Errors
-    /// What the API server refused. Resources that fail one by one are said one by one, and the
-    /// exit code is 1.
+    /// The API server's error. Failures of single resources are reported one by one, and the exit
+    /// code is 1.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
         let chosen = self.chosen(&cluster).await?;
@@ -99,7 +99,7 @@ impl Refresh {
         Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    /// Namespaces and names of what is to be refreshed.
+    /// Namespaces and names of the resources to refresh.
     async fn chosen(&self, cluster: &Cluster) -> Result<Vec<(String, String)>> {
         if !self.names.is_empty() {
             let of = |name: &String| (cluster.namespace().to_owned(), bare_name(name).to_owned());
@@ -111,7 +111,7 @@ impl Refresh {
         Ok(found.items.iter().map(|c| (c.namespace().unwrap_or_default(), c.name_any())).collect())
     }
 
-    /// Asks for one and waits for it; gives back what is said of it.
+    /// Requests one refresh and waits for it; returns the line to print.
     async fn one(
         &self,
         cluster: &Cluster,
@@ -158,14 +158,14 @@ impl Refresh {
     }
 }
 
-/// What became of a request.
+/// Progress of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     /// New credentials are published.
     Done(String),
     /// They could not be had, for this reason.
     Failed(String),
-    /// Neither yet; what the status says.
+    /// Neither yet; the status so far.
     Waiting(String),
 }
 
@@ -241,7 +241,7 @@ mod tests {
         };
         assert!(why.starts_with("IssuerUnavailable: AssumeRole: sts cannot be reached"), "{why}");
         assert!(why.contains(unreachable().advice()) && why.contains("next try at"), "{why}");
-        // A failure of before is no answer.
+        // A failure before the request is not an answer.
         assert!(matches!(verdict(&after, "later", true), Verdict::Waiting(_)));
         assert!(matches!(verdict(&object, "now", true), Verdict::Waiting(_)));
     }

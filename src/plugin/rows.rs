@@ -1,5 +1,4 @@
-//! What the table and the timeline of `status` say of each resource: a pure function of the
-//! resource and of the time.
+//! Rows of `status`, for its table and its timeline: a pure function of the resource and the time.
 
 use super::age;
 use super::output::Table;
@@ -12,10 +11,10 @@ use refreshable_api::conditions::{READY, Reason};
 use refreshable_api::{RefreshableCredential, time_of};
 use serde_json::Value;
 
-/// A resource, as the API server gave it and as far as this version understands it.
+/// A resource: the API server's JSON, and the part that this version understands.
 #[derive(Clone, Debug)]
 pub struct Item {
-    /// As it was given.
+    /// The API server's JSON.
     pub raw: Value,
     namespace: String,
     name: String,
@@ -68,7 +67,7 @@ impl Item {
         }
     }
 
-    /// Status and reason of the Ready condition, and what they mean.
+    /// Status and reason of the Ready condition, and their meaning.
     fn standing(&self, now: Timestamp) -> (String, String, Tone) {
         let Some(known) = &self.known else {
             return ("Unknown".into(), "of a newer version".into(), Tone::Warning);
@@ -129,7 +128,7 @@ impl Item {
         cells
     }
 
-    /// Whose credentials are published: an ARN, or how many of how many profiles.
+    /// Principal of the published credentials: an ARN, or the number of published profiles.
     fn principal(&self) -> Option<String> {
         let status = self.known.as_ref()?.status.as_ref()?;
         if let Some(profiles) = &status.profiles {

@@ -15,11 +15,11 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// How often a screen is drawn anew where nothing changed: times go by.
+/// How often a screen is redrawn without a change: it shows durations.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Show how RefreshableCredentials stand: a table, and a timeline of what was issued, when it is
-/// renewed and when it expires.
+/// Show the state of RefreshableCredentials: a table, and a timeline from issue over renewal to
+/// expiry.
 ///
 ///   kubectl refreshable status -A
 ///   kubectl refreshable status -n team-a reports -w
@@ -41,7 +41,7 @@ pub struct Status {
     /// Form of the output. Defaults to table and timeline.
     #[arg(short, long, value_enum)]
     output: Option<Form>,
-    /// The table alone.
+    /// Only the table.
     #[arg(long)]
     no_timeline: bool,
     /// The table without headings, and no timeline.
@@ -68,7 +68,7 @@ impl Status {
     /// Runs the command.
     ///
     /// # Errors
-    /// What the API server said.
+    /// The API server's error.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = Cluster::of(global).await?;
         if self.watch {
@@ -111,7 +111,7 @@ impl Status {
         Ok(found.into_iter().map(Item::of).map(|item| (item.key(), item)).collect())
     }
 
-    /// Writes output in the form that was asked for.
+    /// Writes output in the chosen format.
     fn write(&self, text: &str) -> Result<()> {
         match self.output {
             Some(Form::Json | Form::Yaml) => output::print(text),
@@ -155,7 +155,7 @@ impl Status {
         rows::table(items, shape, now).draw(terminal, headings)
     }
 
-    /// Shows what is there, and every change. A screen is drawn anew; elsewhere a line is added for
+    /// Shows the present state, and every change. A screen is redrawn; other outputs get a line for
     /// each change.
     async fn follow(&self, cluster: &Cluster) -> Result<()> {
         let names: Vec<&str> = self.names.iter().map(|n| bare_name(n)).collect();
@@ -226,7 +226,7 @@ impl Status {
     }
 }
 
-/// Takes an event in; gives back what is to be shown of it.
+/// Applies an event; returns the item to show.
 fn change(items: &mut Items, event: watcher::Event<DynamicObject>, names: &[&str]) -> Option<Item> {
     match event {
         watcher::Event::Init | watcher::Event::InitDone => None,

@@ -1,5 +1,5 @@
-//! What the terminal can show. Colours only where there is one: `NO_COLOR`, `CLICOLOR`, `TERM=dumb`
-//! and pipes are honoured.
+//! Abilities of the terminal. Colours need a terminal; `NO_COLOR`, `CLICOLOR`, `TERM=dumb` and
+//! pipes are honoured.
 //!
 //! Text from the cluster, from files and from AWS may hold characters that steer a terminal:
 //! [`visible`] shows them instead. Everything that is painted goes through it.
@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use std::borrow::Cow;
 use std::io::IsTerminal as _;
 
-/// Columns where there is no terminal to ask.
+/// Columns without a terminal.
 const COLUMNS: usize = 100;
 
 /// How standard output is written to.
@@ -18,16 +18,16 @@ pub struct Terminal {
     pub colour: bool,
     /// Characters outside ASCII may be used.
     pub unicode: bool,
-    /// Somebody looks at it: the screen may be drawn anew.
+    /// A person is watching: the screen may be redrawn.
     pub interactive: bool,
     /// Its width in columns.
     pub columns: usize,
 }
 
-/// What a piece of text means.
+/// Meaning of a piece of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// Nothing in particular.
+    /// No special meaning.
     Plain,
     /// As it should be.
     Good,
@@ -99,8 +99,7 @@ fn push_visible(whole: &mut String, c: char) {
     }
 }
 
-/// Several lines for people: nothing but text, line breaks and this program's own colours is left
-/// as it is.
+/// Several lines for people: only text, line breaks and this program's own colours stay unchanged.
 pub fn for_people(text: &str) -> Cow<'_, str> {
     if !text.contains(|c: char| c != '\n' && steers(c)) {
         return Cow::Borrowed(text);

@@ -9,10 +9,10 @@ use super::terminal::{Terminal, Tone, visible};
 use jiff::{SignedDuration, Timestamp};
 use unicode_width::UnicodeWidthStr as _;
 
-/// What one row shows.
+/// Content of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// What the row is called.
+    /// Label of the row.
     pub label: String,
     /// When the credentials were issued.
     pub issued: Option<Timestamp>,
@@ -20,7 +20,7 @@ pub struct Span {
     pub renewal: Option<Timestamp>,
     /// When they expire.
     pub expiry: Option<Timestamp>,
-    /// How it stands.
+    /// State of the credentials.
     pub tone: Tone,
 }
 
@@ -51,8 +51,8 @@ const UNICODE: Marks =
 const ASCII: Marks =
     Marks { issued: '[', elapsed: '=', left: '-', renewal: 'R', expiry: ']', now: '|' };
 
-/// Draws the rows, with the axis above them and what the marks mean below. Nothing where no row has
-/// a time, or the terminal is too narrow.
+/// Draws the rows, with the axis above them and a legend below. Empty if no row has a time, or the
+/// terminal is too narrow.
 pub fn draw(spans: &[Span], now: Timestamp, terminal: &Terminal) -> String {
     let times = || spans.iter().flat_map(|s| [s.issued, s.renewal, s.expiry]).flatten();
     if times().next().is_none() {
@@ -102,7 +102,7 @@ impl Axis {
         Self { start, end, now, width }
     }
 
-    /// The column of a moment; `None` where it lies outside.
+    /// The column of a moment; `None` outside the axis.
     fn column(&self, time: Timestamp) -> Option<usize> {
         if time < self.start || time > self.end {
             return None;
@@ -119,7 +119,7 @@ impl Axis {
         Some((part * last as f64).round() as usize)
     }
 
-    /// The same, where what lies outside counts as the nearest end.
+    /// The same, where moments outside count as the nearest end.
     fn clamped(&self, time: Timestamp) -> usize {
         self.column(time.clamp(self.start, self.end)).unwrap_or(0)
     }

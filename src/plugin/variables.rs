@@ -9,8 +9,7 @@ use refreshable_rules::timing::down_to_second;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-/// Variables that would lead an SDK to other credentials than these, or to a profile that need not
-/// exist.
+/// Variables that would make an SDK use other credentials, or a profile that may not exist.
 ///
 /// Which of them win over the keys differs from SDK to SDK ([the
 /// variables](https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html)): a profile
@@ -30,17 +29,16 @@ pub const MISLEADING: [&str; 12] = [
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
     "AWS_BEARER_TOKEN_BEDROCK",
 ];
-/// Variables that go with a key: where they are not set, what is left of another key's would be
-/// sent with this one.
+/// Variables that belong to a key: a leftover of another key's would be sent with this one.
 const OF_THE_KEY: [&str; 2] = ["AWS_SESSION_TOKEN", "AWS_ACCOUNT_ID"];
 
-/// What an environment becomes.
+/// Changes to an environment.
 #[derive(Debug)]
 pub struct Variables {
     /// Variables that are set, in the order in which they are shown. A Region only where one is
     /// known.
     pub set: Vec<(&'static str, SecretString)>,
-    /// Variables that are taken away.
+    /// Variables to unset.
     pub unset: Vec<&'static str>,
 }
 
@@ -83,8 +81,7 @@ impl Variables {
     }
 }
 
-/// A Region becomes part of host names and of lines: whoever may write the Secret could put more
-/// there.
+/// A Region becomes part of host names and of lines, and a writer of the Secret could inject more.
 fn check_region(region: &str) -> Result<()> {
     if (1..=64).contains(&region.len())
         && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')

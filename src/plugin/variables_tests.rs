@@ -158,7 +158,7 @@ fn line_breaks_and_control_characters_are_refused() {
     }
 }
 
-/// What a shell has in X and in AWS_PROFILE after it has read this value.
+/// Values of X and AWS_PROFILE in a shell that has read this value.
 fn through(shell: &str, script: &str, value: &str) -> String {
     let text = Language::Sh.write(&variables(&[("X", value)])).expect("sh holds every value");
     let output = Command::new(shell)
@@ -170,7 +170,7 @@ fn through(shell: &str, script: &str, value: &str) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// What PowerShell's lexer makes of the expression: strings in any of five quotes, a doubled one
+/// Value of the expression in PowerShell's lexer: strings in any of five quotes, a doubled one
 /// being itself, and `[char]`.
 fn read_by_powershell(expression: &str) -> String {
     let is_quote = |c: char| matches!(c, '\'' | '\u{2018}'..='\u{201b}');

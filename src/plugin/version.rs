@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The version of this program and, where you may see its Deployment, of the controller.
 #[derive(Args, Debug)]
 pub struct Version {
-    /// Ask no cluster: this program's version alone.
+    /// Print only this program's version, without a cluster.
     #[arg(long)]
     client: bool,
     /// Form of the output.
@@ -34,7 +34,7 @@ impl Version {
     /// Runs the command.
     ///
     /// # Errors
-    /// Where the output cannot be written: a cluster that cannot be asked is no failure, and said.
+    /// If the output cannot be written. A cluster that does not answer is only reported.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let mut found = json!({"clientVersion": env!("CARGO_PKG_VERSION")});
         if !self.client {

@@ -14,7 +14,7 @@ use refreshable_rules::withdrawal::{CONFIRMED_AT, Census, PAUSED};
 use serde_json::json;
 use std::process::ExitCode;
 
-/// Confirm, pause or resume the withdrawal of Secrets whose permission was taken back.
+/// Confirm, pause or resume the withdrawal of Secrets whose permission was revoked.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 What is held says where the controller reads its orders from: a ConfigMap beside its Lease.
@@ -31,7 +31,7 @@ enum Order {
     /// Let all Secrets go that are denied by now, however many. A later change needs another
     /// confirmation.
     Confirm(Place),
-    /// Withdraw nothing any more, in any namespace.
+    /// Pause all withdrawals, in every namespace.
     Pause(Place),
     /// End the pause.
     Resume(Place),
@@ -76,7 +76,7 @@ impl Withdrawals {
     }
 }
 
-/// How much is about to be withdrawn; nothing where this user may not list resources.
+/// Pending withdrawals, as text; `None` where this user may not list resources.
 async fn due(cluster: &Cluster) -> Result<Option<String>> {
     match cluster.list(&cluster.everywhere::<RefreshableCredential>(), None).await {
         Ok(list) => Ok(Some(Census::of(list.items.iter().map(|o| (o, true, is_due(o)))).text())),

@@ -26,7 +26,8 @@ pub(crate) fn files() -> Vec<File> {
     files
 }
 
-/// What the CRDs break of the last release's without being accepted, and what is accepted in vain.
+/// Breaks of the CRDs against the last release that are not accepted, and accepted breaks that do
+/// not exist.
 pub(crate) fn objections(root: &Path) -> Vec<String> {
     let read =
         |path: &str| std::fs::read_to_string(root.join(path)).map_err(|e| format!("{path}: {e}"));
@@ -67,7 +68,7 @@ mod tests {
 
     #[test]
     fn what_is_accepted_has_a_reason_behind_it() {
-        let text = "\nthings: v1.spec: this field was there  # nobody used it\n";
+        let text = "\nthings: v1.spec: this field was there  # unused\n";
         assert_eq!(
             accepted(text),
             BTreeSet::from(["things: v1.spec: this field was there".to_owned()])

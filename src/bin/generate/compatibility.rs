@@ -1,8 +1,7 @@
 //! Whether a CRD still takes, and still gives, what its last release did.
 //!
-//! What breaks somebody's manifests, stored objects or clients is objected to: dropped versions and
-//! fields, narrowed types and limits, new demands. The rules are those of Kubernetes' API changes
-//! guide
+//! Objects to changes that break manifests, stored objects or clients: dropped versions and fields,
+//! narrowed types and limits, new demands. The rules are those of Kubernetes' API changes guide
 //! (<https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api_changes.md>).
 
 use crate::crds::properties;
@@ -26,7 +25,8 @@ const FLOORS: [&str; 5] = ["minimum", "minLength", "minItems", "minProperties", 
 /// Limits that may only rise, and that may not appear.
 const CEILINGS: [&str; 4] = ["maximum", "maxLength", "maxItems", "maxProperties"];
 
-/// What `new` breaks of `old`, each with the place and what it was: nothing where it is compatible.
+/// Breaks between `old` and `new`, each with its place and the old state; empty if they are
+/// compatible.
 pub(crate) fn objections(old: &Value, new: &Value) -> Vec<String> {
     let mut found = Vec::new();
     let mut object = |what: String| found.push(what);
@@ -118,7 +118,7 @@ fn compare(path: &str, old: &Value, new: &Value, object: &mut impl FnMut(String)
     }
     if !new["enum"].is_null() {
         if old["enum"].is_null() {
-            object_here("there was no enum".to_owned());
+            object_here("the enum is new".to_owned());
         }
         for value in strings(&old["enum"]).difference(&strings(&new["enum"])) {
             object_here(format!("enum had {value}"));

@@ -1,4 +1,4 @@
-//! What is found in a manifest.
+//! Findings in a manifest.
 
 use super::super::manifest::{Place, path};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use serde::Serialize;
 pub enum Severity {
     /// The API server refuses the object.
     Error,
-    /// It takes it; it is not what was meant.
+    /// The API server accepts it, but it is not what the author meant.
     Warning,
 }
 
@@ -20,17 +20,17 @@ pub struct Finding {
     pub severity: Severity,
     /// JSON pointer of the value.
     pub pointer: String,
-    /// What is wrong and what to write instead.
+    /// The fault, and what to write instead.
     pub message: String,
 }
 
 impl Finding {
-    /// What the API server refuses.
+    /// A fault that the API server refuses.
     pub fn error(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, pointer: pointer.into(), message: message.into() }
     }
 
-    /// What it takes.
+    /// A fault that the API server accepts.
     pub fn warning(pointer: impl Into<String>, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, pointer: pointer.into(), message: message.into() }
     }
@@ -51,7 +51,7 @@ pub struct Located {
     pub object: String,
     /// The field, like `spec.roles[0].roleArn`; empty for the object as a whole.
     pub field: String,
-    /// What is wrong and what to write instead.
+    /// The fault, and what to write instead.
     pub message: String,
 }
 

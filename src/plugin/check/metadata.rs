@@ -1,5 +1,5 @@
-//! What every object's metadata must be, see
-//! [object names](https://kubernetes.io/docs/concepts/overview/working-with-objects/names/) and
+//! Rules for every object's metadata, see [object
+//! names](https://kubernetes.io/docs/concepts/overview/working-with-objects/names/) and
 //! [labels](https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/).
 
 use super::super::manifest::member;
@@ -15,7 +15,7 @@ const LONGEST_LABEL: usize = 63;
 /// Most bytes that an object's annotations may have together.
 const MOST_ANNOTATIONS: usize = 256 * 1024;
 
-/// What is wrong with an object's metadata.
+/// Faults of an object's metadata.
 pub fn check(structure: &Structure, object: &Value) -> Vec<Finding> {
     let Some(metadata) = object.get("metadata").filter(|m| !m.is_null()) else {
         return vec![Finding::error("/metadata/name", "is missing: give the object a name")];
@@ -30,7 +30,7 @@ pub fn check(structure: &Structure, object: &Value) -> Vec<Finding> {
     match (text("name"), text("generateName")) {
         (Some(name), _) if !is_subdomain(name) => findings.push(Finding::error(
             "/metadata/name",
-            format!("{name:?} is no name: use lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most {LONGEST_NAME}"),
+            format!("{name:?} is not a name: use lower case letters, digits, '-' and '.', beginning and ending with a letter or digit, at most {LONGEST_NAME}"),
         )),
         (None, None) => findings.push(Finding::error("/metadata/name", "is missing: give the object a name")),
         _ => {}
@@ -38,7 +38,7 @@ pub fn check(structure: &Structure, object: &Value) -> Vec<Finding> {
     if let Some(namespace) = text("namespace").filter(|n| !is_label(n)) {
         findings.push(Finding::error(
             "/metadata/namespace",
-            format!("{namespace:?} is no namespace: use lower case letters, digits and '-', at most {LONGEST_LABEL}"),
+            format!("{namespace:?} is not a namespace: use lower case letters, digits and '-', at most {LONGEST_LABEL}"),
         ));
     }
     for (word, values) in [("labels", true), ("annotations", false)] {
@@ -56,13 +56,13 @@ fn keys(pointer: &str, map: &Map<String, Value>, values: bool, findings: &mut Ve
         if !is_qualified(&seen) {
             findings.push(Finding::error(
                 member(pointer, key),
-                format!("{key:?} is no key: write <domain>/<name> or <name>, the name of at most {LONGEST_LABEL} letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"),
+                format!("{key:?} is not a key: write <domain>/<name> or <name>, the name of at most {LONGEST_LABEL} letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"),
             ));
         }
         if let Some(value) = value.as_str().filter(|v| values && !v.is_empty() && !is_name(v)) {
             findings.push(Finding::error(
                 member(pointer, key),
-                format!("{value:?} is no value of a label: use at most {LONGEST_LABEL} letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"),
+                format!("{value:?} is not a value of a label: use at most {LONGEST_LABEL} letters, digits, '-', '_' and '.', beginning and ending with a letter or digit"),
             ));
         }
     }
@@ -139,10 +139,10 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (metadata, words) in [
             (json!({}), "/metadata/name: is missing"),
-            (json!({"name": "Reports"}), "is no name"),
-            (json!({"name": "a", "namespace": "a.b"}), "is no namespace"),
+            (json!({"name": "Reports"}), "is not a name"),
+            (json!({"name": "a", "namespace": "a.b"}), "is not a namespace"),
             (json!({"name": "a", "labels": {"a b": "x"}}), "/metadata/labels/a b"),
-            (json!({"name": "a", "labels": {"a": "-x"}}), "is no value of a label"),
+            (json!({"name": "a", "labels": {"a": "-x"}}), "is not a value of a label"),
             (json!({"name": "a", "labels": {"a": 1}}), "write \"1\""),
             (json!({"name": "a", "lables": {"a": "b"}}), "did you mean labels?"),
         ] {

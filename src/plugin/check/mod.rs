@@ -1,6 +1,6 @@
 //! `check`: would the API server take these files? The CRDs' own rules, without a cluster.
 //!
-//! | part | what it holds |
+//! | part | contents |
 //! | --- | --- |
 //! | [`schema`] | the CRDs as they are applied |
 //! | [`structure`] | types, members, limits, lists that are maps or sets |
@@ -8,8 +8,8 @@
 //! | [`patterns`] | a policy's patterns that match nothing, or too much |
 //! | [`metadata`] | names, labels, annotations |
 //! | [`files`] | files, folders and standard input |
-//! | [`withdrawals`] | what a change of the policies would withdraw |
-//! | [`finding`] | what is found, and how it is printed |
+//! | [`withdrawals`] | withdrawals that a change of policies would cause |
+//! | [`finding`] | findings, and their output |
 
 mod files;
 mod finding;
@@ -42,7 +42,7 @@ use withdrawals::Change;
 
 /// Exit code where something is wrong with an object.
 const INVALID: u8 = 1;
-/// Exit code where there was nothing to check, or a file cannot be read.
+/// Exit code where nothing was to be checked, or a file cannot be read.
 const USAGE: u8 = 2;
 
 /// Check files before they are applied: would the API server take them, and what would they
@@ -143,7 +143,7 @@ impl Checker {
         Self { kinds: kinds.into(), metadata: Structure::of(schema::metadata()) }
     }
 
-    /// What is wrong with an object: `None` where it is of a kind that is not this project's.
+    /// Faults of an object; `None` for a kind of another project.
     pub fn object(&self, object: &Value) -> Option<Vec<Finding>> {
         let word = |name: &str| object.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
         let (Some(version), Some(name)) = (word("apiVersion"), word("kind")) else {
@@ -173,14 +173,14 @@ impl Checker {
         let mut bare = object.clone();
         schema::prune_nulls(&mut bare, schema);
         bare = kube_cel::apply_defaults(schema, &bare);
-        // What stands in the status is not taken over from a file, but its fields must exist.
+        // The status is not applied from a file, but its fields must exist.
         let unknown_or_ours = |f: &Finding| {
             !f.pointer.starts_with("/status/") || f.message.starts_with(structure::UNKNOWN)
         };
         let structural: Vec<Finding> =
             structure.check(&bare).into_iter().filter(unknown_or_ours).collect();
-        // A value of the wrong type, or none, leaves the rules nothing to judge; an unfitting text
-        // does not.
+        // A missing value or one of the wrong type leaves the rules nothing to judge; an unfitting
+        // text does not.
         let sound = structural.iter().all(|f| f.message.contains(structure::MISMATCH));
         findings.extend(structural);
         if sound {
@@ -247,7 +247,10 @@ impl Checker {
 
 fn missing_kind(object: &Value) -> Vec<Finding> {
     if !object.is_object() {
-        return vec![Finding::error("", "is no object: it must begin with apiVersion and kind")];
+        return vec![Finding::error(
+            "",
+            "is not an object: it must begin with apiVersion and kind",
+        )];
     }
     let missing = |name: &str| object.get(name).and_then(Value::as_str).is_none_or(str::is_empty);
     let text = format!(
@@ -273,7 +276,7 @@ fn foreign_group(group: &str, kind: &str) -> Option<Vec<Finding>> {
     })
 }
 
-/// What was checked, and found.
+/// Result of a check.
 #[derive(Default)]
 struct Report {
     /// File, object, and whether it is valid.

@@ -5,9 +5,9 @@ use super::schema::Kind;
 use kube_cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
 use serde_json::Value;
 
-/// What [`net/url.ParseRequestURI`](https://pkg.go.dev/net/url#ParseRequestURI), on which
-/// Kubernetes' `isURL` stands, takes of a URL with a host: printable characters; no percent sign in
-/// the host but before a byte outside ASCII; digits for a port; in the path percent signs only
+/// URLs with a host that [`net/url.ParseRequestURI`](https://pkg.go.dev/net/url#ParseRequestURI)
+/// accepts, on which Kubernetes' `isURL` is built: printable characters; no percent sign in the
+/// host except before a byte outside ASCII; digits for a port; in the path percent signs only
 /// before two hexadecimal digits.
 const GO_URL: &str = concat!(
     r"^[A-Za-z][A-Za-z0-9+.-]*://",
@@ -43,8 +43,8 @@ impl Rules {
             .map(|error| {
                 let message = match error.kind {
                     ErrorKind::ValidationFailure => error.message,
-                    // Such as a duration that is none: the API server refuses it too, in its own
-                    // words.
+                    // For example an invalid duration: the API server refuses it too, with its own
+                    // message.
                     _ => format!("{} (the rule {} cannot be evaluated)", error.message, error.rule),
                 };
                 Finding::error(pointer(&error.field_path), message)
@@ -59,7 +59,7 @@ pub(super) fn pointer(path: &str) -> String {
     parts.fold(String::new(), |whole, part| format!("{whole}/{part}"))
 }
 
-/// Puts [`GO_URL`] in the place of `isURL`, which libraries of other languages decide otherwise.
+/// Replaces `isURL`, which libraries of other languages implement differently, with [`GO_URL`].
 fn say_urls_as_go_does(schema: &mut Value) {
     match schema {
         Value::Object(members) => {

@@ -1,4 +1,4 @@
-//! The two CRDs as they are applied, and what is made of their schemas for checking.
+//! The two CRDs as they are applied, and the schemas derived from them for checking.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
@@ -59,13 +59,13 @@ pub fn whole(structural: &Value) -> Value {
     schema
 }
 
-/// What a reference (`#/$defs/...`) in a schema stands for.
+/// The schema that a reference (`#/$defs/...`) leads to.
 pub fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
     let target = schema.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix('#'));
     target.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema)
 }
 
-/// The schema node that a JSON pointer of an object leads to.
+/// The schema node for a JSON pointer of an object.
 pub fn node<'a>(schema: &'a Value, pointer: &str) -> Option<&'a Value> {
     pointer.split('/').skip(1).try_fold(schema, |node, part| {
         let properties = node.get("properties").and_then(|p| p.get(part));

@@ -12,7 +12,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Spellings that differ by more are not taken for the same word.
+/// Spellings that differ by more do not count as the same word.
 const LIKENESS: f64 = 0.8;
 
 /// A schema that is ready to check with.
@@ -34,7 +34,7 @@ impl Structure {
         Self { schema, patterns, fields }
     }
 
-    /// What is wrong with a value.
+    /// Faults of a value.
     pub fn check(&self, value: &Value) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.node(value, &self.schema, "", &mut findings);
@@ -173,7 +173,7 @@ impl Structure {
         }
     }
 
-    /// What is said of a field that does not exist: where it belongs, or which one was meant.
+    /// Message about an unknown field: where it belongs, or which one was meant.
     fn unknown(&self, name: &str, known: &Map<String, Value>) -> String {
         let elsewhere =
             self.fields.iter().filter(|(field, _)| field == name).map(|(_, path)| path.as_str());
@@ -192,13 +192,13 @@ impl Structure {
     }
 }
 
-/// How every complaint about a field that does not exist begins.
+/// Beginning of every message about an unknown field.
 pub const UNKNOWN: &str = "there is no such field";
 
-/// What is said of text that a pattern does not take.
+/// Message for text that does not match its pattern.
 pub const MISMATCH: &str = "does not match";
 
-/// Reads every pattern of a schema. Go's `\w` and `\d` mean ASCII alone; in the CRDs they stand
+/// Reads every pattern of a schema. Go's `\w` and `\d` match only ASCII; in the CRDs they occur
 /// inside brackets.
 fn collect_patterns(schema: &Value, patterns: &mut BTreeMap<String, Regex>) {
     match schema {
@@ -279,7 +279,7 @@ fn not_among(options: &[Value], found: &Value) -> String {
     format!("{} is none of {}{hint}", shown(found), options.join(", "))
 }
 
-/// A value as it may be printed: what a manifest holds is no secret, but long.
+/// A value for a message, shortened: a manifest's values are not secret, but may be long.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(80) {
@@ -292,7 +292,7 @@ fn entries(number: usize) -> &'static str {
     if number == 1 { "entry" } else { "entries" }
 }
 
-/// Lists whose entries are told apart by keys, or by themselves.
+/// Lists whose entries are identified by keys, or by their values.
 fn repeated(list: &[Value], schema: &Value, pointer: &str, findings: &mut Vec<Finding>) {
     let keys = schema.get("x-kubernetes-list-map-keys").and_then(Value::as_array);
     let keys: Vec<&str> = match schema.get("x-kubernetes-list-type").and_then(Value::as_str) {

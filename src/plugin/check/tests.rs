@@ -109,7 +109,7 @@ fn kinds_and_lists_are_told_apart() {
         findings("a: [").starts_with("f.yaml:")
             && findings("a: [").contains("neither YAML nor JSON")
     );
-    assert!(findings("- a\n").contains("is no object"));
+    assert!(findings("- a\n").contains("is not an object"));
 }
 
 #[test]

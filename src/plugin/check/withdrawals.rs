@@ -36,7 +36,7 @@ pub(super) struct Withdrawn {
 }
 
 impl Change {
-    /// The policies in `texts`, files with their names, and what is deleted besides.
+    /// The policies in `texts` (file names and contents), and those that are deleted.
     ///
     /// # Errors
     /// Where a file cannot be read, or holds no policy.
@@ -114,7 +114,7 @@ fn withdrawn(
     (all, census)
 }
 
-/// Shows what is withdrawn.
+/// Shows the withdrawals.
 ///
 /// # Errors
 /// Where the output cannot be written.
@@ -194,7 +194,7 @@ mod tests {
         ] {
             assert_eq!(summary_of(std::slice::from_ref(&all), change), expected, "{what}");
         }
-        // What was denied before is not this change's doing.
+        // Denials from before do not count for this change.
         assert_eq!(summary_of(&[policy("all", "arn:aws:iam::*:role/y")], &narrowed), nothing);
         assert!(
             removed

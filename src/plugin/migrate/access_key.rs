@@ -19,11 +19,11 @@ const SECRETS: [&str; 6] = [
 /// Names that keys of session tokens have.
 const TOKENS: [&str; 4] = ["awssessiontoken", "sessiontoken", "awssecuritytoken", "securitytoken"];
 
-/// A Secret, of whose values only access key ids are looked at: they are no secret.
+/// A Secret. Only its access key ids are read, which are not secret.
 pub struct Keys {
     /// Its name.
     pub name: String,
-    /// The names of its data keys; a value for the access key id alone, where it can be had.
+    /// The names of its data keys; the value only of the access key id, if it can be read.
     pub data: BTreeMap<String, Option<String>>,
 }
 
@@ -134,16 +134,15 @@ pub fn migrate(
         "make the role, with the permissions that the user has now: kubectl refreshable trust-policy -f <this file> --base-identity <ARN of the user> prints whom it must let in, and what alone the user must then be allowed",
     );
     outcome.note(format!(
-        "let Pods use Secret {new_name} in the place of {name}: by its files, or by the same variables ({id}, {secret}) and AWS_SESSION_TOKEN, for programs that start anew at least once an hour"
+        "let Pods use Secret {new_name} instead of {name}: by its files, or by the same variables ({id}, {secret}) and AWS_SESSION_TOKEN, for programs that start anew at least once an hour"
     ));
     outcome.note("when nothing uses the user's key itself any more: take the user's other permissions away, make a new key, put it into the Secret, and delete the old one");
     Ok(())
 }
 
-/// The account that an access key id belongs to. AWS encodes it in the ids that it has given since
-/// 2019;
+/// The account of an access key id. AWS encodes it in ids since 2019;
 /// [GetAccessKeyInfo](https://docs.aws.amazon.com/STS/latest/APIReference/API_GetAccessKeyInfo.html)
-/// says it of all.
+/// knows it for all.
 fn account_of(id: &str) -> Option<u64> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let rest = id.strip_prefix("AKIA").filter(|r| r.len() == 16)?;

@@ -1,4 +1,4 @@
-//! Keyword arguments that are taken one after the other; what is left has no counterpart.
+//! Keyword arguments, removed one by one as they are converted; the rest has no counterpart.
 
 use super::outcome::Outcome;
 use super::python::{ELLIPSIS, Literal};
@@ -21,12 +21,12 @@ impl Arguments {
         Some(self.left.remove(at).1)
     }
 
-    /// Takes an argument away, and says whether it was there.
+    /// Removes an argument; whether it was present.
     pub fn drop(&mut self, name: &str) -> bool {
         self.take(name).is_some()
     }
 
-    /// Takes several away, and says whether one was there.
+    /// Removes several; whether one was present.
     pub fn drop_any(&mut self, names: &[&str]) -> bool {
         names.iter().filter(|n| self.drop(n)).count() > 0
     }
@@ -50,7 +50,7 @@ impl Arguments {
         }
     }
 
-    /// A whole number; what has a fraction is rounded up.
+    /// A whole number; a fraction is rounded up.
     pub fn whole(&mut self, name: &str, outcome: &mut Outcome) -> Result<Option<i64>, String> {
         match self.take(name) {
             None => Ok(None),
@@ -154,7 +154,7 @@ impl Arguments {
         self.left.push((name.to_owned(), value));
     }
 
-    /// Takes an argument as it stands, under another name.
+    /// Moves an argument unchanged to another name.
     pub fn rename(&mut self, from: &str, to: &str) {
         if let Some(value) = self.take(from) {
             self.add(to, value);
@@ -177,7 +177,7 @@ impl Arguments {
         }
     }
 
-    /// The path of a file; `None` also where the content itself was given.
+    /// The path of a file; `None` also where the argument holds the content itself.
     pub fn path(&mut self, name: &str) -> Option<String> {
         match self.take(name) {
             Some(Literal::Text(path)) if !path.contains("-----") => Some(path),
@@ -185,7 +185,7 @@ impl Arguments {
         }
     }
 
-    /// What only Python can evaluate, such as a function's name.
+    /// An expression that only Python can evaluate, such as a function's name.
     pub fn expression(&mut self, name: &str) -> Option<String> {
         match self.take(name) {
             Some(Literal::Expression(python) | Literal::Text(python)) => Some(python),
@@ -193,7 +193,7 @@ impl Arguments {
         }
     }
 
-    /// The arguments as those of a program: `--name=value`.
+    /// The arguments as a program's: `--name=value`.
     pub fn as_flags(&self, outcome: &mut Outcome) -> Vec<String> {
         let mut flags = Vec::new();
         for (name, value) in &self.left {
@@ -220,7 +220,7 @@ impl Arguments {
         flags
     }
 
-    /// Says of every argument that is left that it has no counterpart.
+    /// Notes for every remaining argument that it has no counterpart.
     pub fn leave_out(&mut self, outcome: &mut Outcome) {
         for (name, _) in std::mem::take(&mut self.left) {
             match name.as_str() {

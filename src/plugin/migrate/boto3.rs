@@ -5,7 +5,7 @@ use super::outcome::Outcome;
 use super::python::{Call, Literal, find_call};
 use serde_json::{Map, Value, json};
 
-/// What makes a session there: the factory, and the classes behind it.
+/// Calls that create a session: the factory, and the classes behind it.
 const CALLS: [&str; 6] = [
     "RefreshableSession",
     "STSRefreshableSession",
@@ -16,7 +16,7 @@ const CALLS: [&str; 6] = [
 ];
 /// Sessions of `AutoRefreshableSession` live this long where no other time is chosen.
 const DEFAULT_SECONDS: f64 = 900.0;
-/// The session name that it gives where none is chosen.
+/// Its default session name.
 const DEFAULT_SESSION_NAME: &str = "boto3-refresh-session";
 /// Arguments that tell botocore when to renew, which the controller and each SDK decide for
 /// themselves.
@@ -32,9 +32,9 @@ pub fn read(text: &str) -> Result<Call, String> {
     if !text.trim_start().starts_with('{') {
         return find_call(text, &CALLS);
     }
-    let value: Value = serde_json::from_str(text).map_err(|e| format!("this is no JSON: {e}"))?;
+    let value: Value = serde_json::from_str(text).map_err(|e| format!("this is not JSON: {e}"))?;
     let Literal::Map(arguments) = Literal::from_json(&value) else {
-        return Err("this is no JSON object".to_owned());
+        return Err("this is not a JSON object".to_owned());
     };
     Ok(Call { name: CALLS[0].to_owned(), positional: Vec::new(), arguments, notes: Vec::new() })
 }
@@ -86,7 +86,7 @@ fn of_the_first_class(arguments: &mut Arguments, outcome: &mut Outcome) -> Resul
 /// The resource that takes the place of the session, called `name`.
 ///
 /// # Errors
-/// What is missing or has no counterpart.
+/// The missing argument, or the one without a counterpart.
 pub fn migrate(
     call: &Call,
     name: &str,
@@ -119,7 +119,7 @@ pub fn migrate(
             );
         }
         other => {
-            return Err(format!("there is no method {other:?}: it is one of sts, iot, custom"));
+            return Err(format!("unknown method {other:?}: it is one of sts, iot, custom"));
         }
     }
     timing(&mut arguments, &mut spec, outcome)?;
@@ -139,7 +139,7 @@ pub fn migrate(
         outcome.policy(name, namespace, Value::Object(allow));
     }
     outcome.credential(name, Some(namespace), None, spec);
-    outcome.note("in the program, RefreshableSession(...) becomes boto3.Session(): it finds the mounted files by AWS_CONFIG_FILE, and refreshes by itself");
+    outcome.note("in the program, RefreshableSession(...) becomes boto3.Session(): it finds the mounted files by AWS_CONFIG_FILE, and refreshes automatically");
     Ok(())
 }
 
@@ -227,7 +227,7 @@ fn sts(
         if let Some(seconds) = seconds {
             grant["maxDurationSeconds"] = seconds.into();
         }
-        // What the session says of itself, beyond the names that every namespace may use.
+        // The session's own names, beyond those that every namespace may use.
         let role = &spec["roles"][0];
         for (field, of_grant) in
             [("roleSessionName", "sessionNames"), ("sourceIdentity", "sourceIdentities")]

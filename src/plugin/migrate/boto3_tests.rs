@@ -120,8 +120,8 @@ fn a_function_becomes_a_registered_program() {
     );
 }
 
-/// The forms that its READMEs of 2025 show: arguments are assigned first and passed later, and
-/// `...` stands for more.
+/// The forms in its READMEs of 2025: arguments are assigned first and passed later, and `...`
+/// stands for more.
 #[test]
 fn arguments_that_are_assigned_first_are_carried_over() {
     let (yaml, notes) = migrated(
@@ -298,8 +298,8 @@ fn what_cannot_be_carried_over_is_said() {
             "no RoleArn that is plain text",
         ),
         ("{\"assume_role_kwargs\": {\"RoleArn\": \"reports\"}}", "would not be taken"),
-        ("{", "no JSON"),
-        ("boto3.Session()", "there is no call"),
+        ("{", "not JSON"),
+        ("boto3.Session()", "it lacks a call"),
     ] {
         assert!(refused(text).contains(words), "{text}: {}", refused(text));
     }

@@ -4,7 +4,7 @@
 use super::outcome::Outcome;
 use serde_json::{Map, Value, json};
 
-/// Where that controller's Secrets are mounted: the path stands in the config file that it writes.
+/// Mount path of that controller's Secrets, which is in the config file that it writes.
 const MOUNT_PATH: &str = "/meta/aws-iam";
 /// How it names the config file.
 const CONFIG_KEY: &str = "credentials.process";
@@ -16,11 +16,11 @@ pub fn is_one(object: &Value) -> bool {
     object["kind"] == "AWSIAMRole" && matches!(group, Some("zalando.org" | "amazonaws.com"))
 }
 
-/// What takes the place of an AWSIAMRole in `namespace`. `account` is for roles that are named
-/// without their account.
+/// The replacement for an AWSIAMRole in `namespace`. `account` is for roles that are named without
+/// their account.
 ///
 /// # Errors
-/// What is missing.
+/// The missing field.
 pub fn migrate(
     object: &Value,
     namespace: &str,
@@ -60,7 +60,7 @@ pub fn migrate(
         "{name}: the Secret keeps its name and its keys credentials, credentials.json and {CONFIG_KEY}, so that Pods need no change as long as they mount it at {MOUNT_PATH}; the keys role-arn, expire and awsiamrole-generation stay as they were last written"
     ));
     outcome.note(format!(
-        "{name}: stop kube-aws-iam-controller, then kubectl delete -n {namespace} awsiamrole {name} --cascade=orphan, so that nobody deletes the Secret; then apply this"
+        "{name}: stop kube-aws-iam-controller, then kubectl delete -n {namespace} awsiamrole {name} --cascade=orphan, so that the Secret stays; then apply this"
     ));
     outcome.note(format!(
         "{name}: the role must let in the identity of this controller: kubectl refreshable trust-policy -n {namespace} {name} prints how"

@@ -1,6 +1,6 @@
-//! `migrate`: from what others use, to manifests for this controller.
+//! `migrate`: converts other tools' configuration into manifests for this controller.
 //!
-//! | part | what it holds |
+//! | part | contents |
 //! | --- | --- |
 //! | [`iam_role`] | kube-aws-iam-controller's AWSIAMRole |
 //! | [`access_key`] | a Secret with a long-lived key |
@@ -31,8 +31,8 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Turn what others use into manifests for this controller: on standard output, with notes on
-/// standard error.
+/// Convert other tools' configuration into manifests for this controller: on standard output, with
+/// notes on standard error.
 #[derive(Args, Debug)]
 #[command(after_help = "\
   kubectl refreshable migrate aws-iam-role -n team-a app
@@ -43,7 +43,7 @@ pub struct Migrate {
     from: From,
 }
 
-/// What is migrated.
+/// Tool to migrate from.
 #[derive(Debug, Subcommand)]
 enum From {
     /// AWSIAMRole resources of kube-aws-iam-controller.

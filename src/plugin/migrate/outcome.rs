@@ -1,4 +1,4 @@
-//! What a migration gives: manifests, and what a person has to know or do.
+//! Result of a migration: manifests, and notes for a person.
 
 use super::super::check::{Checker, Severity};
 use super::super::error::{Error, Result};
@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 pub struct Outcome {
     /// Objects to apply, in order.
     pub objects: Vec<Value>,
-    /// What could not be carried over, and what to do.
+    /// Settings that could not be carried over, with advice.
     pub notes: Vec<String>,
 }
 
 impl Outcome {
-    /// Tells the reader something.
+    /// Adds a note for the reader.
     pub fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());
     }
@@ -53,7 +53,7 @@ impl Outcome {
     /// The manifests as YAML.
     ///
     /// # Errors
-    /// Where one of them is not valid: what it was made of was not, or has no counterpart.
+    /// If a manifest is not valid: an argument was wrong, or has no counterpart.
     pub fn yaml(&self) -> Result<String> {
         let checker = Checker::new();
         let mut documents = Vec::new();

@@ -13,13 +13,13 @@ pub struct Identity {
     pub account: String,
     /// Role or user.
     pub kind: Kind,
-    /// The path with a slash on both sides; `/` alone where there is none.
+    /// The path with a slash on both sides; only `/` if there is none.
     pub path: String,
     /// The name behind the path.
     pub name: String,
 }
 
-/// What kind of identity it is.
+/// Kind of an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A role.
@@ -48,11 +48,11 @@ impl fmt::Display for Identity {
 impl FromStr for Identity {
     type Err = String;
 
-    /// Reads the ARN of a role or user. That of a role's session stands for the role.
+    /// Reads the ARN of a role or user. A role session's ARN counts as the role's.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is no identity of IAM: write the ARN of a role or user, like arn:aws:iam::111122223333:role/team-a/reports"
+                "{text:?} is not an identity of IAM: write the ARN of a role or user, like arn:aws:iam::111122223333:role/team-a/reports"
             )
         };
         let arn = Arn::parse(text).ok_or_else(wrong)?;
@@ -122,7 +122,7 @@ mod tests {
         ] {
             let error = text.parse::<Identity>().map(drop).expect_err(text);
             assert!(
-                error.starts_with(&format!("{text:?} is no identity of IAM: write the ARN")),
+                error.starts_with(&format!("{text:?} is not an identity of IAM: write the ARN")),
                 "{error}"
             );
         }

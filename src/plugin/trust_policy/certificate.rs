@@ -1,4 +1,4 @@
-//! Who a certificate names, as IAM Roles Anywhere tells it to a trust policy.
+//! The subject of a certificate, as IAM Roles Anywhere presents it to a trust policy.
 
 use super::facts::Certificate;
 use x509_parser::extensions::GeneralName;
@@ -11,10 +11,10 @@ const SUBJECT: [(&str, &str); 3] = [("2.5.4.3", "CN"), ("2.5.4.10", "O"), ("2.5.
 /// Reads the first certificate of a PEM file.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The fault.
 pub fn read(pem: &[u8]) -> Result<Certificate, String> {
     let chain = refreshable_issuers::certificate::Certificate::parse(pem)?.chain;
-    let first = chain.first().ok_or("there is no certificate in it")?;
+    let first = chain.first().ok_or("it lacks a certificate")?;
     let (_, certificate) = X509Certificate::from_der(first)
         .map_err(|_| "the certificate cannot be read".to_owned())?;
     let mut tags = subject(certificate.subject());

@@ -1,4 +1,4 @@
-//! Which policies let a resource in: pure, from its specification and what is known beside it.
+//! Policies that a resource needs: a pure function of its specification and known facts.
 
 use super::arn::Identity;
 use super::facts::{Facts, Missing};
@@ -11,7 +11,7 @@ use refreshable_rules::session_name::default_session_name;
 /// The policies for a resource.
 ///
 /// # Errors
-/// A fact that the specification does not hold and nobody gave.
+/// A fact that neither the specification nor the user supplies.
 pub fn plan(spec: &RefreshableCredentialSpec, facts: &Facts) -> Result<Plan, Missing> {
     let mut plan = Plan::default();
     let anybody_follows =
@@ -54,7 +54,7 @@ fn tagged_role(role: &Role, first: bool, facts: &Facts) -> Role {
     role
 }
 
-/// One AssumeRole: who may make it, and what the session brings along.
+/// One AssumeRole: its callers, and the session that they bring along.
 fn step(role: &Role, from: Session, facts: &Facts, plan: &mut Plan) -> Result<Session, Missing> {
     let arn: Identity = role.role_arn.parse().map_err(|why: String| Missing {
         why: format!(
@@ -156,14 +156,13 @@ fn step(role: &Role, from: Session, facts: &Facts, plan: &mut Plan) -> Result<Se
     })
 }
 
-/// The external id that a role asks for. Where it stands in a Secret, what is put in its place can
-/// match nothing.
+/// The external id of a role. For one in a Secret, the placeholder can match nothing.
 fn external_id(role: &Role, facts: &Facts, plan: &mut Plan) -> Option<String> {
     let Some(reference) = &role.external_id_secret_ref else { return role.external_id.clone() };
     Some(facts.external_id.clone().unwrap_or_else(|| {
         let place = format!("<the value of key {} in Secret {}>", reference.key, reference.name);
         plan.note(format!(
-            "the external id of {} stands in a Secret, which is not read: put its value in the place of {place:?}, or give --external-id",
+            "the external id of {} stands in a Secret, which is not read: put its value instead of {place:?}, or give --external-id",
             role.role_arn
         ));
         place

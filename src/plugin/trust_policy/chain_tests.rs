@@ -27,7 +27,7 @@ fn planned(spec: Value) -> Result<Plan, Missing> {
     plan(&spec, &facts())
 }
 
-/// Specifications, each with the file that holds what is printed for it.
+/// Specifications, each with its golden file.
 fn cases() -> Vec<(&'static str, Value)> {
     let key = json!({"secretRef": {"name": "key"}});
     let chain = json!([{"roleArn": HUB}, {"roleArn": SPOKE, "externalId": "4f2a"}]);
@@ -129,7 +129,7 @@ fn cases() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// `REFRESHABLE_GOLDEN=write` writes the files anew; what changes is then read by a person.
+/// `REFRESHABLE_GOLDEN=write` rewrites the files; a person then reviews the changes.
 fn golden(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("trust_policy/golden").join(name);
     if std::env::var_os("REFRESHABLE_GOLDEN").is_some_and(|v| v == "write") {
@@ -161,7 +161,7 @@ fn the_other_forms_hold_the_same_policies() {
         let encoded = encoded(&hcl);
         let yaml = cloudformation::write(&plan, policy).expect("YAML");
         golden(&format!("{name}.yaml"), &yaml);
-        // Every policy of the JSON stands in a template and in a block, whole.
+        // Every policy of the JSON is in a template and in a block, whole.
         let templates = crate::manifest::read(&yaml).expect("YAML");
         let text = templates.iter().map(|t| t.value.to_string()).collect::<String>();
         let value = plan.to_value();

@@ -1,4 +1,4 @@
-//! A plan as CloudFormation templates: one for each account, since a stack lies in one.
+//! A plan as CloudFormation templates: one for each account, since a stack belongs to one.
 
 use super::super::manifest;
 use super::super::terminal::visible;

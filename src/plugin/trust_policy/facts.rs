@@ -1,43 +1,43 @@
-//! What a trust policy needs besides the resource itself.
+//! Facts outside the resource that a trust policy needs.
 
 use super::arn::Identity;
 use refreshable_api::Tag;
 
-/// What is known of the resource's surroundings.
+/// Known facts about the resource's surroundings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The resource's namespace.
     pub namespace: String,
     /// The resource's name.
     pub name: String,
-    /// Who makes the first call: the controller's own identity, or the user whose key a Secret
+    /// Caller of the first call: the controller's own identity, or the user whose key a Secret
     /// holds.
     pub base_identity: Option<Identity>,
-    /// The role that a source gives whose specification does not name it.
+    /// The role of a source whose specification does not name it.
     pub source_role: Option<Identity>,
     /// The issuer of tokens, like `https://oidc.example.com/id/ABC`.
     pub oidc_issuer: Option<String>,
-    /// The subject of a token or assertion that stands in a Secret.
+    /// The subject of a token or assertion in a Secret.
     pub subject: Option<String>,
-    /// The audience of a token that stands in a Secret.
+    /// The audience of a token in a Secret.
     pub audience: Option<String>,
-    /// The external id that stands in a Secret.
+    /// The external id in a Secret.
     pub external_id: Option<String>,
-    /// Who a certificate names.
+    /// Subject of the certificate.
     pub certificate: Option<Certificate>,
     /// Tags that an administrator's policy puts on the first role's session, transitive.
     pub session_tags: Vec<Tag>,
 }
 
-/// Who a certificate names, as IAM Roles Anywhere
-/// [maps it to tags](https://docs.aws.amazon.com/rolesanywhere/latest/userguide/trust-model.html).
+/// Subject of a certificate, as IAM Roles Anywhere [maps it to
+/// tags](https://docs.aws.amazon.com/rolesanywhere/latest/userguide/trust-model.html).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificate {
     /// Tags like `x509Subject/CN` with their values.
     pub tags: Vec<(String, String)>,
 }
 
-/// A fact that is missing, and the flag that gives it.
+/// A missing fact, and the flag to supply it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{why}: give {flag}")]
 pub struct Missing {
@@ -55,7 +55,7 @@ impl Missing {
 }
 
 impl Facts {
-    /// Who makes the first call.
+    /// Caller of the first call.
     ///
     /// # Errors
     /// Where it is not known.
@@ -69,7 +69,7 @@ impl Facts {
         self.base_identity.as_ref().ok_or_else(missing)
     }
 
-    /// The role that the source gives.
+    /// The role of the source.
     ///
     /// # Errors
     /// Where it is not known.

@@ -27,7 +27,7 @@ pub fn resource(
     written(&block.add_attributes(attributes).build())
 }
 
-/// A text, in which nothing is a template.
+/// A text without templates.
 pub fn text(text: &str) -> Expression {
     Expression::from(TemplateExpr::QuotedString(escaped(text)))
 }
@@ -45,7 +45,7 @@ pub fn reference(kind: &str, members: &[&str]) -> Expression {
 /// # Errors
 /// Where it cannot be written.
 pub fn encoded(value: &Value) -> Result<Expression, String> {
-    // No string of HCL spans lines: what is indented is the layout alone.
+    // HCL's strings never span lines, so only the layout is indented.
     let value = written(&constant(value)?)?.replace('\n', "\n  ");
     Ok(Variable::unchecked(format!("jsonencode({value})")).into())
 }

@@ -1,13 +1,13 @@
-//! `trust-policy`: whom must the roles let in, and what must the caller be allowed?
+//! `trust-policy`: the trust policies of a resource's roles, and the permissions of their callers.
 //!
-//! | part | what it holds |
+//! | part | contents |
 //! | --- | --- |
 //! | [`chain`] | the chain of roles, pure |
-//! | [`plan`] | what has to be set up in AWS |
-//! | [`source`] | what each source begins with, pure |
-//! | [`facts`] | what is needed besides the resource |
+//! | [`plan`] | the setup in AWS |
+//! | [`source`] | roles and callers of each source, pure |
+//! | [`facts`] | facts outside the resource |
 //! | [`arn`], [`statement`] | names and policies of IAM |
-//! | [`certificate`] | who a certificate names |
+//! | [`certificate`] | the subject of a certificate |
 //! | [`terraform`] (in [`hcl`]), [`cloudformation`] | the other forms of output |
 
 pub mod arn;
@@ -38,8 +38,8 @@ use refreshable_rules::session_tags;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Print the IAM policies that let in exactly this resource: each role's trust policy, and what the
-/// caller needs.
+/// Print the IAM policies that let in exactly this resource: each role's trust policy, and the
+/// caller's permissions.
 #[derive(Args, Debug)]
 #[command(after_help = "\
   kubectl refreshable trust-policy -n team-a reports --base-identity arn:aws:iam::111122223333:role/refreshable
@@ -56,24 +56,23 @@ pub struct TrustPolicy {
     /// Form of the output.
     #[arg(short, long, value_enum, default_value_t = Form::Json)]
     output: Form,
-    /// ARN of who makes the first call: the role or user that the controller runs under, or the
-    /// user of the access key. Defaults to the caller that a denial in the resource's status names.
+    /// ARN of the first caller: the role or user that the controller runs under, or the user of the
+    /// access key. Defaults to the caller that a denial in the resource's status names.
     #[arg(long, value_name = "ARN", value_parser = str::parse::<Identity>)]
     base_identity: Option<Identity>,
-    /// ARN of the role that the source gives where the resource does not name it (podIdentity, iot,
-    /// cognito, ...).
+    /// ARN of the source's role, if the resource does not name it (podIdentity, iot, cognito, ...).
     #[arg(long, value_name = "ARN", value_parser = str::parse::<Identity>)]
     source_role: Option<Identity>,
     /// Issuer of the token. Defaults to the cluster's, from its discovery document.
     #[arg(long, value_name = "URL", value_parser = issuer)]
     oidc_issuer: Option<String>,
-    /// Subject of a token or assertion that stands in a Secret.
+    /// Subject of a token or assertion in a Secret.
     #[arg(long)]
     subject: Option<String>,
-    /// Audience of a token that stands in a Secret.
+    /// Audience of a token in a Secret.
     #[arg(long)]
     audience: Option<String>,
-    /// External id that stands in a Secret.
+    /// External id in a Secret.
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
     /// PEM file with the certificate of source rolesAnywhere. Defaults to tls.crt of its Secret.
@@ -107,7 +106,7 @@ impl TrustPolicy {
     /// Runs the command.
     ///
     /// # Errors
-    /// Where the resource cannot be read, or something that it does not hold must be given.
+    /// If the resource cannot be read, or a fact is missing.
     pub async fn run(self, global: &Global) -> Result<ExitCode> {
         let cluster = match &self.filename {
             None => Some(Cluster::of(global).await?),
@@ -239,7 +238,7 @@ async fn cluster_issuer(cluster: Option<&Cluster>, global: &Global) -> Result<St
     let found = answer["issuer"].as_str().unwrap_or_default();
     issuer(found).map_err(|_| {
         Error::failed(format!(
-            "the cluster's issuer {found:?} is no https URL, so that AWS cannot read its keys ({advice})"
+            "the cluster's issuer {found:?} is not an https URL, so that AWS cannot read its keys ({advice})"
         ))
     })
 }
@@ -249,7 +248,7 @@ fn words(error: &Error) -> String {
     error.to_string().trim_start_matches("error: ").to_owned()
 }
 
-/// The certificate of a Secret. Its private key comes with it over the wire, and is dropped here.
+/// The certificate of a Secret. Its private key is transferred with it, and is dropped here.
 async fn certificate_of(secret: &str, cluster: &Cluster) -> Result<facts::Certificate> {
     let advice = "give the certificate with --certificate <PEM file>";
     let api = cluster.api::<k8s_openapi::api::core::v1::Secret>();
@@ -299,7 +298,7 @@ fn from_file(file: &std::path::Path, global: &Global) -> Result<RefreshableCrede
     }
 }
 
-/// Who made the first call of the chain, where AWS denied it and so named them.
+/// Caller of the chain's first call, which AWS named when it denied the call.
 fn denied_caller(object: &RefreshableCredential) -> Option<Identity> {
     let FailureStatus { message, .. } = object.status.as_ref()?.failures.as_ref()?;
     let first = first_role(&object.spec)?;
@@ -313,7 +312,7 @@ fn first_role(spec: &RefreshableCredentialSpec) -> Option<&str> {
     spec.roles.iter().chain(profiles).map(|r| r.role_arn.as_str()).next()
 }
 
-/// A session tag as it is given.
+/// A session tag on the command line.
 fn tag(text: &str) -> std::result::Result<Tag, String> {
     let (key, value) =
         text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write it like team=a")?;
@@ -325,7 +324,7 @@ fn issuer(text: &str) -> std::result::Result<String, String> {
     let rest =
         text.strip_prefix("https://").filter(|r| !r.is_empty() && !r.contains([' ', '?', '#']));
     let rest = rest.ok_or_else(|| {
-        format!("{text:?} is no issuer: write its URL, like https://oidc.example.com/id/ABC")
+        format!("{text:?} is not an issuer: write its URL, like https://oidc.example.com/id/ABC")
     })?;
     Ok(format!("https://{}", rest.trim_end_matches('/')))
 }

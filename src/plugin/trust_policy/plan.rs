@@ -1,20 +1,20 @@
-//! The setup in AWS: roles with whom they let in, and callers with what they may do.
+//! The setup in AWS: roles with their trust policies, and callers with their permissions.
 
 use super::arn::{Identity, Kind};
 use super::statement::{Statement, document};
 use refreshable_api::Arn;
 use serde_json::{Value, json};
 
-/// Everything that has to be set up in AWS for one resource.
+/// The complete setup in AWS for one resource.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// Roles, with who is let in.
+    /// Roles, with their trust policies.
     pub roles: Vec<Trusted>,
-    /// Identities that make calls, with what they must be allowed.
+    /// Callers, with the permissions that they need.
     pub callers: Vec<Allowed>,
     /// OpenID Connect providers that must exist in IAM.
     pub providers: Vec<Provider>,
-    /// What a person should know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
 }
 
@@ -25,21 +25,21 @@ pub struct Trusted {
     pub role: Identity,
     /// The statements of its trust policy.
     pub statements: Vec<Statement>,
-    /// The longest session that is asked for, in seconds, where it is longer than the hour that a
-    /// role allows of itself.
+    /// The longest requested session, in seconds, if it is longer than a role's default of one
+    /// hour.
     pub max_session_duration: Option<i32>,
 }
 
 /// An identity that makes a call.
 #[derive(Clone, Debug)]
 pub struct Allowed {
-    /// Who.
+    /// The caller.
     pub caller: Caller,
     /// The statements of its policy.
     pub statements: Vec<Statement>,
 }
 
-/// Who makes a call.
+/// The caller of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
     /// A role or user.
@@ -74,10 +74,10 @@ pub struct Provider {
     pub audience: String,
 }
 
-/// What a session brings with it to the next role.
+/// A session as the caller of the next role.
 #[derive(Clone, Debug)]
 pub struct Session {
-    /// Whose it is.
+    /// Its principal.
     pub caller: Caller,
     /// Its source identity: its value where it is known.
     pub source_identity: Option<Option<String>>,
@@ -88,17 +88,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that brings nothing.
+    /// A session without source identity, tags and MFA.
     pub fn of(caller: Caller) -> Self {
         Self { caller, source_identity: None, tags: Vec::new(), mfa: false }
     }
 }
 
-/// Longest session of a role that says nothing else.
+/// Default of a role's longest session.
 const DEFAULT_MAX_SESSION: i32 = 3600;
 
 impl Plan {
-    /// Lets somebody into a role, which may be let in more than once.
+    /// Adds statements to a role's trust policy.
     pub fn trust(&mut self, role: &Identity, statements: Vec<Statement>, seconds: Option<i32>) {
         let longer = seconds.filter(|s| *s > DEFAULT_MAX_SESSION);
         match self.roles.iter_mut().find(|t| t.role == *role) {
@@ -118,7 +118,7 @@ impl Plan {
         }
     }
 
-    /// Allows somebody to make a call.
+    /// Adds a statement to a caller's policy.
     pub fn allow(&mut self, caller: &Caller, statement: Statement) {
         match self.callers.iter_mut().find(|a| a.caller == *caller) {
             Some(allowed) if allowed.statements.contains(&statement) => {}
@@ -129,7 +129,7 @@ impl Plan {
         }
     }
 
-    /// Tells the reader something, once.
+    /// Adds a note for the reader, once.
     pub fn note(&mut self, text: impl Into<String>) {
         let text = text.into();
         if !self.notes.contains(&text) {
@@ -146,7 +146,7 @@ impl Plan {
         self
     }
 
-    /// The accounts that it speaks of, in order of first mention.
+    /// The accounts of the plan, in order of first mention.
     pub fn accounts(&self) -> Vec<String> {
         let roles = self.roles.iter().map(|t| t.role.account.clone());
         let callers = self.callers.iter().map(|a| a.caller.account().to_owned());
@@ -198,7 +198,8 @@ impl Caller {
         }
     }
 
-    /// What a statement needs where the principal alone lets in more than this caller.
+    /// The statement with the conditions that it needs where the principal alone admits more than
+    /// this caller.
     pub fn narrowed(&self, statement: Statement) -> Statement {
         let Self::PermissionSet { partition, account, name } = self else { return statement };
         let role = |region: &str| {
@@ -210,7 +211,7 @@ impl Caller {
         statement.when("ArnLike", "aws:PrincipalArn", vec![role("*/"), role("")])
     }
 
-    /// The account that the caller lies in.
+    /// The account of the caller.
     pub fn account(&self) -> &str {
         match self {
             Self::Identity(identity) => &identity.account,

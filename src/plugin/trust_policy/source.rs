@@ -1,4 +1,4 @@
-//! What each source begins with: who is let into which role before the chain of `spec.roles`.
+//! The roles and callers that each source needs before the chain of `spec.roles`.
 
 use super::arn::Identity;
 use super::facts::{Facts, Missing};
@@ -15,8 +15,8 @@ use serde_json::json;
 
 type Begun = Result<Option<Session>, Missing>;
 
-/// Adds what the source needs to the plan, and gives the session that the chain starts from: `None`
-/// where none does.
+/// Adds the source's needs to the plan, and returns the session that the chain starts from, if
+/// there is one.
 pub fn begin(
     spec: &RefreshableCredentialSpec,
     facts: &Facts,
@@ -64,7 +64,7 @@ fn user(key: &AccessKeySource, facts: &Facts, _: &mut Plan) -> Begun {
     Ok(Some(Session::of(Caller::Identity(facts.base(&who)?.clone()))))
 }
 
-/// A source whose role somebody else set up.
+/// A source with a role that is set up elsewhere.
 fn given(source: &str, whose: &str, facts: &Facts, followed: bool, plan: &mut Plan) -> Begun {
     if !followed {
         plan.note(format!(
@@ -262,7 +262,7 @@ fn identity_center(
         "Identity Center itself makes the role of permission set {} and its trust policy; assign the set to whoever signs in",
         center.role_name
     ));
-    // An access portal serves the accounts of one partition: that of the roles behind it.
+    // An access portal serves the accounts of one partition, which is the roles' partition.
     let roles = spec.roles.iter().chain(spec.profiles.iter().flatten().flat_map(|p| &p.roles));
     let partition =
         roles.filter_map(|r| r.role_arn.parse::<Identity>().ok()).map(|r| r.partition).next();

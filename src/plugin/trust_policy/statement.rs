@@ -84,7 +84,7 @@ impl Statement {
     }
 }
 
-/// A policy of these statements. A `Sid` that comes again gets a number.
+/// A policy of these statements. A repeated `Sid` gets a number.
 pub fn document(statements: &[Statement]) -> Value {
     let mut seen: Vec<&str> = Vec::new();
     let numbered = statements.iter().map(|statement| {

@@ -79,7 +79,7 @@ fn permission(plan: &Plan, allowed: &Allowed, policy_name: &str) -> Option<Resul
     }))
 }
 
-/// A label that is one role's alone: the account tells roles of the same name apart.
+/// A unique label of a role: the account distinguishes roles of the same name.
 fn label(identity: &Identity) -> String {
     identifier(&format!("{}_{}", identity.name, identity.account))
 }

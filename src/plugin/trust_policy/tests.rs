@@ -37,6 +37,9 @@ fn issuers_are_https_urls() {
     );
     for wrong in ["", "https://", "oidc.example.com", "http://oidc.example.com", "https://a?b"] {
         let error = issuer(wrong).expect_err(wrong);
-        assert!(error.starts_with(&format!("{wrong:?} is no issuer: write its URL")), "{error}");
+        assert!(
+            error.starts_with(&format!("{wrong:?} is not an issuer: write its URL")),
+            "{error}"
+        );
     }
 }

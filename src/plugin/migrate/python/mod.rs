@@ -1,12 +1,12 @@
-//! The call of a Python function, as far as it is made of literals and of names that literals were
-//! assigned to ([grammar](https://docs.python.org/3/reference/expressions.html#calls)). Nothing is
-//! run.
+//! The call of a Python function, as far as it consists of literals and of names with literal
+//! values ([grammar](https://docs.python.org/3/reference/expressions.html#calls)). Nothing is
+//! executed.
 //!
-//! | part | what it holds |
+//! | part | contents |
 //! | --- | --- |
 //! | [`program`] | statements: assignments, parameters, and the call among them |
 //! | [`reader`], [`strings`] | expressions |
-//! | [`names`] | what names stand for |
+//! | [`names`] | values of names |
 //!
 //! Why this is our own: no parser of Python is kept for others to use. RustPython's own has had no
 //! release since 2024 and calls itself superseded by ruff's. Ruff declares its crate internal, asks
@@ -22,7 +22,7 @@ mod strings;
 
 pub use program::find_call;
 
-/// A value as it stands in the call.
+/// A value in the call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
     /// `None`.
@@ -43,21 +43,21 @@ pub enum Literal {
     Expression(String),
 }
 
-/// What stands for a value, or for more arguments, that the text does not show.
+/// Placeholder for a value, or for more arguments, that the text does not show.
 pub const ELLIPSIS: &str = "...";
 /// Largest value that a name may stand for: names in names grow fast.
 const LARGEST: usize = 10_000;
 
-/// A call: what is called, and its arguments.
+/// A call: the function, and its arguments.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
-    /// The name, without what it is an attribute of.
+    /// The name, without the object that it is an attribute of.
     pub name: String,
     /// Arguments without names.
     pub positional: Vec<Literal>,
     /// The keyword arguments; [`ELLIPSIS`] is the name of those that are not shown.
     pub arguments: Vec<(String, Literal)>,
-    /// What the reader has to know about how it was read.
+    /// Notes for the reader about how the text was read.
     pub notes: Vec<String>,
 }
 
@@ -88,7 +88,7 @@ impl Literal {
     }
 }
 
-/// Sets a member, in the place of one of the same name.
+/// Sets a member; replaces one of the same name.
 fn set(members: &mut Vec<(String, Literal)>, name: String, value: Literal) {
     match members.iter_mut().find(|(n, _)| *n == name) {
         Some(member) => member.1 = value,

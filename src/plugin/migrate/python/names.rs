@@ -37,7 +37,7 @@ impl Names {
         Some(value.clone())
     }
 
-    /// What the reader has to know about the values that were used.
+    /// Notes for the reader about the values that were used.
     pub(super) fn notes(&self) -> Vec<String> {
         let note = |name: &String| {
             format!(

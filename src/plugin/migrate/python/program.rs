@@ -4,11 +4,11 @@ use super::names::Names;
 use super::reader::{Reader, is_word};
 use super::{Call, Literal, set};
 
-/// Finds the first call of one of these names in a text, and reads it with what was assigned above
+/// Finds the first call of one of these names in a text, and reads it with the assignments above
 /// it.
 ///
 /// # Errors
-/// Where there is none, or what stands in its brackets cannot be read.
+/// If there is none, or its arguments cannot be read.
 pub fn find_call(text: &str, names: &[&str]) -> Result<Call, String> {
     let mut known = Names::default();
     let mut found: Option<Call> = None;
@@ -34,8 +34,7 @@ pub fn find_call(text: &str, names: &[&str]) -> Result<Call, String> {
         }
         at = end + text[end..].chars().next().map_or(1, char::len_utf8);
     }
-    let mut call =
-        found.ok_or_else(|| format!("there is no call of {} in it", names.join(" or ")))?;
+    let mut call = found.ok_or_else(|| format!("it lacks a call of {}", names.join(" or ")))?;
     if others > 0 {
         call.notes.push(format!(
             "the call in line {line} is migrated; there are {others} more in it: give each in a file of its own"
@@ -56,7 +55,7 @@ fn logical_end(text: &str, start: usize) -> usize {
                 reader.comment();
                 continue;
             }
-            // What does not end is no string: an apostrophe in prose.
+            // A string without an end is an apostrophe in prose.
             '"' | '\'' if reader.skip_string() => continue,
             '\\' => {
                 reader.next();
@@ -101,7 +100,7 @@ fn calls(text: &str, start: usize, end: usize, names: &[&str]) -> Vec<usize> {
     found
 }
 
-/// Takes in what a statement assigns. What is not understood leaves a name without a value, or
+/// Records the assignments of a statement. An unknown form leaves a name without a value, or
 /// changes nothing.
 fn statement(text: &str, start: usize, known: &mut Names) {
     let mut reader = Reader::new(text, start, known);
@@ -125,7 +124,7 @@ fn statement(text: &str, start: usize, known: &mut Names) {
     }
 }
 
-/// What a function is called with is not known.
+/// Forgets a function's parameters: their values are unknown.
 fn parameters(reader: &mut Reader<'_>) {
     let (mut open, mut begins) = (0, true);
     while let Some(c) = reader.peek() {

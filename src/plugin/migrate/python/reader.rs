@@ -57,7 +57,7 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// Whether nothing but blanks and comments is left.
+    /// Whether only blanks and comments are left.
     pub(super) fn ended(&mut self) -> bool {
         self.space();
         self.peek().is_none()
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
             .then(|| word.to_owned())
     }
 
-    /// The next word, whatever stands before it.
+    /// The next word, whatever precedes it.
     pub(super) fn next_word(&mut self) -> Option<String> {
         while self.peek().is_some_and(|c| !is_word(c)) {
             self.next();
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `**members`, or `...` for what is not shown; `false` where neither stands here.
+    /// `**members`, or `...` for values that are not shown; `false` for anything else.
     fn spread(&mut self, members: &mut Vec<(String, Literal)>) -> Result<bool, String> {
         let rest = self.rest();
         if let Some(behind) = rest.strip_prefix(ELLIPSIS) {
@@ -283,7 +283,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A name that stands for a literal, or the call of one that groups members, like
+    /// A name with a literal value, or a call that groups members, like
     /// `brs.AssumeRoleConfig(...)`.
     fn named(&mut self, word: &str) -> Result<Option<Literal>, String> {
         let mut last = word.to_owned();
@@ -321,7 +321,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `None` where a key is no text, as in a set or a comprehension.
+    /// `None` where a key is not text, as in a set or a comprehension.
     fn map(&mut self) -> Result<Option<Literal>, String> {
         let mut members = Vec::new();
         loop {

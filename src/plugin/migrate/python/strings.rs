@@ -3,7 +3,7 @@
 use super::Literal;
 use super::reader::Reader;
 
-/// What may stand before a string.
+/// Prefixes of a string.
 const PREFIXES: [&str; 9] = ["", "r", "u", "b", "f", "rb", "br", "fr", "rf"];
 
 impl Reader<'_> {
@@ -38,7 +38,7 @@ impl Reader<'_> {
         Ok(if bytes { Some(Literal::Bytes) } else { whole.filter(|_| any).map(Literal::Text) })
     }
 
-    /// A text in which `{name}` stands for a value.
+    /// A text with `{name}` replaced by a value.
     fn filled(&mut self, text: &str) -> Option<String> {
         let mut whole = String::new();
         let mut rest = text;
@@ -94,7 +94,7 @@ impl Reader<'_> {
         Err(self.wrong("a string does not end"))
     }
 
-    /// What stands behind a backslash; nothing for a line break.
+    /// The character of an escape sequence; `None` for a line break.
     fn escape(&mut self) -> Result<Option<char>, String> {
         let c = self.next().ok_or_else(|| self.wrong("a string does not end"))?;
         Ok(Some(match c {

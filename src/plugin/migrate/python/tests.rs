@@ -87,7 +87,7 @@ fn what_cannot_be_read_says_what_to_write_instead() {
         ("f(a='x", "does not end"),
         ("f(a=)", "a value is missing"),
         ("f(a=['x'", "is missing"),
-        ("g(a=1)", "there is no call of f"),
+        ("g(a=1)", "it lacks a call of f"),
     ] {
         let error = find_call(python, &["f"]).expect_err(python);
         assert!(error.contains(words), "{python}: {error}");
@@ -157,8 +157,8 @@ fn arguments_that_were_assigned_first_are_unpacked() {
 #[test]
 fn what_surrounds_a_call_is_no_call() {
     let program = "It's prose, with (brackets.\nclass f(Base):\n    pass\n";
-    let error = find_call(program, &["f"]).map(drop).expect_err("there is no call");
-    assert!(error.contains("no call"), "{error}");
+    let error = find_call(program, &["f"]).map(drop).expect_err("no call");
+    assert!(error.contains("lacks a call"), "{error}");
     let call = find_call("# f(a=1)\nx = 'f(a=2)'\ng.f('p', a=3)\nf(a=4)\nf(a=5)\n", &["f"])
         .expect("a call");
     assert_eq!(

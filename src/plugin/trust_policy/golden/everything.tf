@@ -1,4 +1,4 @@
-# the external id of arn:aws:iam::444455556666:role/team-a/spoke stands in a Secret, which is not read: put its value in the place of "<the value of key external in Secret inputs>", or give --external-id
+# the external id of arn:aws:iam::444455556666:role/team-a/spoke stands in a Secret, which is not read: put its value instead of "<the value of key external in Secret inputs>", or give --external-id
 
 # Account 111122223333
 
