@@ -1,4 +1,4 @@
-//! What a resource waits with when its issuer has to be asked.
+//! The claim with which a resource waits until its issuer may be asked.
 
 use super::Context;
 use super::next::Next;
@@ -29,7 +29,7 @@ pub(super) fn of(object: &RefreshableCredential, sight: &Sight, context: &Contex
 }
 
 /// How urgent an attempt is, and until when. Before the refresh point somebody has asked for it: it
-/// is no more urgent than a first issue.
+/// is as urgent as a first issue.
 fn band(
     object: &RefreshableCredential,
     sight: &Sight,

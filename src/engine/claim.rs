@@ -1,4 +1,4 @@
-//! What a resource that needs its issuer waits with.
+//! The claim with which a resource waits until its issuer may be asked.
 
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// between the refresh point and the expiry of what is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Band {
-    /// What is published has expired: programs fail now.
+    /// The published credentials have expired: programs fail now.
     Expired,
     /// Less than a fifth of the margin is left.
     Endangered,

@@ -28,7 +28,7 @@ pub struct Now {
 }
 
 impl Now {
-    /// What `clock` shows.
+    /// Reads both from `clock`.
     pub fn read(clock: &dyn Clock) -> Self {
         Self { wall: clock.now(), boot: clock.boot() }
     }

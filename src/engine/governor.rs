@@ -43,7 +43,7 @@ struct Running {
     is_young: bool,
 }
 
-/// What one namespace, or one endpoint, has in flight.
+/// Attempts in flight of one namespace, or at one endpoint.
 #[derive(Debug)]
 struct Load {
     running: usize,

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 /// event, or a decision made from an outdated view, has no effect for longer than this.
 pub const LONGEST: SignedDuration = SignedDuration::from_mins(10);
 
-/// What happens to a resource after a look or an attempt.
+/// The fate of a resource after a look or an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// It is looked at again at that time.

@@ -30,7 +30,7 @@ pub struct Limits {
     pub burst: u32,
 }
 
-/// What waits for a look or for admission, and what is under way.
+/// Keys that wait for a look or for admission, and looks and attempts under way.
 #[derive(Debug)]
 pub struct Queue<K: Key> {
     entries: BTreeMap<K, Entry>,
@@ -64,7 +64,7 @@ enum Place {
     Attempting { again: bool, taken: Box<Reserved> },
 }
 
-/// What an attempt in flight has reserved.
+/// Slot and calls that an attempt in flight has reserved.
 #[derive(Debug)]
 struct Reserved {
     permit: Permit,
@@ -94,7 +94,7 @@ pub struct Admitted<K> {
     pub waited: Duration,
 }
 
-/// What waits, for metrics.
+/// Lengths and waits, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Keys that are due and wait for a look.
@@ -237,7 +237,7 @@ impl<K: Key> Queue<K> {
         self.looks + self.governor.running()
     }
 
-    /// What waits at `now`.
+    /// Lengths and waits at `now`.
     pub fn backlog(&self, now: Now) -> Backlog {
         let mut backlog = Backlog { running: self.running(), ..Backlog::default() };
         for entry in self.entries.values() {

@@ -177,7 +177,7 @@ fn calls_that_were_not_made_are_given_back() {
     assert_eq!(two.len(), 2, "the burst");
     assert_eq!(queue.idle_for(at(0)), Some(Duration::from_secs(1)));
     queue.attempted(&two[0].key, Next::Change, at(10));
-    assert_eq!(admitted(&mut queue, at(10)).len(), 1, "the first asked nobody");
+    assert_eq!(admitted(&mut queue, at(10)).len(), 1, "the first made no call");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn a_clock_that_is_set_changes_when_keys_are_due_and_grants_no_calls() {
     assert!(queue.admit(set).is_none());
 }
 
-/// What may happen to a queue.
+/// One thing that may happen to a queue.
 #[derive(Clone, Debug)]
 enum Op {
     Touch(u8, u8),

@@ -4,7 +4,7 @@
 //! steps of [`QUANTUM`] calls. Inside a step the more urgent band goes first, then the earlier
 //! expiry. Between namespaces a band counts only while its namespace is not more than a step ahead
 //! of the one that was served least: making everything urgent, or making ten thousand resources,
-//! displaces nobody.
+//! displaces no other namespace.
 //!
 //! A namespace that begins to wait starts at the virtual time, which is what the least served of
 //! those that wait has got: it neither saves up what it did not use, nor forgets by a pause what it
@@ -52,7 +52,7 @@ struct Tenant<K> {
     claims: BTreeMap<usize, BTreeMap<Rank, (K, u32)>>,
 }
 
-/// What is limited together: an endpoint, and the calls of one caller.
+/// Claims that are limited together: by an endpoint, and by the calls of one caller.
 #[derive(Debug)]
 struct Lane {
     bucket: Arc<str>,
@@ -61,7 +61,7 @@ struct Lane {
     blocked: Option<(u64, u32)>,
 }
 
-/// Why nothing could be admitted: until one of these changes, nobody looks again.
+/// Why nothing could be admitted: it is not tried again until one of these changes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Stuck {
     /// The end of an attempt may help.
@@ -275,7 +275,7 @@ impl<K: Clone> Waiting<K> {
                 let virtual_time = self.virtual_time;
                 *self = Self { virtual_time, ..Self::new() };
             } else {
-                // Nobody waits, so nobody is ahead of anybody.
+                // Without claims, being ahead means nothing.
                 let most = self.tenants.iter().map(|t| t.served).max().unwrap_or_default();
                 self.virtual_time = self.virtual_time.max(most);
             }

@@ -44,7 +44,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 /// is not written, because to leave it out would give a program something else.
 ///
 /// # Errors
-/// [`Error::Closed`] where nobody reads it any more, and where the text steers a terminal.
+/// [`Error::Closed`] where its reader has gone, and where the text steers a terminal.
 pub fn print(text: &str) -> Result<()> {
     match text.chars().find(|c| !matches!(c, '\n' | '\t') && terminal::steers(*c)) {
         None => write(text),

@@ -34,8 +34,8 @@ async fn under_way(stage: &Stage) -> (u32, u32) {
 }
 
 #[tokio::test]
-async fn four_hundred_that_hang_delay_nobody_in_another_namespace() {
-    // Connections are accepted by the system, and nobody ever answers.
+async fn four_hundred_that_hang_delay_none_of_another_namespace() {
+    // The system accepts connections, and no program answers them.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
     let hanging = Stage::without_controller().await;

@@ -509,7 +509,7 @@ struct SimWorker {
 }
 
 impl SimWorker {
-    /// What a flawed controller makes of `next`.
+    /// The same, or what a flawed controller makes of it.
     fn flawed(&self, next: BoxFuture<'static, Next>) -> BoxFuture<'static, Next> {
         if !self.forgets_refused {
             return next;
@@ -627,7 +627,7 @@ impl World {
         self.instances.insert(0, instance);
     }
 
-    /// For so long from now on, nobody can renew the lease.
+    /// From now on, the lease cannot be renewed for so long.
     pub fn hinder_renewals(&self, time: SignedDuration) {
         let mut state = self.shared.lock();
         state.unrenewable_until = state.now() + time;

@@ -111,7 +111,7 @@ pub struct State {
     pub auditor: Auditor,
     /// The instance that holds the lease.
     pub leader: usize,
-    /// Until then nobody can renew the lease.
+    /// Until then the lease cannot be renewed.
     pub unrenewable_until: jiff::Timestamp,
     /// The first instance dies when it has made this many more calls: the next one does not leave
     /// it.

@@ -22,7 +22,7 @@ impl Source for WebIdentitySource {
     }
 
     fn rate_limit_key(&self, namespace: &str) -> String {
-        // Nobody signs these calls: whoever names the role makes them.
+        // These calls are not signed: the namespace that names the role makes them.
         let account = Arn::account_of(&self.role_arn).unwrap_or_default();
         format!("account/{account}/{namespace}")
     }

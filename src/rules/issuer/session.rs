@@ -49,7 +49,7 @@ impl Session {
             .token
             .as_ref()
             .ok_or("SessionToken is missing: long-lived keys are never published")?;
-        // A token beside it that nobody checks would carry the key into a Secret all the same.
+        // A token beside it that is not checked would carry the key into a Secret all the same.
         let begin = key.id.get(..LONG_LIVED.len()).unwrap_or_default();
         if begin.eq_ignore_ascii_case(LONG_LIVED) {
             return Err(format!(
