@@ -159,3 +159,37 @@ async fn its_deployment_gets_its_pods_in_such_a_namespace() {
     .await;
     cluster.kubectl(&["delete", "deployment", "--all", "--namespace", &home.name]).await;
 }
+
+#[tokio::test]
+async fn people_with_view_and_edit_have_the_resources() {
+    let cluster = Cluster::shared().await;
+    let home = cluster.namespace("people").create().await;
+    let values = json!({"crds": {"enabled": false}, "fence": {"enabled": false}});
+    for object in helm::template(&home.name, &home.name, &values).await {
+        if object["kind"] == "ClusterRole" {
+            apply(cluster, &object).await;
+        }
+    }
+    for name in ["view", "edit", "admin"] {
+        let (role, user) = (format!("--clusterrole={name}"), format!("--user={name}"));
+        let binding = ["create", "rolebinding", name, "--namespace", &home.name, &role, &user];
+        cluster.kubectl(&binding).await;
+    }
+    for (user, verb, resource, may) in [
+        ("view", "list", "refreshablecredentials", true),
+        ("view", "create", "refreshablecredentials", false),
+        ("edit", "list", "refreshablecredentials", true),
+        ("edit", "create", "refreshablecredentials", true),
+        ("admin", "delete", "refreshablecredentials", true),
+        ("admin", "patch", "refreshablecredentials/status", false),
+    ] {
+        let ask = ["auth", "can-i", verb, resource, "--namespace", &home.name, "--as", user];
+        eventually(Duration::from_secs(30), &format!("{ask:?}: {may}"), async || {
+            let (yes, said, _) = cluster.try_kubectl(&ask).await;
+            if yes == may { Ok(()) } else { Err(said) }
+        })
+        .await;
+    }
+    let ours = [format!("{}-view", home.name), format!("{}-edit", home.name)];
+    cluster.kubectl(&["delete", "clusterrole", &home.name, &ours[0], &ours[1]]).await;
+}

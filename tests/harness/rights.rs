@@ -22,11 +22,19 @@ pub struct Right {
     pub name: Option<String>,
 }
 
-/// Every right that the Roles and ClusterRoles among these objects grant.
+/// Every right that the Roles and ClusterRoles among these objects grant by a binding among them.
+/// Others are for people: Kubernetes merges them into `view`, `edit` and `admin`.
 pub fn granted(objects: &[Value]) -> BTreeSet<Right> {
     let mut rights = BTreeSet::new();
+    let bound = |role: &Value| {
+        objects.iter().any(|binding| {
+            binding["roleRef"]["kind"] == role["kind"]
+                && binding["roleRef"]["name"] == role["metadata"]["name"]
+                && binding["metadata"]["namespace"] == role["metadata"]["namespace"]
+        })
+    };
     for object in objects {
-        if !matches!(object["kind"].as_str(), Some("Role" | "ClusterRole")) {
+        if !matches!(object["kind"].as_str(), Some("Role" | "ClusterRole")) || !bound(object) {
             continue;
         }
         let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);

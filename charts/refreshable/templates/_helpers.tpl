@@ -2,6 +2,11 @@
 {{- default .Release.Name .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
+{{/* The namespace of everything that has one. */}}
+{{- define "refreshable.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "refreshable.serviceAccount" -}}
 {{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
 {{- fail "serviceAccount.create is false: name the ServiceAccount in serviceAccount.name" -}}
@@ -10,7 +15,7 @@
 {{- end -}}
 
 {{- define "refreshable.selector" -}}
-app.kubernetes.io/name: refreshable
+app.kubernetes.io/name: {{ .Values.nameOverride | default "refreshable" }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
@@ -19,6 +24,53 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- with include "refreshable.commonLabels" . | trim }}
+{{ . }}
+{{- end }}
+{{- end -}}
+
+{{/* Labels of all objects, but for those that the chart sets itself: selectors rely on them. */}}
+{{- define "refreshable.commonLabels" -}}
+{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" }}
+{{- range $key, $value := .Values.commonLabels }}
+{{- if not (has $key $own) }}
+{{ $key }}: {{ $value | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The reference of an image: (list . <image's values> ). A digest says more than a tag. */}}
+{{- define "refreshable.image" -}}
+{{- $root := index . 0 -}}
+{{- $image := index . 1 -}}
+{{- with $root.Values.global.imageRegistry | default $image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
+{{- $image.repository -}}
+{{- if $image.digest }}@{{ $image.digest }}{{ else }}:{{ $image.tag | default $root.Chart.AppVersion }}{{ end -}}
+{{- end -}}
+
+{{/* Whether fixed user and group ids are left out: OpenShift's restricted-v2 gives each namespace a range of its own,
+and admits no other. */}}
+{{- define "refreshable.openshift" -}}
+{{- $mode := .Values.global.compatibility.openshift.adaptSecurityContext -}}
+{{- if or (eq $mode "force") (and (eq $mode "auto") (.Capabilities.APIVersions.Has "security.openshift.io/v1")) -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* A security context: (list . <its values>). */}}
+{{- define "refreshable.securityContext" -}}
+{{- $context := index . 1 -}}
+{{- if include "refreshable.openshift" (index . 0) -}}
+{{- $context = omit $context "runAsUser" "runAsGroup" "fsGroup" "seLinuxOptions" -}}
+{{- end -}}
+{{- toYaml $context -}}
+{{- end -}}
+
+{{/* Secrets to pull images with: the parent chart's, and this one's. */}}
+{{- define "refreshable.pullSecrets" -}}
+{{- with concat (.Values.global.imagePullSecrets | default list) .Values.imagePullSecrets | uniq }}
+{{- toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* What the controller asks of a namespace that it serves. */}}
@@ -59,17 +111,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* How Prometheus Operator scrapes one port. Labels of the metrics win over those of the target: metrics of each
 resource name its namespace, which is not the controller's. */}}
 {{- define "refreshable.scraping" -}}
-honorLabels: true
-interval: {{ .interval }}
-{{- with .scrapeTimeout }}
-scrapeTimeout: {{ . }}
-{{- end }}
-{{- with .relabelings }}
-relabelings: {{- toYaml . | nindent 0 }}
-{{- end }}
-{{- with .metricRelabelings }}
-metricRelabelings: {{- toYaml . | nindent 0 }}
-{{- end }}
+{{- $own := dict "honorLabels" true "interval" .interval -}}
+{{- range $key := list "scrapeTimeout" "relabelings" "metricRelabelings" -}}
+{{- with index $ $key }}{{ $_ := set $own $key . }}{{ end -}}
+{{- end -}}
+{{- range $key, $value := .endpointAdditionalProperties }}{{ $_ := set $own $key $value }}{{ end -}}
+{{- toYaml $own -}}
 {{- end -}}
 
 {{/* Volumes of the controller's Pod; empty where there are none. */}}

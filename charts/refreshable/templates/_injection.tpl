@@ -20,7 +20,7 @@ namespaceSelector:
   - key: kubernetes.io/metadata.name
     operator: NotIn
     values:
-    {{- range concat (list "kube-system" "kube-public" "kube-node-lease" .Release.Namespace) .Values.injection.excludedNamespaces | uniq }}
+    {{- range concat (list "kube-system" "kube-public" "kube-node-lease" (include "refreshable.namespace" .)) .Values.injection.excludedNamespaces | uniq }}
     - {{ . }}
     {{- end }}
   {{- with .Values.watchNamespaces }}

@@ -26,6 +26,18 @@ pub(crate) fn yaml(crd: &Value) -> String {
     format!("{HEADER}{body}")
 }
 
+/// The annotations of a CRD in the chart: none, unless a value asks for some.
+const ANNOTATIONS: &str = r#"  {{- if or .Values.crds.keep .Values.crds.annotations }}
+  annotations:
+    {{- if .Values.crds.keep }}
+    helm.sh/resource-policy: keep
+    {{- end }}
+    {{- with .Values.crds.annotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+"#;
+
 /// A CRD as a template of the chart: installed, upgraded and kept as `crds.enabled` and `crds.keep`
 /// say.
 pub(crate) fn template(crd: &Value) -> String {
@@ -37,9 +49,9 @@ pub(crate) fn template(crd: &Value) -> String {
         .split_once(&metadata)
         .unwrap_or_else(|| panic!("the metadata of {name} holds its name and nothing else"));
     format!(
-        "{{{{- if .Values.crds.enabled }}}}\n{before}{metadata}{labels}{keep}{after}{{{{- end }}}}\n",
+        "{{{{- if .Values.crds.enabled }}}}\n{before}{metadata}{labels}{annotations}{after}{{{{- end }}}}\n",
         labels = "  labels: {{- include \"refreshable.labels\" . | nindent 4 }}\n",
-        keep = "  {{- if .Values.crds.keep }}\n  annotations: {helm.sh/resource-policy: keep}\n  {{- end }}\n",
+        annotations = ANNOTATIONS,
     )
 }
 
