@@ -1,8 +1,8 @@
 //! What people apply: the examples, the install manifest, and the YAML in the documentation.
 
 use super::stage::Stage;
-use crate::harness::{Cluster, eventually, scratch};
-use serde_json::json;
+use crate::harness::{Cluster, eventually, helm, scratch};
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -24,25 +24,102 @@ pub fn files(folder: &str, ending: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Objects of one example.
+fn example(file: &Path) -> Vec<Value> {
+    helm::documents(&std::fs::read_to_string(file).expect("an example"))
+}
+
 #[tokio::test]
-async fn the_examples_are_taken_by_the_api_server() {
-    let cluster = Cluster::shared().await;
-    let namespace = cluster.namespace("examples").create().await;
+async fn each_example_is_taken_by_a_cluster_that_has_the_crds_alone() {
+    let cluster = Cluster::start().await;
     let examples = files("deploy/examples", "yaml");
-    assert!(examples.len() >= 8, "{examples:?}");
-    for example in examples {
-        let file = example.display().to_string();
-        let (ok, _, error) = cluster
-            .try_kubectl(&[
-                "apply",
-                "--dry-run=server",
-                "--namespace",
-                &namespace.name,
-                "--filename",
-                &file,
-            ])
-            .await;
+    assert!(examples.len() >= 25, "{examples:?}");
+    for file in examples {
+        let file = file.display().to_string();
+        let (ok, _, error) = cluster.try_kubectl(&["apply", "--filename", &file]).await;
         assert!(ok, "{file}: {error}");
+    }
+    let objects = ["get", "rcred,credpol", "--all-namespaces", "--output", "name"];
+    let objects = cluster.kubectl(&objects).await;
+    assert!(objects.lines().count() >= 35, "{objects}");
+}
+
+/// The namespaces, labels and roles that an example speaks of are its own.
+#[test]
+fn each_example_brings_what_it_selects() {
+    for file in files("deploy/examples", "yaml") {
+        let (objects, file) = (example(&file), file.display());
+        let of_kind = |kind: &'static str| objects.iter().filter(move |o| o["kind"] == kind);
+        for object in &objects {
+            if !matches!(object["kind"].as_str(), Some("Namespace" | "CredentialPolicy")) {
+                let home = &object["metadata"]["namespace"];
+                let made = of_kind("Namespace").any(|n| n["metadata"]["name"] == *home);
+                assert!(made, "{file} makes no Namespace {home}");
+            }
+        }
+        for policy in of_kind("CredentialPolicy") {
+            let selector = policy["spec"]["namespaceSelector"]["matchLabels"].as_object();
+            let selector = selector.unwrap_or_else(|| panic!("{file}: a policy for everybody"));
+            let labels = |n: &Value, (key, value): (&String, &Value)| {
+                n["metadata"]["labels"][key.as_str()] == *value
+            };
+            let selected =
+                of_kind("Namespace").any(|n| selector.iter().all(|label| labels(n, label)));
+            assert!(selected, "{file}: {selector:?} selects none of its Namespaces");
+        }
+        for credential in of_kind("RefreshableCredential") {
+            if !credential["spec"]["source"].is_null() {
+                continue;
+            }
+            let allowed: Vec<String> = of_kind("CredentialPolicy")
+                .flat_map(|p| strings(&p["spec"]["allow"]["roles"], "arns"))
+                .collect();
+            for role in strings(&credential["spec"], "roleArn") {
+                let fits = |pattern: &String| match pattern.split_once('*') {
+                    Some((before, after)) => {
+                        role.starts_with(before) && role.ends_with(after.trim_end_matches('*'))
+                    }
+                    None => *pattern == role,
+                };
+                assert!(allowed.iter().any(fits), "{file} allows no {role}");
+            }
+        }
+    }
+}
+
+/// Every string under a key of this name.
+fn strings(value: &Value, name: &str) -> Vec<String> {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(key, value)| match value {
+                Value::String(text) if key == name => vec![text.clone()],
+                Value::Array(list) if key == name => {
+                    list.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+                }
+                other => strings(other, name),
+            })
+            .collect(),
+        Value::Array(list) => list.iter().flat_map(|value| strings(value, name)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn each_example_stands_in_their_index() {
+    let index = std::fs::read_to_string(Path::new(ROOT).join("deploy/examples/README.md"));
+    let index = index.expect("an index");
+    let rows: Vec<&str> = index.lines().filter(|line| line.starts_with("| [")).collect();
+    let examples = files("deploy/examples", "yaml");
+    assert_eq!(rows.len(), examples.len(), "{rows:#?}");
+    for file in examples {
+        let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+        let row = rows.iter().find(|row| row.starts_with(&format!("| [{name}]({name}) |")));
+        let row = row.unwrap_or_else(|| panic!("{name} has no row in the index"));
+        let objects = example(&file);
+        let policy = objects.iter().any(|o| o["kind"] == "CredentialPolicy");
+        let said = row.split('|').any(|cell| cell.trim() == "yes");
+        assert_eq!(policy, said, "{row}");
     }
 }
 

@@ -267,11 +267,11 @@ async fn files_folders_and_standard_input_are_checked() {
     assert_eq!(user.run(&["check", "-f", &nothing]).await.code, 2);
     assert_eq!(user.run(&["check", "-f", "/nowhere.yaml"]).await.code, 2);
     let piped = user
-        .shell(&format!("kubectl refreshable check -f - <{ROOT}/deploy/examples/chain.yaml"))
+        .shell(&format!("kubectl refreshable check -f - <{ROOT}/deploy/examples/web-identity.yaml"))
         .await;
     assert_eq!(
         (piped.code, piped.output.as_str()),
-        (0, "-: RefreshableCredential/chain: valid\n"),
+        (0, "-: RefreshableCredential/web-identity: valid\n"),
         "{}",
         piped.errors
     );
