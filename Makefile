@@ -10,7 +10,7 @@ DENY_VERSION := 0.20.2
 MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo readme fuzz bench book test test-unit test-image test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
+.PHONY: help demo demo-page fuzz bench book test test-unit test-image test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
 	clippy crates-check generated-check chart-check workflows-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
@@ -21,9 +21,9 @@ demo: prerequisites controlplane python node ## The main job on a real control p
 	$(BUILD) --bin refreshable-controller
 	$(DEBUG)/examples/demo
 
-readme: prerequisites controlplane python node ## Put the demo's output into README.md
+demo-page: prerequisites controlplane python node ## Put the demo's output into docs/demo.md
 	$(BUILD) --bin refreshable-controller
-	$(DEBUG)/examples/demo --write-readme
+	$(DEBUG)/examples/demo --write-page
 
 test: prerequisites test-unit test-alerts test-image test-sim test-cluster test-consumers test-node ## All tiers
 

@@ -92,6 +92,7 @@ async fn what_the_pages_say_to_install_with_is_typed() {
     install.types("helm install").await;
     install.types("helm uninstall").await;
     readme.types("helm install").await;
+    readme.types("kubectl apply -f deploy/examples").await;
     install.types("helm uninstall").await;
     install.types("kubectl apply --server-side").await;
     upgrade.types("kubectl apply --server-side --force-conflicts").await;

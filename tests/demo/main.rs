@@ -2,7 +2,7 @@
 //! demo`. Where the machine can run a Kubernetes node, all of it goes on in a namespace with one,
 //! and ends in a Pod.
 //!
-//! `KEEP=1` leaves everything running; `--write-readme` puts what was shown into README.md.
+//! `KEEP=1` leaves everything running; `--write-page` puts what was shown into docs/demo.md.
 
 #[path = "../harness/mod.rs"]
 mod harness;
@@ -42,8 +42,8 @@ async fn show(obstacle: Option<&str>) -> ExitCode {
         }
         return ExitCode::FAILURE;
     }
-    if std::env::args().any(|a| a == "--write-readme")
-        && let Err(error) = write_readme(&terminal.transcript())
+    if std::env::args().any(|a| a == "--write-page")
+        && let Err(error) = write_page(&terminal.transcript())
     {
         eprintln!("{error}");
         return ExitCode::FAILURE;
@@ -57,7 +57,7 @@ async fn show(obstacle: Option<&str>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Puts the demo's output into README.md, so that what stands there is what happens.
-fn write_readme(transcript: &str) -> Result<(), String> {
-    harness::page::renew("README.md", "demo", &format!("```text\n{}\n```", transcript.trim()))
+/// Puts the demo's output into its page, so that what stands there is what happens.
+fn write_page(transcript: &str) -> Result<(), String> {
+    harness::page::renew("docs/demo.md", "demo", &format!("```text\n{}\n```", transcript.trim()))
 }
