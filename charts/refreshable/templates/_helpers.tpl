@@ -66,11 +66,15 @@ true
 {{- toYaml $context -}}
 {{- end -}}
 
-{{/* Secrets to pull images with: the parent chart's, and this one's. */}}
+{{/* Secrets to pull images with: the parent chart's, which may be mere names, and this one's. */}}
 {{- define "refreshable.pullSecrets" -}}
-{{- with concat (.Values.global.imagePullSecrets | default list) .Values.imagePullSecrets | uniq }}
-{{- toYaml . }}
-{{- end }}
+{{- $secrets := list -}}
+{{- range concat (.Values.global.imagePullSecrets | default list) .Values.imagePullSecrets -}}
+{{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) -}}
+{{- end -}}
+{{- with $secrets | uniq -}}
+{{- toYaml . -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What the controller asks of a namespace that it serves. */}}
