@@ -183,7 +183,11 @@ async fn people_with_view_and_edit_have_the_resources() {
         ("admin", "delete", "refreshablecredentials", true),
         ("admin", "patch", "refreshablecredentials/status", false),
     ] {
-        let ask = ["auth", "can-i", verb, resource, "--namespace", &home.name, "--as", user];
+        // kubectl takes what stands behind a slash for the name of an object.
+        let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
+        let part = format!("--subresource={part}");
+        let home = &home.name;
+        let ask = ["auth", "can-i", verb, resource, &part, "--namespace", home, "--as", user];
         eventually(Duration::from_secs(30), &format!("{ask:?}: {may}"), async || {
             let (yes, said, _) = cluster.try_kubectl(&ask).await;
             if yes == may { Ok(()) } else { Err(said) }

@@ -21,7 +21,7 @@ pub const TOKEN_ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 /// The controllers that the tests lean on.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
     deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,\
-    job-controller,cronjob-controller,disruption-controller";
+    job-controller,cronjob-controller,disruption-controller,clusterrole-aggregation-controller";
 
 /// And where there is a node: those that let Pods run on it and take them off it.
 const CONTROLLERS_OF_A_NODE: &str = "node-lifecycle-controller,taint-eviction-controller,disruption-controller,\
