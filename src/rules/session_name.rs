@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 const LONGEST: usize = 64;
 /// Longest `Name` that GetFederationToken takes.
 const LONGEST_USER: usize = 32;
-/// Hexadecimal digits of the digest: enough that a name cannot be found with another's.
+/// Hexadecimal digits of the digest: enough that no two names can be made to share one.
 const DIGITS: usize = 16;
 /// Stands before the digest. AWS takes it and no Kubernetes name has it, so that no resource can be
 /// called what another one's name is cut to.
