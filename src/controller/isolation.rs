@@ -99,7 +99,8 @@ pub async fn step(
         );
     match AbortOnDropHandle::new(task).await {
         Ok((next, ahead)) => {
-            if before.is_some() {
+            // A look that ends with a claim has not come to where the attempt met the fault.
+            if before.is_some() && !matches!(next, Next::Attempt(_)) {
                 context.panics.forget(&uid);
             }
             next.shifted(|then| then.checked_sub(ahead).unwrap_or(then))

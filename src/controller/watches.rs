@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Config, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
-use kube::{Api, Client, Resource, ResourceExt as _};
+use kube::{Api, Client, Resource};
 use refreshable_api::{RefreshableCredential, names};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -162,9 +162,22 @@ where
 {
     watch(api, config.timeout(WATCH_SECONDS))
         .default_backoff()
-        .modify(|o| o.managed_fields_mut().clear())
+        .modify(trim)
         .map(move |event| (place.clone(), event))
         .boxed()
+}
+
+/// The copy of the whole object that `kubectl apply` leaves in its annotations.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Drops the parts that the controller does not read, before an object is kept: managed fields, and
+/// kubectl's copy. That one doubles the size of a resource, and of a Secret it holds the data.
+fn trim<K: Resource>(object: &mut K) {
+    let meta = object.meta_mut();
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
 }
 
 /// Keeps a watch going. A panic ends the process: nothing else would notice that a watch is no
@@ -215,5 +228,28 @@ fn describe(error: &watcher::Error) -> String {
         | watcher::Error::WatchStartFailed(e)
         | watcher::Error::WatchFailed(e) => super::call::describe(e),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SecretMeta;
+    use serde_json::json;
+
+    #[test]
+    fn the_data_in_kubectl_s_annotation_is_not_kept() {
+        let copy = r#"{"data":{"key":"c2VjcmV0"}}"#;
+        let mut secret: SecretMeta = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {
+                "name": "input", "annotations": {LAST_APPLIED: copy, "kept": "yes"},
+                "managedFields": [{"manager": "kubectl"}],
+            },
+        }))
+        .expect("a Secret's metadata");
+        trim(&mut secret);
+        let left = serde_json::to_value(&secret.metadata).expect("JSON");
+        assert_eq!(left, json!({"name": "input", "annotations": {"kept": "yes"}}));
     }
 }

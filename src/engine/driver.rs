@@ -128,3 +128,7 @@ fn record<K: Key>(queue: &Mutex<Queue<K>>, ended: Ended<K>, clock: &dyn crate::C
         Ended::Attempt(key, next) => queue.attempted(&key, next, now),
     }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;

@@ -45,3 +45,21 @@ pub(super) fn successful(call: &Call<'_>, answer: Answer) -> Result<Answer, Issu
     }
     Err(http::http_error(call.operation, call.url, &answer))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::authority;
+
+    #[test]
+    fn an_endpoint_is_one_whatever_its_paths() {
+        for (url, is) in [
+            ("https://issuer.example/team-a/x?y=1", "issuer.example:0"),
+            ("https://issuer.example:8443/", "issuer.example:8443"),
+            ("https://user@issuer.example/", "issuer.example:0"),
+            ("http://[fd00::1]:80/", "[fd00::1]:80"),
+            ("not a url", "not a url"),
+        ] {
+            assert_eq!(authority(url), is, "{url}");
+        }
+    }
+}
