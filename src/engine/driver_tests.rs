@@ -29,7 +29,7 @@ impl Clock for TestClock {
     }
 }
 
-/// What the driver did, and when.
+/// Each look and attempt, with its time.
 type Log = UnboundedSender<(&'static str, Duration)>;
 
 struct Recorder {
