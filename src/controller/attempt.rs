@@ -1,6 +1,7 @@
 //! The steps that every attempt at an issuer shares, of one session or of many profiles.
 
 use super::Context;
+use super::context::SLOW_AFTER;
 use super::inputs::ClusterInputs;
 use super::sight::Sight;
 use kube::ResourceExt as _;
@@ -109,9 +110,6 @@ pub(super) struct Call<'a> {
     began: Duration,
 }
 
-/// An endpoint that cannot be reached and takes longer to show it hangs; a faster one refuses.
-const HANGS: Duration = Duration::from_secs(1);
-
 impl<'a> Call<'a> {
     /// The issuer is about to be called.
     pub(super) fn begin(admission: &'a Admission, context: &'a Context) -> Self {
@@ -123,7 +121,8 @@ impl<'a> Call<'a> {
     pub(super) fn ended(self, error: Option<&IssueError>) {
         let took = self.context.clock.boot().saturating_sub(self.began);
         self.admission.saw(match error {
-            Some(IssueError::Unreachable { .. }) if took >= HANGS => Pressure::TimedOut,
+            // One that is faster to show that it cannot be reached refuses.
+            Some(IssueError::Unreachable { .. }) if took >= SLOW_AFTER => Pressure::TimedOut,
             Some(error) if error.class() == Class::Throttled => Pressure::Throttled,
             _ => Pressure::Answered,
         });

@@ -8,7 +8,7 @@ use refreshable_rules::withdrawal::Limits;
 use std::time::Duration;
 
 /// An attempt that has not ended after so long waits for an issuer that hangs or crawls.
-const SLOW_AFTER: Duration = Duration::from_secs(1);
+pub(super) const SLOW_AFTER: Duration = Duration::from_secs(1);
 
 /// Limits that an administrator may set.
 #[derive(Clone, Copy, Debug)]

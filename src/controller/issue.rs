@@ -41,7 +41,7 @@ pub(super) async fn issue(
         return fail(object, sight, cause, &failure, context).await;
     }
     if object.spec.profiles.is_some() {
-        return issue_profiles::issue(object, sight, cause, target, context).await;
+        return issue_profiles::issue(object, sight, cause, (target, admission), context).await;
     }
     let namespace = object.namespace().unwrap_or_default();
     let inputs = ClusterInputs::new(context, &namespace, &sight.at_hand);

@@ -15,6 +15,7 @@ use super::target::Target;
 use super::{CallError, Context, issuer_time, publish, status};
 use kube::ResourceExt as _;
 use refreshable_api::{ProfileSpec, RefreshableCredential, StsSpec};
+use refreshable_engine::Admission;
 use refreshable_issuers::aws::Sts;
 use refreshable_issuers::source;
 use refreshable_rules::failure::Failure;
@@ -34,7 +35,7 @@ pub(super) async fn issue(
     object: &RefreshableCredential,
     sight: &Sight,
     cause: Cause,
-    target: Target,
+    (target, admission): (Target, &Admission),
     context: &Context,
 ) -> Result<Next, CallError> {
     let namespace = object.namespace().unwrap_or_default();
@@ -44,16 +45,14 @@ pub(super) async fn issue(
     let wanted = wanted(object, content, cause, context).await?;
     attempt::begins(object, sight, cause, context);
     let sts = sts_of(object, &sight.grants, context);
-    let call = sight.admission.as_ref().map(|admission| attempt::Call::begin(admission, context));
+    let call = attempt::Call::begin(admission, context);
     let outcomes =
         obtain(object, &namespace, &sts, (&inputs, &sight.grants), &wanted, context).await;
     let first_error = match &outcomes {
         Err(error) => Some(error),
         Ok(list) => list.iter().find_map(|(_, result)| result.as_ref().err()),
     };
-    if let Some(call) = call {
-        call.ended(first_error);
-    }
+    call.ended(first_error);
     context.metrics.attempted(cause, first_error);
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,

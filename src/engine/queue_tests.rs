@@ -181,6 +181,28 @@ fn calls_that_were_not_made_are_given_back() {
 }
 
 #[test]
+fn an_attempt_of_many_calls_is_not_overtaken_for_good_by_small_ones() {
+    let mut queue = Queue::new(Limits { slots: 64, calls_per_second: 10, burst: 10, ..LIMITS });
+    let calls = |key: &Name| if key.0.as_ref() == "large" { 10 } else { 1 };
+    let mut waited = None;
+    for ms in (0..20_000u64).step_by(50) {
+        // More small ones than the rate grants.
+        queue.touch(name(&format!("small-{}", ms % 7), u32::try_from(ms).expect("ms")), at(ms));
+        if ms == 2000 {
+            queue.touch(name("large", 0), at(ms));
+        }
+        look(&mut queue, at(ms), |key| claim("e", calls(key), Band::Normal, Some(9_000_000 - ms)));
+        for one in admitted(&mut queue, at(ms)) {
+            if one.key.0.as_ref() == "large" {
+                waited = Some(one.waited);
+            }
+            end(&mut queue, &one, Pressure::Answered, at(ms));
+        }
+    }
+    assert!(waited.is_some_and(|w| w < Duration::from_secs(12)), "{waited:?}");
+}
+
+#[test]
 fn a_clock_that_is_set_changes_when_keys_are_due_and_grants_no_calls() {
     let mut queue = Queue::new(Limits { slots: 9, calls_per_second: 1, burst: 1, ..LIMITS });
     (0..2).for_each(|n| queue.touch(name("a", n), at(0)));

@@ -57,8 +57,8 @@ struct Tenant<K> {
 struct Lane {
     bucket: Arc<str>,
     endpoint: Arc<str>,
-    /// The scan that found it blocked, for as many calls or more.
-    blocked: Option<(u64, u32)>,
+    /// The scan that found it blocked.
+    blocked_in: u64,
 }
 
 /// Why nothing could be admitted: it is not tried again until one of these changes.
@@ -212,18 +212,22 @@ impl<K: Clone> Waiting<K> {
             for (&lane_id, claims) in &tenant.claims {
                 let Some((&rank, &(_, calls))) = claims.first_key_value() else { continue };
                 let lane = &mut self.lanes[lane_id];
-                if lane.blocked.is_some_and(|(scan, least)| scan == self.scan && calls >= least) {
+                if lane.blocked_in == self.scan {
                     continue;
                 }
                 if !governor.endpoint_has_room(&lane.endpoint) {
                     stuck.on_an_end = true;
-                    lane.blocked = Some((self.scan, 0));
+                    lane.blocked_in = self.scan;
                     continue;
                 }
                 let at = limits.granted_at(&lane.bucket, calls, now);
                 if at > now {
                     stuck.by(at);
-                    lane.blocked = Some((self.scan, calls));
+                    // Claims of fewer calls that come later in the order would take the calls that
+                    // this one waits for, again and again. One that is ahead of its share waits.
+                    if !ahead {
+                        lane.blocked_in = self.scan;
+                    }
                     continue;
                 }
                 let order = (ahead, rank.0, step, rank.1);
@@ -307,7 +311,7 @@ impl<K: Clone> Waiting<K> {
         let lane = (claim.bucket.clone(), claim.endpoint.clone());
         *self.by_lane.entry(lane).or_insert_with_key(|(bucket, endpoint)| {
             let (bucket, endpoint) = (bucket.clone(), endpoint.clone());
-            self.lanes.push(Lane { bucket, endpoint, blocked: None });
+            self.lanes.push(Lane { bucket, endpoint, blocked_in: 0 });
             self.lanes.len() - 1
         })
     }
