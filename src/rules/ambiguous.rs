@@ -5,76 +5,24 @@
 //! although it is named after namespace `team-a`. Only a character that no namespace has ends the
 //! name of one.
 
-use refreshable_api::{Allow, RoleGrant, TagGrant};
-
-/// A pattern by which a namespace is allowed what is named after another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ambiguous {
-    /// Where it stands, for example `spec.allow.roles[0].arns[1]`.
-    pub field: String,
-    /// The pattern as it is written.
-    pub pattern: String,
-    /// Which namespaces it lets in, and what to write instead.
-    pub why: String,
-}
+use super::policy_patterns::{self, BadPattern, Subject};
+use refreshable_api::Allow;
 
 /// The placeholder whose ends are looked at.
 const NAMESPACE: &str = "{namespace}";
 
 /// The patterns in `allow` that do not keep namespaces apart.
-pub fn find(allow: &Allow) -> Vec<Ambiguous> {
-    // Without `..`: what is added to a policy is looked at here, or named as what has no patterns.
-    let Allow {
-        roles,
-        endpoints,
-        urls,
-        private_addresses: _,
-        ca_bundles: _,
-        sources: _,
-        audiences: _,
-        processes: _,
-        pkcs11_modules: _,
-    } = allow;
-    let mut found = Vec::new();
-    for (at, grant) in roles.iter().enumerate() {
-        in_grant(&format!("spec.allow.roles[{at}]"), grant, &mut found);
-    }
-    look("spec.allow.endpoints", endpoints, ".", &mut found);
-    look("spec.allow.urls", urls, ".", &mut found);
-    found
-}
-
-fn in_grant(field: &str, grant: &RoleGrant, found: &mut Vec<Ambiguous>) {
-    let RoleGrant {
-        arns,
-        max_duration_seconds: _,
-        session_names,
-        source_identities,
-        external_ids,
-        tags,
-    } = grant;
-    look(&format!("{field}.arns"), arns, "/", found);
-    // STS takes no slash in these two.
-    let names = session_names.as_deref().unwrap_or_default();
-    look(&format!("{field}.sessionNames"), names, ".", found);
-    let identities = source_identities.as_deref().unwrap_or_default();
-    look(&format!("{field}.sourceIdentities"), identities, ".", found);
-    let ids = external_ids.as_deref().unwrap_or_default();
-    look(&format!("{field}.externalIds"), ids, "/", found);
-    for (at, TagGrant { key: _, values, required: _ }) in tags.iter().enumerate() {
-        let values = values.as_deref().unwrap_or_default();
-        look(&format!("{field}.tags[{at}].values"), values, "/", found);
-    }
-}
-
-/// Looks at each pattern of a list, in which `separator` may stand beside a namespace.
-fn look(field: &str, patterns: &[String], separator: &str, found: &mut Vec<Ambiguous>) {
-    for (at, pattern) in patterns.iter().enumerate() {
-        if let Some(why) = why(pattern, separator) {
-            let field = format!("{field}[{at}]");
-            found.push(Ambiguous { field, pattern: pattern.clone(), why });
-        }
-    }
+pub fn find(allow: &Allow) -> Vec<BadPattern> {
+    policy_patterns::bad(allow, |subject, pattern| {
+        // A character that may stand beside a namespace.
+        let separator = match subject {
+            Subject::Arn | Subject::ExternalId | Subject::TagValue => "/",
+            // STS takes no slash in a session name.
+            Subject::SessionName | Subject::Url => ".",
+            Subject::TagKey => return None,
+        };
+        why(pattern, separator)
+    })
 }
 
 /// Why a pattern does not keep namespaces apart. One place that does is enough.

@@ -3,7 +3,7 @@ use crate::patterns::{PatternContext, arn_matches, wildcard_matches};
 use serde_json::{Value, json};
 use std::path::Path;
 
-fn found(allow: Value) -> Vec<Ambiguous> {
+fn found(allow: Value) -> Vec<BadPattern> {
     find(&serde_json::from_value(allow).expect("an allow"))
 }
 

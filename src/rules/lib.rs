@@ -55,6 +55,7 @@ pub mod patterns;
 pub mod plan;
 pub mod policy;
 pub mod policy_index;
+pub mod policy_patterns;
 pub mod policy_status;
 pub mod profiles;
 pub mod propagation;

@@ -1,12 +1,13 @@
 //! The status of each policy: whether it is in force, which of its patterns are useless, and how
 //! much it serves.
 
-use super::ambiguous::{self, Ambiguous};
+use super::ambiguous;
 use super::policy::{Judgement, Permission};
 use super::policy_index::PolicyIndex;
+use super::policy_patterns::BadPattern;
 use super::selector;
 use super::timing::down_to_second;
-use super::unmatchable::{self, Unmatchable};
+use super::unmatchable;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
@@ -80,7 +81,7 @@ impl Verdict {
         Self { reason: PolicyReason::InvalidSelector, message }
     }
 
-    fn of(unmatchable: &[Unmatchable], ambiguous: &[Ambiguous], namespaces: i32) -> Self {
+    fn of(unmatchable: &[BadPattern], ambiguous: &[BadPattern], namespaces: i32) -> Self {
         if unmatchable.is_empty() && ambiguous.is_empty() {
             let message = match namespaces {
                 0 => {
@@ -90,17 +91,17 @@ impl Verdict {
             };
             return Self { reason: PolicyReason::Accepted, message: message.to_owned() };
         }
-        let one = |field: &str, pattern: &str, what: &str, why: &str| {
-            let shown: String = pattern.chars().take(SHOWN).collect();
-            format!("{field} ({shown}) {what}: {why}")
+        let tell = |patterns: &[BadPattern], what: &str| -> Vec<String> {
+            let one = |BadPattern { field, pattern, why }: &BadPattern| {
+                let shown: String = pattern.chars().take(SHOWN).collect();
+                format!("{field} ({shown}) {what}: {why}")
+            };
+            patterns.iter().map(one).collect()
         };
-        // What lets too much through is told before what lets nothing through.
-        let open = ambiguous
-            .iter()
-            .map(|a| one(&a.field, &a.pattern, "does not keep namespaces apart", &a.why));
-        let useless =
-            unmatchable.iter().map(|u| one(&u.field, &u.pattern, "can match nothing", &u.why));
-        let told: Vec<String> = open.chain(useless).take(TOLD).collect();
+        // Patterns that let too much through are told before those that let nothing through.
+        let open = tell(ambiguous, "does not keep namespaces apart");
+        let useless = tell(unmatchable, "can match nothing");
+        let told: Vec<String> = open.into_iter().chain(useless).take(TOLD).collect();
         let more = match (unmatchable.len() + ambiguous.len()).saturating_sub(TOLD) {
             0 => String::new(),
             more => format!("; and {more} more"),

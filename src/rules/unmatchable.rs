@@ -5,18 +5,8 @@
 //! STS outside AWS, its roles may have names of any form.
 
 use super::patterns::NOT_IN_A_PATH;
-use refreshable_api::{Allow, RoleGrant, TagGrant};
-
-/// A pattern that can match nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmatchable {
-    /// Its place, for example `spec.allow.roles[0].arns[1]`.
-    pub field: String,
-    /// The pattern as it is written.
-    pub pattern: String,
-    /// Why nothing matches, and what to write instead.
-    pub why: String,
-}
+use super::policy_patterns::{self, BadPattern, Subject};
+use refreshable_api::Allow;
 
 /// Placeholder for a part of a text.
 #[derive(Clone, Copy)]
@@ -43,59 +33,18 @@ const EXTERNAL_ID: &str = "_+=,.@:/\\-";
 const TAG: &str = "_.:/=+-@";
 
 /// The patterns in `allow` that can match nothing. `elsewhere`: a policy allows an STS outside AWS.
-pub fn find(allow: &Allow, elsewhere: bool) -> Vec<Unmatchable> {
-    // No `..`: a new member of a policy must be checked here, or listed as one without patterns.
-    let Allow {
-        roles,
-        endpoints,
-        urls,
-        private_addresses: _,
-        ca_bundles: _,
-        sources: _,
-        audiences: _,
-        processes: _,
-        pkcs11_modules: _,
-    } = allow;
-    let mut found = Vec::new();
-    for (at, grant) in roles.iter().enumerate() {
-        in_grant(&format!("spec.allow.roles[{at}]"), grant, elsewhere, &mut found);
-    }
-    look("spec.allow.endpoints", endpoints, url, &mut found);
-    look("spec.allow.urls", urls, url, &mut found);
-    found
-}
-
-fn in_grant(field: &str, grant: &RoleGrant, elsewhere: bool, found: &mut Vec<Unmatchable>) {
-    let RoleGrant {
-        arns,
-        max_duration_seconds: _,
-        session_names,
-        source_identities,
-        external_ids,
-        tags,
-    } = grant;
-    look(&format!("{field}.arns"), arns, |pattern| arn(pattern, elsewhere), found);
-    for (name, patterns, special) in [
-        ("sessionNames", session_names, NAME),
-        ("sourceIdentities", source_identities, NAME),
-        ("externalIds", external_ids, EXTERNAL_ID),
-    ] {
-        let ascii =
-            |pattern: &str| foreign(&fill(pattern, "x"), special, |c| c.is_ascii_alphanumeric());
-        look(&format!("{field}.{name}"), patterns.as_deref().unwrap_or_default(), ascii, found);
-    }
-    for (at, TagGrant { key, values, required: _ }) in tags.iter().enumerate() {
-        let field = format!("{field}.tags[{at}]");
-        if let Some(why) = tag_key(key) {
-            found.push(Unmatchable { field: format!("{field}.key"), pattern: key.clone(), why });
-        }
-        look(
-            &format!("{field}.values"),
-            values.as_deref().unwrap_or_default(),
-            |v| tag_text(&fill(v, "x")),
-            found,
-        );
-    }
+pub fn find(allow: &Allow, elsewhere: bool) -> Vec<BadPattern> {
+    let ascii = |pattern: &str, special: &str| {
+        foreign(&fill(pattern, "x"), special, |c| c.is_ascii_alphanumeric())
+    };
+    policy_patterns::bad(allow, |subject, pattern| match subject {
+        Subject::Arn => arn(pattern, elsewhere),
+        Subject::SessionName => ascii(pattern, NAME),
+        Subject::ExternalId => ascii(pattern, EXTERNAL_ID),
+        Subject::TagKey => tag_key(pattern),
+        Subject::TagValue => tag_text(&fill(pattern, "x")),
+        Subject::Url => url(pattern),
+    })
 }
 
 /// Why a pattern matches no key of a session tag. Placeholders are none in it.
@@ -108,24 +57,6 @@ fn tag_key(pattern: &str) -> Option<String> {
 /// Keys and values of session tags have letters, digits and spaces of every script.
 fn tag_text(pattern: &str) -> Option<String> {
     foreign(pattern, TAG, |c| c.is_alphanumeric() || c.is_whitespace())
-}
-
-/// Looks at each pattern of a list.
-fn look(
-    field: &str,
-    patterns: &[String],
-    why: impl Fn(&str) -> Option<String>,
-    found: &mut Vec<Unmatchable>,
-) {
-    for (at, pattern) in patterns.iter().enumerate() {
-        if let Some(why) = why(pattern) {
-            found.push(Unmatchable {
-                field: format!("{field}[{at}]"),
-                pattern: pattern.clone(),
-                why,
-            });
-        }
-    }
 }
 
 /// Why a pattern of role ARNs matches none.

@@ -2,7 +2,7 @@ use super::*;
 use crate::patterns::{arn_matches, url_matches};
 use serde_json::{Value, json};
 
-fn found(allow: Value, elsewhere: bool) -> Vec<Unmatchable> {
+fn found(allow: Value, elsewhere: bool) -> Vec<BadPattern> {
     find(&serde_json::from_value(allow).expect("an allow"), elsewhere)
 }
 
