@@ -53,7 +53,8 @@ pub struct Claim {
     /// How urgent it is.
     pub band: Band,
     /// When what is published expires. Of two claims in one band and namespace, the earlier goes
-    /// first; without anything published, last.
+    /// first; without anything published, last. Of those that have expired the first that came goes
+    /// first, so that one whose attempts fail keeps no other from trying.
     pub expires: Option<Timestamp>,
     /// If it still waits then, it is looked at again.
     pub look_at: Timestamp,

@@ -135,6 +135,24 @@ fn urgent_claims_go_first_and_then_those_that_expire_first() {
 }
 
 #[test]
+fn what_has_expired_and_fails_again_and_again_keeps_nobody_from_trying() {
+    // One call a second, for ten that want one each second, and fail.
+    let mut queue = Queue::new(Limits { calls_per_second: 1, burst: 1, ..LIMITS });
+    (0..10).for_each(|n| queue.touch(name("a", n), at(0)));
+    let mut tried = [0; 10];
+    for second in 0..100 {
+        let now = at(second * 1000);
+        look(&mut queue, now, |name| claim("e", 1, Band::Expired, Some(u64::from(name.1))));
+        for one in admitted(&mut queue, now) {
+            tried[one.key.1 as usize] += 1;
+            one.admission.called();
+            queue.attempted(&one.key, Next::At(at((second + 1) * 1000).wall), now);
+        }
+    }
+    assert!(tried.iter().all(|n| (8..=12).contains(n)), "{tried:?}");
+}
+
+#[test]
 fn an_endpoint_that_hangs_stops_its_namespace_alone() {
     let mut queue = Queue::new(LIMITS);
     (0..400).for_each(|n| queue.touch(name("hangs", n), at(0)));

@@ -2,7 +2,7 @@
 //!
 //! Fair over namespaces: each is served calls, and the one that was served least goes first, in
 //! steps of [`QUANTUM`] calls. Inside a step the more urgent band goes first, then the earlier
-//! expiry. Between namespaces a band counts only while its namespace is not more than a step ahead
+//! expiry; what has expired goes in its order of arrival. Between namespaces a band counts only while its namespace is not more than a step ahead
 //! of the one that was served least: making everything urgent, or making ten thousand resources,
 //! displaces no other namespace.
 //!
@@ -122,7 +122,11 @@ impl<K: Clone> Waiting<K> {
         now: Duration,
     ) -> Ticket {
         let (tenant, lane) = (self.tenant(tenant), self.lane(claim));
-        let expires = claim.expires.map_or(i64::MAX, jiff::Timestamp::as_millisecond);
+        let expires = match claim.band {
+            // There is nothing left to save: who failed goes behind those that have not tried.
+            Band::Expired => i64::MIN,
+            _ => claim.expires.map_or(i64::MAX, jiff::Timestamp::as_millisecond),
+        };
         let rank = (claim.band, expires, arrival);
         self.tenants[tenant].claims.entry(lane).or_default().insert(rank, (key, claim.calls));
         self.count += 1;
