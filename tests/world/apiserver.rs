@@ -28,6 +28,7 @@ struct Asked {
     path: Vec<String>,
     manager: String,
     force: bool,
+    dry_run: bool,
     partial: bool,
     body: Value,
 }
@@ -48,6 +49,7 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
         path: parts.uri.path().trim_matches('/').split('/').map(str::to_owned).collect(),
         manager: parameter("fieldManager"),
         force: parameter("force") == "true",
+        dry_run: parameter("dryRun") == "All",
         partial: accept.contains("PartialObjectMetadata"),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
@@ -70,6 +72,9 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
             write && state.happens(faults.api_fails_after_writing),
         )
     };
+    if fails || loses || hangs || fails_late {
+        super::auditor::api_setback(&mut world.lock(), &asked.path);
+    }
     if hangs {
         tokio::time::sleep(FOR_EVER).await;
     }
@@ -80,6 +85,9 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
         return refusal(code, reason, "a fault");
     }
     let (code, body) = handle(world, &asked);
+    if write && code >= 400 {
+        super::auditor::api_setback(&mut world.lock(), &asked.path);
+    }
     if loses {
         tokio::time::sleep(FOR_EVER).await;
     }
@@ -223,6 +231,9 @@ fn apply(world: &Shared, key: &Key, asked: &Asked) -> (u16, Value) {
                 return refused;
             }
             (secret.namespace, secret.name) = key.clone();
+            if asked.dry_run {
+                return (200, shown(&secret, asked.partial));
+            }
             let verdict = super::auditor::publication(&mut state, key, existing.as_ref(), &secret);
             state.auditor.check(verdict);
             let secret = state.put_secret(secret);

@@ -1,31 +1,34 @@
-//! Reads every call and checks the promises of the design against what is true.
+//! Reads every call and checks the promises of the design against what is true ([`truth`]): the
+//! API server's objects and the issuer's books, never the controller's view or its arithmetic.
 //!
-//! It uses the crate's own arithmetic (when something is due, what a specification's digest is) but
-//! never the controller's view: it looks at the API server's objects and the issuer's sessions.
+//! A delay is excused only by a fault, for whom it struck, and for no longer than the pause that
+//! follows it.
 
 use super::secrets::SimSecret;
-use super::state::{Key, State};
+use super::state::{Key, SimSession, State};
 use super::sts::CANARY;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use super::truth::{self, Wanted};
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use refreshable_api::{CredentialPolicy, ProfileSpec, RefreshableCredential, RestartStatus};
-use refreshable_rules::ownership::{self, Content};
-use refreshable_rules::policy::{self, Permission};
-use refreshable_rules::{fingerprint, plan, profiles, timing};
+use refreshable_api::{RefreshableCredential, RestartStatus};
 use serde_json::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::Arc;
-
-/// After trouble ended, this long is granted before a late renewal counts: the longest pause of a
-/// class.
-const GRACE: SignedDuration = SignedDuration::from_mins(75);
 
 /// A promise that was seen broken.
 pub type Verdict = Option<String>;
+
+/// What a controller wrote into a Secret.
+#[derive(Debug)]
+struct Written {
+    /// The UID of the resource that it wrote for.
+    uid: String,
+    data: BTreeMap<String, String>,
+    /// The shared roles that the sessions came through, with their lifetimes.
+    shared: Vec<(String, i64)>,
+    /// Since when it holds these data.
+    at: Timestamp,
+}
 
 /// Counts and judges.
 #[derive(Default)]
@@ -40,14 +43,24 @@ pub struct Auditor {
     pub deletes: usize,
     /// Most calls that the issuer may get within a second.
     pub most_per_second: Option<usize>,
-    /// When something was last wrong with the world.
-    pub trouble: Option<Timestamp>,
-    /// When the issuer last denied each role: what asks for it is not late for its own fault.
-    pub denied: BTreeMap<String, Timestamp>,
+    /// Until when a resource, by session name, is excused: a call of it met a fault.
+    setbacks: BTreeMap<String, Timestamp>,
+    /// Until when everybody is excused.
+    hindered: Option<Timestamp>,
+    /// Until when whoever asks for a role is excused that the issuer denied.
+    denied: BTreeMap<String, Timestamp>,
+    /// Roles that each session name, `<namespace>.<name>`, has asked for in vain since it last got them.
+    refused: BTreeSet<(String, String)>,
+    /// What a controller last wrote into each Secret.
+    written: BTreeMap<Key, Written>,
+    /// The part of the lifetime by which each resource's renewals are drawn early, as seen.
+    drawn: BTreeMap<String, f64>,
     /// Since when policies have denied each resource.
     pub unpermitted: BTreeMap<Key, Timestamp>,
-    /// When each was last allowed again what was denied to it.
+    /// When each was last allowed again what was denied to it, or is no longer suspended.
     pub permitted_again: BTreeMap<Key, Timestamp>,
+    /// Since when and until when each was last denied, where it no longer is.
+    returned: BTreeMap<Key, (Timestamp, Timestamp)>,
     /// How long what is denied stays, where that is another time than the default.
     pub grace: Option<SignedDuration>,
     /// Secrets that were denied by then may be withdrawn, however many.
@@ -66,6 +79,17 @@ impl Auditor {
     /// Takes note of a verdict.
     pub fn check(&mut self, verdict: Verdict) {
         self.violations.extend(verdict);
+    }
+
+    /// The shared roles that what `secret` was last written with came through.
+    pub fn shared_of(&self, secret: &SimSecret) -> Option<&Vec<(String, i64)>> {
+        let key = (secret.namespace.clone(), secret.name.clone());
+        self.written.get(&key).map(|written| &written.shared)
+    }
+
+    /// Everybody is excused until then.
+    pub fn hinder_until(&mut self, until: Timestamp) {
+        self.hindered = self.hindered.max(Some(until));
     }
 
     /// A digest of everything that happened, in its order.
@@ -118,6 +142,49 @@ impl Auditor {
     }
 }
 
+/// A call of the resource with this session name met a fault, for which it is excused so long.
+pub fn setback(state: &mut State, name: &str, pause: SignedDuration) {
+    let until = state.now() + pause;
+    let known = state.auditor.setbacks.entry(name.to_owned()).or_insert(until);
+    *known = until.max(*known);
+}
+
+/// A call to the API server about `path` met a fault.
+pub fn api_setback(state: &mut State, path: &[String]) {
+    let name = |after: &str| {
+        let at = path.iter().position(|part| part == after)?;
+        path.get(at + 1).cloned()
+    };
+    let (namespace, object) =
+        (name("namespaces"), name("secrets").or(name("refreshablecredentials")));
+    match namespace.zip(object).filter(|key| state.typed.contains_key(key)) {
+        Some((namespace, name)) => setback(state, &format!("{namespace}.{name}"), PAUSE),
+        None => hinder(state),
+    }
+}
+
+/// Something is wrong that concerns everybody.
+pub fn hinder(state: &mut State) {
+    let until = state.now() + PAUSE;
+    state.auditor.hinder_until(until);
+}
+
+/// The issuer answered a call with a session, or with something else.
+pub fn issuer_answered(state: &mut State, form: &BTreeMap<String, String>, given: bool) {
+    let part = |name: &str| form.get(name).cloned().unwrap_or_default();
+    let call = (part("RoleSessionName"), part("RoleArn"));
+    match given {
+        true => drop(state.auditor.refused.remove(&call)),
+        false => drop(state.auditor.refused.insert(call)),
+    }
+}
+
+/// The issuer denied this role.
+pub fn denied(state: &mut State, role: &str) {
+    let until = state.now() + PAUSE_AFTER_DENIAL;
+    state.auditor.denied.insert(role.to_owned(), until);
+}
+
 /// An issuer call must have a cause that is true.
 pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
     let session = form.get("RoleSessionName")?;
@@ -125,16 +192,25 @@ pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
     let key = (namespace.to_owned(), name.to_owned());
     // Deleted while the call was on its way.
     let object = state.typed.get(&key)?;
-    let secret = state.secrets.get(&(key.0.clone(), object.secret_name()))?;
+    let spec = &state.credentials[&key]["spec"];
+    let secret_key = (key.0.clone(), object.secret_name());
+    let secret = own(state, object, &secret_key)?;
     let now = state.now();
-    let content = content_of(object, secret)?;
+    let earliest = first(state, spec, secret, |s| s.earliest(truth::before(spec)));
+    let written = &state.auditor.written[&secret_key];
+    // Not every change shows in the Secret, and a controller may have written before it knew of it.
+    let respecified = |at: &Timestamp| *at > written.at || now.duration_since(*at) < NOTICED;
+    let respecified = state.respecified.get(&key).is_some_and(respecified);
+    let handled = secret.annotation("refreshable.dev/last-handled-refresh-at");
     let causes = [
-        content.request != fingerprint::of_request(&object.spec),
-        plan::refresh_at(object, &content) <= now,
-        object.requested_at().is_some_and(|r| content.handled_refresh.as_deref() != Some(r)),
-        checksum(secret) != content.checksum,
-        object.status.as_ref().is_some_and(|s| s.failures.is_some()),
-        !profiles::lacking(object, &content).is_empty(),
+        !truth::is_as_asked(state, spec, secret),
+        earliest.is_none_or(|at| at <= now),
+        object.requested_at().is_some_and(|r| handled != Some(r)),
+        written.data != truth::data(secret),
+        respecified,
+        // An attempt that failed, or has not led to a publication, is repeated.
+        state.auditor.spent.contains_key(session),
+        state.auditor.refused.iter().any(|(name, _)| name == session),
         state
             .made_from
             .get(&key)
@@ -143,9 +219,9 @@ pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
     if causes.contains(&true) {
         return None;
     }
-    let due = plan::refresh_at(object, &content);
     Some(format!(
-        "3, never early: {session} was asked for at {now} without a cause; it is due at {due}"
+        "3, never early: {session} was asked for at {now} without a cause; it may be renewed from {} on",
+        earliest?
     ))
 }
 
@@ -158,173 +234,203 @@ pub fn publication(
 ) -> Verdict {
     let now = state.now();
     let owner = after.annotation("refreshable.dev/owner-name").unwrap_or_default().to_owned();
-    let object = state.typed.get(&(key.0.clone(), owner.clone()))?.clone();
-    let content = content_of(&object, after)?;
-    // Labels of a Secret are put right whatever it holds.
-    let stayed = before
-        .and_then(|b| content_of(&object, b))
-        .is_some_and(|old| old.checksum == content.checksum);
-    if content.expiration <= now && !stayed {
-        return Some(format!(
-            "2, never lose: {key:?} was overwritten at {now} with what expired at {}",
-            content.expiration
-        ));
-    }
-    let name = format!("{}.{owner}", key.0);
-    for (data_key, role, asked) in published(&object, &content) {
-        let Some(id) = key_id(after, &data_key) else { continue };
-        let session = state.sessions.get(&id);
-        if session.is_none_or(|s| s.name != name || (asked && s.role != role)) {
-            return Some(format!(
-                "4, wrong identity: {key:?} got {session:?} in {data_key} instead of {role} as {name} at {now}"
-            ));
+    let owner = (key.0.clone(), owner);
+    let object = state.typed.get(&owner)?.clone();
+    let spec = state.credentials[&owner]["spec"].clone();
+    let uid = object.metadata.uid.clone().unwrap_or_default();
+    let name = format!("{}.{}", owner.0, owner.1);
+    let intact = before.is_some_and(|b| is_intact(state, key, &uid, b));
+    let (wanted, shared) = (truth::wanted(&spec), truth::shared(&spec));
+    for wanted in &wanted {
+        if let Some(wrong) = wrong_session(state, (key, &uid, &name), wanted, before, after) {
+            return Some(wrong);
+        }
+        if let Some(lost) =
+            lost_session(state, key, (wanted, &shared), before.filter(|_| intact), after)
+        {
+            return Some(lost);
         }
     }
     let data = super::inputs::used_data(state, &object);
-    state.made_from.insert((key.0.clone(), owner.clone()), data);
+    state.made_from.insert(owner.clone(), data);
+    let intact_before = before.filter(|_| intact);
+    let verdict = intact_before.and_then(|before| late(state, &owner, &spec, before));
+    if let Some(before) = intact_before {
+        note_time(state, &object, &spec, before, now);
+    }
+    let shared = truth::last_shared(state, &name, &spec);
+    let data = truth::data(after);
+    // Labels are repaired without a new session.
+    let repaired = state.auditor.written.get(key).filter(|w| w.uid == uid && w.data == data);
+    let at = repaired.map_or(now, |w| w.at);
+    let written = Written { uid, data, shared, at };
+    state.auditor.written.insert(key.clone(), written);
     let spent = state.auditor.spent.remove(&name).unwrap_or_default();
-    let roles = object.spec.roles.len()
-        + object.spec.profiles.iter().flatten().map(|p| p.roles.len()).sum::<usize>();
+    let roles = truth::roles(&spec);
     if state.auditor.exact && spent != roles {
         return Some(format!(
             "8, one call: {key:?} cost {spent} issuer calls for {roles} roles at {now}"
         ));
     }
-    let old = content_of(&object, before?)?;
-    let asked = content.request == fingerprint::of_request(&object.spec);
-    if asked
-        && old.request == content.request
-        && old.profiles.is_empty()
-        && content.expiration < old.expiration
-    {
+    verdict
+}
+
+/// What is under one key must be the resource's own session, of a role that it asks for or has
+/// asked for, and valid where it is new.
+fn wrong_session(
+    state: &State,
+    (key, uid, name): (&Key, &str, &str),
+    wanted: &Wanted,
+    before: Option<&SimSecret>,
+    after: &SimSecret,
+) -> Verdict {
+    let now = state.now();
+    let id = truth::key_id(after, &wanted.data_key)?;
+    let session = state.sessions.get(&id);
+    let asked = |role: &str| state.asked_roles.contains(&(uid.to_owned(), role.to_owned()));
+    if session.is_none_or(|s| s.name != name || !asked(&s.role)) {
         return Some(format!(
-            "2, never lose: {key:?} was overwritten with what expires earlier at {now}"
+            "4, wrong identity: {key:?} got {session:?} ({id}) in {} instead of {} as {name} at {now}",
+            wanted.data_key, wanted.role
         ));
     }
-    lost_profile(&object, before?, (&old, &content), now)
-        .or_else(|| late(state, &object, &old, now))
+    let stayed = before.and_then(|b| truth::key_id(b, &wanted.data_key)) == Some(id);
+    let expiration = session?.expiration;
+    (expiration <= now && !stayed).then(|| {
+        format!("2, never lose: {key:?} was overwritten at {now} with what expired at {expiration}")
+    })
 }
 
-/// Where credentials are published, of which role they must be, and whether they are what is asked
-/// for now.
-fn published(object: &RefreshableCredential, content: &Content) -> Vec<(String, String, bool)> {
-    let last = |roles: &[refreshable_api::Role]| {
-        roles.last().map(|r| r.role_arn.clone()).unwrap_or_default()
-    };
-    let Some(profiles) = &object.spec.profiles else {
-        let asked = content.request == fingerprint::of_request(&object.spec);
-        return vec![("credentials.json".to_owned(), last(&object.spec.roles), asked)];
-    };
-    let of = |p: &ProfileSpec| {
-        let asked = content
-            .profiles
-            .get(&p.name)
-            .is_some_and(|r| r.request == fingerprint::of_profile(&object.spec, p));
-        (format!("{}.json", p.name), last(&p.roles), asked)
-    };
-    profiles.iter().map(of).collect()
-}
-
-/// A profile that failed keeps what it had, as long as that is valid, intact and still asked for.
-fn lost_profile(
-    object: &RefreshableCredential,
-    before: &SimSecret,
-    (old, new): (&Content, &Content),
-    now: Timestamp,
+/// What was published, is valid and still asked for may go only for what lives longer.
+fn lost_session(
+    state: &State,
+    key: &Key,
+    (wanted, shared): (&Wanted, &Vec<(String, i64)>),
+    before: Option<&SimSecret>,
+    after: &SimSecret,
 ) -> Verdict {
-    if checksum(before) != old.checksum {
+    let now = state.now();
+    let had = truth::held(state, before?, &wanted.data_key)?;
+    let asked = wanted.is_met_by(had) && state.auditor.shared_of(before?) == Some(shared);
+    if had.expiration <= now || !asked {
         return None;
     }
-    for profile in object.spec.profiles.iter().flatten() {
-        let asked = fingerprint::of_profile(&object.spec, profile);
-        let Some(had) =
-            old.profiles.get(&profile.name).filter(|r| r.expiration > now && r.request == asked)
-        else {
-            continue;
-        };
-        if new.profiles.get(&profile.name).is_none_or(|has| has.expiration < had.expiration) {
-            let (name, until) = (&profile.name, had.expiration);
-            return Some(format!(
-                "2, never lose: profile {name}, valid until {until}, was lost at {now}"
-            ));
-        }
+    let has = truth::held(state, after, &wanted.data_key);
+    let reads_as_lost = recorded(after, wanted).is_some_and(|end| end < had.expiration);
+    let what = match wanted.profile.as_str() {
+        "" => format!("{key:?}"),
+        profile => format!("profile {profile}"),
+    };
+    match has {
+        // One of an older specification comes from a view that is behind.
+        Some(has) if has.expiration >= had.expiration && !reads_as_lost => None,
+        Some(has) if !wanted.is_met_by(has) => None,
+        _ => Some(format!(
+            "2, never lose: {what}, valid until {}, was lost at {now}",
+            had.expiration
+        )),
     }
-    None
 }
 
-/// Nothing may have less left than its floor while all is well.
-pub fn late(
-    state: &mut State,
-    object: &RefreshableCredential,
-    content: &Content,
-    now: Timestamp,
-) -> Verdict {
-    if !calm(state, now)
-        || content.request != fingerprint::of_request(&object.spec)
-        || !may_renew(state, object, now)
+/// When a profile ends by the Secret's own record, by which it would be dropped or kept.
+fn recorded(secret: &SimSecret, wanted: &Wanted) -> Option<Timestamp> {
+    if wanted.profile.is_empty() {
+        return None;
+    }
+    let records: Value =
+        serde_json::from_str(secret.annotation("refreshable.dev/profiles")?).ok()?;
+    let end = records[&wanted.profile]["expiration"].as_str().and_then(|t| t.parse().ok());
+    Some(end.unwrap_or(Timestamp::MIN))
+}
+
+/// Nothing may have less left than its floor while nothing is wrong with it.
+pub fn late(state: &State, key: &Key, spec: &Value, secret: &SimSecret) -> Verdict {
+    let now = state.now();
+    if is_excused(state, key, now)
+        || !truth::is_as_asked(state, spec, secret) && spec["profiles"].is_null()
+        || !may_renew(state, key, now)
     {
         return None;
     }
-    let due = plan::refresh_at(object, content);
-    state.auditor.latest = state.auditor.latest.max(now.duration_since(due));
-    let before = object
-        .spec
-        .refresh
-        .as_ref()
-        .and_then(|r| r.before.as_deref())
-        .and_then(timing::parse_before);
-    let who = object.metadata.name.as_deref().unwrap_or_default();
-    let judge = |what: &str, issued_at: Timestamp, expiration: Timestamp| {
-        let (lifetime, left) =
-            (expiration.duration_since(issued_at), expiration.duration_since(now));
-        let floor = timing::floor(lifetime, before);
-        (left < floor)
-            .then(|| format!("1, never late: {who}{what} has {left} left of {lifetime} at {now}; its floor is {floor}"))
-    };
-    let Some(profiles) = &object.spec.profiles else {
-        return judge("", content.issued_at, content.expiration);
-    };
-    let denied = |p: &&ProfileSpec| {
-        let last = p.roles.iter().filter_map(|r| state.auditor.denied.get(&r.role_arn)).max();
-        last.is_some_and(|t| now.duration_since(*t) <= GRACE)
-    };
-    profiles.iter().filter(|p| !denied(p)).find_map(|p| match content.profiles.get(&p.name) {
-        Some(record) => {
-            judge(&format!(", profile {},", p.name), record.issued_at, record.expiration)
-        }
-        None => Some(format!("1, never late: {who}, profile {}, has nothing at {now}", p.name)),
+    let denied = |w: &&Wanted| state.auditor.denied.get(&w.role).is_some_and(|until| now < *until);
+    truth::wanted(spec).iter().filter(|w| !denied(w)).find_map(|wanted| {
+        let who = match wanted.profile.as_str() {
+            "" => key.1.clone(),
+            profile => format!("{}, profile {profile},", key.1),
+        };
+        let Some(session) = truth::held(state, secret, &wanted.data_key) else {
+            return Some(format!("1, never late: {who} has nothing at {now}"));
+        };
+        let (left, floor) =
+            (session.expiration.duration_since(now), session.floor(truth::before(spec)));
+        (left < floor).then(|| {
+            format!(
+                "1, never late: {who} has {left} left of {} at {now}; its floor is {floor}",
+                session.lifetime()
+            )
+        })
     })
+}
+
+/// Each resource is renewed at the same part of a lifetime every time. How far this renewal was
+/// behind the earliest of them.
+fn note_time(
+    state: &mut State,
+    object: &RefreshableCredential,
+    spec: &Value,
+    secret: &SimSecret,
+    now: Timestamp,
+) {
+    let name = |part: &Option<String>| part.clone().unwrap_or_default();
+    let key = (name(&object.metadata.namespace), name(&object.metadata.name));
+    let renewed = truth::is_as_asked(state, spec, secret)
+        && !is_excused(state, &key, now)
+        && may_renew(state, &key, now);
+    let end = first(state, spec, secret, |s| s.expiration).filter(|_| renewed);
+    let session = truth::wanted(spec)
+        .iter()
+        .find_map(|w| truth::held(state, secret, &w.data_key).cloned())
+        .zip(end);
+    let Some((session, end)) = session else { return };
+    let lifetime = session.lifetime();
+    let early = end.duration_since(now) - truth::remaining(lifetime, truth::before(spec));
+    if early > truth::drawn_early(lifetime) + SignedDuration::from_secs(2) {
+        // For another cause than its age.
+        return;
+    }
+    let part = early.as_secs_f64() / lifetime.as_secs_f64();
+    let drawn = state.auditor.drawn.entry(name(&object.metadata.uid)).or_insert(part.max(0.0));
+    let behind = SignedDuration::from_secs_f64((*drawn - part).max(0.0) * lifetime.as_secs_f64());
+    *drawn = drawn.max(part);
+    state.auditor.latest = state.auditor.latest.max(behind);
 }
 
 /// Looks at every resource for one that is late, or forgotten: what nothing is done for again shows
 /// in no call.
 pub fn sweep(state: &mut State) {
     let now = state.now();
-    let renewed = state.typed.iter().filter(|(_, o)| !o.spec.suspended());
-    let renewed: Vec<_> = renewed.map(|(key, object)| (key.clone(), object.clone())).collect();
-    for (key, object) in renewed {
-        let secret = state.secrets.get(&(key.0.clone(), object.secret_name()));
-        let content = secret.and_then(|secret| content_of(&object, secret));
-        let verdict = content.as_ref().and_then(|content| late(state, &object, content, now));
-        state.auditor.check(verdict);
-        let verdict = forgotten(state, &key, &object, content.as_ref(), now);
-        state.auditor.check(verdict);
-        let verdict = left_behind(state, &object, now);
-        state.auditor.check(verdict);
+    let mut verdicts = Vec::new();
+    for (key, object) in state.typed.iter().filter(|(_, o)| !o.spec.suspended()) {
+        let spec = &state.credentials[key]["spec"];
+        let secret = own(state, object, &(key.0.clone(), object.secret_name()));
+        verdicts.extend(secret.and_then(|secret| late(state, key, spec, secret)));
+        verdicts.extend(forgotten(state, key, object, secret, now));
+        verdicts.extend(left_behind(state, key, object, now));
     }
+    state.auditor.violations.extend(verdicts);
 }
 
-/// Whether `object` is permitted, and has been for long enough to be renewed.
-fn may_renew(state: &State, object: &RefreshableCredential, now: Timestamp) -> bool {
-    let name = |part: &Option<String>| part.clone().unwrap_or_default();
-    let key = (name(&object.metadata.namespace), name(&object.metadata.name));
-    let again = state.auditor.permitted_again.get(&key);
-    !state.auditor.unpermitted.contains_key(&key)
-        && again.is_none_or(|at| now.duration_since(*at) > AT_ONCE)
+/// Whether `key` is permitted, and has been for long enough to be renewed.
+fn may_renew(state: &State, key: &Key, now: Timestamp) -> bool {
+    let again = state.auditor.permitted_again.get(key);
+    !state.auditor.unpermitted.contains_key(key)
+        && again.is_none_or(|at| now.duration_since(*at) > NOTICED)
 }
 
-fn calm(state: &State, now: Timestamp) -> bool {
-    state.auditor.trouble.is_none_or(|t| now.duration_since(t) > GRACE)
+/// Whether something is wrong, or was until a moment ago, that delays `key`.
+fn is_excused(state: &State, key: &Key, now: Timestamp) -> bool {
+    let own = state.auditor.setbacks.get(&format!("{}.{}", key.0, key.1)).copied();
+    own.max(state.auditor.hindered).is_some_and(|until| now < until)
 }
 
 /// A while after something happened to it, a status that says that all is well is true.
@@ -332,7 +438,7 @@ fn forgotten(
     state: &State,
     key: &Key,
     object: &RefreshableCredential,
-    content: Option<&Content>,
+    secret: Option<&SimSecret>,
     now: Timestamp,
 ) -> Verdict {
     let status = object.status.as_ref()?;
@@ -341,35 +447,58 @@ fn forgotten(
         .iter()
         .any(|c| c.type_ == "Ready" && c.status == "True" && c.reason == "Issued");
     let since = state.disturbed.get(key).copied().unwrap_or(Timestamp::UNIX_EPOCH);
-    if !well || !calm(state, now) || now.duration_since(since) < SignedDuration::from_mins(5) {
+    if !well || is_excused(state, key, now) || now.duration_since(since) < NOTICED {
         return None;
     }
-    match content {
+    match secret {
         None => Some(format!(
             "2, never lose: {key:?} has no Secret since {since}, and its status says that all is well"
         )),
-        Some(c) => (c.request != fingerprint::of_request(&object.spec)).then(|| {
-            format!("1, never late: {key:?} holds at {now} what it does not ask for since {since}")
-        }),
+        Some(secret) => {
+            (!truth::is_as_asked(state, &state.credentials[key]["spec"], secret)).then(|| {
+                format!(
+                    "1, never late: {key:?} holds at {now} what it does not ask for since {since}"
+                )
+            })
+        }
     }
 }
 
 /// No workload is left with what has expired.
-fn left_behind(state: &State, object: &RefreshableCredential, now: Timestamp) -> Verdict {
+fn left_behind(
+    state: &State,
+    key: &Key,
+    object: &RefreshableCredential,
+    now: Timestamp,
+) -> Verdict {
     let status = object.status.as_ref()?;
     let published = status.last_refresh_time.as_ref()?.0;
     let behind = |r: &&RestartStatus| {
-        let expired = r.expiration.as_ref().is_some_and(|t| t.0 <= now);
+        let expired = r.expiration.as_ref().is_some_and(|t| t.0.max(published + FOLLOWS) <= now);
         expired && r.restarted_for.as_ref().is_some_and(|t| t.0 < published)
     };
-    let one = status.restarts.iter().flatten().find(behind).filter(|_| calm(state, now))?;
+    // What is denied is left alone until it is withdrawn.
+    let judged = !is_excused(state, key, now) && may_renew(state, key, now);
+    let one = status.restarts.iter().flatten().find(behind).filter(|_| judged)?;
     Some(format!(
         "restart: {one:?} was not restarted at {now} for what was published at {published}"
     ))
 }
 
-/// A resource that is allowed again is renewed within so long, if it was due meanwhile.
-const AT_ONCE: SignedDuration = SignedDuration::from_mins(1);
+/// The pause after a call that met a fault which passes, with the time that the call hung.
+const PAUSE: SignedDuration = SignedDuration::from_mins(7);
+/// The pause after the issuer refused, or answered with what cannot be used.
+pub const PAUSE_AFTER_DENIAL: SignedDuration = SignedDuration::from_mins(11);
+/// The pause after something that a person has to mend.
+pub const PAUSE_FOR_A_PERSON: SignedDuration = SignedDuration::from_mins(62);
+/// The pause after an issuer's fault that passes.
+pub const PAUSE_OF_ISSUER: SignedDuration = PAUSE;
+/// Workloads are restarted so long after what is published came late.
+const FOLLOWS: SignedDuration = SignedDuration::from_mins(2);
+/// Times in statuses are whole seconds.
+const ROUNDING: SignedDuration = SignedDuration::from_secs(1);
+/// An event that is lost shows in the next list, five minutes later.
+const NOTICED: SignedDuration = SignedDuration::from_mins(7);
 /// The default grace period of a withdrawal.
 const WITHDRAWAL_GRACE: SignedDuration = SignedDuration::from_mins(10);
 
@@ -380,19 +509,21 @@ pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
     let owner = secret.annotation("refreshable.dev/owner-name")?;
     let owner = (key.0.clone(), owner.to_owned());
     let object = state.typed.get(&owner)?;
-    let content = content_of(object, secret)?;
+    let spec = &state.credentials[&owner]["spec"];
+    let end = last(state, spec, own(state, object, key)?)?;
     let now = state.now();
-    if content.expiration <= now || object.secret_name() != key.1 {
+    if end <= now || object.secret_name() != key.1 {
         return None;
     }
-    let what =
-        format!("2, never lose: {key:?}, valid until {}, was deleted at {now}", content.expiration);
-    if is_permitted(state, object) {
+    let what = format!("2, never lose: {key:?}, valid until {end}, was deleted at {now}");
+    // A permission that came back is known when its event, or the next list, arrives.
+    let known = |again: &&(Timestamp, Timestamp)| now.duration_since(again.1) < NOTICED;
+    let returned = state.auditor.returned.get(&owner).filter(known).map(|(since, _)| since);
+    let Some(&since) = state.auditor.unpermitted.get(&owner).or(returned) else {
         return Some(what);
-    }
-    let since = *state.auditor.unpermitted.get(&owner)?;
+    };
     let denied_for = now.duration_since(since);
-    if denied_for < state.auditor.grace.unwrap_or(WITHDRAWAL_GRACE) {
+    if denied_for + ROUNDING < state.auditor.grace.unwrap_or(WITHDRAWAL_GRACE) {
         return Some(format!(
             "2, withdrawn too soon: {denied_for} after its permission went. {what}"
         ));
@@ -412,28 +543,26 @@ pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
 pub fn policies_changed(state: &mut State) {
     let now = state.now();
     let mut unpermitted = std::mem::take(&mut state.auditor.unpermitted);
-    for (key, object) in &state.typed {
-        match is_permitted(state, object) {
-            true if unpermitted.remove(key).is_some() => {
-                state.auditor.permitted_again.insert(key.clone(), now);
+    for (key, object) in &state.credentials {
+        match truth::is_permitted(state, key, &object["spec"]) {
+            true => {
+                if let Some(since) = unpermitted.remove(key) {
+                    state.auditor.permitted_again.insert(key.clone(), now);
+                    state.auditor.returned.insert(key.clone(), (since, now));
+                }
             }
-            true => {}
-            false => drop(unpermitted.entry(key.clone()).or_insert(now)),
+            false => {
+                // A permission that was there for a moment, or while nobody held the lease, may not
+                // have been seen.
+                let seen_from = |until: Timestamp| until.max(state.unrenewable_until);
+                let returned = state.auditor.returned.get(key);
+                let unseen =
+                    returned.filter(|(_, until)| now.duration_since(seen_from(*until)) < NOTICED);
+                unpermitted.entry(key.clone()).or_insert(unseen.map_or(now, |(since, _)| *since));
+            }
         }
     }
     state.auditor.unpermitted = unpermitted;
-}
-
-/// Whether the policies that are there allow a resource what it asks for.
-fn is_permitted(state: &State, object: &RefreshableCredential) -> bool {
-    let namespace = object.metadata.namespace.clone().unwrap_or_default();
-    let labels = [("kubernetes.io/metadata.name".to_owned(), namespace)].into();
-    let policies: Vec<Arc<CredentialPolicy>> = state
-        .policies
-        .values()
-        .map(|p| Arc::new(serde_json::from_value(p.clone()).expect("a policy")))
-        .collect();
-    !matches!(policy::judge(object, &labels, &policies).permission, Permission::Denied(_))
 }
 
 /// No secret stands in a status.
@@ -443,25 +572,38 @@ pub fn status(key: &Key, body: &Value) -> Verdict {
         .then(|| format!("5, never leaked: a secret stands in the status of {key:?}"))
 }
 
-/// What a Secret holds, by its own account.
-pub fn content_of(object: &RefreshableCredential, secret: &SimSecret) -> Option<Content> {
-    let meta: ObjectMeta = serde_json::from_value(secret.metadata()).ok()?;
-    let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    ownership::view(&meta, uid).own()?.content.clone()
+/// The Secret under `key`, if a controller wrote it for `object`.
+fn own<'a>(state: &'a State, object: &RefreshableCredential, key: &Key) -> Option<&'a SimSecret> {
+    let written = state.auditor.written.get(key)?;
+    state.secrets.get(key).filter(|_| object.metadata.uid.as_ref() == Some(&written.uid))
 }
 
-fn checksum(secret: &SimSecret) -> String {
-    let data: Vec<(String, Vec<u8>)> = secret
-        .part("data/")
-        .into_iter()
-        .map(|(k, v)| (k, STANDARD.decode(v.as_str().unwrap_or_default()).unwrap_or_default()))
-        .collect();
-    fingerprint::of_data(data.iter().map(|(k, v)| (k, v.as_slice())))
+/// Whether a Secret holds what a controller last wrote into it for the resource with this UID.
+fn is_intact(state: &State, key: &Key, uid: &str, secret: &SimSecret) -> bool {
+    state
+        .auditor
+        .written
+        .get(key)
+        .is_some_and(|written| written.uid == uid && written.data == truth::data(secret))
 }
 
-/// The access key id that the process JSON under `key` names.
-fn key_id(secret: &SimSecret, key: &str) -> Option<String> {
-    let (text, _) = secret.fields.get(&format!("data/{key}"))?;
-    let json: Value = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
-    Some(json["AccessKeyId"].as_str()?.to_owned())
+/// The first of these times of the sessions in `secret`.
+fn first(
+    state: &State,
+    spec: &Value,
+    secret: &SimSecret,
+    of: impl Fn(&SimSession) -> Timestamp,
+) -> Option<Timestamp> {
+    let wanted = truth::wanted(spec);
+    wanted.iter().filter_map(|w| truth::held(state, secret, &w.data_key)).map(of).min()
+}
+
+/// When the last of the sessions in `secret` ends.
+fn last(state: &State, spec: &Value, secret: &SimSecret) -> Option<Timestamp> {
+    let wanted = truth::wanted(spec);
+    wanted
+        .iter()
+        .filter_map(|w| truth::held(state, secret, &w.data_key))
+        .map(|s| s.expiration)
+        .max()
 }

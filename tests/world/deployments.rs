@@ -1,6 +1,6 @@
 //! Deployments: what restarts them, how long their rollouts take, and what may not happen to them.
 
-use super::auditor::{Verdict, content_of};
+use super::auditor::Verdict;
 use super::state::{Key, State};
 use jiff::{SignedDuration, Timestamp};
 use refreshable_api::names::RESTARTED_FOR_PREFIX;
@@ -105,7 +105,7 @@ fn restart(
     let uid = name.strip_prefix(RESTARTED_FOR_PREFIX)?;
     let object = state.typed.values().find(|o| o.metadata.uid.as_deref() == Some(uid))?;
     let secret = state.secrets.get(&(key.0.clone(), object.secret_name()))?;
-    let issued = down_to_second(content_of(object, secret)?.issued_at);
+    let issued = down_to_second(secret.annotation("refreshable.dev/issued-at")?.parse().ok()?);
     if issued.to_string() != *rotation {
         return Some(format!(
             "restart: {key:?} was restarted at {now} for {rotation}, but {issued} is published"

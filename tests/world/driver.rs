@@ -131,6 +131,8 @@ impl Lane {
     }
 }
 
+/// What came due while the lease could not be renewed is done within so long after.
+const AFTER_A_LAPSE: SignedDuration = SignedDuration::from_secs(30);
 /// How often the lease is renewed while work is under way. Where there is none, nobody asks.
 const RENEWAL: SignedDuration = SignedDuration::from_secs(2);
 
@@ -631,6 +633,8 @@ impl World {
     pub fn hinder_renewals(&self, time: SignedDuration) {
         let mut state = self.shared.lock();
         state.unrenewable_until = state.now() + time;
+        let opens = state.unrenewable_until;
+        state.auditor.hinder_until(opens + AFTER_A_LAPSE);
     }
 
     /// The time.

@@ -26,6 +26,8 @@ mod restarts;
 mod secrets;
 mod server;
 mod state;
+mod storm;
 mod sts;
+mod truth;
 mod users;
 mod withdrawals;

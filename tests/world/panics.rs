@@ -55,8 +55,6 @@ fn who_panicked_keeps_what_is_valid_and_is_tried_again_at_a_change() {
         let key = users::make(&world, "team-a", "hurt", 3600);
         world.run(MINUTE).await;
         world.shared.lock().faults.panicking_roles = Some("role/hurt");
-        let trouble = world.now() + HOUR;
-        world.shared.lock().auditor.trouble = Some(trouble);
         world.run(MINUTE * 45).await;
         let ailing = status(&world, &key);
         assert_eq!(

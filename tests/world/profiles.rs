@@ -1,7 +1,6 @@
 //! Many accounts in one Secret: what they cost, and that one which fails neither loses what it had
 //! nor holds the others back.
 
-use super::auditor;
 use super::driver::{Setup, World};
 use super::months::rotations;
 use super::promises::runtime;
@@ -16,7 +15,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 fn content(world: &World, key: &Key) -> Content {
     let state = world.shared.lock();
-    auditor::content_of(&state.typed[key], &state.secrets[key]).expect("readable")
+    users::content_of(&state.typed[key], &state.secrets[key]).expect("readable")
 }
 
 fn counts(world: &World) -> [usize; 4] {

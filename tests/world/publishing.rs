@@ -1,7 +1,6 @@
 //! Secrets that cannot be written for a while: what was obtained is kept for a minute, and nothing
 //! is obtained at the pace at which writes fail.
 
-use super::auditor;
 use super::driver::{Setup, World};
 use super::promises::runtime;
 use super::state::{Faults, Key};
@@ -24,7 +23,7 @@ fn ask(world: &World, key: &Key, value: &str) {
 
 fn handled(world: &World, key: &Key) -> Option<String> {
     let state = world.shared.lock();
-    auditor::content_of(&state.typed[key], &state.secrets[key]).expect("readable").handled_refresh
+    users::content_of(&state.typed[key], &state.secrets[key]).expect("readable").handled_refresh
 }
 
 fn api_server_fails(world: &World, thousandths: u32) {
@@ -83,7 +82,7 @@ fn failed_profile_reads_do_not_discard_what_others_were_given() {
         let fresh = {
             let state = world.shared.lock();
             let content =
-                auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
+                users::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
             content.profiles.values().filter(|r| !r.failed).count()
         };
         assert_eq!(fresh, 4);
@@ -106,7 +105,7 @@ fn a_write_that_came_through_unanswered_does_not_cost_a_profile() {
         // That p2 keeps what it had is the auditor's to see.
         let state = world.shared.lock();
         let content =
-            auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
+            users::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
         assert!(content.profiles["p2"].failed && !content.profiles["p1"].failed, "{content:?}");
     });
 }
@@ -144,7 +143,7 @@ fn altered_secret_is_issued_whole_while_a_profile_fails() {
         world.run(MINUTE * 15).await;
         let state = world.shared.lock();
         let content =
-            auditor::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
+            users::content_of(&state.typed[&key], &state.secrets[&key]).expect("readable");
         assert_eq!(content.profiles.len(), 5, "none is published alone: {content:?}");
     });
 }

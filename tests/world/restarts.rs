@@ -2,8 +2,9 @@
 
 use super::deployments::SimDeployment;
 use super::driver::{Setup, World};
-use super::promises::{runtime, seeds, storm_over};
+use super::promises::runtime;
 use super::state::{Key, State};
+use super::storm::{Storm, seeds};
 use super::users;
 use jiff::SignedDuration;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -58,15 +59,17 @@ fn each_rotation_restarts_once_and_a_crash_not_at_all() {
 
 #[test]
 fn whatever_happens_nothing_is_restarted_twice_and_nothing_is_left_behind() {
-    for seed in seeds(200..202) {
-        println!("world {seed}; REFRESHABLE_SEED={seed} runs it again");
+    let restarts = std::cell::Cell::new(0);
+    let seeds = seeds(200..230);
+    for seed in &seeds {
+        println!("storm {seed}; REFRESHABLE_SEED={seed} runs it again");
         let settled = |world: &World, keys: &[Key]| {
             let now = world.now();
             let state = world.shared.lock();
             for key in keys {
                 let Some(object) = state.typed.get(key) else { continue };
                 let secret = &state.secrets[&(key.0.clone(), object.secret_name())];
-                let content = super::auditor::content_of(object, secret).expect("readable");
+                let content = users::content_of(object, secret).expect("readable");
                 let issued = down_to_second(content.issued_at);
                 let said =
                     object.status.as_ref().and_then(|s| s.restarts.as_ref()).expect("a status")[0]
@@ -80,9 +83,11 @@ fn whatever_happens_nothing_is_restarted_twice_and_nothing_is_left_behind() {
                 let uid = object.metadata.uid.as_deref().expect("a UID");
                 let done = state.deployments[key].restarted_for(uid);
                 let expected = (followed > state.started_with[uid]).then_some(followed);
-                assert_eq!(done, expected, "{key:?}: {said:?}; {issued} is published");
+                // One whose answer was lost, and which the next rotation overtook, shows there alone.
+                assert!(done >= expected, "{key:?}: {done:?}, {said:?}; {issued} is published");
             }
-            assert!(state.deployments.values().map(|d| d.restarts).sum::<usize>() > 100);
+            let all = state.deployments.values().map(|d| d.restarts).sum::<usize>();
+            restarts.set(restarts.get() + all);
         };
         let prepare = |world: &World, keys: &[Key]| {
             let mut state = world.shared.lock();
@@ -91,8 +96,9 @@ fn whatever_happens_nothing_is_restarted_twice_and_nothing_is_left_behind() {
                 state.deployments.get_mut(key).expect("it is there").stuck = number % 3 == 0;
             }
         };
-        storm_over(seed, prepare, settled);
+        Storm::of(*seed).with(&prepare, &settled).assert_harmless();
     }
+    assert!(restarts.get() > 20 * seeds.len(), "{}", restarts.get());
 }
 
 #[test]

@@ -74,6 +74,22 @@ fn a_secret_with_a_finalizer_terminates_until_the_finalizer_goes() {
 }
 
 #[test]
+fn a_dry_run_is_judged_and_writes_nothing() {
+    runtime().block_on(async {
+        let (world, key, secrets) = published().await;
+        let before = world.shared.lock().secrets[&key].clone();
+        let parameters = PatchParams::apply("somebody").force().dry_run();
+        let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"},
+            "data": {"more": "eA=="}});
+        secrets.patch("x", &parameters, &Patch::Apply(&body)).await.expect("it would be taken");
+        world.shared.lock().faults.secret_writes = Some(Denial::Policy);
+        secrets.patch("x", &parameters, &Patch::Apply(&body)).await.expect_err("denied");
+        let after = world.shared.lock().secrets[&key].clone();
+        assert_eq!((after.version, after.fields), (before.version, before.fields));
+    });
+}
+
+#[test]
 fn an_immutable_secret_keeps_its_data_and_takes_labels() {
     runtime().block_on(async {
         let (world, key, secrets) = published().await;

@@ -46,6 +46,9 @@ pub enum Change {
 pub struct SimSession {
     pub role: String,
     pub name: String,
+    /// Its lifetime, as asked for.
+    pub seconds: i64,
+    pub expiration: jiff::Timestamp,
 }
 
 /// What goes wrong. Chances are in thousandths of calls.
@@ -93,6 +96,8 @@ pub struct State {
     pub deployments: BTreeMap<Key, SimDeployment>,
     /// When somebody last changed what a resource asks for, or took a Secret of its name.
     pub disturbed: BTreeMap<Key, jiff::Timestamp>,
+    /// When what each resource asks its issuer for, or has written, last changed.
+    pub respecified: BTreeMap<Key, jiff::Timestamp>,
     /// Issue time of the credentials that the first status of a resource, by UID, says its workload
     /// started with.
     pub started_with: BTreeMap<String, jiff::Timestamp>,
@@ -101,6 +106,10 @@ pub struct State {
     /// The ConfigMap with the administrator's orders on withdrawals.
     pub orders: Option<BTreeMap<String, String>>,
     pub sessions: BTreeMap<String, SimSession>,
+    /// The lifetime of the last session of each role, by session name and role.
+    pub last_seconds: BTreeMap<(String, String), i64>,
+    /// Each role that a resource, by UID, has ever asked for.
+    pub asked_roles: BTreeSet<(String, String)>,
     /// The data of its inputs that each resource's credentials were made from.
     pub made_from: BTreeMap<Key, BTreeMap<String, String>>,
     pub changes: Vec<Change>,
@@ -141,11 +150,14 @@ impl Shared {
             secrets: BTreeMap::new(),
             deployments: BTreeMap::new(),
             disturbed: BTreeMap::new(),
+            respecified: BTreeMap::new(),
             started_with: BTreeMap::new(),
             policies: BTreeMap::new(),
             namespaces: BTreeSet::new(),
             orders: None,
             sessions: BTreeMap::new(),
+            last_seconds: BTreeMap::new(),
+            asked_roles: BTreeSet::new(),
             made_from: BTreeMap::new(),
             changes: Vec::new(),
             changed: Arc::default(),
@@ -220,12 +232,24 @@ impl State {
             object["metadata"]["generation"] =
                 (object["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
             self.disturbed.insert(key.clone(), self.clock.now());
+            let is_new = before.as_object().is_none_or(serde_json::Map::is_empty);
+            if !is_new && super::truth::request(&object["spec"]) != super::truth::request(&before) {
+                self.respecified.insert(key.clone(), self.clock.now());
+            }
+            if before["suspend"] == true {
+                self.auditor.permitted_again.insert(key.clone(), self.clock.now());
+            }
         }
         object["metadata"]["resourceVersion"] = version.to_string().into();
         let typed: Arc<RefreshableCredential> = Arc::new(
             serde_json::from_value(object.clone()).expect("a resource that the API would take"),
         );
         let (uid, status) = (typed.metadata.uid.clone(), typed.status.as_ref());
+        if object["spec"] != before {
+            let uid = uid.clone().unwrap_or_default();
+            let roles = super::truth::wanted(&object["spec"]);
+            self.asked_roles.extend(roles.into_iter().map(|wanted| (uid.clone(), wanted.role)));
+        }
         let restarts = status.and_then(|s| s.restarts.as_ref()).and_then(|r| r.first());
         if let (Some(uid), Some(started)) = (uid, restarts.and_then(|r| r.restarted_for.as_ref())) {
             self.started_with.entry(uid).or_insert(started.0);

@@ -1,6 +1,7 @@
 //! STS, behind the real AWS SDK.
 
-use super::state::{Shared, SimSession};
+use super::auditor;
+use super::state::{Shared, SimSession, State};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -53,6 +54,7 @@ impl HttpConnector for SimSts {
                     tokio::time::sleep(FOR_EVER).await;
                     Err(ConnectorError::io("too late".into()))
                 }
+                Outcome::Panic => panic!("on purpose; {CANARY}-in-a-panic"),
                 Outcome::Answer(status, body) => {
                     let status = status.try_into().expect("a status");
                     Ok(HttpResponse::new(status, SdkBody::from(body)))
@@ -71,6 +73,7 @@ impl HttpConnector for SimSts {
 enum Outcome {
     Dead,
     Hang,
+    Panic,
     Answer(u16, String),
     Session,
 }
@@ -82,37 +85,54 @@ fn signer(authorization: &str) -> Option<&str> {
 
 fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outcome {
     let mut state = world.lock();
-    let verdict = super::auditor::issuer_call(&state, form);
+    let verdict = auditor::issuer_call(&state, form);
     state.auditor.check(verdict);
     let now = state.now();
     state.auditor.issuer_called(form, now);
+    let name = form.get("RoleSessionName").map(String::as_str).unwrap_or_default();
+    let role = form.get("RoleArn").cloned().unwrap_or_default();
     let faults = state.faults;
-    let error = |status, code: &str| {
-        Outcome::Answer(
-            status,
-            format!(
-                "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>a fault</Message></Error><RequestId>r-1</RequestId></ErrorResponse>"
-            ),
-        )
+    let outcome = if faults.denied_roles.is_some_and(|ending| role.ends_with(ending)) {
+        // Who asks for it is excused, and not who needs it for something else.
+        auditor::denied(&mut state, &role);
+        auditor::issuer_answered(&mut state, form, false);
+        return error(403, "AccessDenied");
+    } else {
+        outcome(&mut state, &role, (name, key_id))
     };
+    auditor::issuer_answered(&mut state, form, matches!(outcome, Outcome::Session));
+    let pause = match &outcome {
+        Outcome::Session => return outcome,
+        Outcome::Panic => auditor::PAUSE_FOR_A_PERSON,
+        Outcome::Answer(403 | 200, _) => auditor::PAUSE_AFTER_DENIAL,
+        Outcome::Dead | Outcome::Hang | Outcome::Answer(..) => auditor::PAUSE_OF_ISSUER,
+    };
+    auditor::setback(&mut state, name, pause);
+    outcome
+}
+
+fn error(status: u16, code: &str) -> Outcome {
+    Outcome::Answer(
+        status,
+        format!(
+            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>a fault</Message></Error><RequestId>r-1</RequestId></ErrorResponse>"
+        ),
+    )
+}
+
+fn outcome(state: &mut State, role: &str, (name, key_id): (&str, &str)) -> Outcome {
+    let faults = state.faults;
     if faults.issuer_dead {
         return Outcome::Dead;
     }
-    let name = form.get("RoleSessionName").map(String::as_str).unwrap_or_default();
     if faults.denied_namespace.is_some_and(|n| name.starts_with(&format!("{n}."))) {
         return error(403, "AccessDenied");
     }
     if faults.hanging_namespace.is_some_and(|n| name.starts_with(&format!("{n}."))) {
         return Outcome::Hang;
     }
-    let role = form.get("RoleArn").cloned().unwrap_or_default();
     if faults.panicking_roles.is_some_and(|ending| role.ends_with(ending)) {
-        drop(state);
-        panic!("on purpose; {CANARY}-in-a-panic");
-    }
-    if faults.denied_roles.is_some_and(|ending| role.ends_with(ending)) {
-        state.auditor.denied.insert(role, now);
-        return error(403, "AccessDenied");
+        return Outcome::Panic;
     }
     if faults.denied_key == Some(key_id) {
         return error(403, "AccessDenied");
@@ -160,11 +180,13 @@ fn session(world: &Shared, form: &BTreeMap<String, String>) -> String {
     } else {
         role.clone()
     };
-    state.sessions.insert(id.clone(), SimSession { role: given, name: name.clone() });
+    let whole = jiff::Timestamp::from_second(expiration.as_second()).expect("a time");
+    let session = SimSession { role: given, name: name.clone(), seconds, expiration: whole };
+    state.sessions.insert(id.clone(), session);
+    state.last_seconds.insert((name.clone(), role.clone()), seconds);
     let account = role.split(':').nth(4).unwrap_or_default();
     let short = role.rsplit('/').next().unwrap_or_default();
     let arn = format!("arn:aws:sts::{account}:assumed-role/{short}/{name}");
-    let whole = jiff::Timestamp::from_second(expiration.as_second()).expect("a time");
     answer(&id, &arn, &whole.to_string())
 }
 

@@ -1,8 +1,13 @@
 //! The people in a world: they make resources, change, delete and corrupt them; and mishaps.
 
 use super::driver::World;
+use super::secrets::SimSecret;
 use super::state::{Faults, Key};
+use super::truth;
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use refreshable_api::RefreshableCredential;
+use refreshable_rules::ownership::{self, Content};
 use serde_json::json;
 
 /// The namespaces of a world.
@@ -34,20 +39,41 @@ pub fn make_profiles(
     };
     let profiles: Vec<_> = (0..count).map(profile).collect();
     world.shared.lock().put_credential(&key, |object| {
-        object["spec"] = json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/hub"}], "profiles": profiles});
+        let hub = json!({"roleArn": "arn:aws:iam::111122223333:role/hub", "durationSeconds": 3600});
+        object["spec"] = json!({"roles": [hub], "profiles": profiles});
     });
     key
 }
 
-/// One thing that somebody does, or that happens, drawn by chance.
-pub fn mishap(world: &mut World, keys: &[Key]) {
+/// One thing that somebody does, or that happens: which, to whom, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Mishap {
+    kind: u32,
+    target: usize,
+    number: u32,
+}
+
+impl Mishap {
+    /// One by chance.
+    pub fn draw(random: &mut fastrand::Rng) -> Self {
+        Self {
+            kind: random.u32(0..14),
+            target: random.usize(0..1000),
+            number: random.u32(0..1_000_000),
+        }
+    }
+}
+
+/// Lets it happen to one of `keys`.
+pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
     let mut state = world.shared.lock();
-    let key = keys[state.random.usize(0..keys.len())].clone();
+    let number = mishap.number;
+    let mut random = fastrand::Rng::with_seed(number.into());
+    let key = keys[mishap.target % keys.len()].clone();
     let secret = (key.0.clone(), key.1.clone());
-    let number = state.random.u32(0..1_000_000);
-    match state.random.u32(0..14) {
+    match mishap.kind {
         0 => {
-            let seconds = [900, 1800, 3600, 7200, 43200][state.random.usize(0..5)];
+            let seconds = [900, 1800, 3600, 7200, 43200][random.usize(0..5)];
             change(&mut state, &key, |o| o["spec"]["roles"][0]["durationSeconds"] = seconds.into());
         }
         1 => state.delete_secret(&secret),
@@ -83,7 +109,7 @@ pub fn mishap(world: &mut World, keys: &[Key]) {
         }),
         7 => {
             let chances = [0, 0, 50, 200];
-            let mut draw = || chances[state.random.usize(0..chances.len())];
+            let mut draw = || chances[random.usize(0..chances.len())];
             state.faults = Faults {
                 api_fails: draw(),
                 api_loses_answers: draw(),
@@ -166,12 +192,18 @@ pub fn assert_settled(world: &World, keys: &[Key]) {
         );
         assert_eq!(status.observed_generation, object.metadata.generation, "{key:?}");
         let secret = state.secrets.get(&(key.0.clone(), object.secret_name())).expect("a Secret");
-        let content = super::auditor::content_of(object, secret).expect("readable");
-        assert!(content.expiration.duration_since(now) > SignedDuration::ZERO, "{key:?}");
-        assert_eq!(
-            content.request,
-            refreshable_rules::fingerprint::of_request(&object.spec),
-            "{key:?}"
-        );
+        let spec = &state.credentials[key]["spec"];
+        assert!(truth::is_as_asked(&state, spec, secret), "{key:?} at {now}: {spec}");
+        for wanted in truth::wanted(spec) {
+            let session = truth::held(&state, secret, &wanted.data_key).expect("a session");
+            assert!(session.expiration > now, "{key:?} at {now}: {session:?}");
+        }
     }
+}
+
+/// What a Secret says of itself, to the controller.
+pub fn content_of(object: &RefreshableCredential, secret: &SimSecret) -> Option<Content> {
+    let meta: ObjectMeta = serde_json::from_value(secret.metadata()).ok()?;
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    ownership::view(&meta, uid).own()?.content.clone()
 }
