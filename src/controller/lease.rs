@@ -118,6 +118,8 @@ pub(super) struct Candidate {
     seen: Option<(String, Instant)>,
     /// The lease's count of holders since this process holds it.
     term: Option<i32>,
+    /// As this process last wrote it: a renewal needs no read, as the version goes with the write.
+    written: Option<Lease>,
 }
 
 impl Candidate {
@@ -137,6 +139,7 @@ impl Candidate {
             metrics,
             seen: None,
             term: None,
+            written: None,
         }
     }
 
@@ -162,8 +165,11 @@ impl Candidate {
     /// nothing can be learned of the lease it is not lost: the fence closes by itself, and opens
     /// with the next renewal.
     pub(super) async fn hold(&mut self, heard: impl Fn()) {
+        let mut begun = Instant::now();
         loop {
-            tokio::time::sleep(self.timings().retry_period()).await;
+            // From one renewal to the next: a slow answer does not put it off.
+            tokio::time::sleep_until(begun + self.timings().retry_period()).await;
+            begun = Instant::now();
             match self.attempt().await {
                 Ok(true) => heard(),
                 Ok(false) => break,
@@ -206,9 +212,9 @@ impl Candidate {
     async fn attempt(&mut self) -> Result<bool, CallError> {
         let mut outcome = self.one_try().await;
         for _ in 1..TRIES {
-            // Somebody wrote in between: who holds it now decides, and a label that was put on it
-            // does not.
-            if !outcome.as_ref().is_err_and(CallError::is_conflict) {
+            // Somebody wrote in between, or deleted it: who holds it now decides, and a label that
+            // was put on it does not.
+            if !outcome.as_ref().is_err_and(|e| e.is_conflict() || e.is_not_found()) {
                 break;
             }
             outcome = self.one_try().await;
@@ -218,7 +224,11 @@ impl Candidate {
 
     async fn one_try(&mut self) -> Result<bool, CallError> {
         let sent = self.fence.clock.boot();
-        let written = match self.call(GET, self.api.get_opt(&self.name)).await? {
+        let read = match self.written.take() {
+            Some(lease) => Some(lease),
+            None => self.call(GET, self.api.get_opt(&self.name)).await?,
+        };
+        let written = match read {
             None => {
                 let metadata =
                     ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
@@ -241,6 +251,7 @@ impl Candidate {
             );
         }
         self.term = Some(term(&written));
+        self.written = Some(written);
         self.fence.renewed(sent);
         Ok(true)
     }

@@ -48,6 +48,9 @@ struct Server {
     interferences: Vec<Interference>,
     /// It takes requests and answers none.
     hangs: bool,
+    /// How long it takes to answer.
+    takes: Duration,
+    reads: usize,
     writes: usize,
 }
 
@@ -77,10 +80,12 @@ impl Server {
         {
             self.write(interfere);
         }
+        self.reads += usize::from(*method == Method::GET);
         match (method, &self.lease) {
             (&Method::GET, Some(lease)) => (200, lease.clone()),
             (&Method::GET, None) => refusal(404, "NotFound"),
             (&Method::POST, Some(_)) => refusal(409, "AlreadyExists"),
+            (&Method::PUT, None) => refusal(404, "NotFound"),
             (&Method::PUT, Some(lease))
                 if lease["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"] =>
             {
@@ -118,6 +123,8 @@ impl Stage {
                     std::future::pending::<()>().await;
                 }
                 let (code, answer) = server.lock().answer(&parts.method, &body);
+                let takes = server.lock().takes;
+                tokio::time::sleep(takes).await;
                 let answer = Body::from(answer.to_string().into_bytes());
                 Ok::<_, tower::BoxError>(
                     Response::builder().status(code).body(answer).expect("a response"),
@@ -185,6 +192,36 @@ async fn a_lease_is_made_and_renewed() {
         assert_eq!(first["spec"][kept], last["spec"][kept], "{kept}");
     }
     assert_ne!(first["spec"]["renewTime"], last["spec"]["renewTime"]);
+    assert!(candidate.fence.check().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_answers_do_not_put_the_next_renewal_off() {
+    let stage = Stage::new();
+    let mut candidate = stage.holder("me").await;
+    let (fence, reads) = (candidate.fence.clone(), stage.server().reads);
+    stage.server().takes = Duration::from_millis(3500);
+    let watch = async {
+        for _ in 0..600 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(fence.check().is_ok(), "after {:?}", stage.clocks.boot());
+        }
+    };
+    tokio::select! {
+        () = candidate.hold(|| ()) => panic!("it is lost"),
+        () = watch => {}
+    }
+    assert_eq!(stage.server().reads, reads, "a renewal is one call");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_deleted_is_made_again() {
+    let stage = Stage::new();
+    let mut candidate = stage.holder("me").await;
+    stage.server().lease = None;
+    let held = candidate.hold(|| ());
+    assert!(tokio::time::timeout(SECOND * 5, held).await.is_err(), "it is held on");
+    assert_eq!(stage.server().holder(), Some("me"));
     assert!(candidate.fence.check().is_ok());
 }
 
