@@ -249,6 +249,11 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             "should match",
         ),
         (
+            "profiles that nobody could keep in memory",
+            accounts(100, "x".repeat(2000).as_str()),
+            "divide the profiles among several resources",
+        ),
+        (
             "a chained role of two hours behind a device",
             {
                 let mut chained = iot(json!({}));
@@ -258,6 +263,18 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             "roles[0].durationSeconds to 3600 or less",
         ),
     ]
+}
+
+/// Profiles of as many accounts, each with a session policy that has `name` for its `Sid`, and tags.
+fn accounts(count: u32, name: &str) -> Value {
+    let account = |n: u32| {
+        let tags = [json!({"key": "team", "value": "reports"})];
+        json!({"name": format!("account-{n}"), "roles": [{
+            "roleArn": format!("arn:aws:iam::{n:012}:role/a"), "policy": format!("{{\"{name}\"}}"), "tags": tags,
+        }]})
+    };
+    let profiles: Vec<Value> = (0..count).map(account).collect();
+    json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/hub"}], "profiles": profiles})
 }
 
 /// Specifications that are taken.
@@ -270,6 +287,7 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
             "a hundred profiles",
             json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/hub"}], "profiles": profiles}),
         ),
+        ("a hundred profiles with session policies", accounts(100, "x".repeat(500).as_str())),
         ("IoT", iot(json!({"thingName": "sensor", "durationSeconds": 900}))),
         ("IoT with a token", iot(hsm.clone())),
         (
