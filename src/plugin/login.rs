@@ -56,6 +56,10 @@ pub struct Login {
     /// Take start URL and Region from this sso-session of ~/.aws/config.
     #[arg(long, value_name = "NAME", conflicts_with = "start_url")]
     sso_session: Option<String>,
+    /// Write the token over what the Secret holds under its key, also where the Secret is none of
+    /// this command's.
+    #[arg(long)]
+    force: bool,
     /// Draw no QR code.
     #[arg(long)]
     no_qr: bool,
@@ -84,6 +88,9 @@ impl Login {
         let place = self.place(&cluster).await?;
         let portal = self.portal(&cluster, &place).await?;
         // Do not ask a person to sign in when the token could not be stored.
+        if !self.force {
+            may_hold_token(&cluster, &place).await?;
+        }
         write(&cluster, &place, None).await?;
         let sign_in = SignIn::begin(&portal.start_url, &portal.region).await?;
         let (code, page) = (&sign_in.user_code, &sign_in.page);
@@ -209,13 +216,47 @@ async fn write(cluster: &Cluster, place: &Place, token: Option<&SsoToken>) -> Re
     let secrets = cluster.api::<Secret>();
     let written =
         cluster.ask(secrets.patch_metadata(&place.secret, &parameters, &Patch::Apply(&body))).await;
-    written.map(drop).map_err(|e| {
-        e.advise(&format!(
-            "Ask for a Role with verbs patch and create on secrets in namespace {} (patch alone where Secret {} exists)",
-            cluster.namespace(),
-            place.secret
-        ))
-    })
+    written.map(drop).map_err(|e| unwritable(e, cluster, place))
+}
+
+/// The error of a write, with the right that it takes.
+fn unwritable(error: Error, cluster: &Cluster, place: &Place) -> Error {
+    error.advise(&format!(
+        "Ask for a Role with verbs patch and create on secrets in namespace {} (patch alone where Secret {} exists)",
+        cluster.namespace(),
+        place.secret
+    ))
+}
+
+/// Whether the Secret is absent or holds a token of this command's: it carries the label that this
+/// command sets, or a token is in it. Whoever signs in may write Secrets and often not read them,
+/// so its labels are learned from a dry run of a patch that changes nothing.
+///
+/// # Errors
+/// If it is another Secret, or may not be written.
+async fn may_hold_token(cluster: &Cluster, place: &Place) -> Result<()> {
+    let secrets = cluster.api::<Secret>();
+    let parameters = PatchParams { dry_run: true, ..PatchParams::default() };
+    let nothing = Patch::Merge(json!({}));
+    let patched = secrets.patch_metadata(&place.secret, &parameters, &nothing);
+    let labels = match cluster.ask(patched).await {
+        Ok(held) => held.metadata.labels.unwrap_or_default(),
+        Err(error) if error.is_not_found() => return Ok(()),
+        Err(error) => return Err(unwritable(error, cluster, place)),
+    };
+    if labels.get(RENEW_LABEL).is_some_and(|value| value == RENEW) {
+        return Ok(());
+    }
+    let held = cluster.ask(secrets.get(&place.secret)).await.ok().and_then(|s| s.data);
+    let token = held.as_ref().and_then(|data| data.get(&place.key));
+    if token.is_some_and(|bytes| SsoToken::parse(&bytes.0).is_ok()) {
+        return Ok(());
+    }
+    let Place { secret, key } = place;
+    Err(Error::failed(format!(
+        "Secret {secret} exists, without the label {RENEW_LABEL}={RENEW} and without a token under its key {key} that \
+         you may read: it is left as it is. Name another Secret, or write over its key {key} with --force"
+    )))
 }
 
 /// Start URL and Region of an `sso-session` of the AWS config file.

@@ -155,3 +155,34 @@ async fn nobody_is_asked_to_sign_in_for_a_token_that_could_not_be_kept() {
         administrator.run(&["login", "--secret", "sso", "--sso-session", "bench"]).await.failed();
     assert!(error.contains(".aws/config"), "{error}");
 }
+
+#[tokio::test]
+async fn a_secret_that_holds_no_token_is_written_over_by_force_alone() {
+    let stage = Stage::without_controller().await;
+    let tokens = Tokens::default();
+    let desk = Desk::of(&stage, "AWSReservedSSO_Reader_7777888899990000").await;
+    let center = center(desk, tokens.clone(), stage.account.clone()).await;
+    stage.secret("database", &[("token.json", "theirs"), ("password", "theirs")]).await;
+    let administrator = User::administrator(&stage).env("AWS_ENDPOINT_URL_SSO_OIDC", center.url());
+    let command = [&["login", "--secret", "database"][..], &PORTAL].concat();
+    for user in [person(&stage, &center).await, administrator] {
+        let error = user.run(&command).await.failed();
+        for part in
+            ["Secret database exists", "refreshable.dev/renew=true", "token.json", "--force"]
+        {
+            assert!(error.contains(part), "{part}\n{error}");
+        }
+    }
+    assert!(center.asked("POST").is_empty(), "AWS was not asked");
+    assert_eq!(stage.published("database").await["token.json"], "theirs");
+
+    let user = User::administrator(&stage).env("AWS_ENDPOINT_URL_SSO_OIDC", center.url());
+    user.run(&[&command[..], &["--force"]].concat()).await.clean();
+    let now = stage.published("database").await;
+    assert!(now["token.json"].contains(PORTAL[1]) && now["password"] == "theirs");
+    // Without the label it is known by what it holds; with the label by whoever reads nothing.
+    let strip = ["label", "secret", "database", "refreshable.dev/renew-", "--namespace"];
+    stage.cluster.kubectl(&[&strip[..], &[stage.namespace.name.as_str()]].concat()).await;
+    user.run(&command).await.clean();
+    person(&stage, &center).await.run(&command).await.clean();
+}
