@@ -55,6 +55,11 @@ pub const WARNING_ANNOTATION: &str = "refreshable.dev/warning";
 pub const HANDLED_REFRESH_ANNOTATION: &str = "refreshable.dev/last-handled-refresh-at";
 /// Present on a Secret that existed before and was adopted with `adopt: true`.
 pub const ADOPTED_ANNOTATION: &str = "refreshable.dev/adopted";
+/// Annotation by which the owner of an existing Secret lets it be adopted. Only a person sets it:
+/// the chart's admission policies deny it to the controller.
+pub const ALLOW_ADOPTION_ANNOTATION: &str = "refreshable.dev/allow-adoption";
+/// Value of [`ALLOW_ADOPTION_ANNOTATION`].
+pub const ALLOW_ADOPTION: &str = "true";
 
 /// Annotation on the Pod template of a restarted workload, followed by the resource's UID: issue
 /// time of the credentials that caused the restart.

@@ -51,7 +51,8 @@ pub struct SecretSpec {
     /// Whether the Secret is deleted with the resource. Defaults to `Delete`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<DeletionPolicy>,
-    /// Adopt an existing Secret of this name. Its other keys stay.
+    /// Adopt an existing Secret of this name, if it is annotated
+    /// `refreshable.dev/allow-adoption: "true"`. Its other keys stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub adopt: Option<bool>,
     /// How a new Secret reaches the Pods that mount it. Defaults to `Kubelet`.

@@ -59,7 +59,12 @@ fn advice(error: &CallError) -> &'static str {
 
 /// The Secret of that name is somebody else's.
 pub(super) fn taken(object: &RefreshableCredential, whose: &str) -> Failure {
-    failure(Class::Secret, Reason::SecretConflict, plan::conflict(&object.secret_name(), whose))
+    failure(Class::Secret, Reason::SecretConflict, plan::conflict(object, whose))
+}
+
+/// The Secret of that name is to be adopted, and its owner has not allowed it.
+pub(super) fn adoption_not_allowed(object: &RefreshableCredential) -> Failure {
+    failure(Class::Secret, Reason::SecretConflict, plan::adoption_not_allowed(object))
 }
 
 /// The Secret is immutable.

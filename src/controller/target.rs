@@ -56,6 +56,9 @@ pub(super) async fn find(
         SecretView::Foreign(whose) if !adopts || ownership::is_controlled(&meta) => {
             Err(refusal::taken(object, &whose))
         }
+        SecretView::Foreign(_) if !ownership::allows_adoption(&meta) => {
+            Err(refusal::adoption_not_allowed(object))
+        }
         SecretView::Foreign(_) => Ok(Target { uid: meta.uid, adopted: true }),
     })
 }

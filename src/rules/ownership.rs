@@ -171,6 +171,13 @@ pub fn is_controlled(meta: &ObjectMeta) -> bool {
     meta.owner_references.iter().flatten().any(|o| o.controller == Some(true))
 }
 
+/// Whether a Secret's owner lets it be adopted, or did before.
+pub fn allows_adoption(meta: &ObjectMeta) -> bool {
+    let annotation = |key: &str| meta.annotations.as_ref().and_then(|a| a.get(key));
+    annotation(names::ALLOW_ADOPTION_ANNOTATION).is_some_and(|v| v == names::ALLOW_ADOPTION)
+        || annotation(names::ADOPTED_ANNOTATION).is_some()
+}
+
 /// The inputs at these versions, with their digests. Digests that are missing or cannot be read
 /// leave the versions to decide: an earlier version of the controller wrote none.
 fn inputs(versions: InputVersions, digests: Option<&String>) -> UsedInputs {
@@ -283,6 +290,22 @@ pub(crate) mod tests {
     fn a_retained_secret_of_an_earlier_resource_is_foreign() {
         assert!(matches!(view(&meta_of("earlier"), "me"), SecretView::Foreign(_)));
         assert!(matches!(view(&ObjectMeta::default(), "me"), SecretView::Foreign(_)));
+    }
+
+    #[test]
+    fn a_secret_is_adopted_where_its_owner_says_so() {
+        for (key, value, allowed) in [
+            (names::ALLOW_ADOPTION_ANNOTATION, "true", true),
+            (names::ALLOW_ADOPTION_ANNOTATION, "false", false),
+            (names::ALLOW_ADOPTION_ANNOTATION, "", false),
+            (names::ADOPTED_ANNOTATION, "true", true),
+            (names::OWNER_UID_ANNOTATION, "true", false),
+        ] {
+            let annotations = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+            let meta = ObjectMeta { annotations: Some(annotations), ..ObjectMeta::default() };
+            assert_eq!(allows_adoption(&meta), allowed, "{key}={value}");
+        }
+        assert!(!allows_adoption(&ObjectMeta::default()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::timing;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use refreshable_api::conditions::Reason;
-use refreshable_api::{RefreshableCredential, time_of};
+use refreshable_api::{RefreshableCredential, names, time_of};
 
 /// Observation of one resource, the decision's only input besides the time.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
     if let SecretView::Foreign(whose) = seen.secret
         && !seen.object.spec.secret().adopts()
     {
-        return Action::Stall(Reason::SecretConflict, conflict(&seen.object.secret_name(), whose));
+        return Action::Stall(Reason::SecretConflict, conflict(seen.object, whose));
     }
     let record = seen.secret.own();
     let ends = record.and_then(|r| r.content.as_ref()).map(|c| c.expiration).filter(|e| *e > now);
@@ -344,10 +344,33 @@ pub fn least_pause(lifetime: SignedDuration) -> SignedDuration {
 }
 
 /// Message where the Secret's name is taken.
-pub fn conflict(name: &str, whose: &str) -> String {
+pub fn conflict(object: &RefreshableCredential, whose: &str) -> String {
     format!(
-        "Secret {name} exists and belongs to {whose}; it is left as it is. Choose another spec.secret.name, \
-         or set spec.secret.adopt: true to take it over"
+        "Secret {} exists and belongs to {whose}; it is left as it is. Choose another spec.secret.name, \
+         or set spec.secret.adopt: true and run `{}` to have it taken over",
+        object.secret_name(),
+        allow_adoption(object)
+    )
+}
+
+/// Message where the Secret exists, is to be adopted, and its owner has not allowed that.
+pub fn adoption_not_allowed(object: &RefreshableCredential) -> String {
+    format!(
+        "Secret {} exists, and is adopted only if its owner allows that; it is left as it is. Run `{}`, or choose \
+         another spec.secret.name",
+        object.secret_name(),
+        allow_adoption(object)
+    )
+}
+
+/// The command by which the owner of the Secret lets `object` adopt it.
+fn allow_adoption(object: &RefreshableCredential) -> String {
+    format!(
+        "kubectl annotate secret --namespace {} {} {}={}",
+        object.namespace().unwrap_or_default(),
+        object.secret_name(),
+        names::ALLOW_ADOPTION_ANNOTATION,
+        names::ALLOW_ADOPTION
     )
 }
 

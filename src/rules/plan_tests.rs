@@ -326,7 +326,11 @@ fn refusals_come_before_everything_else() {
     let Action::Stall(Reason::SecretConflict, words) = foreign.plan(minute(1)) else {
         panic!("not refused")
     };
+    let command =
+        "`kubectl annotate secret --namespace team-a x refreshable.dev/allow-adoption=true`";
     assert!(words.contains("Certificate y") && words.contains("adopt: true"), "{words}");
+    assert!(words.contains(command), "{words}");
+    assert!(adoption_not_allowed(&Case::good().object).contains(command));
     let adopting = credential(
         json!({"secret": {"adopt": true}, "roles": [{"roleArn": "arn:aws:iam::1:role/x"}]}),
     );

@@ -129,9 +129,13 @@ impl Reader {
             "apiVersion": "zalando.org/v1", "kind": "AWSIAMRole", "metadata": {"name": "app", "namespace": "team-a"},
             "spec": {"roleReference": format!("arn:aws:iam::{ACCOUNT}:role/app-role")},
         });
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "app", "namespace": "team-a"},
+            "stringData": {"awsiamrole-generation": "1"},
+        });
         self.applies(&[policy("team-a"), policy("old"), reader(), legacy, aws_iam_roles()]).await;
         self.cluster.established(&["crd/awsiamroles.zalando.org"]).await;
-        self.applies(&[app]).await;
+        self.applies(&[app, secret]).await;
         let ready = [
             "wait",
             "--for=condition=Ready",

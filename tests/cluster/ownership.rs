@@ -35,7 +35,30 @@ async fn a_foreign_secret_is_never_overwritten_unless_it_is_to_be_adopted() {
         .await;
     assert_eq!(stage.aws.calls_for_role(&role).len(), calls);
 
+    // Its resource asks for it, and its owner has not agreed.
     stage.patch("foreign", json!({"spec": {"secret": {"adopt": true}}})).await;
+    let command = format!(
+        "kubectl annotate secret --namespace {} foreign refreshable.dev/allow-adoption=true",
+        stage.namespace.name
+    );
+    let alone =
+        format!("adopted only if its owner allows that; it is left as it is. Run `{command}`");
+    stage
+        .until_it("foreign", "it says how its owner agrees", |c| {
+            let failure = c.status.as_ref().and_then(|s| s.failures.as_ref());
+            failure.is_some_and(|f| f.reason == "SecretConflict" && f.message.contains(&alone))
+        })
+        .await;
+    assert_eq!(stage.published("foreign").await["credentials"], "theirs too");
+    assert_eq!(stage.aws.calls_for_role(&role).len(), calls);
+
+    stage.allow_adoption("foreign").await;
+    stage
+        .patch(
+            "foreign",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "allowed"}}}),
+        )
+        .await;
     stage.until("foreign", "True", "Issued").await;
     let adopted = stage.published("foreign").await;
     assert_eq!(adopted["theirs"], "kept");

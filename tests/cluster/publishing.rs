@@ -183,7 +183,8 @@ async fn quota_size_and_owner_stall_without_further_calls() {
 
     // One that is full cannot take the files.
     let large = stage.role("large").await;
-    stage.secret("large", &[("theirs", &"x".repeat(1024 * 1024 - 100))]).await;
+    stage.secret("large", &[("theirs", &"x".repeat(1024 * 1024 - 200))]).await;
+    stage.allow_adoption("large").await;
     stage
         .credential("large", json!({"roles": [{"roleArn": large}], "secret": {"adopt": true}}))
         .await;

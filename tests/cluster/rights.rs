@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Lets a ServiceAccount of the stage's namespace assume a role.
-async fn web_role(stage: &Stage) -> String {
+pub(super) async fn web_role(stage: &Stage) -> String {
     let namespace = stage.namespace.name.as_str();
     stage.cluster.kubectl(&["create", "serviceaccount", "app", "--namespace", namespace]).await;
     let provider = controlplane::TOKEN_ISSUER.trim_start_matches("https://");
@@ -31,7 +31,7 @@ async fn web_role(stage: &Stage) -> String {
         .await
 }
 
-fn web_identity(role: &str, secret: Value) -> Value {
+pub(super) fn web_identity(role: &str, secret: Value) -> Value {
     json!({"source": {"webIdentity": {"roleArn": role, "serviceAccountRef": {"name": "app"}}}, "secret": secret})
 }
 
@@ -62,6 +62,7 @@ async fn everything_of_a_namespace(stage: &Stage) {
     .await;
     // Adopted, and written again.
     stage.secret("adopted", &[("theirs", "kept")]).await;
+    stage.allow_adoption("adopted").await;
     stage.credential("adopted", web_identity(&role, json!({"adopt": true}))).await;
     stage.until("adopted", "True", "Issued").await;
     let key = stage.key_id("adopted").await;
@@ -115,6 +116,7 @@ async fn everything_of_a_namespace(stage: &Stage) {
         "stringData": {"username": "somebody", "password": "else"},
     });
     stage.apply(tls).await;
+    stage.allow_adoption("foreign").await;
     stage.credential("foreign", web_identity(&role, json!({"adopt": true}))).await;
     let refused = stage.until("foreign", "False", "SecretRefused").await;
     let message = refused.status.and_then(|s| s.failures).expect("a failure").message;
@@ -219,6 +221,7 @@ async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
     stage.credential("trusting", json!({"roles": [{"roleArn": role}], "sts": sts})).await;
     stage.until("trusting", "True", "Issued").await;
     stage.secret("lent", &[("theirs", "kept")]).await;
+    stage.allow_adoption("lent").await;
     stage
         .credential("lent", json!({"roles": [{"roleArn": role}], "secret": {"adopt": true}}))
         .await;

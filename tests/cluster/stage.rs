@@ -230,6 +230,15 @@ impl Stage {
             .expect("the Secret is made");
     }
 
+    /// Lets a Secret be adopted, as its owner does.
+    pub async fn allow_adoption(&self, name: &str) {
+        let namespace = self.namespace.name.as_str();
+        let allowed = "refreshable.dev/allow-adoption=true";
+        self.cluster
+            .kubectl(&["annotate", "secret", "--namespace", namespace, name, allowed])
+            .await;
+    }
+
     /// Waits until the resource's Ready condition has this status and reason, and returns the
     /// resource.
     pub async fn until(&self, name: &str, status: &str, reason: &str) -> RefreshableCredential {

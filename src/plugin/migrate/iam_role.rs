@@ -2,6 +2,7 @@
 //! [AWSIAMRole](https://github.com/zalando-incubator/kube-aws-iam-controller).
 
 use super::outcome::Outcome;
+use refreshable_api::names::{ALLOW_ADOPTION, ALLOW_ADOPTION_ANNOTATION};
 use serde_json::{Map, Value, json};
 
 /// Mount path of that controller's Secrets, which is in the config file that it writes.
@@ -60,7 +61,7 @@ pub fn migrate(
         "{name}: the Secret keeps its name and its keys credentials, credentials.json and {CONFIG_KEY}, so that Pods need no change as long as they mount it at {MOUNT_PATH}; the keys role-arn, expire and awsiamrole-generation stay as they were last written"
     ));
     outcome.note(format!(
-        "{name}: stop kube-aws-iam-controller, then kubectl delete -n {namespace} awsiamrole {name} --cascade=orphan, so that the Secret stays; then apply this"
+        "{name}: stop kube-aws-iam-controller, then kubectl delete -n {namespace} awsiamrole {name} --cascade=orphan, so that the Secret stays; let it be taken over: kubectl annotate secret -n {namespace} {name} {ALLOW_ADOPTION_ANNOTATION}={ALLOW_ADOPTION}; then apply this"
     ));
     outcome.note(format!(
         "{name}: the role must let in the identity of this controller: kubectl refreshable trust-policy -n {namespace} {name} prints how"
@@ -126,6 +127,8 @@ mod tests {
         ] {
             assert!(yaml.contains(part), "{part}\n{yaml}");
         }
+        let annotate = "kubectl annotate secret -n team-a app refreshable.dev/allow-adoption=true";
+        assert!(outcome.notes.iter().any(|n| n.contains(annotate)), "{:?}", outcome.notes);
     }
 
     #[test]
