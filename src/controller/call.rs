@@ -85,6 +85,16 @@ impl CallError {
         self.status().is_some_and(|(code, _)| code == 403)
     }
 
+    /// An admission policy or webhook of the cluster does not allow the call. RBAC, which has the
+    /// same status, names the right that is missing.
+    /// [Kubernetes](https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/)
+    /// gives policies and webhooks no status of their own.
+    pub fn is_refused_by_admission(&self) -> bool {
+        let text = self.to_string();
+        self.is_forbidden()
+            && (text.contains("ValidatingAdmissionPolicy") || text.contains("admission webhook"))
+    }
+
     /// The call may succeed if it is repeated: no answer, or one that says so.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -196,11 +196,9 @@ impl<'a> ClusterInputs<'a> {
         let call = api.create_token_request(account, &parameters, &request);
         let answer = self.calls.read("create serviceaccounts/token", call).await.map_err(|e| {
             if e.is_not_found() {
-                return missing("ServiceAccount", account);
-            }
-            IssueError::Kubernetes {
-                what: format!("a token of ServiceAccount {account}"),
-                detail: e.to_string(),
+                missing("ServiceAccount", account)
+            } else {
+                no_token(account, &e)
             }
         })?;
         answer.status.map(|s| SecretString::from(s.token)).ok_or_else(|| IssueError::Kubernetes {
@@ -287,6 +285,18 @@ fn unread(object: &InputObject, detail: String) -> IssueError {
     IssueError::Kubernetes { what: format!("{} {}", object.kind(), object.name()), detail }
 }
 
+/// Why there is no token of a ServiceAccount. An admission policy is the administrator's to change:
+/// its words say how, and trying again soon would not.
+fn no_token(account: &str, error: &CallError) -> IssueError {
+    let what = format!("a token of ServiceAccount {account}");
+    if error.is_refused_by_admission() {
+        return IssueError::PersonNeeded {
+            what: format!("the API server refuses the controller {what}: {error}"),
+        };
+    }
+    IssueError::Kubernetes { what, detail: error.to_string() }
+}
+
 fn missing(kind: &'static str, name: &str) -> IssueError {
     IssueError::InputMissing { kind, name: name.to_owned(), key: None }
 }
@@ -294,13 +304,37 @@ fn missing(kind: &'static str, name: &str) -> IssueError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use refreshable_api::conditions::Reason;
     use refreshable_rules::inputs::InputKey;
+    use refreshable_rules::retry::Class;
 
     fn held(object: &InputObject, asked: &str) -> Option<Arc<InputData>> {
         let data = [(asked.to_owned(), SecretSlice::from(b"v".to_vec()))].into();
         let held = InputData::new(object.clone(), "u/1".to_owned(), None, data);
         held.bytes(asked).expect("there");
         Some(Arc::new(held))
+    }
+
+    #[test]
+    fn a_token_that_a_policy_refuses_is_the_administrator_s_to_allow() {
+        let refused = |message: &str| {
+            let status = kube::core::Status {
+                code: 403,
+                message: message.to_owned(),
+                ..kube::core::Status::default()
+            };
+            no_token("app", &Box::new(kube::Error::Api(Box::new(status))).into()).failure()
+        };
+        let denial = "serviceaccounts \"app\" is forbidden: ValidatingAdmissionPolicy 'r-tokens' with binding \
+                      'r-tokens' denied request: the administrator adds it to fence.namespaces";
+        for message in [denial, "admission webhook \"tokens.example.com\" denied the request: no"] {
+            let failure = refused(message);
+            assert_eq!((failure.class, failure.reason), (Class::Person, Reason::PersonNeeded));
+            assert!(failure.message.contains(message), "{}", failure.message);
+        }
+        let failure =
+            refused("User \"controller\" cannot create resource \"serviceaccounts/token\"");
+        assert_eq!((failure.class, failure.reason), (Class::Transient, Reason::KubernetesError));
     }
 
     #[test]

@@ -196,6 +196,10 @@ fn hindered(error: CallError) -> Result<Outcome, CallError> {
             "it does not exist: correct spec.restart, or make it".to_owned(),
         ));
     }
+    // The words of a policy say what to change; RBAC's name a right that the chart grants.
+    if error.is_refused_by_admission() {
+        return Ok(Outcome::Hindered(error.to_string()));
+    }
     if error.is_forbidden() {
         return Ok(Outcome::Hindered(
             "the controller may not restart workloads: install its chart with restart.enabled=true"

@@ -1,9 +1,11 @@
 //! What admission keeps the controller's ServiceAccount from, shown with its own token: who steals
-//! it gets no token for the API server, and no Secret that is not the controller's to write.
+//! it gets no token for the API server or of the system, and no Secret that is not the controller's
+//! to write.
 
 use super::installed::Installed;
-use super::stage::Stage;
-use crate::harness::controlplane;
+use super::rights::{web_identity, web_role};
+use super::stage::{SOON, Stage};
+use crate::harness::{controlplane, eventually};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Client, Error};
@@ -12,7 +14,7 @@ use serde_json::{Value, json};
 const TYPE: &str = "refreshable.dev/aws-credentials";
 
 /// Asserts that admission refuses, in words that hold these.
-fn refused<T: std::fmt::Debug>(answer: Result<T, Error>, words: &str) {
+pub(super) fn refused<T: std::fmt::Debug>(answer: Result<T, Error>, words: &str) {
     match answer {
         Err(Error::Api(status))
             if status.code == 403 && status.message.contains("ValidatingAdmissionPolicy") =>
@@ -23,7 +25,7 @@ fn refused<T: std::fmt::Debug>(answer: Result<T, Error>, words: &str) {
     }
 }
 
-fn allowed<T>(answer: Result<T, Error>) -> T {
+pub(super) fn allowed<T>(answer: Result<T, Error>) -> T {
     answer.unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -75,6 +77,13 @@ async fn a_stolen_token_mints_none_for_the_api_server() {
         ),
         // Left out, the API server's default is an hour.
         (json!({"audiences": ["sts.amazonaws.com"]}), "at most 600 seconds"),
+        (
+            json!({
+                "audiences": ["sts.amazonaws.com"], "expirationSeconds": 600,
+                "boundObjectRef": {"apiVersion": "v1", "kind": "Secret", "name": "x"},
+            }),
+            "no token that is bound to another object",
+        ),
     ] {
         // Of a tenant's, of the controller's own, and of one that a namespace has by itself.
         for (namespace, account) in
@@ -86,6 +95,70 @@ async fn a_stolen_token_mints_none_for_the_api_server() {
     // Nobody else is fenced in.
     let other = json!({"audiences": [controlplane::TOKEN_ISSUER], "expirationSeconds": 3600});
     allowed(token(&stage.namespace.client, namespace, "app", other).await);
+}
+
+fn for_sts() -> Value {
+    json!({"audiences": ["sts.amazonaws.com"], "expirationSeconds": 600})
+}
+
+#[tokio::test]
+async fn a_stolen_token_mints_none_of_the_system_s_serviceaccounts_or_the_release_s() {
+    let stage = Stage::without_controller().await;
+    let installed = Installed::on(&stage, json!({})).await;
+    let openshift = stage.cluster.namespace("openshift").create().await;
+    let thief = installed.client().await;
+    for (namespace, account) in [
+        ("kube-system", "default"),
+        ("kube-public", "default"),
+        ("kube-node-lease", "default"),
+        (&openshift.name, "app"),
+        (&installed.name, "default"),
+    ] {
+        // The controller manager makes those by the name of default, in a moment.
+        stage.cluster.try_kubectl(&["create", "sa", account, "--namespace", namespace]).await;
+        let words = format!(
+            "in namespace {namespace}: the administrator adds it to fence.namespaces of the chart"
+        );
+        refused(token(&thief, namespace, account, for_sts()).await, &words);
+    }
+    let eks = json!({"audiences": ["pods.eks.amazonaws.com"], "expirationSeconds": 600});
+    let namespace = stage.namespace.name.as_str();
+    stage.cluster.kubectl(&["create", "serviceaccount", "app", "--namespace", namespace]).await;
+    refused(token(&thief, namespace, "app", eks).await, "sts.amazonaws.com alone");
+    allowed(token(&thief, namespace, "app", for_sts()).await);
+}
+
+#[tokio::test]
+async fn tokens_are_of_the_namespaces_that_the_administrator_names_or_labels() {
+    let stage = Stage::without_controller().await;
+    let labels = json!({"namespaces": ["kube-public"], "namespaceLabels": {"tokens": "yes"}});
+    let installed = Installed::on(&stage, json!({"fence": labels})).await;
+    let controller = installed.start(&stage).await;
+    let role = web_role(&stage).await;
+    stage.credential("app", web_identity(&role, json!({}))).await;
+    // The condition says what the administrator changes, and the API server is left alone for minutes.
+    let told = stage.until("app", "False", "PersonNeeded").await;
+    let failure = told.status.and_then(|s| s.failures).expect("a failure");
+    let namespace = stage.namespace.name.as_str();
+    let words = format!("in namespace {namespace}: the administrator adds it to fence.namespaces");
+    assert!(failure.message.contains(&words), "{}", failure.message);
+    assert!(failure.next_try_time.0 > jiff::Timestamp::now() + SOON * 2);
+    let thief = installed.client().await;
+    allowed(token(&thief, "kube-public", "default", for_sts()).await);
+    // No label lets in the system's.
+    let openshift = stage.cluster.namespace("openshift").label("tokens", "yes").create().await;
+    stage.cluster.kubectl(&["create", "sa", "app", "--namespace", &openshift.name]).await;
+    refused(token(&thief, &openshift.name, "app", for_sts()).await, "fence.namespaces");
+    stage.cluster.kubectl(&["label", "namespace", namespace, "tokens=yes"]).await;
+    eventually(SOON, "the label is heeded", async || {
+        token(&thief, namespace, "app", for_sts()).await.map_err(|error| error.to_string())
+    })
+    .await;
+    stage
+        .patch("app", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}))
+        .await;
+    stage.until("app", "True", "Issued").await;
+    controller.assert_clean().await;
 }
 
 fn secret(name: &str, kind: &str, metadata: Value) -> Secret {
@@ -230,6 +303,11 @@ async fn a_stolen_token_writes_no_secret_but_the_controllers() {
     assert_eq!(read.data.expect("data")["key"].0, b"value");
 }
 
+/// The word of a Secret's owner.
+fn offer() -> Value {
+    json!({"annotations": {"refreshable.dev/allow-adoption": "true"}})
+}
+
 fn adopting() -> Value {
     let mut marks = marks()[0].clone();
     marks["annotations"] = json!({"refreshable.dev/adopted": "true"});
@@ -241,22 +319,52 @@ async fn a_secret_is_adopted_in_the_open() {
     let stage = Stage::without_controller().await;
     let hands = Hands::on(&stage, json!({})).await;
 
-    hands.there_is(secret("opaque", "Opaque", json!({}))).await;
+    hands.there_is(secret("opaque", "Opaque", offer())).await;
     allowed(hands.apply("opaque", adopting(), None).await);
     allowed(hands.patch("opaque", json!({"stringData": {"ours": "again"}})).await);
     allowed(hands.delete("opaque").await);
 
-    hands.there_is(secret("typed", "example.com/theirs", json!({}))).await;
-    let theirs = json!({"ownerReferences": [{
+    // Whatever its owner says, a Secret of another type or controller is none to adopt.
+    hands.there_is(secret("typed", "example.com/theirs", offer())).await;
+    let mut theirs = offer();
+    theirs["ownerReferences"] = json!([{
         "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "db", "controller": true,
         "uid": "0b2d0f3e-1111-4222-8333-444455557777",
-    }]});
+    }]);
     hands.there_is(secret("owned", "Opaque", theirs)).await;
     let mut second = adopting();
     second["ownerReferences"][0]["controller"] = false.into();
     for (name, marks) in [("typed", adopting()), ("owned", second)] {
-        refused(hands.apply(name, marks, None).await, "Opaque and have no other controlling owner");
+        refused(hands.apply(name, marks, None).await, "Opaque, have no other controlling owner");
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_its_owner_did_not_offer_is_not_adopted() {
+    let stage = Stage::without_controller().await;
+    let hands = Hands::on(&stage, json!({})).await;
+    let words = "carry the annotation refreshable.dev/allow-adoption=true";
+    let unsure = json!({"annotations": {"refreshable.dev/allow-adoption": "false"}});
+    for (name, metadata) in [("silent", json!({})), ("unsure", unsure)] {
+        hands.there_is(secret(name, "Opaque", metadata)).await;
+        refused(hands.apply(name, adopting(), None).await, words);
+        // The offer in the thief's own write is none.
+        let mut offering = adopting();
+        offering["annotations"]["refreshable.dev/allow-adoption"] = "true".into();
+        refused(hands.apply(name, offering.clone(), None).await, words);
+        offering["annotations"] = offer()["annotations"].clone();
+        refused(hands.apply(name, offering, None).await, words);
+        refused(hands.delete(name).await, "made or adopted");
+    }
+
+    // A token that may be renewed is not taken over by that right, and not deleted.
+    let renewable = json!({"labels": {"refreshable.dev/renew": "true"}});
+    hands.there_is(secret("renewable", "Opaque", renewable)).await;
+    let mark = json!({"metadata": {"annotations": {"refreshable.dev/adopted": "true"}}});
+    refused(hands.patch("renewable", mark).await, "may not mark a Secret as adopted");
+    let set = "may not set the annotation refreshable.dev/allow-adoption";
+    refused(hands.patch("renewable", json!({"metadata": offer()})).await, set);
+    refused(hands.delete("renewable").await, "made or adopted");
 }
 
 #[tokio::test]
@@ -264,7 +372,7 @@ async fn where_adoption_is_switched_off_the_secrets_owner_gives_it() {
     let stage = Stage::without_controller().await;
     let hands = Hands::on(&stage, json!({"fence": {"adoption": false}})).await;
 
-    hands.there_is(secret("kept", "Opaque", json!({}))).await;
+    hands.there_is(secret("kept", "Opaque", offer())).await;
     refused(hands.apply("kept", adopting(), None).await, "fence.adoption of the chart is false");
     let given = json!({"annotations": {"refreshable.dev/adopted": "true"}});
     hands.there_is(secret("given", "Opaque", given)).await;

@@ -9,6 +9,7 @@ mod chart;
 mod documentation;
 mod faults;
 mod fence;
+mod fence_workloads;
 mod flood;
 mod forbid;
 mod gap;
