@@ -10,7 +10,7 @@ DENY_VERSION := 0.20.2
 MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-page fuzz bench book test test-unit test-image test-alerts test-sim test-cluster test-consumers size generate lint fmt-check \
+.PHONY: help demo demo-page fuzz bench book test test-unit test-image test-alerts test-sim test-cluster test-attack test-consumers size generate lint fmt-check \
 	clippy crates-check generated-check chart-check workflows-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
@@ -47,6 +47,9 @@ test-sim: ## The reconciler in a simulated world, months in seconds (REFRESHABLE
 
 test-cluster: controlplane python peers prometheus ## The controller on a real API server, with an AWS emulator
 	$(TIER) cluster $(CARGO) test --test main cluster::
+
+test-attack: controlplane python peers ## The tests that the threat model names: a part of the other tiers
+	tests/tiers/attack $(CARGO)
 
 test-consumers: controlplane python consumers ## Real AWS clients that read what is published, across rotations
 	$(CARGO) build --example consumer
