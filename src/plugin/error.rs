@@ -97,6 +97,11 @@ impl From<std::io::Error> for Error {
     }
 }
 
+/// An error's text without the word that begins a line.
+pub(super) fn words(error: &Error) -> String {
+    error.to_string().trim_start_matches("error: ").to_owned()
+}
+
 /// An error with its causes, each text once.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut said = error.to_string();

@@ -38,6 +38,8 @@ pub mod cluster;
 mod completion;
 mod consumers;
 mod device_flow;
+mod discovery;
+mod doctor;
 mod env;
 pub mod error;
 mod exec;
@@ -102,6 +104,7 @@ pub enum Command {
     Check(check::Check),
     TrustPolicy(Box<trust_policy::TrustPolicy>),
     Migrate(migrate::Migrate),
+    Doctor(doctor::Doctor),
     Withdrawals(withdrawals::Withdrawals),
     Completion(completion::Completion),
     Version(version::Version),
@@ -122,6 +125,7 @@ impl Command {
             Self::Check(command) => command.run(global).await,
             Self::TrustPolicy(command) => command.run(global).await,
             Self::Migrate(command) => command.run(global).await,
+            Self::Doctor(command) => command.run(global).await,
             Self::Withdrawals(command) => command.run(global).await,
             Self::Completion(command) => command.run(global).await,
             Self::Version(command) => command.run(global).await,

@@ -13,9 +13,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// Label and value that the chart and `deploy/` put on the controller's Deployment.
-const CONTROLLER: &str = "app.kubernetes.io/name=refreshable";
+pub(super) const CONTROLLER: &str = "app.kubernetes.io/name=refreshable";
 /// Label that names the controller's version.
-const VERSION_LABEL: &str = "app.kubernetes.io/version";
+pub(super) const VERSION_LABEL: &str = "app.kubernetes.io/version";
 /// A version is not worth waiting longer for.
 const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -1,6 +1,7 @@
 //! What is said to be typed to install, upgrade and uninstall is typed: block by block, in a
 //! cluster of its own, where helm's `--wait` waits for controllers that really run.
 
+use super::plugin::doctor::Doctor;
 use super::typist::Page;
 use crate::harness::helm::{Helm, PREVIOUS, Version};
 use crate::harness::pods::Pods;
@@ -26,6 +27,7 @@ impl Parts {
     fn of(name: &str, cluster: &Cluster, eks: &StandIn) -> Self {
         let environment = vec![
             ("AWS_ENDPOINT_URL_EKS", eks.url().to_owned()),
+            ("AWS_ENDPOINT_URL_STS", eks.url().to_owned()),
             ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", "example".to_owned()),
         ];
@@ -59,6 +61,9 @@ async fn what_the_pages_say_to_install_with_is_typed() {
     let of = |name: &str| Parts::of(name, &cluster, &eks);
     let (mut install, mut upgrade, mut readme) =
         (of("docs/install.md"), of("docs/upgrade.md"), of("README.md"));
+    let doctor = Doctor { cluster: &cluster, sts: eks.url() };
+    doctor.finds_nothing_installed().await;
+    install.types("kubectl refreshable doctor --pre").await;
     let pods =
         Pods::run(&cluster, "refreshable", env!("CARGO_BIN_EXE_refreshable-controller")).await;
 
@@ -90,6 +95,8 @@ async fn what_the_pages_say_to_install_with_is_typed() {
 
     // Who installs with helm, and who does with kubectl.
     install.types("helm install").await;
+    doctor.finds_all_well().await;
+    install.types("kubectl refreshable doctor\n").await;
     install.types("helm uninstall").await;
     readme.types("helm install").await;
     readme.types("kubectl apply -f deploy/examples").await;
@@ -102,8 +109,18 @@ async fn what_the_pages_say_to_install_with_is_typed() {
     })
     .await;
 
+    // Broken one after the other.
+    let fence = "validatingadmissionpolicybinding/refreshable-secrets";
+    cluster.kubectl(&["delete", fence]).await;
+    doctor.finds("fence", "refreshable-secrets has no binding that denies").await;
     drop(pods);
+    let stale =
+        json!({"spec": {"holderIdentity": "gone", "renewTime": "2026-01-01T00:00:00.000000Z"}});
+    let patch = ["patch", "lease/refreshable", "--namespace", "refreshable", "--type", "merge"];
+    cluster.kubectl(&[&patch[..], &["--patch", &stale.to_string()]].concat()).await;
+    doctor.finds("lease", "is held by gone, renewed").await;
     install.types("kubectl delete crd").await;
+    doctor.finds("crds", "credentialpolicies.refreshable.dev not installed").await;
 
     let said = upgrade.types("refreshable-generate --record-release").await;
     assert!(said.contains("Successfully packaged chart"), "{said}");

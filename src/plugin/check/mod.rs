@@ -22,6 +22,7 @@ mod withdrawals;
 
 pub use files::read as read_files;
 pub use finding::{Finding, Severity};
+pub use schema::Kind;
 
 use super::cluster::Cluster;
 use super::error::{Error, Result};
@@ -33,7 +34,6 @@ use clap::Args;
 use finding::Located;
 use refreshable_api::{GROUP, VERSION};
 use rules::Rules;
-use schema::Kind;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;

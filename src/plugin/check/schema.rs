@@ -32,14 +32,19 @@ impl Kind {
         }
     }
 
-    /// Its structural schema, whole.
+    /// Its CRD, as this build applies it.
     ///
     /// # Panics
     /// Never: the CRDs are a part of the program and read by a test.
-    pub fn schema(self) -> Value {
+    pub fn definition(self) -> Value {
         let mut crd = super::super::manifest::read(self.crd())
             .unwrap_or_else(|e| panic!("{}: {e}", self.name()));
-        crd.swap_remove(0).value["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()
+        crd.swap_remove(0).value
+    }
+
+    /// Its structural schema, whole.
+    pub fn schema(self) -> Value {
+        self.definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"].take()
     }
 }
 

@@ -22,7 +22,8 @@ mod statement;
 mod terraform;
 
 use super::cluster::{Cluster, bare_name, object_name};
-use super::error::{Error, Result};
+use super::discovery;
+use super::error::{Error, Result, words};
 use super::global::Global;
 use super::manifest;
 use super::output;
@@ -228,11 +229,7 @@ async fn cluster_issuer(cluster: Option<&Cluster>, global: &Global) -> Result<St
             &own
         }
     };
-    let request = http::Request::get("/.well-known/openid-configuration").body(Vec::new());
-    let request = request.map_err(|e| Error::failed(e.to_string()))?;
-    let client = cluster.client();
-    let answer = cluster.ask(client.request::<serde_json::Value>(request)).await;
-    let answer = answer.map_err(|e| {
+    let answer = discovery::document(cluster).await.map_err(|e| {
         Error::failed(format!("the cluster's issuer cannot be read: {} ({advice})", words(&e)))
     })?;
     let found = answer["issuer"].as_str().unwrap_or_default();
@@ -241,11 +238,6 @@ async fn cluster_issuer(cluster: Option<&Cluster>, global: &Global) -> Result<St
             "the cluster's issuer {found:?} is not an https URL, so that AWS cannot read its keys ({advice})"
         ))
     })
-}
-
-/// An error's text without the word that begins a line.
-fn words(error: &Error) -> String {
-    error.to_string().trim_start_matches("error: ").to_owned()
 }
 
 /// The certificate of a Secret. Its private key is transferred with it, and is dropped here.

@@ -1,6 +1,7 @@
 //! The kubectl plugin against a real API server and a real controller, run as users of few rights
 //! run it.
 
+pub mod doctor;
 mod escapes;
 mod krew;
 mod login;
