@@ -48,6 +48,7 @@ mod ini;
 mod inspect;
 mod inspect_report;
 mod inspect_text;
+mod issuer;
 mod login;
 mod manifest;
 mod migrate;
@@ -105,6 +106,7 @@ pub enum Command {
     TrustPolicy(Box<trust_policy::TrustPolicy>),
     Migrate(migrate::Migrate),
     Doctor(doctor::Doctor),
+    Issuer(issuer::Issuer),
     Withdrawals(withdrawals::Withdrawals),
     Completion(completion::Completion),
     Version(version::Version),
@@ -126,6 +128,7 @@ impl Command {
             Self::TrustPolicy(command) => command.run(global).await,
             Self::Migrate(command) => command.run(global).await,
             Self::Doctor(command) => command.run(global).await,
+            Self::Issuer(command) => command.run(global).await,
             Self::Withdrawals(command) => command.run(global).await,
             Self::Completion(command) => command.run(global).await,
             Self::Version(command) => command.run(global).await,

@@ -15,7 +15,7 @@ mod certificate;
 mod chain;
 mod cloudformation;
 pub mod facts;
-mod hcl;
+pub(super) mod hcl;
 pub mod plan;
 mod source;
 mod statement;

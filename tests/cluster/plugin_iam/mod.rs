@@ -1,5 +1,6 @@
 //! The plugin's commands about IAM and manifests, held against the API server and AWS's emulator.
 
 mod check;
+mod issuer;
 mod migrate;
 mod trust_policy;
