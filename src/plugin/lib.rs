@@ -52,6 +52,7 @@ mod issuer;
 mod login;
 mod manifest;
 mod migrate;
+mod new;
 pub mod output;
 mod plugin_loop;
 mod policies;
@@ -107,6 +108,7 @@ pub enum Command {
     Migrate(migrate::Migrate),
     Doctor(doctor::Doctor),
     Issuer(issuer::Issuer),
+    New(Box<new::New>),
     Withdrawals(withdrawals::Withdrawals),
     Completion(completion::Completion),
     Version(version::Version),
@@ -129,6 +131,7 @@ impl Command {
             Self::Migrate(command) => command.run(global).await,
             Self::Doctor(command) => command.run(global).await,
             Self::Issuer(command) => command.run(global).await,
+            Self::New(command) => command.run(global).await,
             Self::Withdrawals(command) => command.run(global).await,
             Self::Completion(command) => command.run(global).await,
             Self::Version(command) => command.run(global).await,

@@ -30,6 +30,7 @@ use super::output;
 use super::policies;
 use super::terminal::visible;
 use arn::Identity;
+pub use chain::plan as plan_of;
 use clap::{Args, ValueEnum};
 use facts::Facts;
 use kube::ResourceExt;

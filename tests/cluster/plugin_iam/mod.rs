@@ -3,4 +3,5 @@
 mod check;
 mod issuer;
 mod migrate;
+mod new;
 mod trust_policy;
