@@ -1,4 +1,4 @@
-//! Gathers the facts of the cluster, each by itself: one that cannot be had leaves the others.
+//! Gathers the facts of the cluster, each alone: one that cannot be had leaves the others.
 
 use super::super::check::Kind;
 use super::super::cluster::Cluster;

@@ -113,7 +113,7 @@ fn quoted(word: &str) -> String {
 /// rules](https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html)).
 ///
 /// # Errors
-/// What to write instead.
+/// That the name breaks a rule, and which names S3 takes.
 pub fn bucket(name: &str) -> Result<String, String> {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b);
     let ends = !name.starts_with(['-', '.']) && !name.ends_with(['-', '.']);
