@@ -135,7 +135,7 @@ fn urgent_claims_go_first_and_then_those_that_expire_first() {
 }
 
 #[test]
-fn what_has_expired_and_fails_again_and_again_keeps_nobody_from_trying() {
+fn what_has_expired_and_fails_again_and_again_keeps_no_other_from_trying() {
     // One call a second, for ten that want one each second, and fail.
     let mut queue = Queue::new(Limits { calls_per_second: 1, burst: 1, ..LIMITS });
     (0..10).for_each(|n| queue.touch(name("a", n), at(0)));

@@ -249,7 +249,7 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             "should match",
         ),
         (
-            "profiles that nobody could keep in memory",
+            "profiles too large to keep in memory",
             accounts(100, "x".repeat(2000).as_str()),
             "divide the profiles among several resources",
         ),

@@ -18,7 +18,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 /// A promise that was seen broken.
 pub type Verdict = Option<String>;
 
-/// What a controller wrote into a Secret.
+/// One write of a controller into a Secret.
 #[derive(Debug)]
 struct Written {
     /// The UID of the resource that it wrote for.
@@ -51,13 +51,13 @@ pub struct Auditor {
     denied: BTreeMap<String, Timestamp>,
     /// Roles that each session name, `<namespace>.<name>`, has asked for in vain since it last got them.
     refused: BTreeSet<(String, String)>,
-    /// What a controller last wrote into each Secret.
+    /// Each Secret as a controller last wrote it.
     written: BTreeMap<Key, Written>,
     /// The part of the lifetime by which each resource's renewals are drawn early, as seen.
     drawn: BTreeMap<String, f64>,
     /// Since when policies have denied each resource.
     pub unpermitted: BTreeMap<Key, Timestamp>,
-    /// When each was last allowed again what was denied to it, or is no longer suspended.
+    /// When each was last allowed again what was denied to it, or ceased to be suspended.
     pub permitted_again: BTreeMap<Key, Timestamp>,
     /// Since when and until when each was last denied, where it no longer is.
     returned: BTreeMap<Key, (Timestamp, Timestamp)>,
@@ -275,7 +275,7 @@ pub fn publication(
     verdict
 }
 
-/// What is under one key must be the resource's own session, of a role that it asks for or has
+/// The session under one key must be the resource's own, of a role that it asks for or has
 /// asked for, and valid where it is new.
 fn wrong_session(
     state: &State,
@@ -301,7 +301,7 @@ fn wrong_session(
     })
 }
 
-/// What was published, is valid and still asked for may go only for what lives longer.
+/// A session that is valid and still asked for may go only for one that lives longer.
 fn lost_session(
     state: &State,
     key: &Key,
@@ -552,7 +552,7 @@ pub fn policies_changed(state: &mut State) {
                 }
             }
             false => {
-                // A permission that was there for a moment, or while nobody held the lease, may not
+                // A permission that was there for a moment, or while the lease was free, may not
                 // have been seen.
                 let seen_from = |until: Timestamp| until.max(state.unrenewable_until);
                 let returned = state.auditor.returned.get(key);

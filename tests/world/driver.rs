@@ -131,7 +131,7 @@ impl Lane {
     }
 }
 
-/// What came due while the lease could not be renewed is done within so long after.
+/// Work that came due while the lease could not be renewed is done within so long after.
 const AFTER_A_LAPSE: SignedDuration = SignedDuration::from_secs(30);
 /// How often the lease is renewed while work is under way. Where there is none, nobody asks.
 const RENEWAL: SignedDuration = SignedDuration::from_secs(2);

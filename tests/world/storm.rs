@@ -28,10 +28,10 @@ struct Step {
     pause: SignedDuration,
 }
 
-/// What is done with a world and its resources.
+/// A deed: something done with a world and its resources.
 pub type Deed<'a> = dyn Fn(&World, &[Key]) + 'a;
 
-/// What happens in a world, and in which order.
+/// Mishaps in a world, in their order.
 #[derive(Clone)]
 pub struct Storm<'a> {
     seed: u64,
@@ -108,7 +108,7 @@ impl<'a> Storm<'a> {
         })
     }
 
-    /// What is wrong with it, if something is.
+    /// Its failure, if it fails.
     fn failure(&self) -> Option<String> {
         let run = AssertUnwindSafe(|| self.run());
         let panic = catch_unwind(run).err()?;
@@ -221,7 +221,7 @@ fn the_same_seed_is_the_same_world() {
 fn flawed() -> [(&'static str, fn(Setup) -> Setup); 2] {
     [
         ("forgets what its fence refused", |s| Setup { forgets_refused: true, ..s }),
-        ("keeps what is no longer listed", |s| Setup {
+        ("keeps what has gone from the list", |s| Setup {
             flaw: Some(super::driver::Flaw::KeepsTheGone),
             ..s
         }),

@@ -93,7 +93,7 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outco
     let role = form.get("RoleArn").cloned().unwrap_or_default();
     let faults = state.faults;
     let outcome = if faults.denied_roles.is_some_and(|ending| role.ends_with(ending)) {
-        // Who asks for it is excused, and not who needs it for something else.
+        // It excuses those that publish this role, and not those that need it on the way.
         auditor::denied(&mut state, &role);
         auditor::issuer_answered(&mut state, form, false);
         return error(403, "AccessDenied");

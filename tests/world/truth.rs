@@ -1,4 +1,4 @@
-//! What is true, by the issuer's books and the API server's objects: whose sessions a Secret holds,
+//! The truth, by the issuer's books and the API server's objects: whose sessions a Secret holds,
 //! what its resource asks for, what policies allow, and when the design has it renewed.
 //!
 //! None of it is computed by the product: a rule that is wrong there must not be wrong here as well.
@@ -58,7 +58,7 @@ pub fn wanted(spec: &Value) -> Vec<Wanted> {
     profiles.iter().map(of).collect()
 }
 
-/// What of a specification decides which sessions are obtained and how they are written: a change of
+/// The part of a specification that decides which sessions are obtained and how they are written: a change of
 /// it costs one attempt.
 pub fn request(spec: &Value) -> Value {
     let mut request = spec.clone();
@@ -125,7 +125,7 @@ pub fn before(spec: &Value) -> Option<SignedDuration> {
     spec["refresh"]["before"].as_str()?.parse().ok()
 }
 
-/// What is left of a lifetime at its refresh point (promise 1 of the design): a third, at least 20
+/// The time left of a lifetime at its refresh point (promise 1 of the design): a third, at least 20
 /// minutes, at most half.
 pub fn remaining(lifetime: SignedDuration, before: Option<SignedDuration>) -> SignedDuration {
     let twenty_minutes = SignedDuration::from_secs(1200);

@@ -201,7 +201,7 @@ pub fn assert_settled(world: &World, keys: &[Key]) {
     }
 }
 
-/// What a Secret says of itself, to the controller.
+/// The record that a Secret holds for the controller.
 pub fn content_of(object: &RefreshableCredential, secret: &SimSecret) -> Option<Content> {
     let meta: ObjectMeta = serde_json::from_value(secret.metadata()).ok()?;
     let uid = object.metadata.uid.as_deref().unwrap_or_default();

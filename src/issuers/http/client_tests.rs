@@ -111,11 +111,20 @@ async fn what_the_specification_has_wrong_is_named() {
 
 #[tokio::test]
 async fn a_header_s_value_and_the_url_s_query_stay_out_of_errors() {
-    let url = server(Vec::new(), false).await;
-    let mut call = call(&url);
-    call.headers.push(("Authorization".to_owned(), SecretString::from("Bearer s3cr3t")));
-    let Err(error) = get(&call).await else { panic!("an answer") };
-    assert!(!format!("{error} {error:?} {call:?}").contains("s3cr3t"), "{error:?} {call:?}");
+    // No answer, one that is no HTTP, one that is refused, and a port without a server.
+    let [silent, garbage, redirect] = [
+        server(Vec::new(), false).await,
+        server(b"SSH-2.0\r\n".to_vec(), false).await,
+        server(answer("302 Found\r\nLocation: http://169.254.169.254/", b""), false).await,
+    ];
+    for url in [&silent, &garbage, &redirect, "http://127.0.0.1:1/credentials"] {
+        let url = format!("{url}?code=qu3ry&x=y");
+        let mut call = call(&url);
+        call.headers.push(("Authorization".to_owned(), SecretString::from("Bearer s3cr3t")));
+        let Err(error) = get(&call).await else { panic!("an answer of {url}") };
+        let shown = format!("{error} {error:?} {call:?}");
+        assert!(!shown.contains("s3cr3t") && !shown.contains("qu3ry"), "{shown}");
+    }
 }
 
 /// Reads a request, whose body is as long as it says.

@@ -17,6 +17,7 @@ use guard::GuardedResolver;
 use jiff::Timestamp;
 use refreshable_rules::issuer::IssueError;
 use refreshable_rules::patterns::NetworkScope;
+use refreshable_rules::patterns::shown_url;
 use reqwest::redirect;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
@@ -203,7 +204,11 @@ fn unreachable(call: &Call<'_>, error: &reqwest::Error) -> IssueError {
         (false, Some(_)) => parts.join(": "),
         (false, None) => "the connection failed".to_owned(),
     };
-    IssueError::Unreachable { operation: call.operation, endpoint: call.url.to_owned(), detail }
+    IssueError::Unreachable {
+        operation: call.operation,
+        endpoint: shown_url(call.url).into_owned(),
+        detail,
+    }
 }
 
 #[cfg(test)]
