@@ -217,8 +217,11 @@ fn the_same_seed_is_the_same_world() {
     }
 }
 
+/// A flaw by its name, and how a controller gets it.
+type Flawed = (&'static str, fn(Setup) -> Setup);
+
 /// Flaws that a storm must bring to light.
-fn flawed() -> [(&'static str, fn(Setup) -> Setup); 2] {
+fn flawed() -> [Flawed; 2] {
     [
         ("forgets what its fence refused", |s| Setup { forgets_refused: true, ..s }),
         ("keeps what has gone from the list", |s| Setup {
