@@ -31,7 +31,7 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// One call.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Call<'a> {
     /// Name of the operation, for errors and metrics.
     pub operation: &'static str,
@@ -47,6 +47,18 @@ pub struct Call<'a> {
     pub identity: Option<&'a ClientIdentity>,
     /// Time limit in seconds.
     pub timeout_seconds: Option<i32>,
+}
+
+/// Without the URL's query, which may hold a secret, and without headers.
+impl std::fmt::Debug for Call<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Call")
+            .field("operation", &self.operation)
+            .field("url", &shown_url(self.url))
+            .field("way", &self.way)
+            .field("timeout_seconds", &self.timeout_seconds)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The way to a host, by whose it is.
