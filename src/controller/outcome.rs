@@ -6,7 +6,7 @@ use super::publication::Publication;
 use super::publish::{self, PublishError};
 use super::sight::Sight;
 use super::{CallError, Context, refusal, status};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use refreshable_api::RefreshableCredential;
@@ -86,7 +86,10 @@ async fn record_write(
                 context.memory.doubt(&uid, now);
             }
             let failure = refusal::of(object, &error).after_reading(about.inputs);
-            return fail(object, sight, cause, &failure, context).await;
+            // Its end may be learned long after it, where the lease had lapsed: the pause before
+            // the next attempt has passed meanwhile.
+            let ended = now.min(about.until);
+            return fail_at(object, sight, cause, &failure, ended, context).await;
         }
     };
     let view = ownership::view(&meta, &uid);
@@ -133,12 +136,24 @@ pub(super) fn next_of(object: &RefreshableCredential, record: &Record, finding: 
     due.into_iter().chain(again).min().map_or(Next::Change, Next::At)
 }
 
-/// Records a failed attempt. What is published stays as it is.
+/// Records an attempt that failed now. What is published stays as it is.
 pub(super) async fn fail(
     object: &RefreshableCredential,
     sight: &Sight,
     cause: Cause,
     failure: &Failure,
+    context: &Context,
+) -> Result<Next, CallError> {
+    fail_at(object, sight, cause, failure, context.now(), context).await
+}
+
+/// Records an attempt that failed at `failed_at`.
+async fn fail_at(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    cause: Cause,
+    failure: &Failure,
+    failed_at: Timestamp,
     context: &Context,
 ) -> Result<Next, CallError> {
     let now = context.now();
@@ -150,7 +165,7 @@ pub(super) async fn fail(
         _ => attempt,
     };
     warn(object, failure);
-    let finding = report::failing(object, failure, attempted, sight.secret.own(), now);
+    let finding = report::failing(object, failure, attempted, sight.secret.own(), failed_at);
     status::report(context, object, &sight.permission, sight.secret.own(), &finding).await?;
     let Finding::Failing(recorded) = &finding else { return Ok(Next::Change) };
     Ok(Next::At(first(recorded.next_try(), sight.expiration(), now)))

@@ -61,3 +61,32 @@ fn a_status_that_a_closed_fence_refused_is_written_when_it_opens() {
         assert_eq!(generation(&world), (Some(2), Some(2)));
     });
 }
+
+#[test]
+fn a_write_that_a_lapse_ended_is_made_up_for_as_soon_as_the_lease_is_renewed() {
+    runtime().block_on(async {
+        let mut world = World::new(11, Setup::default());
+        let key = users::make(&world, "team-a", "unwritten", 3600);
+        world.run(SignedDuration::from_mins(36)).await;
+        let counts = |world: &World| {
+            let state = world.shared.lock();
+            (state.auditor.issuer_calls, state.auditor.applies)
+        };
+        assert_eq!(counts(&world), (1, 1));
+        // It is renewed, and the API server takes no write.
+        world.shared.lock().faults.api_fails = 1000;
+        while counts(&world).0 == 1 {
+            world.run(SignedDuration::from_secs(1)).await;
+        }
+        world.hinder_renewals(MINUTE * 10);
+        // The last renewal still counts for a moment.
+        world.run(SignedDuration::from_secs(30)).await;
+        world.shared.lock().faults.api_fails = 0;
+        world.run(SignedDuration::from_secs(570)).await;
+        let before = world.shared.lock().secrets[&key].version;
+        world.run(SignedDuration::from_secs(4)).await;
+        assert_ne!(world.shared.lock().secrets[&key].version, before, "it is not paused for again");
+        world.run(HOUR).await;
+        users::assert_settled(&world, &[key]);
+    });
+}
