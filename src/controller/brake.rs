@@ -1,10 +1,9 @@
 //! The brake on withdrawals as it stands: the rules decide (`refreshable_rules::withdrawal`), and
 //! this counts and remembers what they decide by.
 
-use super::Context;
+use super::{Context, ResourceName};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
-use kube::runtime::reflector::ObjectRef;
 use parking_lot::Mutex;
 use refreshable_api::{CredentialPolicy, RefreshableCredential, names, time_of};
 use refreshable_rules::policy::{self, Permission};
@@ -73,7 +72,7 @@ impl Brake {
         object: &RefreshableCredential,
         context: &Context,
     ) -> SignedDuration {
-        let set = |name: &str| match context.view.policies.get(&ObjectRef::new(name)) {
+        let set = |name: &str| match context.view.policies.get(&ResourceName::of_cluster(name)) {
             Some(policy) => withdrawal::set_by(&policy),
             None => self.former.lock().get(name).copied(),
         };
@@ -153,7 +152,8 @@ impl Brake {
 /// Counts all resources.
 fn census(orders: &Orders, context: &Context, now: Timestamp) -> Census {
     let view = &context.view;
-    let (policies, namespaces) = (view.policies.state(), view.namespaces.state());
+    let policies: Vec<_> = view.policies.all().collect();
+    let namespaces: Vec<_> = view.namespaces.all().collect();
     let index = PolicyIndex::new(&policies, namespaces.iter().map(|n| labelled(n.as_ref())));
     let is_denied = |object: &RefreshableCredential| {
         let judgement = match view.reads_policies {
@@ -162,17 +162,17 @@ fn census(orders: &Orders, context: &Context, now: Timestamp) -> Census {
         };
         judgement.is_some_and(|j| matches!(j.permission, Permission::Denied(_)))
     };
-    let resources = view.credentials.state();
-    Census::of(resources.iter().map(|object| {
-        if !is_denied(object) {
-            return (object.as_ref(), view.shows_secret(object), false);
+    Census::of(view.credentials.all().map(|object| {
+        if !is_denied(&object) {
+            let published = view.shows_secret(&object);
+            return (object, published, false);
         }
         let uid = object.uid().unwrap_or_default();
         let known = context.memory.of(&uid);
         let since =
-            known.as_ref().and_then(|k| k.denied_since).or_else(|| told(object)).unwrap_or(now);
-        let published = view.secret(object, known.as_ref()).own().is_some();
-        (object.as_ref(), published, !orders.confirm(since, now))
+            known.as_ref().and_then(|k| k.denied_since).or_else(|| told(&object)).unwrap_or(now);
+        let published = view.secret(&object, known.as_ref()).own().is_some();
+        (object, published, !orders.confirm(since, now))
     }))
 }
 

@@ -4,67 +4,18 @@
 //! cluster over at once: what differs is a change like any other, what is no longer there included,
 //! and only then are resources touched.
 
+use super::packed::{Form as _, Kept};
+use super::store::{Store, name_of};
 use super::triggers::{Touched, Triggers};
-use super::{ConfigMapMeta, Context, PodMeta, PolicyNews, SecretMeta, View};
+use super::{ConfigMapMeta, Context, PodMeta, ResourceName, SecretMeta};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::Resource;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::Event;
-use kube::{Resource, ResourceExt as _};
 use refreshable_api::{CredentialPolicy, RefreshableCredential};
 use refreshable_rules::input_object::InputObject;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// The end of the view that feeds write to.
-pub struct Writers {
-    credentials: Writer<RefreshableCredential>,
-    secrets: Writer<SecretMeta>,
-    inputs: Writer<SecretMeta>,
-    config_maps: Writer<ConfigMapMeta>,
-    policies: Writer<CredentialPolicy>,
-    namespaces: Writer<PartialObjectMeta<Namespace>>,
-    pods: Writer<PodMeta>,
-    orders: Writer<ConfigMap>,
-}
-
-/// A view, and the end that writes to it. Without `policies` those and namespaces are never fed,
-/// without `pods` Pods.
-pub fn view(policies: bool, pods: bool) -> (View, Writers) {
-    let (credentials, credentials_writer) = reflector::store();
-    let (secrets, secrets_writer) = reflector::store();
-    let (inputs, inputs_writer) = reflector::store();
-    let (config_maps, config_maps_writer) = reflector::store();
-    let (policy_store, policies_writer) = reflector::store();
-    let (namespaces, namespaces_writer) = reflector::store();
-    let (pod_store, pods_writer) = reflector::store();
-    let (orders, orders_writer) = reflector::store();
-    let view = View {
-        credentials,
-        secrets,
-        inputs,
-        config_maps,
-        policies: policy_store,
-        namespaces,
-        reads_policies: policies,
-        pods: pod_store,
-        reads_pods: pods,
-        orders,
-        policy_news: PolicyNews::default(),
-    };
-    let writers = Writers {
-        credentials: credentials_writer,
-        secrets: secrets_writer,
-        inputs: inputs_writer,
-        config_maps: config_maps_writer,
-        policies: policies_writer,
-        namespaces: namespaces_writer,
-        pods: pods_writer,
-        orders: orders_writer,
-    };
-    (view, writers)
-}
 
 /// The part of the cluster that one watch shows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,13 +32,6 @@ impl Place {
         match namespaces {
             [] => [Self::Everywhere].into(),
             some => some.iter().cloned().map(Self::Namespace).collect(),
-        }
-    }
-
-    fn holds(&self, namespace: Option<&str>) -> bool {
-        match self {
-            Self::Everywhere => true,
-            Self::Namespace(own) => namespace == Some(own),
         }
     }
 }
@@ -137,9 +81,9 @@ pub struct Feeds {
 
 impl Feeds {
     /// The feeds of `context`'s view. Namespaced kinds are watched in `places`.
-    pub fn new(writers: Writers, context: &Arc<Context>, places: &BTreeSet<Place>) -> Self {
-        let triggers =
-            Triggers::new(context.view.credentials.clone(), context.view.namespaces.clone());
+    pub fn new(context: &Arc<Context>, places: &BTreeSet<Place>) -> Self {
+        let view = &context.view;
+        let triggers = Triggers::new(view.credentials.clone(), view.namespaces.clone());
         let (own, input, config_map) = (triggers.clone(), triggers.clone(), triggers.clone());
         let (policy, namespace, order) = (triggers.clone(), triggers.clone(), triggers);
         let (remembering, forgetting) = (context.clone(), context.clone());
@@ -149,24 +93,24 @@ impl Feeds {
         let (of_resource, of_policy, of_namespace) = (news.clone(), news.clone(), news);
         let everywhere = BTreeSet::from([Place::Everywhere]);
         Self {
-            credentials: Feed::new(writers.credentials, places, move |changes| {
+            credentials: Feed::new(&view.credentials, places, move |changes| {
                 for gone in changes.iter().filter_map(Change::gone) {
                     forgetting.memory.forget(gone.metadata.uid.as_deref().unwrap_or_default());
                 }
                 of_resource.of_resources(changes);
-                changes.iter().filter_map(|c| c.sides().next()).map(ObjectRef::from_obj).collect()
+                changes.iter().filter_map(|c| c.sides().next()).map(name_of).collect()
             }),
-            secrets: Feed::new(writers.secrets, places, move |changes| {
+            secrets: Feed::new(&view.secrets, places, move |changes| {
                 changes.iter().for_each(|change| remembering.memory.learn(change));
                 own.of_own_secrets(changes)
             }),
-            inputs: Feed::new(writers.inputs, places, move |changes| {
+            inputs: Feed::new(&view.inputs, places, move |changes| {
                 input.of_inputs(InputObject::Secret, changes)
             }),
-            config_maps: Feed::new(writers.config_maps, places, move |changes| {
+            config_maps: Feed::new(&view.config_maps, places, move |changes| {
                 config_map.of_inputs(InputObject::ConfigMap, changes)
             }),
-            policies: Feed::new(writers.policies, &everywhere, move |changes| {
+            policies: Feed::new(&view.policies, &everywhere, move |changes| {
                 changes
                     .iter()
                     .filter_map(Change::gone)
@@ -176,14 +120,14 @@ impl Feeds {
                 }
                 policy.of_policies(changes)
             }),
-            namespaces: Feed::new(writers.namespaces, &everywhere, move |changes| {
+            namespaces: Feed::new(&view.namespaces, &everywhere, move |changes| {
                 if of_namespace.of_namespaces(changes) {
                     by_namespaces.brake.changed();
                 }
                 namespace.of_namespaces(changes)
             }),
-            pods: Feed::new(writers.pods, places, |_| Touched::new()),
-            orders: Feed::new(writers.orders, &everywhere, move |_| {
+            pods: Feed::new(&view.pods, places, |_| Touched::new()),
+            orders: Feed::new(&view.orders, &everywhere, move |_| {
                 by_orders.brake.changed();
                 order.of_orders()
             }),
@@ -191,39 +135,36 @@ impl Feeds {
     }
 }
 
+/// Most changes that are brought into their full form at once.
+const AT_ONCE: usize = 256;
+
 /// Takes the events of all watches of one kind.
-pub struct Feed<K: Resource<DynamicType = ()> + Clone + 'static> {
-    writer: Writer<K>,
+pub struct Feed<K: Kept> {
     store: Store<K>,
     /// What the lists under way have held so far.
-    lists: BTreeMap<Place, Vec<K>>,
+    lists: BTreeMap<Place, BTreeMap<ResourceName, Arc<K::Form>>>,
     places: BTreeSet<Place>,
     /// Those that have not had their first list: the view is not ready before they have.
     waiting: BTreeSet<Place>,
-    ready: bool,
     touches: Touches<K>,
 }
 
 type Touches<K> = Box<dyn FnMut(&[Change<K>]) -> Touched + Send>;
 
-impl<K> Feed<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    fn new(
-        writer: Writer<K>,
+/// One object before and after, as it is kept.
+type KeptChange<K> = (Option<Arc<<K as Kept>::Form>>, Option<Arc<<K as Kept>::Form>>);
+
+impl<K: Kept> Feed<K> {
+    pub(super) fn new(
+        store: &Store<K>,
         places: &BTreeSet<Place>,
         touches: impl FnMut(&[Change<K>]) -> Touched + Send + 'static,
     ) -> Self {
-        let store = writer.as_reader();
-        let (places, waiting) = (places.clone(), places.clone());
         Self {
-            writer,
-            store,
+            store: store.clone(),
             lists: BTreeMap::new(),
-            places,
-            waiting,
-            ready: false,
+            places: places.clone(),
+            waiting: places.clone(),
             touches: Box::new(touches),
         }
     }
@@ -235,85 +176,104 @@ where
 
     /// Takes one event of the watch of `place` into the view, and tells which resources it touches.
     pub fn take(&mut self, place: &Place, event: Event<K>) -> Touched {
-        let changes = match event {
-            Event::Apply(object) => vec![self.put(object)],
-            Event::Delete(object) => vec![self.remove(object)],
+        match event {
+            Event::Apply(object) => {
+                let (name, after, kept) = keep(object);
+                let before = self.store.put(name, kept).and_then(|b| b.object());
+                self.touch(&[Change { before, after: Some(after) }])
+            }
+            Event::Delete(mut object) => {
+                object.trim();
+                self.store.remove(&name_of(&object));
+                self.touch(&[Change { before: Some(Arc::new(object)), after: None }])
+            }
             Event::Init => {
-                self.lists.insert(place.clone(), Vec::new());
-                return Touched::new();
+                self.lists.insert(place.clone(), BTreeMap::new());
+                Touched::new()
             }
             Event::InitApply(object) => {
-                self.lists.entry(place.clone()).or_default().push(object);
-                return Touched::new();
+                let (name, _, kept) = keep(object);
+                self.lists.entry(place.clone()).or_default().insert(name, kept);
+                Touched::new()
             }
             Event::InitDone => {
                 let list = self.lists.remove(place).unwrap_or_default();
+                let changes = self.swap(place, list);
                 self.waiting.remove(place);
-                match self.waiting.is_empty() && !self.ready {
-                    true => self.first(list),
-                    false => self.swap(place, list),
+                if self.waiting.is_empty() {
+                    self.store.is_complete();
                 }
+                self.touch_all(changes)
             }
-        };
-        if changes.is_empty() {
-            return Touched::new();
         }
-        let mut touched = (self.touches)(&changes);
-        // Stores and lists are hashed: without an order of its own, who goes first would be chance.
-        touched.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        touched
-    }
-
-    fn put(&mut self, object: K) -> Change<K> {
-        let which = ObjectRef::from_obj(&object);
-        let before = self.store.get(&which);
-        self.writer.apply_watcher_event(&Event::Apply(object));
-        Change { before, after: self.store.get(&which) }
-    }
-
-    fn remove(&mut self, object: K) -> Change<K> {
-        let before = Some(Arc::new(object.clone()));
-        self.writer.apply_watcher_event(&Event::Delete(object));
-        Change { before, after: None }
-    }
-
-    /// The last of the first lists: the view becomes ready with it.
-    fn first(&mut self, list: Vec<K>) -> Vec<Change<K>> {
-        let others = self.store.state();
-        let listed: Vec<ObjectRef<K>> = list.iter().map(ObjectRef::from_obj).collect();
-        self.writer.apply_watcher_event(&Event::Init);
-        for object in others.iter().map(|o| o.as_ref().clone()).chain(list) {
-            self.writer.apply_watcher_event(&Event::InitApply(object));
-        }
-        self.writer.apply_watcher_event(&Event::InitDone);
-        self.ready = true;
-        listed.iter().map(|which| Change { before: None, after: self.store.get(which) }).collect()
     }
 
     /// A list of `place` is complete: what the view shows of it becomes what the list holds.
-    fn swap(&mut self, place: &Place, list: Vec<K>) -> Vec<Change<K>> {
-        let mut listed: HashMap<ObjectRef<K>, K> =
-            list.into_iter().map(|o| (ObjectRef::from_obj(&o), o)).collect();
+    fn swap(
+        &mut self,
+        place: &Place,
+        mut list: BTreeMap<ResourceName, Arc<K::Form>>,
+    ) -> Vec<KeptChange<K>> {
+        let shown = match place {
+            Place::Everywhere => self.store.entries(),
+            Place::Namespace(name) => self.store.entries_within(name),
+        };
         let mut changes = Vec::new();
-        for before in self.store.state() {
-            if !place.holds(before.meta().namespace.as_deref()) {
-                continue;
-            }
-            match listed.remove(&ObjectRef::from_obj(before.as_ref())) {
-                Some(after) if is_same(before.as_ref(), &after) => {}
-                Some(after) => changes.push(self.put(after)),
-                None => changes.push(self.remove(Arc::unwrap_or_clone(before))),
+        for (name, before) in shown {
+            match list.remove(&name) {
+                Some(after) if is_same::<K>(&before, &after) => {}
+                Some(after) => {
+                    self.store.put(name, after.clone());
+                    changes.push((Some(before), Some(after)));
+                }
+                None => {
+                    self.store.remove(&name);
+                    changes.push((Some(before), None));
+                }
             }
         }
-        changes.extend(listed.into_values().map(|object| self.put(object)));
+        for (name, after) in list {
+            self.store.put(name, after.clone());
+            changes.push((None, Some(after)));
+        }
         changes
+    }
+
+    /// What a list changed, some at a time: in their full form all of them may be large.
+    fn touch_all(&mut self, changes: Vec<KeptChange<K>>) -> Touched {
+        let mut touched = BTreeSet::new();
+        for some in changes.chunks(AT_ONCE) {
+            let object = |kept: &Option<Arc<K::Form>>| kept.as_ref().and_then(|k| k.object());
+            let whole: Vec<Change<K>> = some
+                .iter()
+                .map(|(before, after)| Change { before: object(before), after: object(after) })
+                .collect();
+            touched.extend(self.touch(&whole));
+        }
+        touched.into_iter().collect()
+    }
+
+    fn touch(&mut self, changes: &[Change<K>]) -> Touched {
+        let mut touched = (self.touches)(changes);
+        // Where an object is named twice, it is touched once; and who goes first is no chance.
+        touched.sort();
+        touched.dedup();
+        touched
     }
 }
 
+/// The name of an object, the object without what the controller does not read, and its kept form.
+fn keep<K: Kept>(mut object: K) -> (ResourceName, Arc<K>, Arc<K::Form>) {
+    object.trim();
+    let (name, object) = (name_of(&object), Arc::new(object));
+    let kept = Arc::new(K::Form::of(&object));
+    (name, object, kept)
+}
+
 /// Whether two objects of one name are the same in every part.
-fn is_same<K: Resource>(one: &K, other: &K) -> bool {
-    let version = other.resource_version();
-    version.is_some() && one.uid() == other.uid() && one.resource_version() == version
+fn is_same<K: Kept>(one: &K::Form, other: &K::Form) -> bool {
+    let (uid, version) = other.state();
+    version.is_some() && one.state() == (uid, version)
 }
 
 #[cfg(test)]

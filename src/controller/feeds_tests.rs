@@ -1,4 +1,5 @@
 use super::*;
+use kube::ResourceExt as _;
 use parking_lot::Mutex;
 use refreshable_api::names;
 use serde_json::json;
@@ -27,28 +28,24 @@ struct Bench {
 
 impl Bench {
     fn watching(namespaces: &[&str]) -> Self {
-        let (store, writer) = reflector::store();
+        let store = Store::default();
         let noted = Arc::<Mutex<Vec<String>>>::default();
         let (notes, shown) = (noted.clone(), store.clone());
         let namespaces: Vec<String> = namespaces.iter().map(|n| (*n).to_owned()).collect();
         let feed =
-            Feed::new(writer, &Place::of(&namespaces), move |changes: &[Change<SecretMeta>]| {
+            Feed::new(&store, &Place::of(&namespaces), move |changes: &[Change<SecretMeta>]| {
                 for change in changes {
                     let one = change.sides().next().expect("one of both");
                     let (before, after) = (
                         change.before.as_deref().map(version),
                         change.after.as_deref().map(version),
                     );
-                    let seen = shown.get(&ObjectRef::from_obj(one)).map(|s| version(&s));
+                    let seen = shown.get(&name_of(one)).map(|s| version(&s));
                     assert_eq!(seen, after, "the view shows a change before anything is touched");
                     let say = |v: Option<String>| v.unwrap_or("-".to_owned());
                     notes.lock().push(format!("{} {}>{}", one.name_any(), say(before), say(after)));
                 }
-                changes
-                    .iter()
-                    .filter_map(|c| c.sides().next())
-                    .map(|s| ObjectRef::new(&s.name_any()))
-                    .collect()
+                changes.iter().filter_map(|c| c.sides().next()).map(name_of).collect()
             });
         Self { feed, store, noted }
     }
@@ -85,7 +82,7 @@ impl Bench {
 
     fn shown(&self) -> Vec<String> {
         let mut shown: Vec<String> =
-            self.store.state().iter().map(|s| format!("{} {}", s.name_any(), version(s))).collect();
+            self.store.all().map(|s| format!("{} {}", s.name_any(), version(&s))).collect();
         shown.sort();
         shown
     }
@@ -125,13 +122,13 @@ fn a_list_changes_what_differs_and_only_at_its_end() {
 async fn who_waits_for_the_first_lists_is_woken_by_the_last_of_them() {
     let mut bench = Bench::watching(&["a", "b"]);
     let store = bench.store.clone();
-    let waiter = tokio::spawn(async move { store.wait_until_ready().await.is_ok() });
+    let waiter = tokio::spawn(async move { store.ready().await });
     tokio::task::yield_now().await;
     bench.list(&namespace("a"), &[("x", 1)]);
     assert!(!waiter.is_finished());
     bench.list(&namespace("b"), &[]);
     let woken = tokio::time::timeout(std::time::Duration::from_secs(20), waiter).await;
-    assert!(woken.is_ok_and(|w| w.is_ok_and(|ready| ready)));
+    assert!(woken.is_ok_and(|w| w.is_ok()));
 }
 
 #[test]
@@ -141,9 +138,9 @@ fn what_disappeared_is_computed_for_each_namespace() {
     assert_eq!(bench.list(&a, &[("xa", 1), ("ya", 2)]), ["xa ->1", "ya ->2"]);
     // A watch that is ahead of another's first list loses nothing to it.
     assert_eq!(bench.take(&a, Event::Apply(secret("a", "za", 3))), ["za ->3"]);
-    assert!(!bench.feed.ready, "b has not been listed yet");
+    assert!(!bench.store.is_ready(), "b has not been listed yet");
     assert_eq!(bench.list(&b, &[("xb", 4)]), ["xb ->4"]);
-    assert!(bench.feed.ready);
+    assert!(bench.store.is_ready());
     assert_eq!(bench.shown(), ["xa 1", "xb 4", "ya 2", "za 3"]);
 
     assert_eq!(bench.list(&a, &[("xa", 1), ("za", 3)]), ["ya 2>-"]);
@@ -189,9 +186,9 @@ fn a_first_list_that_breaks_off_is_none() {
     let mut bench = Bench::watching(&[]);
     assert!(bench.take(&Place::Everywhere, Event::Init).is_empty());
     bench.listed(&Place::Everywhere, &[("x", 1)]);
-    assert!(!bench.feed.ready);
+    assert!(!bench.store.is_ready());
     assert_eq!(bench.list(&Place::Everywhere, &[("y", 2)]), ["y ->2"]);
-    assert!(bench.feed.ready);
+    assert!(bench.store.is_ready());
     assert_eq!(bench.shown(), ["y 2"]);
 }
 

@@ -28,9 +28,37 @@ const REPAIR_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// What was written last for each resource, by its UID.
 #[derive(Debug, Default)]
 pub struct Memory {
-    entries: Mutex<HashMap<String, Entry>>,
+    slots: Mutex<HashMap<Box<str>, Slot>>,
     /// Writes of Secrets that go on after their attempt.
     pub(super) writes: Writes,
+}
+
+/// An entry as it is kept: of nearly all resources the version and the clock are all there is.
+#[derive(Debug, Default)]
+struct Slot {
+    object_version: Option<Box<str>>,
+    since: Timestamp,
+    clock: Option<SignedDuration>,
+    rest: Option<Box<Entry>>,
+}
+
+impl Slot {
+    /// The entry, whose place this keeps until [`Slot::close`].
+    fn open(&mut self) -> Entry {
+        let rest = self.rest.take().map(|rest| *rest).unwrap_or_default();
+        Entry {
+            object_version: self.object_version.take().map(Into::into),
+            since: self.since,
+            clock: self.clock,
+            ..rest
+        }
+    }
+
+    fn close(&mut self, mut entry: Entry) {
+        self.object_version = entry.object_version.take().map(Into::into);
+        (self.since, self.clock) = (entry.since, entry.clock.take());
+        self.rest = (!entry.is_plain()).then(|| Box::new(entry));
+    }
 }
 
 /// What was written last for one resource.
@@ -73,6 +101,19 @@ struct Unsaved {
 }
 
 impl Entry {
+    /// Whether nothing is known but what a [`Slot`] holds itself.
+    fn is_plain(&self) -> bool {
+        self.secret.is_none()
+            && !self.doubt
+            && self.polled.is_none()
+            && self.compared.is_empty()
+            && self.rests_until.is_none()
+            && self.unsaved.is_none()
+            && self.attempting.is_none()
+            && self.repaired.is_none()
+            && self.denied_since.is_none()
+    }
+
     /// `object` with the status that this process knows, where that is another than the API
     /// server's.
     pub(super) fn onto(&self, object: Arc<RefreshableCredential>) -> Arc<RefreshableCredential> {
@@ -137,7 +178,7 @@ pub(super) fn older(seen: Option<&str>, written: &str) -> bool {
 
 impl Memory {
     pub(super) fn of(&self, uid: &str) -> Option<Entry> {
-        self.lock().get(uid).cloned()
+        self.known(uid, |entry| entry.clone())
     }
 
     pub(super) fn status_written(&self, uid: &str, version: Option<String>, now: Timestamp) {
@@ -155,16 +196,16 @@ impl Memory {
         status: RefreshableCredentialStatus,
         now: Timestamp,
     ) -> Timestamp {
-        let mut entries = self.lock();
-        let entry = entries.entry(uid.to_owned()).or_default();
-        let tries = entry.unsaved.as_ref().map_or(0, |u| u.tries);
-        let pause = STATUS_PAUSE.saturating_mul(1 << tries.min(5)).min(LONGEST_STATUS_PAUSE);
-        entry.unsaved = Some(Box::new(Unsaved {
-            status,
-            tries: tries.saturating_add(1),
-            next_try: now + pause,
-        }));
-        now + pause
+        self.any(uid, |entry| {
+            let tries = entry.unsaved.as_ref().map_or(0, |u| u.tries);
+            let pause = STATUS_PAUSE.saturating_mul(1 << tries.min(5)).min(LONGEST_STATUS_PAUSE);
+            entry.unsaved = Some(Box::new(Unsaved {
+                status,
+                tries: tries.saturating_add(1),
+                next_try: now + pause,
+            }));
+            now + pause
+        })
     }
 
     /// `status` waits for the lease: it is written as soon as that is renewed.
@@ -175,55 +216,51 @@ impl Memory {
         now: Timestamp,
     ) {
         let unsaved = Unsaved { status, tries: 0, next_try: now };
-        self.lock().entry(uid.to_owned()).or_default().unsaved = Some(Box::new(unsaved));
+        self.any(uid, |entry| entry.unsaved = Some(Box::new(unsaved)));
     }
 
     /// When a status that could not be written is tried again.
     pub(super) fn status_retry(&self, uid: &str) -> Option<Timestamp> {
-        self.lock().get(uid)?.unsaved.as_ref().map(|u| u.next_try)
+        self.known(uid, |entry| entry.unsaved.as_ref().map(|u| u.next_try))?
     }
 
     /// An attempt begins: should it never come to its end, it counts as `failure`.
     pub(super) fn attempt_began(&self, uid: &str, failure: RecordedFailure) {
-        self.lock().entry(uid.to_owned()).or_default().attempting = Some(Box::new(failure));
+        self.any(uid, |entry| entry.attempting = Some(Box::new(failure)));
     }
 
     /// The attempt came to its end.
     pub(super) fn attempt_ended(&self, uid: &str) {
-        if let Some(entry) = self.lock().get_mut(uid) {
-            entry.attempting = None;
-        }
+        self.known(uid, |entry| entry.attempting = None);
     }
 
     /// Whether the Secret's metadata may be repaired at `now`; where not, when it may.
     pub(super) fn may_repair(&self, uid: &str, now: Timestamp) -> Result<(), Timestamp> {
-        let mut entries = self.lock();
-        let entry = entries.entry(uid.to_owned()).or_default();
-        match entry.repaired.map(|last| last + REPAIR_PAUSE).filter(|until| *until > now) {
-            Some(until) if entry.repaired.is_some_and(|last| last <= now) => Err(until),
-            _ => {
-                entry.repaired = Some(now);
-                Ok(())
+        self.any(uid, |entry| {
+            match entry.repaired.map(|last| last + REPAIR_PAUSE).filter(|until| *until > now) {
+                Some(until) if entry.repaired.is_some_and(|last| last <= now) => Err(until),
+                _ => {
+                    entry.repaired = Some(now);
+                    Ok(())
+                }
             }
-        }
+        })
     }
 
     /// Policies deny the resource with this UID, which its status may tell since when: a status
     /// that somebody rewrites puts nothing off. Since when they have.
     pub(super) fn denied(&self, uid: &str, told: Option<Timestamp>, now: Timestamp) -> Timestamp {
-        let mut entries = self.lock();
-        let entry = entries.entry(uid.to_owned()).or_default();
-        let since =
-            entry.denied_since.into_iter().chain(told).fold(down_to_second(now), Timestamp::min);
-        entry.denied_since = Some(since);
-        since
+        self.any(uid, |entry| {
+            let known = entry.denied_since.into_iter().chain(told);
+            let since = known.fold(down_to_second(now), Timestamp::min);
+            entry.denied_since = Some(since);
+            since
+        })
     }
 
     /// Policies do not deny the resource with this UID.
     pub(super) fn not_denied(&self, uid: &str) {
-        if let Some(entry) = self.lock().get_mut(uid) {
-            entry.denied_since = None;
-        }
+        self.known(uid, |entry| entry.denied_since = None);
     }
 
     pub(super) fn secret_written(&self, uid: &str, meta: ObjectMeta, now: Timestamp) {
@@ -242,36 +279,32 @@ impl Memory {
     }
 
     pub(super) fn polled(&self, uid: &str, polled: Polled) {
-        self.lock().entry(uid.to_owned()).or_default().polled = Some(polled);
+        self.any(uid, |entry| entry.polled = Some(polled));
     }
 
     /// An attempt read inputs that are not watched. Others of them are due as before.
     pub(super) fn read_by_attempt(&self, uid: &str, looks: BTreeMap<String, Look>, now: Timestamp) {
-        let mut entries = self.lock();
-        let entry = entries.entry(uid.to_owned()).or_default();
-        entry.polled.get_or_insert_with(|| Polled::at(now)).looks.extend(looks);
+        self.any(uid, |entry| {
+            entry.polled.get_or_insert_with(|| Polled::at(now)).looks.extend(looks);
+        });
     }
 
     /// No input of the resource with this UID needs to be looked at.
     pub(super) fn no_longer_polled(&self, uid: &str) {
-        if let Some(entry) = self.lock().get_mut(uid) {
-            entry.polled = None;
-        }
+        self.known(uid, |entry| entry.polled = None);
     }
 
     /// When the inputs of the resource with this UID were last looked at.
     pub(super) fn polled_at(&self, uid: &str) -> Option<Timestamp> {
-        self.lock().get(uid)?.polled.as_ref().map(|p| p.at)
+        self.known(uid, |entry| entry.polled.as_ref().map(|p| p.at))?
     }
 
     /// The input `name` was read at `version`, and what was used of it has these digests.
     pub(super) fn compared(&self, uid: &str, name: &str, version: String, macs: BTreeSet<String>) {
-        let mut entries = self.lock();
-        let compared = &mut entries.entry(uid.to_owned()).or_default().compared;
-        match compared.get_mut(name) {
+        self.any(uid, |entry| match entry.compared.get_mut(name) {
             Some((at, known)) if *at == version => known.extend(macs),
-            _ => drop(compared.insert(name.to_owned(), (version, macs))),
-        }
+            _ => drop(entry.compared.insert(name.to_owned(), (version, macs))),
+        });
     }
 
     pub(super) fn rests(&self, uid: &str, until: Timestamp, now: Timestamp) {
@@ -281,37 +314,40 @@ impl Memory {
     /// Whether the source of the resource with this UID had nothing newer, and is asked again after
     /// `now`.
     pub(super) fn is_resting(&self, uid: &str, now: Timestamp) -> bool {
-        self.lock().get(uid).and_then(|e| e.rests_until).is_some_and(|until| until > now)
+        let slots = self.slots.lock();
+        let rest = slots.get(uid).and_then(|slot| slot.rest.as_ref());
+        rest.and_then(|rest| rest.rests_until).is_some_and(|until| until > now)
     }
 
     /// The clock of the issuer of the resource with this UID is so far ahead of ours as that was
     /// when the process began.
     pub(super) fn clock_learned(&self, uid: &str, ahead: SignedDuration) {
-        self.lock().entry(uid.to_owned()).or_default().clock = Some(ahead);
+        self.any(uid, |entry| entry.clock = Some(ahead));
     }
 
     /// What was learned of that clock.
     pub(super) fn clock_of(&self, uid: &str) -> Option<SignedDuration> {
-        self.lock().get(uid)?.clock
+        self.slots.lock().get(uid)?.clock
     }
 
     /// The view shows the Secret `meta` of the resource with this UID: what was written is
     /// forgotten once the view is as new.
     pub(super) fn secret_seen(&self, uid: &str, meta: &ObjectMeta) {
-        if let Some(entry) = self.lock().get_mut(uid)
-            && let Some(WrittenSecret::Applied(written)) = &entry.secret
-            && !older(
-                meta.resource_version.as_deref(),
-                written.resource_version.as_deref().unwrap_or_default(),
-            )
-        {
-            entry.secret = None;
-        }
+        self.known(uid, |entry| {
+            if let Some(WrittenSecret::Applied(written)) = &entry.secret
+                && !older(
+                    meta.resource_version.as_deref(),
+                    written.resource_version.as_deref().unwrap_or_default(),
+                )
+            {
+                entry.secret = None;
+            }
+        });
     }
 
     /// The view saw the Secret with this UID go.
     pub(super) fn secret_gone(&self, uid: &str, secret_uid: &str) {
-        if let Some(entry) = self.lock().get_mut(uid) {
+        self.known(uid, |entry| {
             let same = match &entry.secret {
                 Some(WrittenSecret::Applied(written)) => written.uid.as_deref() == Some(secret_uid),
                 Some(WrittenSecret::Deleted { uid }) => uid == secret_uid,
@@ -320,7 +356,7 @@ impl Memory {
             if same {
                 entry.secret = None;
             }
-        }
+        });
     }
 
     /// Takes note of what the watch of own Secrets shows.
@@ -339,28 +375,41 @@ impl Memory {
 
     /// What was written is no longer needed: it has been read back.
     pub(super) fn settled(&self, uid: &str) {
-        if let Some(entry) = self.lock().get_mut(uid) {
+        self.known(uid, |entry| {
             entry.object_version = None;
             entry.secret = None;
             entry.doubt = false;
-        }
+        });
     }
 
     pub(super) fn forget(&self, uid: &str) {
         self.writes.drop_of(uid);
-        self.lock().remove(uid);
+        self.slots.lock().remove(uid);
     }
 
     fn update(&self, uid: &str, now: Timestamp, change: impl FnOnce(&mut Entry)) {
-        let mut entries = self.lock();
-        let entry = entries.entry(uid.to_owned()).or_default();
-        entry.since = now;
-        change(entry);
+        self.any(uid, |entry| {
+            entry.since = now;
+            change(entry);
+        });
     }
 
-    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Entry>> {
-        self.entries.lock()
+    /// Does something with the entry of the resource with this UID, if there is one.
+    fn known<T>(&self, uid: &str, act: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        self.slots.lock().get_mut(uid).map(|slot| in_slot(slot, act))
     }
+
+    /// The same; where there is none, one begins.
+    fn any<T>(&self, uid: &str, act: impl FnOnce(&mut Entry) -> T) -> T {
+        in_slot(self.slots.lock().entry(uid.into()).or_default(), act)
+    }
+}
+
+fn in_slot<T>(slot: &mut Slot, act: impl FnOnce(&mut Entry) -> T) -> T {
+    let mut entry = slot.open();
+    let done = act(&mut entry);
+    slot.close(entry);
+    done
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ impl Keeper {
     /// from being made is told once the others were tried; a lease that is not held, or an API
     /// server that does not answer, ends the look.
     async fn look(&mut self) -> Result<(), CallError> {
-        let policies = self.view.policies.state();
+        let policies: Vec<_> = self.view.policies.all().collect();
         self.written.retain(|uid, _| policies.iter().any(|p| p.metadata.uid.as_ref() == Some(uid)));
         let policies = policies.into_iter().map(|p| self.newest(p)).collect();
         let mut failed = Ok(());
@@ -168,9 +168,9 @@ impl Keeper {
     ) -> Vec<(Arc<CredentialPolicy>, CredentialPolicyStatus)> {
         let (view, now, everywhere) = (self.view.clone(), self.clock.now(), self.everywhere);
         let judged = tokio::task::spawn_blocking(move || {
-            let (namespaces, resources) = (view.namespaces.state(), view.credentials.state());
+            let namespaces: Vec<_> = view.namespaces.all().collect();
             let labels = namespaces.iter().map(|n| labelled(n.as_ref()));
-            let resources = everywhere.then(|| resources.iter().map(Arc::as_ref));
+            let resources = everywhere.then(|| view.credentials.all());
             let found = statuses(&policies, labels, resources, now);
             policies.into_iter().zip(found).collect()
         });

@@ -1,13 +1,12 @@
-use super::super::{Fence, Metrics, view};
+use super::super::{Fence, Metrics};
 use super::*;
 use crate::clock::SystemClock;
+use crate::packed::{Form as _, Kept};
+use crate::store::{Store, name_of};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
-use kube::runtime::reflector::store;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::Event;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Mutex;
@@ -118,12 +117,16 @@ impl Server {
     }
 }
 
+fn show<K: Kept>(store: &Store<K>, object: K) {
+    let object = Arc::new(object);
+    store.put(name_of(object.as_ref()), Arc::new(K::Form::of(&object)));
+}
+
 /// A keeper at work, with one policy, one namespace and one resource in its view.
 struct Bench {
     server: Arc<Mutex<Server>>,
     news: PolicyNews,
-    resources: Writer<RefreshableCredential>,
-    _others: (Writer<CredentialPolicy>, Writer<PartialObjectMeta<Namespace>>),
+    resources: Store<RefreshableCredential>,
 }
 
 impl Bench {
@@ -145,20 +148,15 @@ impl Bench {
         });
         let calls =
             Calls::new(Client::new(service, "default"), Fence::open(), SETTLE, Metrics::new());
-        let (mut view, _) = view(true, false);
-        let (
-            (credentials, mut resources),
-            (policies, mut policy_writer),
-            (namespaces, mut namespace_writer),
-        ) = (store(), store(), store());
-        resources.apply_watcher_event(&Event::Apply(resource("a", 1)));
-        policy_writer.apply_watcher_event(&Event::Apply(policy("p", 1)));
-        namespace_writer.apply_watcher_event(&Event::Apply(namespace(json!({}))));
-        (view.credentials, view.policies, view.namespaces) = (credentials, policies, namespaces);
+        let view = View::new(true, false);
+        show(&view.credentials, resource("a", 1));
+        show(&view.policies, policy("p", 1));
+        show(&view.namespaces, namespace(json!({})));
+        let resources = view.credentials.clone();
         let news = view.policy_news.clone();
         let clock = Arc::new(SystemClock);
         tokio::spawn(Keeper { calls, view, clock, everywhere, written: HashMap::new() }.run());
-        Self { server, news, resources, _others: (policy_writer, namespace_writer) }
+        Self { server, news, resources }
     }
 
     /// Statuses that are written within that time after news.
@@ -171,7 +169,7 @@ impl Bench {
 
 #[tokio::test(start_paused = true)]
 async fn a_status_is_written_once_for_what_is_new_in_it() {
-    let mut bench = Bench::new(true);
+    let bench = Bench::new(true);
     let first = bench.written_within(SETTLE * 2).await;
     let [(path, body)] = first.as_slice() else { panic!("{first:?}") };
     assert_eq!(path, "/apis/refreshable.dev/v1alpha1/credentialpolicies/p/status");
@@ -184,7 +182,7 @@ async fn a_status_is_written_once_for_what_is_new_in_it() {
 
     // Many changes are one write.
     for name in ["b", "c"] {
-        bench.resources.apply_watcher_event(&Event::Apply(resource(name, 1)));
+        show(&bench.resources, resource(name, 1));
         bench.news.tell();
     }
     let second = bench.written_within(PAUSE * 2).await;

@@ -56,8 +56,7 @@ fn behind(
     content: &Content,
     context: &Context,
 ) -> Vec<String> {
-    let pods = context.view.pods.state();
-    let here = pods.iter().filter(|p| p.metadata.namespace.as_deref() == Some(namespace));
+    let here = context.view.pods.within(namespace);
     here.filter(|p| propagation::is_behind(&p.metadata, object, content))
         .map(|p| p.name_any())
         .collect()

@@ -13,6 +13,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use refreshable_api::{DeletionPolicy, ObjectName, RefreshableCredential, names};
 use refreshable_rules::issuer::Redactor;
+use refreshable_rules::kept;
 use refreshable_rules::ownership;
 use refreshable_rules::plan;
 use refreshable_rules::render::Manifest;
@@ -217,7 +218,8 @@ fn secrets(context: &Context, object: &RefreshableCredential) -> Api<Secret> {
     Api::namespaced(context.calls.client(), &object.namespace().unwrap_or_default())
 }
 
+/// What the view would keep of it.
 fn stripped(mut meta: ObjectMeta) -> ObjectMeta {
-    meta.managed_fields = None;
+    kept::of_secret(&mut meta);
     meta
 }

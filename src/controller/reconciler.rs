@@ -3,14 +3,12 @@
 use super::isolation::step;
 use super::{Context, Next};
 use futures::future::{BoxFuture, FutureExt as _};
-use kube::runtime::reflector::ObjectRef;
-use refreshable_api::RefreshableCredential;
 use refreshable_engine::{Admission, Key, Worker};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Names a resource in the engine.
+/// Names a resource in the engine, and an object in the view.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceName {
     /// Its namespace.
@@ -25,15 +23,10 @@ impl Key for ResourceName {
     }
 }
 
-impl From<ObjectRef<RefreshableCredential>> for ResourceName {
-    fn from(which: ObjectRef<RefreshableCredential>) -> Self {
-        Self { namespace: which.namespace.unwrap_or_default().into(), name: which.name.into() }
-    }
-}
-
-impl From<&ResourceName> for ObjectRef<RefreshableCredential> {
-    fn from(which: &ResourceName) -> Self {
-        ObjectRef::new(&which.name).within(&which.namespace)
+impl ResourceName {
+    /// The name of an object that belongs to no namespace.
+    pub(super) fn of_cluster(name: &str) -> Self {
+        Self { namespace: "".into(), name: name.into() }
     }
 }
 
@@ -43,7 +36,7 @@ pub struct Reconciler(pub Arc<Context>);
 
 impl Reconciler {
     fn step(&self, which: &ResourceName, admission: Option<Admission>) -> BoxFuture<'static, Next> {
-        let Some(object) = self.0.view.credentials.get(&which.into()) else {
+        let Some(object) = self.0.view.credentials.get(which) else {
             return futures::future::ready(Next::Gone).boxed();
         };
         let context = self.0.clone();

@@ -7,11 +7,10 @@ use super::lease::Candidate;
 use super::metrics::QueueMetrics;
 use super::{
     Brake, Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options,
-    Panics, Reconciler, ResourceName, View, Writers, events, feeds, policy_status, serve, watches,
+    Panics, Reconciler, ResourceName, View, events, policy_status, serve, watches,
 };
 use crate::clock::{SharedClock, SystemClock};
 use aws_config::BehaviorVersion;
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use kube::{Client, Config};
 use refreshable_engine::{Queue, SharedQueue};
@@ -99,12 +98,12 @@ pub async fn run(options: Options) -> Result<(), Error> {
         "events",
         events::publish(client.clone(), identity, announcements, metrics.clone()),
     ));
-    let (view, writers) = feeds::view(!options.no_policies, options.prompt_propagation);
+    let view = View::new(!options.no_policies, options.prompt_propagation);
     let context = Arc::new(
         context(&options, registry, client, fence, view, metrics.clone(), event_publisher).await,
     );
     metrics.observe(&context, options.object_metrics);
-    let result = lead(&options, writers, &context, candidate.as_mut(), &health, &stop).await;
+    let result = lead(&options, &context, candidate.as_mut(), &health, &stop).await;
     metrics.leads(false);
     if let Some(candidate) = &mut candidate
         && !matches!(result, Err(Error::LeaseLost))
@@ -117,7 +116,6 @@ pub async fn run(options: Options) -> Result<(), Error> {
 /// Works until asked to stop, or until the lease is lost.
 async fn lead(
     options: &Options,
-    writers: Writers,
     context: &Arc<Context>,
     candidate: Option<&mut Candidate>,
     health: &Health,
@@ -129,7 +127,7 @@ async fn lead(
         policies: context.view.reads_policies,
         pods: context.view.reads_pods,
     };
-    let (touched, watches) = watches::start(&scope, writers, context);
+    let (touched, watches) = watches::start(&scope, context);
     let everywhere = options.watch_namespace.is_empty();
     let work = work(
         options.concurrency,
@@ -197,7 +195,6 @@ async fn work(
         Queue::shared(context.settings.queue_limits(concurrency.into()));
     context.metrics.collect(QueueMetrics::new(queue.clone(), context.clock.clone()));
     let (worker, clock) = (Reconciler(context.clone()), context.clock.clone());
-    let touched = touched.map(ResourceName::from);
     refreshable_engine::run(&worker, queue, clock, touched, CLOCKS, ended.cancelled()).await;
     drop((tidy, policies));
 }

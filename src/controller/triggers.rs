@@ -1,12 +1,12 @@
 //! Which resources a change touches.
 
-use super::SecretMeta;
 use super::feeds::Change;
 use super::secret_meta::owner_name;
+use super::store::{Store, name_of};
+use super::{ResourceName, SecretMeta};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
 use refreshable_api::{CredentialPolicy, CredentialPolicySpec, RefreshableCredential};
 use refreshable_issuers::source::inputs_of;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Resources that something happened to.
-pub type Touched = Vec<ObjectRef<RefreshableCredential>>;
+pub type Touched = Vec<ResourceName>;
 
 /// What a policy said before, and what it says now.
 type Otherwise = (Option<CredentialPolicySpec>, Option<CredentialPolicySpec>);
@@ -39,8 +39,9 @@ impl Triggers {
     /// Published Secrets: the resources that they name as their owners, or named before.
     pub(super) fn of_own_secrets(&self, changes: &[Change<SecretMeta>]) -> Touched {
         let owner = |secret: &SecretMeta| {
-            let namespace = secret.namespace().unwrap_or_default();
-            owner_name(&secret.metadata).map(|name| ObjectRef::new(name).within(&namespace))
+            let namespace = secret.metadata.namespace.as_deref().unwrap_or_default();
+            let name = owner_name(&secret.metadata)?;
+            Some(ResourceName { namespace: namespace.into(), name: name.into() })
         };
         let mut owners: Touched =
             changes.iter().flat_map(Change::sides).filter_map(owner).collect();
@@ -62,13 +63,15 @@ impl Triggers {
             let namespace = side.metadata.namespace.as_deref().unwrap_or_default();
             changed.entry(namespace).or_default().insert(input(side.name_any()));
         }
-        // A bundle that is distributed to every namespace changes in each of them: resources of the
-        // others are passed over without a look at what they read.
-        let reads = |c: &RefreshableCredential| {
-            let here = changed.get(c.metadata.namespace.as_deref().unwrap_or_default());
-            here.is_some_and(|here| inputs_of(&c.spec).iter().any(|one| here.contains(one)))
-        };
-        self.those(reads)
+        changed
+            .iter()
+            .flat_map(|(namespace, here)| {
+                self.credentials
+                    .within(namespace)
+                    .filter(|c| inputs_of(&c.spec).iter().any(|one| here.contains(one)))
+            })
+            .map(|c| name_of(c.as_ref()))
+            .collect()
     }
 
     /// Policies: every resource of which one of them says something else than before.
@@ -96,7 +99,7 @@ impl Triggers {
     }
 
     fn says_otherwise(&self, object: &RefreshableCredential, changes: &[Otherwise]) -> bool {
-        let key = ObjectRef::new(&object.namespace().unwrap_or_default());
+        let key = ResourceName::of_cluster(&object.namespace().unwrap_or_default());
         // Of a namespace that is not in view nothing is known: the resource has to look.
         let Some(namespace) = self.namespaces.get(&key) else { return true };
         let effect = |spec: &Option<CredentialPolicySpec>| {
@@ -119,16 +122,12 @@ impl Triggers {
         if changed.is_empty() {
             return Touched::new();
         }
-        self.those(|c| c.namespace().is_some_and(|n| changed.contains(&n)) && policy::concerns(c))
+        let there = changed.iter().flat_map(|namespace| self.credentials.within(namespace));
+        there.filter(|c| policy::concerns(c)).map(|c| name_of(c.as_ref())).collect()
     }
 
     fn those(&self, touched: impl Fn(&RefreshableCredential) -> bool) -> Touched {
-        self.credentials
-            .state()
-            .iter()
-            .filter(|c| touched(c))
-            .map(|c| ObjectRef::from_obj(c.as_ref()))
-            .collect()
+        self.credentials.all().filter(|c| touched(c)).map(|c| name_of(c.as_ref())).collect()
     }
 }
 
@@ -141,9 +140,7 @@ fn is_denied(object: &RefreshableCredential) -> bool {
 mod tests {
     use super::*;
     use crate::ConfigMapMeta;
-    use kube::runtime::reflector::store;
-    use kube::runtime::reflector::store::Writer;
-    use kube::runtime::watcher::Event;
+    use crate::packed::{Form as _, Kept};
     use refreshable_api::CredentialPolicyStatus;
     use serde::de::DeserializeOwned;
     use serde_json::{Value, json};
@@ -156,9 +153,13 @@ mod tests {
         Change { before: before.cloned(), after: after.cloned() }
     }
 
+    fn show<K: Kept>(store: &Store<K>, object: &Arc<K>) {
+        store.put(name_of(object.as_ref()), Arc::new(K::Form::of(object)));
+    }
+
     /// The triggers of three resources in `team-a`, which is in view.
     fn triggers() -> Triggers {
-        let (credentials, mut writer): (_, Writer<RefreshableCredential>) = store();
+        let credentials = Store::default();
         let source = json!({"accessKey": {"secretRef": {"name": "key"}}});
         let roles = json!([{"roleArn": "arn:aws:iam::111122223333:role/x"}]);
         let trusts = json!({"roles": roles, "sts": {"caBundleRef": {"name": "key"}}});
@@ -169,12 +170,10 @@ mod tests {
         ] {
             let one = json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
                 "metadata": {"namespace": "team-a", "name": name, "uid": name}, "spec": spec});
-            writer.apply_watcher_event(&Event::Apply(
-                object::<RefreshableCredential>(one).as_ref().clone(),
-            ));
+            show(&credentials, &object::<RefreshableCredential>(one));
         }
-        let (namespaces, mut writer) = store();
-        writer.apply_watcher_event(&Event::Apply(namespace("team-a", json!({})).as_ref().clone()));
+        let namespaces = Store::default();
+        show(&namespaces, &namespace("team-a", json!({})));
         Triggers::new(credentials, namespaces)
     }
 
@@ -198,7 +197,7 @@ mod tests {
     }
 
     fn names(touched: Touched) -> Vec<String> {
-        let mut names: Vec<String> = touched.into_iter().map(|t| t.name).collect();
+        let mut names: Vec<String> = touched.iter().map(|t| t.name.to_string()).collect();
         names.sort();
         names
     }

@@ -1,15 +1,14 @@
 //! What is known of the cluster without asking: the watches' stores, and memory where they lag.
 
 use super::memory::{Entry, WrittenSecret, older};
+use super::packed::Kept;
 use super::secret_meta::{ConfigMapMeta, SecretMeta, version_of};
-use super::{PodMeta, PolicyNews};
-use futures::FutureExt as _;
+use super::store::{Store, name_of};
+use super::{PodMeta, PolicyNews, ResourceName};
 use jiff::SignedDuration;
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
 use refreshable_api::{CredentialPolicy, RefreshableCredential, names};
 use refreshable_issuers::source::inputs_of;
@@ -20,7 +19,7 @@ use refreshable_rules::policy::{self, Judgement};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The stores that the watches fill.
+/// The stores that the watches fill. Clones share them.
 #[derive(Clone, Debug)]
 pub struct View {
     /// The resources.
@@ -49,6 +48,23 @@ pub struct View {
 }
 
 impl View {
+    /// An empty view. Without `policies` those and namespaces are never fed, without `pods` Pods.
+    pub fn new(policies: bool, pods: bool) -> Self {
+        Self {
+            credentials: Store::default(),
+            secrets: Store::default(),
+            inputs: Store::default(),
+            config_maps: Store::default(),
+            policies: Store::default(),
+            namespaces: Store::default(),
+            pods: Store::default(),
+            reads_pods: pods,
+            reads_policies: policies,
+            orders: Store::default(),
+            policy_news: PolicyNews::default(),
+        }
+    }
+
     /// The Secret that `object` publishes under its name: the newer one of store and memory.
     pub(super) fn secret(
         &self,
@@ -79,14 +95,13 @@ impl View {
 
     /// Whether there is a Secret of the name that `object` publishes under.
     pub(super) fn shows_secret(&self, object: &RefreshableCredential) -> bool {
-        self.secrets.get(&secret_key(object)).is_some()
+        self.secrets.contains(&secret_key(object))
     }
 
     /// The administrator's orders on withdrawals; `None` while it is not known whether there are
     /// some.
     pub(super) fn orders(&self) -> Option<Option<Arc<ConfigMap>>> {
-        self.orders.wait_until_ready().now_or_never()?.ok()?;
-        Some(self.orders.state().into_iter().next())
+        self.orders.is_ready().then(|| self.orders.all().next())
     }
 
     fn stored_secret(&self, object: &RefreshableCredential) -> Option<ObjectMeta> {
@@ -112,12 +127,15 @@ impl View {
     /// not known must not take a Secret away.
     pub(super) fn judgement(&self, object: &RefreshableCredential) -> Option<Judgement> {
         if !self.reads_policies || !policy::concerns(object) {
-            return Some(policy::judge(object, &BTreeMap::new(), &self.policies.state()));
+            return Some(policy::judge(object, &BTreeMap::new(), &self.all_policies()));
         }
-        let key =
-            ObjectRef::<PartialObjectMeta<Namespace>>::new(&object.namespace().unwrap_or_default());
+        let key = ResourceName::of_cluster(&object.namespace().unwrap_or_default());
         let namespace = self.namespaces.get(&key)?;
-        Some(policy::judge(object, namespace.labels(), &self.policies.state()))
+        Some(policy::judge(object, namespace.labels(), &self.all_policies()))
+    }
+
+    fn all_policies(&self) -> Vec<Arc<CredentialPolicy>> {
+        self.policies.all().collect()
     }
 
     /// Versions of those of its inputs that are watched.
@@ -135,14 +153,14 @@ impl View {
 }
 
 /// Where the Secret of `object` is in the view.
-fn secret_key(object: &RefreshableCredential) -> ObjectRef<SecretMeta> {
-    ObjectRef::new(&object.secret_name()).within(&object.namespace().unwrap_or_default())
+fn secret_key(object: &RefreshableCredential) -> ResourceName {
+    ResourceName { name: object.secret_name().into(), ..name_of(object) }
 }
 
 fn version_in<K>(store: &Store<PartialObjectMeta<K>>, name: &str, namespace: &str) -> Option<String>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + 'static,
+    PartialObjectMeta<K>: Kept,
 {
-    let key = ObjectRef::<PartialObjectMeta<K>>::new(name).within(namespace);
-    Some(version_of(&store.get(&key)?.metadata))
+    let key = ResourceName { namespace: namespace.into(), name: name.into() };
+    Some(version_of(store.get(&key)?.meta()))
 }

@@ -1,18 +1,18 @@
 //! The watches whose events feed the view.
 
-use super::feeds::{Feed, Feeds, Place, Writers};
+use super::feeds::{Feed, Feeds, Place};
 use super::isolation::vital;
-use super::{Context, Metrics, View};
+use super::packed::Kept;
+use super::{Context, Metrics, ResourceName, View};
 use futures::StreamExt as _;
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use futures::stream::{BoxStream, select_all};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Config, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
-use refreshable_api::{RefreshableCredential, names};
+use refreshable_api::names;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -21,9 +21,12 @@ use tokio::task::JoinSet;
 
 /// Server-side end of one watch in seconds, so that a connection that died in silence is noticed.
 const WATCH_SECONDS: u32 = 240;
+/// Most objects in one page of a list. Whoever may write in a namespace decides how large each is,
+/// up to a megabyte and a half, and a page is in memory as a whole.
+const PAGE: u32 = 100;
 
 /// Resources that something happened to, as they come.
-pub(super) type Touched = UnboundedReceiver<ObjectRef<RefreshableCredential>>;
+pub(super) type Touched = UnboundedReceiver<ResourceName>;
 
 /// Which part of the cluster is watched.
 #[derive(Clone, Debug)]
@@ -37,14 +40,10 @@ pub(super) struct Scope {
 }
 
 /// Starts the watches. They run until the returned set is dropped.
-pub(super) fn start(
-    scope: &Scope,
-    writers: Writers,
-    context: &Arc<Context>,
-) -> (Touched, JoinSet<()>) {
+pub(super) fn start(scope: &Scope, context: &Arc<Context>) -> (Touched, JoinSet<()>) {
     let (client, metrics) = (context.calls.client(), &context.metrics);
     let (sender, touched) = mpsc::unbounded();
-    let feeds = Feeds::new(writers, context, &Place::of(&scope.namespaces));
+    let feeds = Feeds::new(context, &Place::of(&scope.namespaces));
     let mut watches = JoinSet::new();
     let credentials = watch_all(feeds.credentials.places(), |p| within(&client, p), "");
     watches.spawn(pump(
@@ -104,24 +103,13 @@ pub(super) fn start(
 /// failed attempt is repeated, and never keep a healthy resource from being renewed, even if RBAC
 /// of an earlier version does not let them be listed.
 pub(super) async fn synced(view: &View) {
-    let own = futures::join!(
-        view.credentials.wait_until_ready(),
-        view.secrets.wait_until_ready(),
-        view.inputs.wait_until_ready()
-    );
-    let pods = if view.reads_pods { view.pods.wait_until_ready().await } else { Ok(()) };
-    let ready = own.0.and(own.1).and(own.2).and(pods);
-    if view.reads_policies {
-        let theirs =
-            futures::join!(view.policies.wait_until_ready(), view.namespaces.wait_until_ready());
-        if ready.and(theirs.0).and(theirs.1).is_ok() {
-            return;
-        }
-    } else if ready.is_ok() {
-        return;
+    futures::join!(view.credentials.ready(), view.secrets.ready(), view.inputs.ready());
+    if view.reads_pods {
+        view.pods.ready().await;
     }
-    // A writer is gone: the process is ending, and nothing will be ready any more.
-    std::future::pending().await
+    if view.reads_policies {
+        futures::join!(view.policies.ready(), view.namespaces.ready());
+    }
 }
 
 /// A namespaced kind in one place.
@@ -160,24 +148,10 @@ fn watch_in<K>(place: Place, api: Api<K>, config: Config) -> Events<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    watch(api, config.timeout(WATCH_SECONDS))
+    watch(api, config.timeout(WATCH_SECONDS).page_size(PAGE))
         .default_backoff()
-        .modify(trim)
         .map(move |event| (place.clone(), event))
         .boxed()
-}
-
-/// The copy of the whole object that `kubectl apply` leaves in its annotations.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// Drops the parts that the controller does not read, before an object is kept: managed fields, and
-/// kubectl's copy. That one doubles the size of a resource, and of a Secret it holds the data.
-fn trim<K: Resource>(object: &mut K) {
-    let meta = object.meta_mut();
-    meta.managed_fields = None;
-    if let Some(annotations) = &mut meta.annotations {
-        annotations.remove(LAST_APPLIED);
-    }
 }
 
 /// Keeps a watch going. A panic ends the process: nothing else would notice that a watch is no
@@ -186,10 +160,10 @@ async fn pump<K>(
     what: &'static str,
     events: Events<K>,
     feed: Feed<K>,
-    sender: UnboundedSender<ObjectRef<RefreshableCredential>>,
+    sender: UnboundedSender<ResourceName>,
     metrics: Metrics,
 ) where
-    K: Resource<DynamicType = ()> + Clone + Send + 'static,
+    K: Kept,
 {
     vital(what, drive(what, events, feed, sender, metrics)).await;
 }
@@ -201,10 +175,10 @@ async fn drive<K>(
     what: &'static str,
     mut events: Events<K>,
     mut feed: Feed<K>,
-    sender: UnboundedSender<ObjectRef<RefreshableCredential>>,
+    sender: UnboundedSender<ResourceName>,
     metrics: Metrics,
 ) where
-    K: Resource<DynamicType = ()> + Clone + Send + 'static,
+    K: Kept,
 {
     metrics.watches(what);
     while let Some((place, event)) = events.next().await {
@@ -228,28 +202,5 @@ fn describe(error: &watcher::Error) -> String {
         | watcher::Error::WatchStartFailed(e)
         | watcher::Error::WatchFailed(e) => super::call::describe(e),
         other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::SecretMeta;
-    use serde_json::json;
-
-    #[test]
-    fn the_data_in_kubectl_s_annotation_is_not_kept() {
-        let copy = r#"{"data":{"key":"c2VjcmV0"}}"#;
-        let mut secret: SecretMeta = serde_json::from_value(json!({
-            "apiVersion": "v1", "kind": "Secret",
-            "metadata": {
-                "name": "input", "annotations": {LAST_APPLIED: copy, "kept": "yes"},
-                "managedFields": [{"manager": "kubectl"}],
-            },
-        }))
-        .expect("a Secret's metadata");
-        trim(&mut secret);
-        let left = serde_json::to_value(&secret.metadata).expect("JSON");
-        assert_eq!(left, json!({"name": "input", "annotations": {"kept": "yes"}}));
     }
 }

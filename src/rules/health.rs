@@ -32,46 +32,89 @@ pub struct Health {
     pub expired: bool,
 }
 
-/// Health of `object` at `now`. With `rests` its source had nothing newer than the published
-/// credentials and is asked again in time, so a near expiry is not a fault.
-pub fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Health {
-    let suspended = object.spec.suspended();
-    let Some(status) = &object.status else { return Health { suspended, ..Health::default() } };
-    let condition = |kind: &str| status.conditions.iter().find(|c| c.type_ == kind);
-    let ready = condition(READY);
-    let trouble = [RECONCILING, STALLED].into_iter().filter_map(condition);
-    let failing_since =
-        status.failures.as_ref().and(trouble.map(|c| c.last_transition_time.0).min());
-    let reason =
-        status.failures.as_ref().map(|f| f.reason.as_str()).or(ready.map(|c| c.reason.as_str()));
-    let (issued_at, expiration) = (time_of(&status.last_refresh_time), time_of(&status.expiration));
-    let renewed = !suspended && object.metadata.deletion_timestamp.is_none();
-    let past = |end: Option<Timestamp>| end.is_some_and(|e| e <= now);
-    let expired =
-        past(expiration) || status.profiles.iter().flatten().any(|p| past(time_of(&p.expiration)));
-    let half_gone = |(issued_at, expiration): (Timestamp, Timestamp)| {
-        let before = object
-            .spec
-            .refresh
+/// What the health of a resource follows from, in few bytes and without the resource: a scrape
+/// looks at every one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vitals {
+    ready: Option<bool>,
+    reason: Option<Reason>,
+    failing_since: Option<Timestamp>,
+    failures: i32,
+    stalled: bool,
+    suspended: bool,
+    /// Its credentials are to be renewed.
+    renewed: bool,
+    expiration: Option<Timestamp>,
+    /// When the first of its profiles' credentials expire.
+    profiles_end: Option<Timestamp>,
+    renewal: Option<Timestamp>,
+    /// When half of the time between the refresh point and the expiry has passed.
+    half_gone: Option<Timestamp>,
+}
+
+impl Vitals {
+    /// Those of `object`.
+    pub fn of(object: &RefreshableCredential) -> Self {
+        let suspended = object.spec.suspended();
+        let Some(status) = &object.status else { return Self { suspended, ..Self::default() } };
+        let condition = |kind: &str| status.conditions.iter().find(|c| c.type_ == kind);
+        let ready = condition(READY);
+        let trouble = [RECONCILING, STALLED].into_iter().filter_map(condition);
+        let failing_since =
+            status.failures.as_ref().and(trouble.map(|c| c.last_transition_time.0).min());
+        let reason = status
+            .failures
             .as_ref()
-            .and_then(|r| r.before.as_deref())
-            .and_then(timing::parse_before);
-        let due =
-            timing::refresh_at(issued_at, expiration, before, &object.uid().unwrap_or_default());
-        expiration > now && now >= due + expiration.duration_since(due) / 2
-    };
-    Health {
-        ready: ready.map(|c| c.status == "True"),
-        reason: reason.and_then(|text| text.parse().ok()),
-        failing_since,
-        failures: status.failures.as_ref().map_or(0, |f| f.count),
-        stalled: condition(STALLED).is_some(),
-        suspended,
-        expiration,
-        renewal: time_of(&status.next_refresh_time),
-        running_out: renewed && !rests && issued_at.zip(expiration).is_some_and(half_gone),
-        expired: renewed && expired,
+            .map(|f| f.reason.as_str())
+            .or(ready.map(|c| c.reason.as_str()));
+        let expiration = time_of(&status.expiration);
+        let profiles = status.profiles.iter().flatten();
+        Self {
+            ready: ready.map(|c| c.status == "True"),
+            reason: reason.and_then(|text| text.parse().ok()),
+            failing_since,
+            failures: status.failures.as_ref().map_or(0, |f| f.count),
+            stalled: condition(STALLED).is_some(),
+            suspended,
+            renewed: !suspended && object.metadata.deletion_timestamp.is_none(),
+            expiration,
+            profiles_end: profiles.filter_map(|p| time_of(&p.expiration)).min(),
+            renewal: time_of(&status.next_refresh_time),
+            half_gone: time_of(&status.last_refresh_time)
+                .zip(expiration)
+                .map(|(issued_at, expiration)| half_gone(object, issued_at, expiration)),
+        }
     }
+
+    /// The health at `now`. With `rests` the source had nothing newer than the published
+    /// credentials and is asked again in time, so a near expiry is not a fault.
+    pub fn at(&self, rests: bool, now: Timestamp) -> Health {
+        let past = |end: Option<Timestamp>| end.is_some_and(|e| e <= now);
+        let running_out = past(self.half_gone) && self.expiration.is_some_and(|e| e > now);
+        Health {
+            ready: self.ready,
+            reason: self.reason,
+            failing_since: self.failing_since,
+            failures: self.failures,
+            stalled: self.stalled,
+            suspended: self.suspended,
+            expiration: self.expiration,
+            renewal: self.renewal,
+            running_out: self.renewed && !rests && running_out,
+            expired: self.renewed && (past(self.expiration) || past(self.profiles_end)),
+        }
+    }
+}
+
+fn half_gone(
+    object: &RefreshableCredential,
+    issued_at: Timestamp,
+    expiration: Timestamp,
+) -> Timestamp {
+    let refresh = object.spec.refresh.as_ref();
+    let before = refresh.and_then(|r| r.before.as_deref()).and_then(timing::parse_before);
+    let due = timing::refresh_at(issued_at, expiration, before, &object.uid().unwrap_or_default());
+    due + expiration.duration_since(due) / 2
 }
 
 #[cfg(test)]
@@ -80,6 +123,10 @@ mod tests {
     use crate::fixtures::{credential, failed, minute, record, reported, unreachable};
     use crate::issuer::IssueError;
     use serde_json::json;
+
+    fn of(object: &RefreshableCredential, rests: bool, now: Timestamp) -> Health {
+        Vitals::of(object).at(rests, now)
+    }
 
     fn published(spec: serde_json::Value) -> RefreshableCredential {
         let object = credential(spec);

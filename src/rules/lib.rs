@@ -50,6 +50,7 @@ pub mod health;
 pub mod input_object;
 pub mod inputs;
 pub mod issuer;
+pub mod kept;
 pub mod ownership;
 pub mod patterns;
 pub mod plan;

@@ -4,6 +4,7 @@
 //! is never watched, and a restart costs no call of an issuer.
 
 use super::inputs::{InputVersions, UsedInput, UsedInputs};
+use super::kept;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use refreshable_api::{
@@ -124,12 +125,21 @@ pub fn view(meta: &ObjectMeta, owner_uid: &str) -> SecretView {
         name: meta.name.clone().unwrap_or_default(),
         uid: meta.uid.clone().unwrap_or_default(),
         resource_version: meta.resource_version.clone().unwrap_or_default(),
-        content: content(&annotation),
+        content: content(&annotation).map(|content| warned(content, meta)),
         adopted: annotation(names::ADOPTED_ANNOTATION).is_some(),
         deleting: meta.deletion_timestamp.is_some(),
         finalizers: meta.finalizers.clone().unwrap_or_default(),
     }))
 }
+
+/// Warns of what cannot be compared.
+fn warned(content: Content, meta: &ObjectMeta) -> Content {
+    let too_large = kept::is_cut(meta).then(|| TOO_LARGE.to_owned());
+    Content { warning: content.warning.clone().or(too_large), ..content }
+}
+
+const TOO_LARGE: &str = "labels or annotations that others gave the Secret take more than 4 KiB: the largest are not \
+                         looked at, and a change of them is not undone. Keep them smaller";
 
 fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Content> {
     let time = |key| annotation(key)?.parse::<Timestamp>().ok();
@@ -190,11 +200,12 @@ fn inputs(versions: InputVersions, digests: Option<&String>) -> UsedInputs {
     versions.into_iter().map(one).collect()
 }
 
-/// Whether labels and owner reference of a published Secret are still as `object` asks for.
+/// Whether labels and owner reference of a published Secret are still as `object` asks for. Labels
+/// and annotations that were too large to be kept count as they should be.
 pub fn metadata_intact(meta: &ObjectMeta, object: &RefreshableCredential) -> bool {
     let spec = object.spec.secret();
     let has = |held: &Option<BTreeMap<String, String>>, key: &str, value: &str| {
-        held.as_ref().and_then(|h| h.get(key)).is_some_and(|v| v == value)
+        held.as_ref().and_then(|h| h.get(key)).map_or(kept::is_cut(meta), |v| v == value)
     };
     let labels = spec.labels.iter().flatten().all(|(k, v)| has(&meta.labels, k, v));
     let annotations = spec.annotations.iter().flatten().all(|(k, v)| has(&meta.annotations, k, v));

@@ -13,6 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt as _;
 use refreshable_api::conditions::{PolicyReason, READY, STALLED};
 use refreshable_api::{CredentialPolicy, CredentialPolicyStatus, RefreshableCredential};
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 
 /// Most patterns in one message.
@@ -29,7 +30,7 @@ const SHOWN: usize = 200;
 pub fn statuses<'a>(
     policies: &'a [impl AsRef<CredentialPolicy>],
     namespaces: impl IntoIterator<Item = (&'a str, &'a BTreeMap<String, String>)>,
-    resources: Option<impl IntoIterator<Item = &'a RefreshableCredential>>,
+    resources: Option<impl IntoIterator<Item = impl Borrow<RefreshableCredential>>>,
     now: Timestamp,
 ) -> Vec<CredentialPolicyStatus> {
     let index = PolicyIndex::new(policies, namespaces);
@@ -38,7 +39,9 @@ pub fn statuses<'a>(
         policies.iter().enumerate().map(|(at, p)| (p.as_ref().name_any(), at)).collect();
     let mut served = vec![0; policies.len()];
     for object in resources.into_iter().flatten() {
-        if let Some(Judgement { permission: Permission::Allowed(by), .. }) = index.judge(object) {
+        if let Some(Judgement { permission: Permission::Allowed(by), .. }) =
+            index.judge(object.borrow())
+        {
             by.iter().filter_map(|name| places.get(name)).for_each(|at| served[*at] += 1);
         }
     }

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use refreshable_api::{
     CredentialPolicy, RefreshableCredential, RefreshableCredentialStatus, WITHDRAW_IMMEDIATELY,
 };
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Withdrawals within this period count as one change.
@@ -136,15 +137,16 @@ pub struct Census {
 impl Census {
     /// Counts `resources`: for each, whether a Secret is published, and whether it is about to be
     /// withdrawn without a confirmation.
-    pub fn of<'a>(
-        resources: impl IntoIterator<Item = (&'a RefreshableCredential, bool, bool)>,
+    pub fn of(
+        resources: impl IntoIterator<Item = (impl Borrow<RefreshableCredential>, bool, bool)>,
     ) -> Self {
         let mut census = Self::default();
         for (object, published, pending) in resources {
             census.published += usize::from(published);
             if published && pending {
                 census.pending += 1;
-                census.namespaces.insert(object.metadata.namespace.clone().unwrap_or_default());
+                let namespace = &object.borrow().metadata.namespace;
+                census.namespaces.insert(namespace.clone().unwrap_or_default());
             }
         }
         census

@@ -20,6 +20,7 @@ mod inputs;
 mod installation;
 mod installed;
 mod interface;
+mod large;
 mod lease;
 mod lifecycle;
 mod manifests;

@@ -17,7 +17,7 @@ fn scale() -> (usize, Duration) {
 }
 
 /// What the chart's default `resources.limits.memory` is, in KiB.
-const LIMIT: u64 = 256 * 1024;
+pub(super) const LIMIT: u64 = 256 * 1024;
 
 /// Memory of a process in KiB: `VmRSS`, what it holds, or `VmHWM`, the most that it ever held.
 pub(super) fn memory(process: u32, which: &str) -> u64 {

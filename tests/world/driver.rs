@@ -16,12 +16,11 @@ use futures::future::{BoxFuture, FutureExt as _};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ObjectMeta;
-use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::Event;
 use refreshable_controller::{
     Announcement, Brake, Calls, ClockWatch, Context, EventPublisher, Feeds, Fence, InputKeys,
     LeaseTimings, Memory, Metrics, Next, Panics, Place, Reconciler, ResourceName, SecretMeta,
-    Settings, Touched, view,
+    Settings, Touched, View,
 };
 use refreshable_engine::{Admission, Clock as _, Limits, Queue, SharedClock, SharedQueue, Worker};
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
@@ -174,11 +173,10 @@ impl Instance {
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .build();
         let (event_publisher, announcements) = EventPublisher::new();
-        let (view, writers) = view(true, false);
         let client = apiserver::client(world.clone(), number);
         let context = Arc::new(Context {
             calls: Calls::new(client, calls_fence, setup.settings.api_timeout, metrics.clone()),
-            view,
+            view: View::new(true, false),
             memory: Memory::default(),
             panics: Panics::default(),
             brake: Brake::beside(setup.has_home.then_some(HOME), "refreshable-controller"),
@@ -199,7 +197,7 @@ impl Instance {
             Vec::new()
         };
         let places = Place::of(&namespaces);
-        let feeds = Feeds::new(writers, &context, &places);
+        let feeds = Feeds::new(&context, &places);
         let lanes =
             std::iter::once(None).chain(places.into_iter().map(Some)).map(Lane::of).collect();
         let limits = context.settings.queue_limits(setup.concurrency);
@@ -348,14 +346,10 @@ impl Instance {
             "nothing is touched before a list is complete"
         );
         if self.has(Flaw::TouchesEarly) {
-            touched.extend(
-                self.context
-                    .view
-                    .credentials
-                    .state()
-                    .iter()
-                    .map(|c| ObjectRef::from_obj(c.as_ref())),
-            );
+            touched.extend(state.typed.keys().map(|(namespace, name)| ResourceName {
+                namespace: namespace.as_str().into(),
+                name: name.as_str().into(),
+            }));
         }
         self.touch(touched);
     }
@@ -430,10 +424,13 @@ impl Instance {
             Change::Secret { secret, gone } => {
                 let own = if *gone || !labelled(secret) { Event::Delete } else { Event::Apply };
                 let mut touched = self.feeds.secrets.take(&place, own(meta(secret)));
-                let seen = kube::runtime::reflector::ObjectRef::from_obj(&meta(secret));
+                let seen = ResourceName {
+                    namespace: secret.namespace.as_str().into(),
+                    name: secret.name.as_str().into(),
+                };
                 if !*gone && watched(secret) {
                     touched.extend(self.feeds.inputs.take(&place, Event::Apply(meta(secret))));
-                } else if self.context.view.inputs.get(&seen).is_some() {
+                } else if self.context.view.inputs.contains(&seen) {
                     touched.extend(self.feeds.inputs.take(&place, Event::Delete(meta(secret))));
                 }
                 touched
@@ -482,7 +479,7 @@ impl Instance {
 
     fn touch(&mut self, touched: Touched) {
         for object in touched {
-            self.touched.unbounded_send(object.into()).expect("the driver runs");
+            self.touched.unbounded_send(object).expect("the driver runs");
         }
     }
 

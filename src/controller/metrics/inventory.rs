@@ -2,16 +2,16 @@
 
 use super::labels::{ForReason, InCondition};
 use super::put;
-use crate::Context;
+use crate::packed::Form as _;
+use crate::{Context, ResourceName};
 use jiff::{SignedDuration, Timestamp};
-use kube::ResourceExt as _;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Unit;
 use refreshable_api::conditions::Reason;
-use refreshable_rules::health::{self, Health};
+use refreshable_rules::health::Health;
 use std::sync::Weak;
 
 /// Counts the resources at each scrape.
@@ -28,14 +28,12 @@ impl Inventory {
 }
 
 /// How each resource in view fares.
-pub(super) fn all(
-    context: &Context,
-    mut each: impl FnMut(&refreshable_api::RefreshableCredential, Health),
-) {
+pub(super) fn all(context: &Context, mut each: impl FnMut(&ResourceName, Health)) {
     let now = context.now();
-    for object in context.view.credentials.state() {
-        let rests = context.memory.is_resting(&object.uid().unwrap_or_default(), now);
-        each(&object, health::of(&object, rests, now));
+    for (name, kept) in context.view.credentials.entries() {
+        let (uid, _) = kept.state();
+        let rests = context.memory.is_resting(uid.unwrap_or_default(), now);
+        each(&name, kept.vitals.at(rests, now));
     }
 }
 

@@ -6,7 +6,6 @@ use super::labels::{Object, ObjectStatus};
 use super::put;
 use crate::Context;
 use jiff::Timestamp;
-use kube::ResourceExt as _;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::family::Family;
@@ -82,9 +81,7 @@ impl Collector for Objects {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let Some(context) = self.context.upgrade() else { return Ok(()) };
         let series = Series::default();
-        all(&context, |object, health| {
-            series.add(&object.namespace().unwrap_or_default(), &object.name_any(), &health);
-        });
+        all(&context, |which, health| series.add(&which.namespace, &which.name, &health));
         series.encode(&mut encoder)
     }
 }

@@ -6,7 +6,7 @@ use crate::age;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use refreshable_api::RefreshableCredential;
-use refreshable_rules::health;
+use refreshable_rules::health::Vitals;
 use std::collections::BTreeMap;
 
 /// Reasons that are named, with the most frequent first.
@@ -105,7 +105,7 @@ pub fn credentials(found: &Known<Vec<RefreshableCredential>>, now: Timestamp) ->
     let mut reasons: BTreeMap<(bool, String), Vec<String>> = BTreeMap::new();
     let mut well = 0;
     for object in found {
-        let health = health::of(object, false, now);
+        let health = Vitals::of(object).at(false, now);
         let name = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
         let reason = health.reason.map_or_else(|| "Unknown".to_owned(), |r| r.to_string());
         match health.ready {

@@ -1,0 +1,236 @@
+//! The form in which the view keeps objects: those of which there may be a hundred thousand as
+//! compressed JSON, which takes a fraction of the bytes of the object as it is read.
+
+use super::{ConfigMapMeta, PodMeta, SecretMeta};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::core::PartialObjectMeta;
+use kube::{Resource, ResourceExt as _};
+use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended_with_dict};
+use refreshable_api::{CredentialPolicy, RefreshableCredential};
+use refreshable_rules::health::Vitals;
+use refreshable_rules::kept;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// A kind that the view keeps.
+pub trait Kept: Resource<DynamicType = ()> + Clone + Send + Sync + 'static {
+    /// In which form.
+    type Form: Form<Self>;
+
+    /// Drops what the controller does not read. Whoever may write in a namespace decides how large
+    /// that is.
+    fn trim(&mut self);
+}
+
+/// An object of kind `K` as it is kept.
+pub trait Form<K>: Send + Sync + 'static {
+    /// Brings an object into the form.
+    fn of(object: &Arc<K>) -> Self;
+
+    /// The object. `None` where it cannot be read back: a fault of the controller itself, that is
+    /// logged.
+    fn object(&self) -> Option<Arc<K>>;
+
+    /// Its UID and resource version.
+    fn state(&self) -> (Option<&str>, Option<&str>);
+}
+
+/// The object as it is: for kinds of which there are few.
+#[derive(Debug)]
+pub struct Whole<K>(Arc<K>);
+
+impl<K: Resource + Send + Sync + 'static> Form<K> for Whole<K> {
+    fn of(object: &Arc<K>) -> Self {
+        Self(object.clone())
+    }
+
+    fn object(&self) -> Option<Arc<K>> {
+        Some(self.0.clone())
+    }
+
+    fn state(&self) -> (Option<&str>, Option<&str>) {
+        let meta = self.0.meta();
+        (meta.uid.as_deref(), meta.resource_version.as_deref())
+    }
+}
+
+/// What nearly all resources and Secrets have in common: the compression refers to it. Where it is
+/// another than theirs they only take more bytes.
+const SAMPLE: &[u8] = include_bytes!("packed_sample.json");
+
+/// The object as JSON, compressed (LZ4's block format, with a dictionary).
+#[derive(Debug)]
+pub struct Packed<K> {
+    uid: Option<Box<str>>,
+    version: Option<Box<str>>,
+    bytes: Box<[u8]>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Form<K> for Packed<K>
+where
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    fn of(object: &Arc<K>) -> Self {
+        let meta = object.meta();
+        let json = serde_json::to_vec(object.as_ref()).unwrap_or_default();
+        Self {
+            uid: meta.uid.as_deref().map(Into::into),
+            version: meta.resource_version.as_deref().map(Into::into),
+            bytes: compress_prepend_size_with_dict(&json, SAMPLE).into_boxed_slice(),
+            kind: PhantomData,
+        }
+    }
+
+    fn object(&self) -> Option<Arc<K>> {
+        let json = decompress_size_prepended_with_dict(&self.bytes, SAMPLE).ok()?;
+        match serde_json::from_slice(&json) {
+            Ok(object) => Some(Arc::new(object)),
+            Err(error) => {
+                // The error may quote the object: its place says enough.
+                let (line, column) = (error.line(), error.column());
+                let kind = K::kind(&());
+                tracing::error!(%kind, uid = self.uid, line, column, "an object in view cannot be read");
+                None
+            }
+        }
+    }
+
+    fn state(&self) -> (Option<&str>, Option<&str>) {
+        (self.uid.as_deref(), self.version.as_deref())
+    }
+}
+
+/// A resource, with what each scrape of the metrics reads of it.
+#[derive(Debug)]
+pub struct PackedCredential {
+    packed: Packed<RefreshableCredential>,
+    /// What its health follows from.
+    pub(super) vitals: Vitals,
+}
+
+impl Form<RefreshableCredential> for PackedCredential {
+    fn of(object: &Arc<RefreshableCredential>) -> Self {
+        Self { packed: Packed::of(object), vitals: Vitals::of(object) }
+    }
+
+    fn object(&self) -> Option<Arc<RefreshableCredential>> {
+        self.packed.object()
+    }
+
+    fn state(&self) -> (Option<&str>, Option<&str>) {
+        self.packed.state()
+    }
+}
+
+impl Kept for RefreshableCredential {
+    type Form = PackedCredential;
+
+    fn trim(&mut self) {
+        kept::of_resource(self.meta_mut());
+    }
+}
+
+impl Kept for SecretMeta {
+    type Form = Packed<Self>;
+
+    fn trim(&mut self) {
+        kept::of_secret(self.meta_mut());
+    }
+}
+
+impl Kept for ConfigMapMeta {
+    type Form = Packed<Self>;
+
+    fn trim(&mut self) {
+        kept::of_secret(self.meta_mut());
+    }
+}
+
+impl Kept for PodMeta {
+    type Form = Packed<Self>;
+
+    fn trim(&mut self) {
+        kept::of_resource(self.meta_mut());
+    }
+}
+
+impl Kept for CredentialPolicy {
+    type Form = Whole<Self>;
+
+    fn trim(&mut self) {
+        kept::of_resource(self.meta_mut());
+    }
+}
+
+impl Kept for PartialObjectMeta<Namespace> {
+    type Form = Whole<Self>;
+
+    fn trim(&mut self) {
+        kept::of_namespace(self.meta_mut());
+    }
+}
+
+impl Kept for ConfigMap {
+    type Form = Whole<Self>;
+
+    fn trim(&mut self) {
+        self.managed_fields_mut().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn resource() -> RefreshableCredential {
+        let spec = json!({
+            "roles": [{"roleArn": "arn:aws:iam::111122223333:role/x", "durationSeconds": 900,
+                "tags": [{"key": "a", "value": "\u{fc}\n"}]}],
+            "secret": {"labels": {"a": "b"}},
+        });
+        let status = json!({"observedGeneration": 3, "expiration": "2026-01-01T00:00:00Z"});
+        let metadata = json!({"namespace": "a", "name": "x", "uid": "u", "resourceVersion": "7",
+            "generation": 3, "creationTimestamp": "2026-01-01T00:00:00Z"});
+        serde_json::from_value(json!({"apiVersion": "refreshable.dev/v1alpha1",
+            "kind": "RefreshableCredential", "metadata": metadata, "spec": spec, "status": status}))
+        .expect("a resource")
+    }
+
+    #[test]
+    fn what_is_packed_is_read_back_whole() {
+        let object = Arc::new(resource());
+        let packed = PackedCredential::of(&object);
+        assert_eq!(packed.state(), (Some("u"), Some("7")));
+        let json = |o: &RefreshableCredential| serde_json::to_value(o).expect("JSON");
+        let back = packed.object().expect("readable");
+        assert_eq!(json(&back), json(&object));
+        assert_eq!(packed.vitals, Vitals::of(&object));
+    }
+
+    #[test]
+    fn metadata_is_read_back_as_it_was_kept() {
+        let metadata = json!({"namespace": "a", "name": "x", "uid": "u", "resourceVersion": "7",
+            "annotations": {"refreshable.dev/owner-name": "x"}, "labels": {"l": "v"},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "K", "name": "k", "uid": "o", "controller": true}],
+            "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["f/x"]});
+        let whole: Value = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata});
+        let secret: Arc<SecretMeta> = Arc::new(serde_json::from_value(whole).expect("a Secret"));
+        let back = Packed::of(&secret).object().expect("readable");
+        assert_eq!(back.metadata, secret.metadata);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_there() {
+        let packed = Packed::<RefreshableCredential> {
+            uid: None,
+            version: None,
+            bytes: Box::from(*b"{"),
+            kind: PhantomData,
+        };
+        assert!(packed.object().is_none());
+    }
+}
