@@ -53,8 +53,8 @@ pub const KEY_ID_ANNOTATION: &str = "refreshable.dev/access-key-id";
 pub const WARNING_ANNOTATION: &str = "refreshable.dev/warning";
 /// The value of [`REQUESTED_AT_ANNOTATION`] that the Secret's credentials fulfil.
 pub const HANDLED_REFRESH_ANNOTATION: &str = "refreshable.dev/last-handled-refresh-at";
-/// In the controller's memory alone, in the place of labels and annotations of a Secret that are
-/// too large to be kept. No Secret has it at the API server.
+/// Marks, in the controller's memory alone, a Secret whose labels or annotations are too large to be
+/// kept. It stands in no Secret at the API server.
 pub const LEFT_OUT_ANNOTATION: &str = "refreshable.dev/left-out";
 /// Present on a Secret that existed before and was adopted with `adopt: true`.
 pub const ADOPTED_ANNOTATION: &str = "refreshable.dev/adopted";

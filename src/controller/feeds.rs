@@ -239,7 +239,7 @@ impl<K: Kept> Feed<K> {
         changes
     }
 
-    /// What a list changed, some at a time: in their full form all of them may be large.
+    /// Touches for the changes of a list, some at a time: in their full form they may be large.
     fn touch_all(&mut self, changes: Vec<KeptChange<K>>) -> Touched {
         let mut touched = BTreeSet::new();
         for some in changes.chunks(AT_ONCE) {
@@ -255,7 +255,7 @@ impl<K: Kept> Feed<K> {
 
     fn touch(&mut self, changes: &[Change<K>]) -> Touched {
         let mut touched = (self.touches)(changes);
-        // Where an object is named twice, it is touched once; and who goes first is no chance.
+        // Where an object is named twice, it is touched once; and chance does not decide who is first.
         touched.sort();
         touched.dedup();
         touched

@@ -56,8 +56,8 @@ impl<K: Resource + Send + Sync + 'static> Form<K> for Whole<K> {
     }
 }
 
-/// What nearly all resources and Secrets have in common: the compression refers to it. Where it is
-/// another than theirs they only take more bytes.
+/// The parts that nearly all resources and Secrets have in common: the compression refers to them.
+/// Objects that differ only take more bytes.
 const SAMPLE: &[u8] = include_bytes!("packed_sample.json");
 
 /// The object as JSON, compressed (LZ4's block format, with a dictionary).
@@ -107,7 +107,7 @@ where
 #[derive(Debug)]
 pub struct PackedCredential {
     packed: Packed<RefreshableCredential>,
-    /// What its health follows from.
+    /// Its health follows from these.
     pub(super) vitals: Vitals,
 }
 

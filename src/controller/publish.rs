@@ -218,7 +218,7 @@ fn secrets(context: &Context, object: &RefreshableCredential) -> Api<Secret> {
     Api::namespaced(context.calls.client(), &object.namespace().unwrap_or_default())
 }
 
-/// What the view would keep of it.
+/// The metadata as the view would keep it.
 fn stripped(mut meta: ObjectMeta) -> ObjectMeta {
     kept::of_secret(&mut meta);
     meta

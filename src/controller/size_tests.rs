@@ -10,7 +10,7 @@ use refreshable_engine::{Next, Now, Queue};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What the design allows for a resource together with its Secret's metadata.
+/// The design's limit for a resource together with its Secret's metadata, in bytes.
 const MOST: u64 = 2 * 1024;
 /// So many are there before those that are measured.
 const BEFORE: usize = 5_000;

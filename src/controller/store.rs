@@ -1,4 +1,4 @@
-//! What the watches have shown of one kind of objects.
+//! The objects of one kind, as the watches have shown them.
 
 use super::ResourceName;
 use super::packed::{Form, Kept};

@@ -2,9 +2,9 @@
 //!
 //! Fair over namespaces: each is served calls, and the one that was served least goes first, in
 //! steps of [`QUANTUM`] calls. Inside a step the more urgent band goes first, then the earlier
-//! expiry; what has expired goes in its order of arrival. Between namespaces a band counts only while its namespace is not more than a step ahead
-//! of the one that was served least: making everything urgent, or making ten thousand resources,
-//! displaces no other namespace.
+//! expiry; claims that have expired go in their order of arrival. Between namespaces a band counts
+//! only while its namespace is not more than a step ahead of the one that was served least: making
+//! everything urgent, or making ten thousand resources, displaces no other namespace.
 //!
 //! A namespace that begins to wait starts at the virtual time, which is what the least served of
 //! those that wait has got: it neither saves up what it did not use, nor forgets by a pause what it

@@ -32,8 +32,8 @@ pub struct Health {
     pub expired: bool,
 }
 
-/// What the health of a resource follows from, in few bytes and without the resource: a scrape
-/// looks at every one of them.
+/// The values that the health of a resource follows from, in few bytes and without the resource: a
+/// scrape looks at every one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vitals {
     ready: Option<bool>,

@@ -61,7 +61,7 @@ pub fn of_secret(meta: &mut ObjectMeta) {
     }
 }
 
-/// What is the controller's, and what is of others.
+/// The controller's entries, and those of others.
 fn parted(
     entries: Option<BTreeMap<String, String>>,
 ) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
@@ -151,7 +151,7 @@ mod tests {
         let forged = json!({"annotations": {names::LEFT_OUT_ANNOTATION: "true"}});
         let mut kept = meta(forged);
         of_secret(&mut kept);
-        assert!(!is_cut(&kept), "nobody else says so");
+        assert!(!is_cut(&kept), "only this function says so");
     }
 
     #[test]

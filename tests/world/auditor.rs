@@ -4,13 +4,23 @@
 //! A delay is excused only by a fault, for whom it struck, and for no longer than the pause that
 //! follows it.
 
+mod excuses;
+mod lateness;
+
+pub use excuses::{
+    PAUSE_AFTER_DENIAL, PAUSE_FOR_A_PERSON, PAUSE_OF_ISSUER, api_setback, denied, issuer_answered,
+    policies_changed, setback,
+};
+pub use lateness::sweep;
+
 use super::secrets::SimSecret;
 use super::state::{Key, SimSession, State};
 use super::sts::CANARY;
 use super::truth::{self, Wanted};
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
-use refreshable_api::{RefreshableCredential, RestartStatus};
+use lateness::{late, note_time};
+use refreshable_api::RefreshableCredential;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -140,49 +150,6 @@ impl Auditor {
                 .push(format!("6, overrun: {} calls within a second at {now}", self.recent.len()));
         }
     }
-}
-
-/// A call of the resource with this session name met a fault, for which it is excused so long.
-pub fn setback(state: &mut State, name: &str, pause: SignedDuration) {
-    let until = state.now() + pause;
-    let known = state.auditor.setbacks.entry(name.to_owned()).or_insert(until);
-    *known = until.max(*known);
-}
-
-/// A call to the API server about `path` met a fault.
-pub fn api_setback(state: &mut State, path: &[String]) {
-    let name = |after: &str| {
-        let at = path.iter().position(|part| part == after)?;
-        path.get(at + 1).cloned()
-    };
-    let (namespace, object) =
-        (name("namespaces"), name("secrets").or(name("refreshablecredentials")));
-    match namespace.zip(object).filter(|key| state.typed.contains_key(key)) {
-        Some((namespace, name)) => setback(state, &format!("{namespace}.{name}"), PAUSE),
-        None => hinder(state),
-    }
-}
-
-/// Something is wrong that concerns everybody.
-pub fn hinder(state: &mut State) {
-    let until = state.now() + PAUSE;
-    state.auditor.hinder_until(until);
-}
-
-/// The issuer answered a call with a session, or with something else.
-pub fn issuer_answered(state: &mut State, form: &BTreeMap<String, String>, given: bool) {
-    let part = |name: &str| form.get(name).cloned().unwrap_or_default();
-    let call = (part("RoleSessionName"), part("RoleArn"));
-    match given {
-        true => drop(state.auditor.refused.remove(&call)),
-        false => drop(state.auditor.refused.insert(call)),
-    }
-}
-
-/// The issuer denied this role.
-pub fn denied(state: &mut State, role: &str) {
-    let until = state.now() + PAUSE_AFTER_DENIAL;
-    state.auditor.denied.insert(role.to_owned(), until);
 }
 
 /// An issuer call must have a cause that is true.
@@ -343,158 +310,6 @@ fn recorded(secret: &SimSecret, wanted: &Wanted) -> Option<Timestamp> {
     Some(end.unwrap_or(Timestamp::MIN))
 }
 
-/// Nothing may have less left than its floor while nothing is wrong with it.
-pub fn late(state: &State, key: &Key, spec: &Value, secret: &SimSecret) -> Verdict {
-    let now = state.now();
-    if is_excused(state, key, now)
-        || !truth::is_as_asked(state, spec, secret) && spec["profiles"].is_null()
-        || !may_renew(state, key, now)
-    {
-        return None;
-    }
-    let denied = |w: &&Wanted| state.auditor.denied.get(&w.role).is_some_and(|until| now < *until);
-    truth::wanted(spec).iter().filter(|w| !denied(w)).find_map(|wanted| {
-        let who = match wanted.profile.as_str() {
-            "" => key.1.clone(),
-            profile => format!("{}, profile {profile},", key.1),
-        };
-        let Some(session) = truth::held(state, secret, &wanted.data_key) else {
-            return Some(format!("1, never late: {who} has nothing at {now}"));
-        };
-        let (left, floor) =
-            (session.expiration.duration_since(now), session.floor(truth::before(spec)));
-        (left < floor).then(|| {
-            format!(
-                "1, never late: {who} has {left} left of {} at {now}; its floor is {floor}",
-                session.lifetime()
-            )
-        })
-    })
-}
-
-/// Each resource is renewed at the same part of a lifetime every time. How far this renewal was
-/// behind the earliest of them.
-fn note_time(
-    state: &mut State,
-    object: &RefreshableCredential,
-    spec: &Value,
-    secret: &SimSecret,
-    now: Timestamp,
-) {
-    let name = |part: &Option<String>| part.clone().unwrap_or_default();
-    let key = (name(&object.metadata.namespace), name(&object.metadata.name));
-    let renewed = truth::is_as_asked(state, spec, secret)
-        && !is_excused(state, &key, now)
-        && may_renew(state, &key, now);
-    let end = first(state, spec, secret, |s| s.expiration).filter(|_| renewed);
-    let session = truth::wanted(spec)
-        .iter()
-        .find_map(|w| truth::held(state, secret, &w.data_key).cloned())
-        .zip(end);
-    let Some((session, end)) = session else { return };
-    let lifetime = session.lifetime();
-    let early = end.duration_since(now) - truth::remaining(lifetime, truth::before(spec));
-    if early > truth::drawn_early(lifetime) + SignedDuration::from_secs(2) {
-        // For another cause than its age.
-        return;
-    }
-    let part = early.as_secs_f64() / lifetime.as_secs_f64();
-    let drawn = state.auditor.drawn.entry(name(&object.metadata.uid)).or_insert(part.max(0.0));
-    let behind = SignedDuration::from_secs_f64((*drawn - part).max(0.0) * lifetime.as_secs_f64());
-    *drawn = drawn.max(part);
-    state.auditor.latest = state.auditor.latest.max(behind);
-}
-
-/// Looks at every resource for one that is late, or forgotten: what nothing is done for again shows
-/// in no call.
-pub fn sweep(state: &mut State) {
-    let now = state.now();
-    let mut verdicts = Vec::new();
-    for (key, object) in state.typed.iter().filter(|(_, o)| !o.spec.suspended()) {
-        let spec = &state.credentials[key]["spec"];
-        let secret = own(state, object, &(key.0.clone(), object.secret_name()));
-        verdicts.extend(secret.and_then(|secret| late(state, key, spec, secret)));
-        verdicts.extend(forgotten(state, key, object, secret, now));
-        verdicts.extend(left_behind(state, key, object, now));
-    }
-    state.auditor.violations.extend(verdicts);
-}
-
-/// Whether `key` is permitted, and has been for long enough to be renewed.
-fn may_renew(state: &State, key: &Key, now: Timestamp) -> bool {
-    let again = state.auditor.permitted_again.get(key);
-    !state.auditor.unpermitted.contains_key(key)
-        && again.is_none_or(|at| now.duration_since(*at) > NOTICED)
-}
-
-/// Whether something is wrong, or was until a moment ago, that delays `key`.
-fn is_excused(state: &State, key: &Key, now: Timestamp) -> bool {
-    let own = state.auditor.setbacks.get(&format!("{}.{}", key.0, key.1)).copied();
-    own.max(state.auditor.hindered).is_some_and(|until| now < until)
-}
-
-/// A while after something happened to it, a status that says that all is well is true.
-fn forgotten(
-    state: &State,
-    key: &Key,
-    object: &RefreshableCredential,
-    secret: Option<&SimSecret>,
-    now: Timestamp,
-) -> Verdict {
-    let status = object.status.as_ref()?;
-    let well = status
-        .conditions
-        .iter()
-        .any(|c| c.type_ == "Ready" && c.status == "True" && c.reason == "Issued");
-    let since = state.disturbed.get(key).copied().unwrap_or(Timestamp::UNIX_EPOCH);
-    if !well || is_excused(state, key, now) || now.duration_since(since) < NOTICED {
-        return None;
-    }
-    match secret {
-        None => Some(format!(
-            "2, never lose: {key:?} has no Secret since {since}, and its status says that all is well"
-        )),
-        Some(secret) => {
-            (!truth::is_as_asked(state, &state.credentials[key]["spec"], secret)).then(|| {
-                format!(
-                    "1, never late: {key:?} holds at {now} what it does not ask for since {since}"
-                )
-            })
-        }
-    }
-}
-
-/// No workload is left with what has expired.
-fn left_behind(
-    state: &State,
-    key: &Key,
-    object: &RefreshableCredential,
-    now: Timestamp,
-) -> Verdict {
-    let status = object.status.as_ref()?;
-    let published = status.last_refresh_time.as_ref()?.0;
-    let behind = |r: &&RestartStatus| {
-        let expired = r.expiration.as_ref().is_some_and(|t| t.0.max(published + FOLLOWS) <= now);
-        expired && r.restarted_for.as_ref().is_some_and(|t| t.0 < published)
-    };
-    // What is denied is left alone until it is withdrawn.
-    let judged = !is_excused(state, key, now) && may_renew(state, key, now);
-    let one = status.restarts.iter().flatten().find(behind).filter(|_| judged)?;
-    Some(format!(
-        "restart: {one:?} was not restarted at {now} for what was published at {published}"
-    ))
-}
-
-/// The pause after a call that met a fault which passes, with the time that the call hung.
-const PAUSE: SignedDuration = SignedDuration::from_mins(7);
-/// The pause after the issuer refused, or answered with what cannot be used.
-pub const PAUSE_AFTER_DENIAL: SignedDuration = SignedDuration::from_mins(11);
-/// The pause after something that a person has to mend.
-pub const PAUSE_FOR_A_PERSON: SignedDuration = SignedDuration::from_mins(62);
-/// The pause after an issuer's fault that passes.
-pub const PAUSE_OF_ISSUER: SignedDuration = PAUSE;
-/// Workloads are restarted so long after what is published came late.
-const FOLLOWS: SignedDuration = SignedDuration::from_mins(2);
 /// Times in statuses are whole seconds.
 const ROUNDING: SignedDuration = SignedDuration::from_secs(1);
 /// An event that is lost shows in the next list, five minutes later.
@@ -537,32 +352,6 @@ pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
     let (going, all) = (going.count(), state.secrets.len());
     (going > 10 && going * 5 > all && !confirmed(&since))
         .then(|| format!("2, withdrawn too many: with {going} of {all}. {what}"))
-}
-
-/// Policies changed: since when are resources denied?
-pub fn policies_changed(state: &mut State) {
-    let now = state.now();
-    let mut unpermitted = std::mem::take(&mut state.auditor.unpermitted);
-    for (key, object) in &state.credentials {
-        match truth::is_permitted(state, key, &object["spec"]) {
-            true => {
-                if let Some(since) = unpermitted.remove(key) {
-                    state.auditor.permitted_again.insert(key.clone(), now);
-                    state.auditor.returned.insert(key.clone(), (since, now));
-                }
-            }
-            false => {
-                // A permission that was there for a moment, or while the lease was free, may not
-                // have been seen.
-                let seen_from = |until: Timestamp| until.max(state.unrenewable_until);
-                let returned = state.auditor.returned.get(key);
-                let unseen =
-                    returned.filter(|(_, until)| now.duration_since(seen_from(*until)) < NOTICED);
-                unpermitted.entry(key.clone()).or_insert(unseen.map_or(now, |(since, _)| *since));
-            }
-        }
-    }
-    state.auditor.unpermitted = unpermitted;
 }
 
 /// No secret stands in a status.
