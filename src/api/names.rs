@@ -44,6 +44,10 @@ pub const PRINCIPAL_ANNOTATION: &str = "refreshable.dev/principal-arn";
 pub const PRINCIPAL_ID_ANNOTATION: &str = "refreshable.dev/principal-id";
 /// The issuer's `PackedPolicySize`, in percent.
 pub const PACKED_POLICY_SIZE_ANNOTATION: &str = "refreshable.dev/packed-policy-size";
+/// The issuer's `SessionTokenSize`, in bytes.
+pub const SESSION_TOKEN_SIZE_ANNOTATION: &str = "refreshable.dev/session-token-size";
+/// The issuer's `SessionTokenUtilization`, in percent.
+pub const SESSION_TOKEN_UTILIZATION_ANNOTATION: &str = "refreshable.dev/session-token-utilization";
 /// Annotation with the published credentials of each profile, see `rules::profiles`.
 pub const PROFILES_ANNOTATION: &str = "refreshable.dev/profiles";
 /// Access key id in the Secret, which is not secret: recognizes a session that the source returned

@@ -72,6 +72,11 @@ pub struct Role {
     #[schemars(length(min = 1, max = 5))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provided_contexts: Option<Vec<ProvidedContext>>,
+    /// Least size of the session token in bytes, 0 to 4096: AWS makes a shorter one longer. For
+    /// trying out whether programs take tokens of that size. Defaults to `0`, the token's own size.
+    #[schemars(range(min = 0, max = 4096))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_session_token_size: Option<i32>,
 }
 
 /// A session tag.

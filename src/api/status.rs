@@ -39,6 +39,10 @@ pub struct RefreshableCredentialStatus {
     pub failures: Option<FailureStatus>,
     /// How full the session's policies and tags are, in percent of AWS's limit.
     pub packed_policy_size: Option<i32>,
+    /// Size of the published session token in bytes, as AWS counts it.
+    pub session_token_size: Option<i32>,
+    /// How much of the largest session token that AWS issues the published one takes, in percent.
+    pub session_token_utilization: Option<i32>,
     /// The last value of the annotation `refreshable.dev/requested-at` that was handled.
     pub last_handled_refresh_at: Option<String>,
     /// Internal state of the controller, so that a restart costs no call. Its form may change with

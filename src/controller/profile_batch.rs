@@ -111,7 +111,12 @@ impl ProfileBatch {
             .filter(|p| records.get(&p.name).is_some_and(|r| !r.failed))
             .map(|p| &p.issued);
         let lead = current.min_by_key(|i| i.lifetime.expiration).unwrap_or(&self.first);
-        Issued { principal: Default::default(), packed_policy_size: None, ..lead.clone() }
+        Issued {
+            principal: Default::default(),
+            packed_policy_size: None,
+            token: Default::default(),
+            ..lead.clone()
+        }
     }
 
     fn specs(&self) -> impl Iterator<Item = &ProfileSpec> {

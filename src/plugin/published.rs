@@ -156,6 +156,7 @@ fn of(
             },
             principal: PrincipalStatus { account_id, arn, user_id: None },
             packed_policy_size: None,
+            token: Default::default(),
             warning: None,
         },
         region,

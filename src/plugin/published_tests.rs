@@ -23,6 +23,7 @@ fn issued() -> Issued {
             user_id: None,
         },
         packed_policy_size: None,
+        token: Default::default(),
         warning: None,
     }
 }
@@ -175,4 +176,38 @@ fn what_cannot_be_read_is_named_and_not_shown() {
     let error =
         of(&broken, &record, Some(&object), None, minute(1)).expect_err("no JSON").to_string();
     assert!(error.contains("credentials.json") && !error.contains("s3cr3t"), "{error}");
+}
+
+#[test]
+fn a_long_session_token_is_read_back_whole_from_every_form() {
+    use secrecy::ExposeSecret as _;
+    for size in [4096, 8192] {
+        let token = "t".repeat(size);
+        for formats in [json!(["ProcessJson"]), json!(["Credentials"]), json!(["Environment"])] {
+            let object = credential(json!({"secret": {"formats": formats}}));
+            let mut issued = issued();
+            issued.session.key.token = Some(token.clone().into());
+            issued.token.bytes = i32::try_from(size).ok();
+            let files = render::files(&object.spec.secret(), "eu-west-1", &issued);
+            let existing = render::Existing { uid: None, adopted: false };
+            let manifest = render::manifest(
+                &object,
+                &issued,
+                &BTreeMap::new(),
+                &Default::default(),
+                &files,
+                existing,
+            );
+            let secret: Secret =
+                serde_json::from_value(manifest.expose().clone()).expect("a Secret");
+            let marks = secret.metadata.annotations.iter().flatten();
+            assert!(marks.clone().all(|(_, text)| !text.contains(&token)), "no annotation has it");
+            let told = marks.clone().find(|(k, _)| *k == names::SESSION_TOKEN_SIZE_ANNOTATION);
+            assert_eq!(told.map(|(_, size)| size.as_str()), Some(size.to_string().as_str()));
+            let record = owned(&secret, Some(&object), &object.name_any()).expect("its own");
+            let read = of(&secret, &record, Some(&object), None, minute(1)).expect("credentials");
+            let key = read.issued.session.key;
+            assert_eq!(key.token.expect("a token").expose_secret(), token, "{formats} {size}");
+        }
+    }
 }

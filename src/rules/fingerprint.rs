@@ -127,6 +127,33 @@ mod tests {
     }
 
     #[test]
+    fn a_least_size_of_the_token_belongs_to_the_request_where_one_is_set() {
+        let key = json!({"secretRef": {"name": "k"}});
+        let role = "arn:aws:iam::111122223333:role/a";
+        let token = json!({"name": "t", "key": "token"});
+        let spec = |kind: &str, fields: &Value| match kind {
+            "roles" => json!({"roles": [fields]}),
+            _ => json!({"source": {kind: fields}}),
+        };
+        for (kind, mut fields) in [
+            ("roles", json!({"roleArn": role})),
+            ("webIdentity", json!({"roleArn": role, "tokenSecretRef": token})),
+            ("saml", json!({"roleArn": role, "principalArn": "p", "assertionSecretRef": token})),
+            ("sessionToken", json!({"accessKey": key})),
+            ("federationToken", json!({"accessKey": key, "policy": "{}"})),
+        ] {
+            let read = |fields: &Value| -> RefreshableCredentialSpec {
+                serde_json::from_value(spec(kind, fields)).expect("a specification")
+            };
+            let without = read(&fields);
+            let text = serde_json::to_string(&without).expect("JSON");
+            assert!(!text.contains("minimumSessionTokenSize"), "an upgrade issues nothing: {text}");
+            fields["minimumSessionTokenSize"] = 4096.into();
+            assert_ne!(of_request(&without), of_request(&read(&fields)), "{kind}");
+        }
+    }
+
+    #[test]
     fn where_a_bundle_is_read_belongs_to_the_request() {
         let of = |sts: Value| {
             let spec: RefreshableCredentialSpec =

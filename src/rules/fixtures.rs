@@ -59,6 +59,7 @@ pub fn record(object: &RefreshableCredential) -> Record {
             ..PrincipalStatus::default()
         },
         packed_policy_size: Some(7),
+        token: Default::default(),
         profiles: Default::default(),
         key_id: None,
         warning: None,

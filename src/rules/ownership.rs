@@ -4,6 +4,7 @@
 //! is never watched, and a restart costs no call of an issuer.
 
 use super::inputs::{InputVersions, UsedInput, UsedInputs};
+use super::issuer::TokenSize;
 use super::kept;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -70,6 +71,8 @@ pub struct Content {
     pub principal: PrincipalStatus,
     /// AWS's `PackedPolicySize`.
     pub packed_policy_size: Option<i32>,
+    /// AWS's `SessionTokenSize` and `SessionTokenUtilization`.
+    pub token: TokenSize,
     /// Record of each profile; empty without profiles.
     pub profiles: BTreeMap<String, ProfileRecord>,
     /// The access key id.
@@ -143,6 +146,7 @@ const TOO_LARGE: &str = "labels or annotations that others gave the Secret take 
 
 fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Content> {
     let time = |key| annotation(key)?.parse::<Timestamp>().ok();
+    let number = |key| annotation(key)?.parse::<i32>().ok();
     let arn = annotation(names::PRINCIPAL_ANNOTATION).cloned();
     let issued_at = time(names::ISSUED_AT_ANNOTATION)?;
     let expiration = time(names::EXPIRATION_ANNOTATION)?;
@@ -164,8 +168,11 @@ fn content<'a>(annotation: &impl Fn(&str) -> Option<&'a String>) -> Option<Conte
             arn,
             user_id: annotation(names::PRINCIPAL_ID_ANNOTATION).cloned(),
         },
-        packed_policy_size: annotation(names::PACKED_POLICY_SIZE_ANNOTATION)
-            .and_then(|t| t.parse().ok()),
+        packed_policy_size: number(names::PACKED_POLICY_SIZE_ANNOTATION),
+        token: TokenSize {
+            bytes: number(names::SESSION_TOKEN_SIZE_ANNOTATION),
+            utilization: number(names::SESSION_TOKEN_UTILIZATION_ANNOTATION),
+        },
         profiles: match annotation(names::PROFILES_ANNOTATION) {
             Some(text) => serde_json::from_str(text).ok()?,
             None => BTreeMap::new(),
@@ -265,6 +272,23 @@ pub(crate) mod tests {
         assert_eq!(content.expiration.duration_since(content.issued_at).as_secs(), 3600);
         assert_eq!(content.principal.account_id.as_deref(), Some("111122223333"));
         assert_eq!(content.inputs["key"], UsedInput { version: Some("u/1".into()), digest: None });
+    }
+
+    #[test]
+    fn sizes_of_the_token_are_read_where_the_issuer_told_them() {
+        let token = |annotations: &[(&str, &str)]| {
+            let mut meta = meta_of("me");
+            let own = annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            meta.annotations.get_or_insert_default().extend(own);
+            let view = view(&meta, "me");
+            view.own().and_then(|r| r.content.as_ref()).expect("readable").token
+        };
+        assert_eq!(token(&[]), TokenSize::default(), "as a Secret of an earlier version has none");
+        let (size, share) =
+            (names::SESSION_TOKEN_SIZE_ANNOTATION, names::SESSION_TOKEN_UTILIZATION_ANNOTATION);
+        let both = TokenSize { bytes: Some(1832), utilization: Some(44) };
+        assert_eq!(token(&[(size, "1832"), (share, "44")]), both);
+        assert_eq!(token(&[(size, "many")]), TokenSize::default());
     }
 
     #[test]

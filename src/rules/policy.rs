@@ -497,6 +497,7 @@ fn shortfall(grant: &RoleGrant, role: &Role, whose: PatternContext<'_>) -> Optio
         serial_number: _,
         totp_secret_ref: _,
         provided_contexts: _,
+        minimum_session_token_size: _,
     } = role;
     let RoleGrant {
         arns: _,

@@ -105,6 +105,8 @@ pub fn status(
         permission,
         failures,
         packed_policy_size: content.and_then(|c| c.packed_policy_size),
+        session_token_size: content.and_then(|c| c.token.bytes),
+        session_token_utilization: content.and_then(|c| c.token.utilization),
         last_handled_refresh_at: match finding {
             Finding::Failing(_) => object.requested_at().map(str::to_owned),
             _ => content.and_then(|c| c.handled_refresh.clone()).or(before.last_handled_refresh_at),

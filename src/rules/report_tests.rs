@@ -1,6 +1,6 @@
 use super::super::fixtures::{failed, minute, record, reported, unreachable, with_a_role};
 use super::*;
-use crate::issuer::IssueError;
+use crate::issuer::{IssueError, TokenSize};
 use crate::policy::Denial;
 use serde_json::json;
 
@@ -180,6 +180,19 @@ fn only_a_secret_known_to_be_as_published_has_its_version_reported() {
     let object = failed(object, &unreachable(), Some(&own), minute(40));
     let kept = object.status.expect("a status").controller.expect("what the controller keeps");
     assert_eq!(kept.secret_resource_version.as_deref(), Some("10"));
+}
+
+#[test]
+fn size_of_the_session_token_is_that_of_the_published_one() {
+    let object = with_a_role();
+    let mut record = record(&object);
+    let content = record.content.as_mut().expect("a content");
+    content.token = TokenSize { bytes: Some(1832), utilization: Some(44) };
+    let status = reported(object, &record).status.expect("a status");
+    assert_eq!(
+        (status.session_token_size, status.session_token_utilization),
+        (Some(1832), Some(44))
+    );
 }
 
 #[test]

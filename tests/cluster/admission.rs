@@ -127,6 +127,16 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         ),
         ("a session name with a blank", role(json!({"roleSessionName": "a b"})), "should match"),
         (
+            "a least size of the session token that AWS does not take",
+            role(json!({"minimumSessionTokenSize": 4097})),
+            "should be less than or equal to 4096",
+        ),
+        (
+            "a least size of the session token below zero",
+            web(json!({"minimumSessionTokenSize": -1})),
+            "should be greater than or equal to 0",
+        ),
+        (
             "less than 15 minutes",
             role(json!({"durationSeconds": 899})),
             "should be greater than or equal to 900",
@@ -360,7 +370,7 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
                 "providedContexts": [{"providerArn": "arn:aws:iam::aws:contextProvider/IdentityCenter", "contextAssertion": "eyJhbGciOi"}],
             })),
         ),
-        ("web identity", web(json!({"durationSeconds": 7200}))),
+        ("web identity", web(json!({"durationSeconds": 7200, "minimumSessionTokenSize": 4096}))),
         (
             "a key and two roles",
             json!({"source": {"accessKey": key()}, "roles": [{"roleArn": ROLE, "durationSeconds": 7200}, {"roleArn": ROLE}]}),

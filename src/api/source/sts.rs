@@ -75,6 +75,11 @@ pub struct WebIdentitySource {
     /// A Secret that holds an OpenID Connect token, kept fresh by another program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_secret_ref: Option<SecretKeyReference>,
+    /// Least size of the session token in bytes, 0 to 4096: AWS makes a shorter one longer. For
+    /// trying out whether programs take tokens of that size. Defaults to `0`, the token's own size.
+    #[schemars(range(min = 0, max = 4096))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_session_token_size: Option<i32>,
 }
 
 /// Parameters of
@@ -108,6 +113,11 @@ pub struct SamlSource {
     #[schemars(length(max = 10))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_arns: Option<Vec<PolicyDescriptor>>,
+    /// Least size of the session token in bytes, 0 to 4096: AWS makes a shorter one longer. For
+    /// trying out whether programs take tokens of that size. Defaults to `0`, the token's own size.
+    #[schemars(range(min = 0, max = 4096))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_session_token_size: Option<i32>,
 }
 
 /// Parameters of
@@ -132,6 +142,11 @@ pub struct SessionTokenSource {
     /// The MFA device's seed in base32 (RFC 6238), from which the controller computes `TokenCode`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub totp_secret_ref: Option<SecretKeyReference>,
+    /// Least size of the session token in bytes, 0 to 4096: AWS makes a shorter one longer. For
+    /// trying out whether programs take tokens of that size. Defaults to `0`, the token's own size.
+    #[schemars(range(min = 0, max = 4096))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_session_token_size: Option<i32>,
 }
 
 /// Parameters of
@@ -167,4 +182,9 @@ pub struct FederationTokenSource {
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<Tag>>,
+    /// Least size of the session token in bytes, 0 to 4096: AWS makes a shorter one longer. For
+    /// trying out whether programs take tokens of that size. Defaults to `0`, the token's own size.
+    #[schemars(range(min = 0, max = 4096))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_session_token_size: Option<i32>,
 }

@@ -103,6 +103,7 @@ fn read_keys(
         session,
         principal: PrincipalStatus::default(),
         packed_policy_size: None,
+        token: Default::default(),
         warning: None,
     })
 }

@@ -99,6 +99,7 @@ fn issued() -> Issued {
         lifetime: Lifetime { issued_at: now(), expiration },
         principal: Default::default(),
         packed_policy_size: None,
+        token: Default::default(),
         warning: None,
     }
 }

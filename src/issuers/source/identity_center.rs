@@ -254,6 +254,7 @@ async fn credentials(
         session: Session::checked(key, expiration).map_err(|what| invalid(&what))?,
         principal: PrincipalStatus::default(),
         packed_policy_size: None,
+        token: Default::default(),
         warning: None,
     })
 }

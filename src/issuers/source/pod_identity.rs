@@ -96,6 +96,7 @@ async fn assume(source: &PodIdentitySource, request: &Request<'_>) -> Result<Iss
             user_id: user.map(|u| u.assume_role_id().to_owned()),
         },
         packed_policy_size: None,
+        token: Default::default(),
         warning: None,
     })
 }

@@ -142,6 +142,7 @@ impl Wire {
                 ..PrincipalStatus::default()
             },
             packed_policy_size: None,
+            token: Default::default(),
             warning: None,
         })
     }

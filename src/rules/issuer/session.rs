@@ -82,8 +82,19 @@ pub struct Issued {
     pub principal: PrincipalStatus,
     /// `PackedPolicySize`, in percent.
     pub packed_policy_size: Option<i32>,
+    /// The token's size, as far as the issuer told it.
+    pub token: TokenSize,
     /// Warning for the user about a session that was issued.
     pub warning: Option<String>,
+}
+
+/// Size of a session token, as STS reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenSize {
+    /// `SessionTokenSize`, in bytes.
+    pub bytes: Option<i32>,
+    /// `SessionTokenUtilization`, in percent of the largest token.
+    pub utilization: Option<i32>,
 }
 
 /// From when to when a session lives, on the issuer's clock.

@@ -77,6 +77,7 @@ pub fn read(
         session: session.map_err(|what| invalid(&what))?,
         principal: PrincipalStatus::default(),
         packed_policy_size: None,
+        token: Default::default(),
         warning: None,
     })
 }

@@ -26,6 +26,7 @@ fn sample(now: Timestamp) -> Issued {
         lifetime: Lifetime { issued_at: now, expiration },
         principal: PrincipalStatus::default(),
         packed_policy_size: None,
+        token: Default::default(),
         warning: None,
     }
 }

@@ -137,6 +137,7 @@ fn annotations(
         by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.version.as_ref()?)))).collect());
     let digests =
         by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.digest.as_ref()?)))).collect());
+    let number = |value: Option<i32>| value.map(|v| v.to_string());
     let own = [
         (names::OWNER_NAME_ANNOTATION, Some(object.name_any())),
         (names::OWNER_UID_ANNOTATION, object.uid()),
@@ -148,7 +149,9 @@ fn annotations(
         (names::CHECKSUM_ANNOTATION, Some(checksum)),
         (names::PRINCIPAL_ANNOTATION, issued.principal.arn.clone()),
         (names::PRINCIPAL_ID_ANNOTATION, issued.principal.user_id.clone()),
-        (names::PACKED_POLICY_SIZE_ANNOTATION, issued.packed_policy_size.map(|p| p.to_string())),
+        (names::PACKED_POLICY_SIZE_ANNOTATION, number(issued.packed_policy_size)),
+        (names::SESSION_TOKEN_SIZE_ANNOTATION, number(issued.token.bytes)),
+        (names::SESSION_TOKEN_UTILIZATION_ANNOTATION, number(issued.token.utilization)),
         (
             names::PROFILES_ANNOTATION,
             (!profiles.is_empty()).then(|| serde_json::to_string(profiles).unwrap_or_default()),

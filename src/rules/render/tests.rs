@@ -29,6 +29,7 @@ fn issued() -> Issued {
             user_id: Some("AROAEXAMPLE:team-a.reports".into()),
         },
         packed_policy_size: None,
+        token: Default::default(),
         warning: None,
     }
 }

@@ -4,7 +4,7 @@ use crate::aws::ask::Ask;
 use crate::aws::call::DateSeen;
 use jiff::Timestamp;
 use refreshable_api::{Arn, PrincipalStatus};
-use refreshable_rules::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
+use refreshable_rules::issuer::{AccessKey, IssueError, Issued, Lifetime, Session, TokenSize};
 use secrecy::SecretString;
 
 /// The parts of a response.
@@ -13,6 +13,7 @@ pub(super) struct Given<'a> {
     pub(super) arn: Option<&'a str>,
     pub(super) user_id: Option<&'a str>,
     pub(super) packed_policy_size: Option<i32>,
+    pub(super) token: TokenSize,
     pub(super) request_id: Option<&'a str>,
 }
 
@@ -28,6 +29,7 @@ pub(super) fn issued(
         session,
         principal: principal(given.arn, given.user_id),
         packed_policy_size: given.packed_policy_size,
+        token: given.token,
         warning: None,
     })
 }

@@ -7,7 +7,7 @@ use aws_sdk_sts::operation::RequestId as _;
 use aws_sdk_sts::types::ProvidedContext;
 use jiff::Timestamp;
 use refreshable_api::{Role, StsSpec};
-use refreshable_rules::issuer::{IssueError, Issued};
+use refreshable_rules::issuer::{IssueError, Issued, TokenSize};
 use secrecy::SecretString;
 
 /// AssumeRole, with what does not stand in the specification itself.
@@ -54,6 +54,7 @@ impl Sts {
             .set_serial_number(role.serial_number.clone())
             .set_token_code(exposed(call.token_code))
             .set_provided_contexts(contexts(role))
+            .set_minimum_session_token_size(role.minimum_session_token_size)
             .customize()
             .config_override(config)
             .send();
@@ -65,6 +66,10 @@ impl Sts {
             user_id: user.map(|u| u.assumed_role_id()),
             #[allow(deprecated)]
             packed_policy_size: answer.packed_policy_size(),
+            token: TokenSize {
+                bytes: answer.session_token_size(),
+                utilization: answer.session_token_utilization(),
+            },
             request_id: answer.request_id(),
         };
         issued(&ask, &given, &date)

@@ -6,7 +6,7 @@ use crate::aws::call::{DateSeen, send};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
 use refreshable_api::{SessionTokenSource, StsSpec};
-use refreshable_rules::issuer::{IssueError, Issued};
+use refreshable_rules::issuer::{IssueError, Issued, TokenSize};
 use secrecy::SecretString;
 
 /// GetSessionToken, with what does not stand in the specification itself.
@@ -39,6 +39,7 @@ impl Sts {
             .set_duration_seconds(call.source.duration_seconds)
             .set_serial_number(call.source.serial_number.clone())
             .set_token_code(exposed(call.token_code))
+            .set_minimum_session_token_size(call.source.minimum_session_token_size)
             .customize()
             .config_override(config)
             .send();
@@ -49,6 +50,10 @@ impl Sts {
             arn: None,
             user_id: None,
             packed_policy_size: None,
+            token: TokenSize {
+                bytes: answer.session_token_size(),
+                utilization: answer.session_token_utilization(),
+            },
             request_id: answer.request_id(),
         };
         issued(&ask, &given, &date)

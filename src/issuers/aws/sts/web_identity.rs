@@ -6,7 +6,7 @@ use crate::aws::call::{DateSeen, send};
 use aws_sdk_sts::operation::RequestId as _;
 use jiff::Timestamp;
 use refreshable_api::{StsSpec, WebIdentitySource};
-use refreshable_rules::issuer::{IssueError, Issued};
+use refreshable_rules::issuer::{IssueError, Issued, TokenSize};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// AssumeRoleWithWebIdentity, with what does not stand in the specification itself.
@@ -52,6 +52,7 @@ impl Sts {
             .set_policy(source.policy.clone())
             .set_policy_arns(policy_arns(source.policy_arns.as_deref()))
             .set_provider_id(source.provider_id.clone())
+            .set_minimum_session_token_size(source.minimum_session_token_size)
             .customize()
             .config_override(config)
             .send();
@@ -63,6 +64,10 @@ impl Sts {
             user_id: user.map(|u| u.assumed_role_id()),
             #[allow(deprecated)]
             packed_policy_size: answer.packed_policy_size(),
+            token: TokenSize {
+                bytes: answer.session_token_size(),
+                utilization: answer.session_token_utilization(),
+            },
             request_id: answer.request_id(),
         };
         issued(&ask, &given, &date)

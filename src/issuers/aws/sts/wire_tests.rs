@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use refreshable_api::Role;
+use refreshable_rules::issuer::TokenSize;
 use refreshable_rules::retry::Class;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -73,7 +74,8 @@ fn session() -> String {
      <AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
      <Expiration>2026-01-01T01:00:00Z</Expiration></Credentials><AssumedRoleUser>\
      <Arn>arn:aws:sts::111122223333:assumed-role/reports/x</Arn><AssumedRoleId>A:x</AssumedRoleId></AssumedRoleUser>\
-     <PackedPolicySize>42</PackedPolicySize></AssumeRoleResult></AssumeRoleResponse>"
+     <PackedPolicySize>42</PackedPolicySize><SessionTokenSize>1832</SessionTokenSize>\
+     <SessionTokenUtilization>44</SessionTokenUtilization></AssumeRoleResult></AssumeRoleResponse>"
         .to_owned()
 }
 
@@ -230,10 +232,41 @@ async fn an_answer_is_read_whole() {
     let issued = ask(&sts, ROLE, &StsSpec::default()).await.expect("an answer");
     assert_eq!(issued.session.key.id, "ASIAEXAMPLE");
     assert_eq!(issued.packed_policy_size, Some(42));
+    assert_eq!(issued.token, TokenSize { bytes: Some(1832), utilization: Some(44) });
     assert_eq!(issued.principal.account_id.as_deref(), Some("111122223333"));
     assert_eq!(issued.principal.user_id.as_deref(), Some("A:x"));
     let body = wire.seen.lock()[0].body.clone();
     assert!(body.starts_with("Action=AssumeRole&Version=2011-06-15"), "{body}");
+}
+
+#[tokio::test]
+async fn a_long_session_token_is_read_whole_and_its_least_size_is_asked_for() {
+    for size in [4096, 8192] {
+        let token = "t".repeat(size);
+        let body = session().replace("<SessionToken>t<", &format!("<SessionToken>{token}<"));
+        let (sts, wire) = sts(200, body, None, None);
+        let role = Role {
+            role_arn: ROLE.to_owned(),
+            minimum_session_token_size: Some(4096),
+            ..Role::default()
+        };
+        let call = RoleCall { role: &role, session_name: "x", external_id: None, token_code: None };
+        // The session of one step signs the next one.
+        let key = AccessKey {
+            id: "ASIAEXAMPLE".into(),
+            secret: "secret".into(),
+            token: Some(token.clone().into()),
+        };
+        let now = "2026-01-01T00:00:00Z".parse().expect("time");
+        let issued = sts
+            .assume_role(call, &Caller::Key(key), &StsSpec::default(), now)
+            .await
+            .expect("an answer");
+        let read = issued.session.key.token.expect("a token");
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&read), token);
+        let body = wire.seen.lock()[0].body.clone();
+        assert!(body.contains("&MinimumSessionTokenSize=4096"), "{body}");
+    }
 }
 
 #[tokio::test]
