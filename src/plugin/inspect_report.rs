@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use refreshable_api::conditions::READY;
 use refreshable_api::{
-    FailureStatus, PrincipalStatus, ProfileStatus, RefreshableCredential, time_of,
+    FailureStatus, PrincipalStatus, ProfileStatus, RefreshableCredential,
+    RefreshableCredentialStatus, time_of,
 };
 use serde::Serialize;
 
@@ -24,6 +25,7 @@ pub(super) struct Report {
     pub(super) renewal: Option<Timestamp>,
     pub(super) expiration: Option<Timestamp>,
     pub(super) principal: Option<PrincipalStatus>,
+    pub(super) session_token: Option<SessionToken>,
     pub(super) secret: String,
     pub(super) secret_keys: Vec<String>,
     pub(super) chain: Vec<Step>,
@@ -51,6 +53,24 @@ pub(super) enum Allowed {
     Unknown { why: String },
 }
 
+/// The session token's size, where the issuer told it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct SessionToken {
+    /// In bytes.
+    pub(super) size: i32,
+    /// In percent of the largest that AWS issues.
+    pub(super) utilization: Option<i32>,
+}
+
+impl SessionToken {
+    fn of(status: &RefreshableCredentialStatus) -> Option<Self> {
+        Some(Self {
+            size: status.session_token_size?,
+            utilization: status.session_token_utilization,
+        })
+    }
+}
+
 impl Report {
     /// The resource's own status, with the objects around it.
     pub(super) fn of(
@@ -76,6 +96,7 @@ impl Report {
             issued: time_of(&status.last_refresh_time),
             renewal: next.or_else(|| time_of(&status.next_refresh_time)),
             expiration: time_of(&status.expiration),
+            session_token: SessionToken::of(&status),
             principal: status.principal,
             secret: object.secret_name(),
             secret_keys: status.secret.map(|s| s.keys).unwrap_or_default(),

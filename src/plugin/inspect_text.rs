@@ -1,10 +1,10 @@
 //! How `inspect` looks in a terminal: a pure function of the report and of the time.
 
-use super::age;
 use super::consumers::Consumer;
 use super::inspect_report::{Allowed, Report};
 use super::terminal::{Terminal, Tone};
 use super::timeline::{self, Span};
+use super::{age, authorization};
 use jiff::Timestamp;
 use refreshable_api::{FailureStatus, ProfileStatus, time_of};
 
@@ -39,6 +39,10 @@ pub(super) fn write(report: &Report, now: Timestamp, terminal: &Terminal) -> Str
     page.line("Expires", if ended { Tone::Bad } else { Tone::Plain }, &moment(report.expiration));
     if let Some(principal) = &report.principal {
         page.line("Principal", Tone::Plain, principal.arn.as_deref().unwrap_or("-"));
+    }
+    if let Some(token) = report.session_token {
+        let full = token.utilization.map(|u| format!(", {u} % of AWS's limit")).unwrap_or_default();
+        page.line("Token", Tone::Plain, &format!("{} bytes{full}", token.size));
     }
     let keys = if report.secret_keys.is_empty() {
         "not published".to_owned()
@@ -160,6 +164,10 @@ fn last_error(page: &mut Page<'_>, failure: &FailureStatus, now: Timestamp) {
     if let Some(id) = &failure.request_id {
         page.item(Tone::Plain, &format!("AWS's request id {id}"));
     }
+    if let Some(command) = authorization::command(&failure.message) {
+        page.item(Tone::Plain, "which policy denied it (AWS keeps this for a day or more):");
+        page.item(Tone::Plain, &format!("  {command}"));
+    }
     page.item(Tone::Plain, &format!("next try {}", age::from(now, failure.next_try_time.0)));
 }
 
@@ -186,6 +194,7 @@ fn used_by(page: &mut Page<'_>, consumers: &[Consumer], not_visible: &[&str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use refreshable_api::RefreshableCredential;
     use refreshable_rules::fixtures::{credential, failed, minute, record, reported, with_a_role};
     use refreshable_rules::issuer::{AwsError, IssueError, Issuer};
     use serde_json::json;
@@ -240,13 +249,30 @@ Used by:
     }
 
     #[test]
+    fn size_of_the_session_token_is_shown_where_the_issuer_told_it() {
+        let object = with_a_role();
+        let mut object = reported(object.clone(), &record(&object));
+        let text = |object: &RefreshableCredential| {
+            let report = Report::of(object, Allowed::NotNeeded, vec![], vec![]);
+            write(&report, minute(10), &Terminal::plain(60))
+        };
+        assert!(!text(&object).contains("Token:"));
+        let status = object.status.as_mut().expect("a status");
+        status.session_token_size = Some(1832);
+        assert!(text(&object).contains("\nToken:       1832 bytes\n"));
+        let status = object.status.as_mut().expect("a status");
+        status.session_token_utilization = Some(44);
+        assert!(text(&object).contains("\nToken:       1832 bytes, 44 % of AWS's limit\n"));
+    }
+
+    #[test]
     fn what_failed_has_code_request_id_and_advice() {
         let error = IssueError::Refused {
             operation: "AssumeRole",
             subject: "arn:aws:iam::111122223333:role/reader".into(),
             error: AwsError {
                 code: "AccessDenied".into(),
-                message: "no".into(),
+                message: "no, by the authorization id: 1a2b3c".into(),
                 request_id: Some("4f2a".into()),
                 status: 403,
                 issuer: Issuer::Aws,
@@ -262,9 +288,10 @@ Used by:
             "Ready:       False (AccessDenied)\n",
             "Issued:      -\n",
             "Secret:      x (not published)\n",
-            "\nLast error:\n  AssumeRole of arn:aws:iam::111122223333:role/reader: AccessDenied: no (request 4f2a). ",
+            "\nLast error:\n  AssumeRole of arn:aws:iam::111122223333:role/reader: AccessDenied: no, by the authorization id: 1a2b3c (request 4f2a). ",
             "  reason AccessDenied, class Denied, 1 attempt\n",
-            "  AWS's error code AccessDenied\n  AWS's request id 4f2a\n  next try in ",
+            "  AWS's error code AccessDenied\n  AWS's request id 4f2a\n  which policy denied it (AWS keeps this for a day or more):\n",
+            "\n    aws iam-toolbox get-request-authorization-details --authorization-id 1a2b3c\n  next try in ",
             error.advice(),
             "nothing in this namespace",
         ] {

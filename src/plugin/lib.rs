@@ -32,6 +32,7 @@
 #![warn(unused_crate_dependencies)]
 
 pub mod age;
+mod authorization;
 mod chain;
 pub mod check;
 pub mod cluster;
