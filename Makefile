@@ -151,6 +151,7 @@ prometheus: ## Fetch Prometheus and the CRDs of its operator, once, into the use
 
 python: ## Make the Python environment of the tests, once, in the user's cache folder
 	@tests/python/setup >/dev/null
+	@tests/python/botocore >/dev/null
 
 clean: ## Delete what was built here (the cache folder stays)
 	$(CARGO) clean

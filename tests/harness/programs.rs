@@ -36,6 +36,11 @@ pub fn python(program: &str) -> PathBuf {
     prepared("tests/python/setup", &[]).join("bin").join(program)
 }
 
+/// The folder of the botocore whose models of AWS's services are compared (`tests/python/botocore`).
+pub fn botocore() -> PathBuf {
+    prepared("tests/python/botocore", &[])
+}
+
 /// The folder of the Node.js packages and scripts (`tests/javascript/setup`).
 pub fn node_packages() -> PathBuf {
     prepared("tests/javascript/setup", &[])
