@@ -1,7 +1,7 @@
 //! The mounted file, and the response made from it.
 //!
 //! The kubelet replaces a mounted Secret by switching a link: an open file stays the old one. So it
-//! is opened anew for each request, and nothing is kept between two.
+//! is opened anew for each request.
 
 use super::refusal::Refusal;
 use jiff::Timestamp;
@@ -176,6 +176,15 @@ mod tests {
         let bare =
             r#"{"AccessKeyId":"A","SecretAccessKey":"s","Expiration":"2026-01-01T01:00:00Z"}"#;
         assert_eq!(answered(bare, "2026-01-01T00:00:00Z").expect("served").get("Token"), None);
+    }
+
+    #[test]
+    fn a_long_session_token_is_served_whole() {
+        for size in [4096, 8192] {
+            let token = "t".repeat(size);
+            let served = answered(&GOOD.replace("t0k3n", &token), "2026-01-01T00:00:00Z");
+            assert_eq!(served.expect("served")["Token"], token);
+        }
     }
 
     #[test]

@@ -13,13 +13,14 @@
 //!   -> guard   request checks (method, Host, no proxy), then the bearer token
 //!   -> file    the mounted process JSON, opened anew for each request -> Served, or a Refusal
 //!   -> notes   one log line for each change of a file's outcome
+//!   -> held    the last valid credentials, where the file has none for a moment
 //! probe        asks a running sidecar for its health, for probes of an image without a shell
 //! ```
 //!
 //! Invariants:
 //!
-//! - No credentials are kept between two requests: the kubelet replaces the file, and the next
-//!   request reads it.
+//! - Each request reads the file, which the kubelet replaces. While the file is missing or
+//!   malformed, the credentials read last are served until they expire.
 //! - Expired credentials are refused, never served.
 //! - No error and no log line contains secret material.
 //!
@@ -32,6 +33,7 @@
 mod file;
 mod guard;
 pub mod health;
+mod held;
 pub mod logging;
 mod notes;
 mod options;

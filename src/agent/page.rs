@@ -1,8 +1,9 @@
 //! The pages, and the response to a request.
 
-use super::file::{self, Served};
+use super::file;
 use super::guard;
 use super::health::{HEALTHZ, READYZ};
+use super::held::Held;
 use super::notes::Notes;
 use super::refusal::Refusal;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -13,7 +14,6 @@ use hyper::body::Bytes;
 use jiff::Timestamp;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use zeroize::Zeroizing;
 
 /// A response.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -31,6 +31,8 @@ pub(super) struct Pages {
     pub(super) now: fn() -> Timestamp,
     /// Last log lines.
     pub(super) notes: Notes,
+    /// Last valid credentials.
+    pub(super) held: Held,
 }
 
 impl Pages {
@@ -60,30 +62,30 @@ impl Pages {
                 tracing::warn!(code = refusal.code(), "a request is refused: {refusal}");
             })?;
         }
-        Ok(json(StatusCode::OK, self.load(profile)?.body))
+        Ok(json(StatusCode::OK, self.load(profile)?))
     }
 
-    fn load(&self, profile: Option<&str>) -> Result<Served, Refusal> {
+    fn load(&self, profile: Option<&str>) -> Result<Bytes, Refusal> {
         let path = file::of_profile(&self.credentials, profile)?;
-        let outcome = file::load(&path, profile.is_some(), (self.now)());
+        let now = (self.now)();
+        let outcome = file::load(&path, profile.is_some(), now);
         self.notes.file(&path, outcome.as_ref());
-        outcome
+        self.held.answer(path, outcome, now)
     }
 }
 
 fn error_page(refusal: &Refusal) -> Answer {
     let body =
         serde_json::json!({"code": refusal.code(), "message": refusal.to_string()}).to_string();
-    let mut answer = json(refusal.status(), Zeroizing::new(body.into_bytes()));
+    let mut answer = json(refusal.status(), body.into());
     if *refusal == Refusal::Method {
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
     }
     answer
 }
 
-fn json(status: StatusCode, body: Zeroizing<Vec<u8>>) -> Answer {
-    // Overwritten when it has been sent.
-    response(status, "application/json", Bytes::from_owner(body))
+fn json(status: StatusCode, body: Bytes) -> Answer {
+    response(status, "application/json", body)
 }
 
 fn text(status: StatusCode, line: String) -> Answer {
@@ -113,6 +115,7 @@ mod tests {
             token: Some(folder.join("token")),
             now: Timestamp::now,
             notes: Notes::default(),
+            held: Held::default(),
         }
     }
 
@@ -152,6 +155,10 @@ mod tests {
             assert_eq!((status, &body["AccessKeyId"]), (200, &Value::from(id)), "{path}");
         }
         write(folder, "credentials.json", "ASIATWO", "2000-01-01T00:00:00Z");
+        let (status, body) = get(&pages, "/v1/credentials", "right").await;
+        assert!(status == 200 && body.contains("ASIAONE"), "the last valid ones: {body}");
+        assert_eq!(get(&pages, "/readyz", "").await.0, 200);
+        let pages = Pages { held: Held::default(), ..pages };
         assert_eq!(get(&pages, "/readyz", "").await.0, 503);
         for (path, token, expected, code) in [
             ("/v1/credentials", "right", 503, "ExpiredCredentials"),

@@ -1,5 +1,6 @@
 //! From the flags to the end of the process.
 
+use super::held::Held;
 use super::notes::Notes;
 use super::page::Pages;
 use super::{Options, serve, token};
@@ -90,6 +91,7 @@ pub async fn run(options: Options) -> Result<(), StartError> {
         token: options.token_file,
         now: jiff::Timestamp::now,
         notes: Notes::default(),
+        held: Held::default(),
     };
     serve::serve(listener, pages, stop, grace).await;
     Ok(())

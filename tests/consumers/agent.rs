@@ -113,7 +113,56 @@ async fn what_is_served_is_the_file_as_it_is_now() {
     assert_eq!(ask(&agent, "/v1/credentials", &own).await.1["AccessKeyId"], "ASIADEFAULT2");
     assert_eq!(agent.page("/readyz").await, Ok((200, "ok\n".to_owned())));
 
-    mount(&folder, 3, -1);
+    let log = agent.process().log();
+    assert_eq!(log.matches("ASIADEFAULT2").count(), 1, "a change is told once: {log}");
+    agent.assert_clean();
+}
+
+/// Spoils the mounted files: credentials that have expired, no files, or half of one.
+fn spoil(folder: &Path, how: &str) {
+    match how {
+        "expired" => mount(folder, 3, -1),
+        "missing" => std::fs::remove_file(folder.join("..data")).expect("removed"),
+        _ => {
+            std::fs::create_dir(folder.join("..data")).expect("a folder");
+            std::fs::write(folder.join("..data/credentials.json"), "{\"SecretAccessKey\":")
+                .expect("written");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_spoiled_for_a_moment_costs_no_answer_while_credentials_are_valid() {
+    let (folder, agent) = set(3600).await;
+    let token = agent.token();
+    let own = [("authorization", token.as_str())];
+    for path in ["/v1/credentials", "/v1/credentials/prod"] {
+        assert_eq!(ask(&agent, path, &own).await.0, 200);
+    }
+    for how in ["expired", "missing", "malformed"] {
+        spoil(&folder, how);
+        for (path, id) in
+            [("/v1/credentials", "ASIADEFAULT1"), ("/v1/credentials/prod", "ASIAPROD1")]
+        {
+            let (status, body) = ask(&agent, path, &own).await;
+            assert_eq!((status, &body["AccessKeyId"]), (200, &json!(id)), "{how} {path}");
+        }
+        assert_eq!(agent.page("/readyz").await, Ok((200, "ok\n".to_owned())), "{how}");
+    }
+    // The fault is told all the same.
+    let log = agent.process().log();
+    assert!(
+        log.contains("CredentialsMalformed") && log.contains("CredentialsUnavailable"),
+        "{log}"
+    );
+    agent.assert_clean();
+}
+
+#[tokio::test]
+async fn without_valid_credentials_the_answer_says_what_is_wrong_with_the_file() {
+    let (folder, agent) = set(-1).await;
+    let token = agent.token();
+    let own = [("authorization", token.as_str())];
     for path in ["/v1/credentials", "/v1/credentials/prod"] {
         let (status, body) = ask(&agent, path, &own).await;
         assert_eq!((status, &body["code"]), (503, &json!("ExpiredCredentials")));
@@ -121,16 +170,13 @@ async fn what_is_served_is_the_file_as_it_is_now() {
     }
     assert!(matches!(agent.page("/readyz").await, Ok((503, why)) if why.contains("expired at")));
     assert_eq!(agent.page("/healthz").await, Ok((200, "ok\n".to_owned())));
-    std::fs::remove_file(folder.join("..data")).expect("removed");
+    spoil(&folder, "missing");
     let (status, body) = ask(&agent, "/v1/credentials", &own).await;
     assert_eq!((status, &body["code"]), (503, &json!("CredentialsUnavailable")));
-    std::fs::create_dir(folder.join("..data")).expect("a folder");
-    std::fs::write(folder.join("..data/credentials.json"), "{\"SecretAccessKey\":")
-        .expect("written");
+    spoil(&folder, "malformed");
     assert_eq!(ask(&agent, "/v1/credentials", &own).await.1["code"], "CredentialsMalformed");
 
     let log = agent.process().log();
-    assert_eq!(log.matches("ASIADEFAULT2").count(), 1, "a change is told once: {log}");
     assert_eq!(log.matches("\"level\":\"WARN\"").count(), 4, "{log}");
     agent.assert_clean();
 }
