@@ -102,6 +102,42 @@ mod tests {
         assert_eq!(remaining_at_refresh(minutes(60), Some(minutes(59))), minutes(30));
     }
 
+    /// The SDKs' common refresh specification: a client tries to renew in an advisory window, which
+    /// depends on the lifetime, and must renew in the last minute
+    /// ([smithy-rs](https://github.com/smithy-lang/smithy-rs/pull/4774)).
+    #[test]
+    fn published_credentials_outlast_a_client_s_windows_for_these_lifetimes() {
+        /// From the Secret to the mounted file.
+        const KUBELET: SignedDuration = minutes(2);
+        const MANDATORY: SignedDuration = minutes(1);
+        for (lifetime, outlasts) in [
+            (15, true),
+            (20, true),
+            (21, false),
+            (33, false),
+            (34, true),
+            (60, true),
+            (89, true),
+            (90, false),
+            (185, false),
+            (186, true),
+            (12 * 60, true),
+            (36 * 60, true),
+        ] {
+            let advisory = minutes(match lifetime {
+                ..=20 => 5,
+                21..90 => 15,
+                _ => 60,
+            });
+            let left = remaining_at_refresh(minutes(lifetime), None) - KUBELET;
+            assert_eq!(left >= advisory, outlasts, "advisory, {lifetime} minutes: {left}");
+            assert!(left > MANDATORY, "mandatory, {lifetime} minutes: {left}");
+        }
+        // `spec.refresh.before` closes the gap from 124 minutes on.
+        let left = |lifetime| remaining_at_refresh(minutes(lifetime), Some(minutes(62))) - KUBELET;
+        assert!(left(123) < minutes(60) && left(124) >= minutes(60));
+    }
+
     #[test]
     fn jitter_draws_early_and_stays_the_same() {
         let issued = Timestamp::UNIX_EPOCH;
