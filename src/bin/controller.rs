@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod no_core_dumps;
 mod not_dumpable;
 
 use clap::Parser as _;
@@ -19,7 +20,7 @@ async fn main() -> ExitCode {
     let not_dumpable = not_dumpable::make_not_dumpable();
     let options = Options::parse();
     start_logging(&options);
-    if let Err(error) = not_dumpable {
+    if let Err(error) = not_dumpable.and(no_core_dumps::forbid_core_dumps()) {
         tracing::warn!(%error, "core dumps of this process are not turned off");
     }
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {

@@ -4,6 +4,7 @@
 
 mod not_dumpable;
 
+use refreshable_plugin::output::say;
 use std::alloc::System;
 use std::process::ExitCode;
 use zeroizing_alloc::ZeroAlloc;
@@ -15,10 +16,10 @@ static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     if let Err(error) = not_dumpable::make_not_dumpable() {
-        eprintln!("warning: core dumps of this process are not turned off: {error}");
+        say(&format!("warning: core dumps of this process are not turned off: {error}"));
     }
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        eprintln!("error: the TLS provider is set already");
+        say("error: the TLS provider is set already");
         return ExitCode::FAILURE;
     }
     refreshable_plugin::run(std::env::args_os()).await

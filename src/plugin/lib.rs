@@ -83,6 +83,7 @@ use std::process::ExitCode;
     version = refreshable_rules::version::long(),
     about,
     max_term_width = 100,
+    styles = terminal::HELP,
     disable_help_subcommand = true,
     arg_required_else_help = true
 )]
@@ -152,8 +153,8 @@ pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exi
             return ExitCode::from(error::FAILURE);
         }
         Err(help) => {
-            // Nobody listens where this cannot be printed.
-            let _ = help.print();
+            // Its reader has gone where this cannot be written.
+            let _ = output::show(&terminal::Terminal::stdout().help(&help));
             return ExitCode::SUCCESS;
         }
     };

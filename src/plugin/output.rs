@@ -80,21 +80,24 @@ fn write(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a file and the folders above it, readable by this user alone; an older one is replaced.
+/// Writes a file and the folders above it, all readable by this user alone. An older file is
+/// replaced at once as a whole, and a link of its name by the file: what it leads to is not
+/// written to.
 ///
 /// # Errors
-/// As [`print`]; where the file cannot be written, with its path.
+/// Where the file cannot be written, with its path.
 pub fn write_file(path: &Path, text: &str) -> Result<()> {
     let failed = |e: std::io::Error| Error::failed(format!("{}: {e}", path.display()));
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut folders = std::fs::DirBuilder::new();
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)
+    std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
+    folders.recursive(true).create(folder).map_err(failed)?;
+    let mut whole =
+        tempfile::Builder::new().prefix(".refreshable").tempfile_in(folder).map_err(failed)?;
+    whole.write_all(text.as_bytes()).map_err(failed)?;
+    whole.persist(path).map_err(|e| failed(e.error))?;
+    Ok(())
 }
 
 /// Writes a line to standard error.
@@ -272,16 +275,58 @@ mod tests {
     #[test]
     fn nothing_else_in_this_program_writes_to_a_terminal_or_a_file() {
         let mut found = Vec::new();
-        sources(std::path::Path::new(env!("CARGO_MANIFEST_DIR")), &mut found);
+        sources(Path::new(env!("CARGO_MANIFEST_DIR")), &mut found);
         assert!(found.len() > 40, "{} sources", found.len());
-        for (name, code) in found {
-            let here = name.ends_with("/output.rs");
-            let writes = [".write_all(", "println!", "print!(", "io::stderr()", "dbg!("];
-            let files = ["File::create", "fs::write", "OpenOptions", "tempfile", "fs::copy"];
-            for way in writes.iter().chain(&files).filter(|_| !here) {
-                assert!(!code.contains(way), "{name} has {way}");
+        let main = include_str!("../bin/kubectl-refreshable.rs").to_owned();
+        found.push(("kubectl-refreshable.rs".to_owned(), main));
+        // Whatever writes to a terminal has to get hold of it, or to leave that to a macro or to
+        // clap.
+        let writes =
+            ["stdout()", "stderr()", "print!(", "println!(", "dbg!(", ".print()", ".exit()"];
+        let files = ["File::create", "fs::write", "OpenOptions", "tempfile", "fs::copy", "/dev/"];
+        for (name, code) in &found {
+            // It asks for the width and for colours.
+            let asks = name.ends_with("/terminal.rs");
+            let code = code.replace("Terminal::stdout()", "").replace("use_stderr()", "");
+            for way in writes.iter().chain(&files) {
+                let allowed = name.ends_with("/output.rs") || (asks && *way == "stdout()");
+                assert!(allowed || !code.contains(way), "{name} has {way}");
             }
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_this_user_s_alone_and_replaced_as_a_whole() {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt as _;
+        let scratch = tempfile::tempdir().expect("a folder");
+        let file = scratch.path().join("above/folder/keys.json");
+        let mode = |path: &Path| {
+            std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+        };
+        write_file(&file, "first").expect("written");
+        for folder in file.ancestors().skip(1).take(2) {
+            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        }
+        assert_eq!(mode(&file), 0o600);
+
+        // An older file that others may read, and a link to a file of somebody else's.
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("opened");
+        write_file(&file, "second").expect("written");
+        assert_eq!(mode(&file), 0o600);
+        let theirs = scratch.path().join("theirs");
+        std::fs::write(&theirs, "theirs").expect("written");
+        std::fs::remove_file(&file).expect("removed");
+        std::os::unix::fs::symlink(&theirs, &file).expect("a link");
+        write_file(&file, "third").expect("written");
+        assert_eq!(std::fs::read_to_string(&file).expect("text"), "third");
+        assert_eq!(std::fs::read_to_string(&theirs).expect("text"), "theirs");
+        let beside = std::fs::read_dir(file.parent().expect("a folder")).expect("a list");
+        assert_eq!(beside.count(), 1, "nothing half written is left");
+
+        let error = write_file(&theirs.join("below"), "x").expect_err("no folder").to_string();
+        assert!(error.contains("theirs/below"), "{error}");
     }
 
     #[test]

@@ -5,8 +5,14 @@
 //! [`visible`] shows them instead. Everything that is painted goes through it.
 
 use anstyle::{AnsiColor, Style};
+use clap::builder::Styles;
 use std::borrow::Cow;
 use std::io::IsTerminal as _;
+
+/// How clap's help is painted: as [`Tone::Heading`], which reaches a terminal.
+pub const HELP: Styles =
+    Styles::plain().header(HEADING).usage(HEADING).literal(HEADING).error(HEADING);
+const HEADING: Style = Style::new().bold();
 
 /// Columns without a terminal.
 const COLUMNS: usize = 100;
@@ -52,6 +58,12 @@ impl Terminal {
             || terminal_size::terminal_size_of(&stdout).map(|(width, _)| usize::from(width.0));
         let columns = chosen.or_else(asked).filter(|c| *c > 0).unwrap_or(COLUMNS);
         Self { colour, unicode, interactive: stdout.is_terminal(), columns }
+    }
+
+    /// Clap's help, painted where colours may be used.
+    pub fn help(&self, help: &clap::Error) -> String {
+        let text = help.render();
+        if self.colour { text.ansi().to_string() } else { text.to_string() }
     }
 
     /// Neither colours nor characters outside ASCII, for tests.
@@ -132,7 +144,7 @@ impl Tone {
             Self::Good => AnsiColor::Green.on_default(),
             Self::Warning => AnsiColor::Yellow.on_default(),
             Self::Bad => AnsiColor::Red.on_default().bold(),
-            Self::Heading => Style::new().bold(),
+            Self::Heading => HEADING,
             Self::Faint => Style::new().dimmed(),
         }
     }
@@ -193,6 +205,18 @@ mod tests {
             assert_eq!(visible(text), shown);
             assert_eq!(Terminal::plain(80).paint(Tone::Plain, text), shown);
             assert!(!visible(text).contains(steers));
+        }
+    }
+
+    #[test]
+    fn help_reaches_people_as_it_is() {
+        for arguments in [["kubectl-refreshable", "--help"], ["kubectl-refreshable", "--version"]] {
+            let help = crate::command_line().try_get_matches_from(arguments).expect_err("help");
+            let plain = Terminal::plain(80).help(&help);
+            assert!(!plain.contains('\u{1b}') && plain.len() > 10, "{plain}");
+            let painted = Terminal { colour: true, ..Terminal::plain(80) }.help(&help);
+            assert_eq!(for_people(&painted), painted);
+            assert_eq!(painted.contains("\u{1b}[1m"), arguments[1] == "--help", "{painted}");
         }
     }
 

@@ -24,6 +24,7 @@ mod large;
 mod lease;
 mod lifecycle;
 mod manifests;
+mod memory;
 mod models;
 mod monitoring;
 mod neighbours;

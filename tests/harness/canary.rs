@@ -62,7 +62,7 @@ pub fn leaks(text: &str) -> Vec<String> {
 }
 
 /// How a secret may look in output.
-fn disguises(secret: &str) -> BTreeSet<String> {
+pub fn disguises(secret: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::from([secret.to_owned()]);
     // A secret inside a longer encoded text starts at any of three places in a group of
     // three bytes. What neighbours change is left out: its first and last characters.

@@ -12,6 +12,7 @@
 //! | [`faults`] | what that proxy can be made to do ([`answers`] does some of it) |
 //! | [`gate`] | a gate before a server that can be closed to one program alone |
 //! | [`controller`] | the controller's own program |
+//! | [`memory`] | a search of a program's memory for secrets |
 //! | [`prometheus`] | a Prometheus that scrapes it |
 //! | [`agent`] | the sidecar's own program |
 //! | [`mounted`] | a mounted Secret, as the kubelet changes it |
@@ -47,6 +48,7 @@ pub mod gate;
 pub mod helm;
 pub mod http;
 pub mod issuer;
+pub mod memory;
 pub mod mounted;
 pub mod node;
 pub mod page;
