@@ -61,6 +61,8 @@ pub enum Reason {
     InputInvalid,
     /// A token, assertion or key of the source has expired or was revoked.
     InputExpired,
+    /// A PKCS#11 token refused the PIN, which is not tried again before the Secret changes.
+    PinRefused,
     /// A person has to act, for example to sign in again.
     PersonNeeded,
     /// No CredentialPolicy allows the request.

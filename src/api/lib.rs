@@ -78,7 +78,7 @@ pub use credential::{
 pub use data_keys::SecretKeys;
 pub use object_name::{DataKey, ObjectName, is_namespace, is_path_segment};
 pub use policy::{
-    Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, RoleGrant, SessionTag,
+    Allow, CredentialPolicy, CredentialPolicySpec, NodeSource, Pkcs11Grant, RoleGrant, SessionTag,
     SessionTagValue, SessionTags, TagGrant, TaggedChains, WITHDRAW_IMMEDIATELY,
 };
 pub use policy_status::CredentialPolicyStatus;

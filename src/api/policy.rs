@@ -112,7 +112,13 @@ pub struct Allow {
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<String>,
-    /// PKCS#11 modules that `pkcs11.module` may name, by their registered names.
+    /// PKCS#11 tokens that `pkcs11` may name, each with the module that reaches it. Wrong PINs lock
+    /// a token, so allow a namespace its own alone.
+    #[schemars(length(max = 64))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pkcs11_tokens: Vec<Pkcs11Grant>,
+    /// PKCS#11 modules of which every token may be used, by their registered names. Use
+    /// `pkcs11Tokens` instead where a module reaches tokens of several namespaces.
     #[schemars(length(max = 64), inner(length(min = 1, max = 63)), extend("x-kubernetes-list-type" = "set"))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pkcs11_modules: Vec<String>,
@@ -172,6 +178,22 @@ pub struct RoleGrant {
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<TagGrant>,
+}
+
+/// PKCS#11 tokens that may be used.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pkcs11Grant {
+    /// Registered name of the module.
+    #[schemars(length(min = 1, max = 63))]
+    pub module: String,
+    /// Labels of the tokens that `pkcs11.tokenLabel` may name, or patterns of them. `*` stands for
+    /// any characters and `?` for one.
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(min = 1, max = 64), regex(pattern = r"^([^{}]|\{namespace\}|\{name\})*$"))
+    )]
+    pub token_labels: Vec<String>,
 }
 
 /// A session tag that may be set.

@@ -18,7 +18,7 @@ pub fn find(allow: &Allow) -> Vec<BadPattern> {
         let separator = match subject {
             Subject::Arn | Subject::ExternalId | Subject::TagValue => "/",
             // STS takes no slash in a session name.
-            Subject::SessionName | Subject::Url => ".",
+            Subject::SessionName | Subject::TokenLabel | Subject::Url => ".",
             Subject::TagKey => return None,
         };
         why(pattern, separator)

@@ -114,6 +114,9 @@ pub enum Action {
 /// How often inputs that are not watched are read.
 pub const INPUT_POLL: SignedDuration = SignedDuration::from_mins(5);
 
+/// How often a resource is looked at whose PIN a token refused.
+const PIN_LOOK: SignedDuration = SignedDuration::from_hours(1);
+
 /// Decides what to do at `now`.
 pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
     if seen.object.metadata.deletion_timestamp.is_some() {
@@ -284,6 +287,12 @@ fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> 
             status.observed_generation == seen.object.metadata.generation
                 && status.last_handled_refresh_at.as_deref() == seen.object.requested_at()
         }
+    };
+    // A token locks itself after a few wrong PINs: the same one is not tried again.
+    let next = if failed.shown.reason == Reason::PinRefused.as_str() && failed.attempt.is_some() {
+        next.max(now + PIN_LOOK)
+    } else {
+        next
     };
     // A pause holds only the attempt that failed: any other may succeed at once.
     if !same || now >= next {

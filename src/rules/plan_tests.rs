@@ -3,6 +3,7 @@ use super::super::fixtures::{
 };
 use super::*;
 use crate::failure::Failure;
+use crate::issuer::IssueError;
 use crate::ownership::Record;
 use crate::policy::Denial;
 use crate::report;
@@ -380,6 +381,33 @@ fn a_failure_pauses_the_same_attempt_and_no_other() {
     assert_eq!(asked.plan(minute(40)), Action::Issue(Cause::Requested));
     let input = failed().with(|c| c.inputs = seen(&[("key", Some("2"))]));
     assert_eq!(input.plan(minute(40)), Action::Issue(Cause::InputChanged));
+}
+
+#[test]
+fn a_refused_pin_waits_for_other_data_and_for_no_time() {
+    let refused = || {
+        let pin =
+            IssueError::PinRefused { name: "pin".into(), key: "pin".into(), what: "no".into() };
+        let mut object = failed(with_a_role(), &pin, None, minute(0));
+        let read = inputs::to_status(&[("pin".to_owned(), at_version("1"))].into());
+        let kept = object.status.as_mut().and_then(|s| s.controller.as_mut()).expect("kept");
+        kept.failed_attempt.as_mut().expect("recorded").inputs = read;
+        Case::of(object, None)
+    };
+    // After a restart, too: all of it is in the status.
+    for passed in [1, 60, 24 * 60, 365 * 24 * 60] {
+        let looks = minute(passed) + PIN_LOOK;
+        assert_eq!(refused().plan(minute(passed)), Action::Backoff(looks), "{passed} minutes");
+    }
+    let poll = minute(65);
+    let unwatched = refused().with(|c| c.poll_at = Some(poll));
+    assert_eq!(unwatched.plan(minute(60)), Action::Backoff(poll), "its Secret is read meanwhile");
+    let same = refused().with(|c| c.inputs = seen(&[("pin", Some("1"))]));
+    assert!(matches!(same.plan(minute(60)), Action::Backoff(_)));
+    let written = refused().with(|c| c.inputs = seen(&[("pin", Some("2"))]));
+    assert_eq!(written.plan(minute(1)), Action::Issue(Cause::First));
+    let asked = refused().with(annotated("refreshable.dev/requested-at", "1"));
+    assert_eq!(asked.plan(minute(1)), Action::Issue(Cause::First));
 }
 
 #[test]

@@ -10,8 +10,9 @@ use super::{selector, session_tags};
 use kube::ResourceExt as _;
 use refreshable_api::{
     Allow, AmbientSource, CaBundleReference, CredentialPolicy, CredentialPolicySpec, IotSource,
-    NodeSource, Pkcs11Key, RefreshableCredential, Role, RoleGrant, RolesAnywhereSource,
-    ServiceAccountReference, SessionTag, Source, SourceKind, StsSpec, TagGrant,
+    NodeSource, Pkcs11Grant, Pkcs11Key, RefreshableCredential, Role, RoleGrant,
+    RolesAnywhereSource, ServiceAccountReference, SessionTag, Source, SourceKind, StsSpec,
+    TagGrant,
 };
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
@@ -212,8 +213,8 @@ enum Requirement<'a> {
     CaBundle { part: &'static str, field: &'static str },
     /// To run the program of that name.
     Process(&'a str),
-    /// To load the PKCS#11 module of that name.
-    Module(&'a str),
+    /// To use a PKCS#11 token, by the module of that name.
+    Token { module: &'a str, label: &'a str },
     /// To draw on the controller's machine.
     Node(NodeSource),
 }
@@ -309,7 +310,7 @@ fn needs_of_iot(iot: &IotSource) -> Vec<Requirement<'_>> {
         false => needs.push(Requirement::Url(iot.url().into())),
         true => needs.extend(trust("spec.source.iot", ca_bundle.as_ref(), ca_bundle_ref.as_ref())),
     }
-    needs.extend(pkcs11.as_ref().map(module));
+    needs.extend(pkcs11.as_ref().map(token));
     needs
 }
 
@@ -336,7 +337,7 @@ fn needs_of_roles_anywhere(anywhere: &RolesAnywhereSource) -> Vec<Requirement<'_
             ca_bundle_ref.as_ref(),
         )),
     }
-    needs.extend(pkcs11.as_ref().map(module));
+    needs.extend(pkcs11.as_ref().map(token));
     needs
 }
 
@@ -355,8 +356,10 @@ fn trust(
     Some(Requirement::CaBundle { part, field })
 }
 
-fn module(key: &Pkcs11Key) -> Requirement<'_> {
-    Requirement::Module(&key.module)
+fn token(key: &Pkcs11Key) -> Requirement<'_> {
+    // Which keys of the token a namespace may use, its PIN decides.
+    let Pkcs11Key { module, token_label, key_label: _, pin_secret_ref: _ } = key;
+    Requirement::Token { module, label: token_label }
 }
 
 /// Whether a host is one of AWS IoT's own: a credential provider, or another endpoint, which is
@@ -413,7 +416,13 @@ impl Requirement<'_> {
             Self::CaBundle { .. } => plain(allow.ca_bundles.unwrap_or(false)),
             Self::Node(source) => plain(allow.sources.contains(source)),
             Self::Process(name) => plain(allow.processes.iter().any(|p| p == name)),
-            Self::Module(name) => plain(allow.pkcs11_modules.iter().any(|m| m == name)),
+            Self::Token { module, label } => {
+                let named = |grant: &Pkcs11Grant| {
+                    grant.module == *module && one_matches(&grant.token_labels, label, whose)
+                };
+                let whole = allow.pkcs11_modules.iter().any(|m| m == module);
+                plain(whole || allow.pkcs11_tokens.iter().any(named))
+            }
             Self::Audience(audience) => plain(allow.audiences.iter().any(|a| a == audience)),
         }
     }
@@ -435,7 +444,9 @@ impl Requirement<'_> {
             }
             Self::Node(source) => format!("the controller's own {source:?}"),
             Self::Process(name) => format!("to run the process {name}"),
-            Self::Module(name) => format!("to use the PKCS#11 module {name}"),
+            Self::Token { module, label } => {
+                format!("to use the PKCS#11 token {label} of module {module}")
+            }
             Self::Audience(audience) => format!("ServiceAccount tokens with audience {audience}"),
         }
     }
@@ -457,7 +468,10 @@ impl Requirement<'_> {
             Self::CaBundle { .. } => allow.ca_bundles = Some(true),
             Self::Node(source) => allow.sources.push(*source),
             Self::Process(name) => allow.processes.push((*name).to_owned()),
-            Self::Module(name) => allow.pkcs11_modules.push((*name).to_owned()),
+            Self::Token { module, label } => allow.pkcs11_tokens.push(Pkcs11Grant {
+                module: (*module).to_owned(),
+                token_labels: vec![(*label).to_owned()],
+            }),
             Self::Audience(audience) => allow.audiences.push((*audience).to_owned()),
         }
     }

@@ -1,7 +1,7 @@
 //! The patterns of a policy, one after the other: each with its place and with the kind of text that
 //! it is a pattern of.
 
-use refreshable_api::{Allow, RoleGrant, TagGrant};
+use refreshable_api::{Allow, Pkcs11Grant, RoleGrant, TagGrant};
 
 /// The kind of text that a pattern is matched with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(crate) enum Subject {
     TagKey,
     /// Value of a session tag.
     TagValue,
+    /// Label of a PKCS#11 token.
+    TokenLabel,
     /// URL of an STS endpoint, or of another.
     Url,
 }
@@ -43,6 +45,7 @@ pub(crate) fn bad(allow: &Allow, why: impl Fn(Subject, &str) -> Option<String>) 
         sources: _,
         audiences: _,
         processes: _,
+        pkcs11_tokens,
         pkcs11_modules: _,
     } = allow;
     let mut found = Vec::new();
@@ -56,6 +59,10 @@ pub(crate) fn bad(allow: &Allow, why: impl Fn(Subject, &str) -> Option<String>) 
     }
     each("spec.allow.endpoints", Subject::Url, endpoints, &mut judge);
     each("spec.allow.urls", Subject::Url, urls, &mut judge);
+    for (at, Pkcs11Grant { module: _, token_labels }) in pkcs11_tokens.iter().enumerate() {
+        let field = format!("spec.allow.pkcs11Tokens[{at}].tokenLabels");
+        each(&field, Subject::TokenLabel, token_labels, &mut judge);
+    }
     found
 }
 

@@ -38,6 +38,38 @@ fn by_p() -> Permission {
 }
 
 #[test]
+fn a_token_is_allowed_by_its_label_and_not_by_its_module_s_other_tokens() {
+    let labelled = |label: &str| {
+        credential(json!({"source": {"iot": {
+            "endpoint": "c1.credentials.iot.eu-west-1.amazonaws.com", "roleAlias": "a",
+            "certificateSecretRef": {"name": "c"},
+            "pkcs11": {"module": "tpm", "tokenLabel": label, "keyLabel": "k", "pinSecretRef": {"name": "s", "key": "pin"}},
+        }}}))
+    };
+    let namespace = labelled("x").namespace().unwrap_or_default();
+    let grant = |module: &str, labels: Value| {
+        allowing(json!({}), json!({"pkcs11Tokens": [{"module": module, "tokenLabels": labels}]}))
+    };
+    for (label, policy, allowed) in [
+        ("mine", grant("tpm", json!(["theirs", "mine"])), true),
+        ("mine", grant("tpm", json!(["theirs"])), false),
+        ("mine", grant("hsm", json!(["mine"])), false),
+        (namespace.as_str(), grant("tpm", json!(["{namespace}"])), true),
+        ("other-namespace", grant("tpm", json!(["{namespace}"])), false),
+        ("edge.7", grant("tpm", json!(["edge.*"])), true),
+        ("edgy", grant("tpm", json!(["edge.*"])), false),
+        // As policies were written before tokens could be named.
+        ("any", allowing(json!({}), json!({"pkcs11Modules": ["tpm"]})), true),
+        ("any", allowing(json!({}), json!({"pkcs11Modules": ["hsm"]})), false),
+    ] {
+        let judged = permission(&labelled(label), &[policy]);
+        assert_eq!(judged == by_p(), allowed, "{label}: {judged:?}");
+    }
+    let why = denied(&labelled("mine"), &[]).why;
+    assert!(why.contains("to use the PKCS#11 token mine of module tpm"), "{why}");
+}
+
+#[test]
 fn the_controllers_identity_is_denied_unless_allowed() {
     let arns = |pattern: &str| json!({"roles": [{"arns": [pattern]}]});
     let limited = json!({"roles": [{"arns": ["*:*:*:*:*:*"], "maxDurationSeconds": 3600}]});
@@ -577,7 +609,7 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
         (json!({"iot": iot("127.0.0.1:8443")}), Some("spec.allow.urls"), json!({"urls": ["https://127.0.0.1:8443"]})),
         (json!({"iot": with_ca}), Some("spec.allow.caBundles"), json!({"caBundles": true})),
         (json!({"iot": with_ca_ref}), Some("spec.allow.caBundles"), json!({"caBundles": true})),
-        (json!({"iot": with_hsm}), Some("spec.allow.pkcs11Modules"), json!({"pkcs11Modules": ["tpm"]})),
+        (json!({"iot": with_hsm}), Some("spec.allow.pkcs11Tokens"), json!({"pkcs11Tokens": [{"module": "tpm", "tokenLabels": ["t"]}]})),
         (json!({"rolesAnywhere": anywhere(json!({}))}), None, json!({})),
         (
             json!({"rolesAnywhere": anywhere(json!({"endpoint": "https://vpce.example.com"}))}),
@@ -596,8 +628,8 @@ fn each_source_that_draws_on_the_administrator_names_the_rule_it_needs() {
         ),
         (
             json!({"rolesAnywhere": anywhere(json!({"pkcs11": hsm}))}),
-            Some("spec.allow.pkcs11Modules"),
-            json!({"pkcs11Modules": ["tpm"]}),
+            Some("spec.allow.pkcs11Tokens"),
+            json!({"pkcs11Tokens": [{"module": "tpm", "tokenLabels": ["t"]}]}),
         ),
         (
             json!({"podIdentity": {"clusterName": "c", "serviceAccountRef": {"name": "app"}}}),

@@ -43,6 +43,7 @@ pub fn find(allow: &Allow, elsewhere: bool) -> Vec<BadPattern> {
         Subject::ExternalId => ascii(pattern, EXTERNAL_ID),
         Subject::TagKey => tag_key(pattern),
         Subject::TagValue => tag_text(&fill(pattern, "x")),
+        Subject::TokenLabel => token_label(pattern),
         Subject::Url => url(pattern),
     })
 }
@@ -57,6 +58,14 @@ fn tag_key(pattern: &str) -> Option<String> {
 /// Keys and values of session tags have letters, digits and spaces of every script.
 fn tag_text(pattern: &str) -> Option<String> {
     foreign(pattern, TAG, |c| c.is_alphanumeric() || c.is_whitespace())
+}
+
+/// Why a pattern matches no label of a PKCS#11 token, which has room for 32 bytes (CK_TOKEN_INFO).
+fn token_label(pattern: &str) -> Option<String> {
+    let least = fill(pattern, "x").chars().filter(|c| *c != '*').count();
+    (least > 32).then(|| {
+        "the label of a PKCS#11 token has at most 32 characters: write what the token's label begins with, and a *".to_owned()
+    })
 }
 
 /// Why a pattern of role ARNs matches none.

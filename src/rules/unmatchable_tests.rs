@@ -160,6 +160,21 @@ fn names_and_tags_have_the_characters_that_aws_takes() {
 }
 
 #[test]
+fn a_pattern_of_token_labels_must_leave_room_for_a_label() {
+    let labels = |pattern: &str| {
+        said(json!({"pkcs11Tokens": [{"module": "tpm", "tokenLabels": ["{namespace}", pattern]}]}))
+    };
+    for pattern in ["*", "{namespace}.*", "two words", &"x".repeat(32), &"?".repeat(32)] {
+        assert_eq!(labels(pattern), None, "{pattern}");
+    }
+    for pattern in ["x".repeat(33), format!("*{}*", "?".repeat(33))] {
+        let said = labels(&pattern).expect("it is hopeless");
+        let begin = "spec.allow.pkcs11Tokens[0].tokenLabels[1]: the label of a PKCS#11 token";
+        assert!(said.starts_with(begin), "{said}");
+    }
+}
+
+#[test]
 fn two_patterns_overlap_where_one_text_is_of_both() {
     for (one, other, overlap) in [
         ("", "", true),

@@ -577,6 +577,7 @@ async fn a_policy_is_refused_with_what_to_write_instead() {
             "endpoints": ["https://*.stores.example.com"], "urls": ["https://vault.example.com/v1/{namespace}"],
             "privateAddresses": true, "caBundles": true, "sources": ["InstanceMetadata", "PodIdentity"],
             "audiences": ["vault"], "processes": ["vault"], "pkcs11Modules": ["tpm"],
+            "pkcs11Tokens": [{"module": "tpm", "tokenLabels": ["{namespace}", "{namespace}.*"]}],
         },
         "sessionTags": {"chains": "All", "tags": [
             {"key": "kubernetes-cluster", "from": "Cluster"}, {"key": "kubernetes-namespace", "from": "Namespace"},

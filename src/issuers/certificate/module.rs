@@ -1,5 +1,6 @@
 //! PKCS#11 modules, which the administrator registered by name.
 
+use super::pin::RefusedPins;
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use parking_lot::Mutex;
 use refreshable_rules::issuer::IssueError;
@@ -16,6 +17,8 @@ pub(super) type Loaded = Arc<Mutex<Pkcs11>>;
 pub struct Modules {
     registered: BTreeMap<String, PathBuf>,
     loaded: Mutex<HashMap<String, Loaded>>,
+    /// PINs that the modules' tokens refused.
+    pub(super) refused: Arc<RefusedPins>,
 }
 
 impl std::fmt::Debug for Modules {
@@ -27,7 +30,7 @@ impl std::fmt::Debug for Modules {
 impl Modules {
     /// Modules by name, each with the path of its library.
     pub fn new(registered: BTreeMap<String, PathBuf>) -> Self {
-        Self { registered, loaded: Mutex::default() }
+        Self { registered, loaded: Mutex::default(), refused: Arc::default() }
     }
 
     /// The module of that name.

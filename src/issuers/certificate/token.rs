@@ -3,6 +3,7 @@
 use super::KeyKind;
 use super::blocking::off_the_runtime;
 use super::module::{Loaded, Modules};
+use super::pin::{Pin, RefusedPins};
 use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
@@ -13,8 +14,9 @@ use cryptoki::types::AuthPin;
 use refreshable_api::Pkcs11Key;
 use refreshable_rules::issuer::IssueError;
 use rustls::SignatureScheme;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256, Sha384};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a call waits for those before it at the same module.
@@ -27,7 +29,8 @@ const SALT: u64 = 32;
 pub struct TokenKey {
     module: Loaded,
     key: Pkcs11Key,
-    pin: SecretString,
+    pin: Pin,
+    refused: Arc<RefusedPins>,
 }
 
 impl std::fmt::Debug for TokenKey {
@@ -41,10 +44,11 @@ impl TokenKey {
     ///
     /// # Errors
     /// [`IssueError::Specification`] for a module or token that is not there,
-    /// [`IssueError::InputInvalid`] for a PIN that does not open it.
-    pub fn find(modules: &Modules, key: &Pkcs11Key, pin: SecretString) -> Result<Self, IssueError> {
+    /// [`IssueError::PinRefused`] for a PIN that does not open it, now or when it was tried last.
+    pub fn find(modules: &Modules, key: &Pkcs11Key, pin: Pin) -> Result<Self, IssueError> {
         let module = off_the_runtime(|| modules.load(&key.module))?;
-        let found = Self { module, key: key.clone(), pin };
+        let refused = modules.refused.clone();
+        let found = Self { module, key: key.clone(), pin, refused };
         found.with_session(try_out).map_err(|e| found.explain(&e))?;
         Ok(found)
     }
@@ -132,8 +136,14 @@ impl TokenKey {
     ) -> Result<T, TokenError> {
         let module = self.module.try_lock_for(PATIENCE).ok_or(TokenError::Busy)?;
         let session = self.open(&module)?;
-        let pin = AuthPin::new(self.pin.expose_secret().into());
-        session.login(UserType::User, Some(&pin)).map_err(TokenError::Login)?;
+        let Pkcs11Key { module: name, token_label, .. } = &self.key;
+        // With the module held, so that of many that come with the same PIN one tries it.
+        if self.refused.holds(name, token_label, &self.pin) {
+            return Err(TokenError::RefusedBefore);
+        }
+        let pin = AuthPin::new(self.pin.text.expose_secret().into());
+        session.login(UserType::User, Some(&pin)).map_err(|e| self.note(e))?;
+        self.refused.remove(name, token_label, &self.pin);
         let template = [
             Attribute::Class(ObjectClass::PRIVATE_KEY),
             Attribute::Label(self.key.key_label.as_bytes().to_vec()),
@@ -141,7 +151,10 @@ impl TokenKey {
         let result =
             session.find_objects(&template).map_err(TokenError::Other).and_then(
                 |found| match found[..] {
-                    [key] => work(&session, key, &pin),
+                    [key] => work(&session, key, &pin).map_err(|e| match e {
+                        TokenError::Login(e) => self.note(e),
+                        other => other,
+                    }),
                     [] => Err(TokenError::NoKey),
                     _ => Err(TokenError::ManyKeys),
                 },
@@ -149,6 +162,15 @@ impl TokenKey {
         // A login outlives its session, and the next one must use its own PIN.
         session.logout().map_err(TokenError::Other)?;
         result
+    }
+
+    /// The error of a login; a PIN that was refused is remembered.
+    fn note(&self, error: Error) -> TokenError {
+        if !refuses_the_pin(&error) {
+            return TokenError::Other(error);
+        }
+        self.refused.add(&self.key.module, &self.key.token_label, &self.pin);
+        TokenError::Login(error)
     }
 
     fn open(&self, module: &Pkcs11) -> Result<Session, TokenError> {
@@ -163,6 +185,11 @@ impl TokenKey {
 
     fn explain(&self, error: &TokenError) -> IssueError {
         let Pkcs11Key { module, token_label, key_label, pin_secret_ref } = &self.key;
+        let refused = |what: String| IssueError::PinRefused {
+            name: pin_secret_ref.name.clone(),
+            key: pin_secret_ref.key.clone(),
+            what,
+        };
         let specification =
             |field: &str, what: String| IssueError::Specification { field: field.to_owned(), what };
         match error {
@@ -182,19 +209,17 @@ impl TokenKey {
             ),
             TokenError::Login(e) => {
                 let locked = matches!(e, Error::Pkcs11(RvError::PinLocked, _));
-                IssueError::InputInvalid {
-                    kind: "Secret",
-                    name: pin_secret_ref.name.clone(),
-                    key: pin_secret_ref.key.clone(),
-                    what: if locked {
-                        format!(
-                            "the PIN of token {token_label} is locked: an administrator has to unlock it"
-                        )
-                    } else {
-                        format!("the PIN does not open token {token_label} ({})", short(e))
-                    },
-                }
+                refused(if locked {
+                    format!(
+                        "the PIN of token {token_label} is locked: an administrator has to unlock it"
+                    )
+                } else {
+                    format!("the PIN does not open token {token_label} ({})", short(e))
+                })
             }
+            TokenError::RefusedBefore => refused(format!(
+                "the PIN does not open token {token_label}: it was tried before and is not tried again"
+            )),
             TokenError::Busy => IssueError::Unreachable {
                 operation: "Sign",
                 endpoint: format!("token {token_label}"),
@@ -227,6 +252,7 @@ enum TokenError {
     NoKey,
     ManyKeys,
     Login(Error),
+    RefusedBefore,
     Busy,
     NoHashing(Error),
     Other(Error),
@@ -282,6 +308,15 @@ fn sign_with_pin(
         e => TokenError::Other(e),
     })?;
     session.sign_final().map_err(TokenError::Other)
+}
+
+/// Whether an error of a login is about the PIN. The token counts some of these, and locks itself.
+fn refuses_the_pin(error: &Error) -> bool {
+    use RvError::{PinExpired, PinIncorrect, PinInvalid, PinLenRange, PinLocked};
+    matches!(
+        error,
+        Error::Pkcs11(PinIncorrect | PinInvalid | PinLenRange | PinExpired | PinLocked, _)
+    )
 }
 
 /// The name of PKCS#11's return value.

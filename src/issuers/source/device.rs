@@ -3,7 +3,7 @@
 
 use super::Request;
 use crate::certificate::{
-    Certificate, DeviceIdentity, DeviceKey, PrivateKey, TokenIdentity, TokenKey, Validity,
+    Certificate, DeviceIdentity, DeviceKey, Pin, PrivateKey, TokenIdentity, TokenKey, Validity,
 };
 use crate::http::ClientIdentity;
 use refreshable_api::Pkcs11Key;
@@ -47,7 +47,9 @@ pub(super) async fn identity(
     }
     let key = match pkcs11 {
         Some(key) => {
-            let pin = request.text(&key.pin_secret_ref).await?;
+            let text = request.text(&key.pin_secret_ref).await?;
+            let secret = request.inputs.secret(&key.pin_secret_ref.name).await?;
+            let pin = Pin { text, secret: secret.version.clone() };
             DeviceKey::Token(TokenKey::find(&request.source_context.modules, key, pin)?)
         }
         None => {

@@ -356,7 +356,8 @@ fn iot(
             token.text("private_key_label", outcome)?.unwrap_or_else(|| name.to_owned());
         let pin = json!({"name": format!("{name}-pin"), "key": "pin"});
         source["pkcs11"] = json!({"module": module, "tokenLabel": token_label, "keyLabel": key_label, "pinSecretRef": pin});
-        allow.insert("pkcs11Modules".to_owned(), json!([module]));
+        let grant = json!({"module": module, "tokenLabels": [token_label]});
+        allow.insert("pkcs11Tokens".to_owned(), json!([grant]));
         token.drop_any(&["user_pin", "slot_id"]);
         token.leave_out(outcome);
         outcome.note(format!(

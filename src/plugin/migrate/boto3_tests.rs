@@ -100,7 +100,7 @@ fn devices_are_carried_over() {
     let (yaml, notes) = migrated(
         "IOTX509RefreshableSession(endpoint='c1.credentials.iot.eu-west-1.amazonaws.com', role_alias='edge', certificate=b'pem', pkcs11={'pkcs11_lib': '/usr/lib/libtpm2_pkcs11.so.1', 'user_pin': '987654', 'token_label': 't', 'private_key_label': 'k'})",
     );
-    assert!(yaml.contains("module: tpm2-pkcs11") && yaml.contains("pkcs11Modules:"), "{yaml}");
+    assert!(yaml.contains("module: tpm2-pkcs11") && yaml.contains("pkcs11Tokens:"), "{yaml}");
     assert!(!format!("{yaml}{notes}").contains("987654"));
 }
 

@@ -64,6 +64,16 @@ pub enum IssueError {
         /// The fault, and a valid value.
         what: String,
     },
+    /// A PKCS#11 token refused the PIN in a Secret.
+    #[error("Secret {name}, key {key}: {what}")]
+    PinRefused {
+        /// Name of the Secret.
+        name: String,
+        /// The key in it.
+        key: String,
+        /// The token, and how it refused.
+        what: String,
+    },
     /// A referenced object holds something that was right and is past its end.
     #[error("Secret {name}, key {key}: {what}")]
     InputExpired {
@@ -147,7 +157,7 @@ impl IssueError {
             Self::InputMissing { .. } | Self::InputInvalid { .. } | Self::InputExpired { .. } => {
                 Class::Input
             }
-            Self::PersonNeeded { .. } => Class::Person,
+            Self::PersonNeeded { .. } | Self::PinRefused { .. } => Class::Person,
             Self::WrongPrincipal { .. } | Self::NoIdentity { .. } => Class::Denied,
             Self::Specification { .. } => Class::Specification,
         }
@@ -163,6 +173,7 @@ impl IssueError {
             | Self::Process { .. } => Reason::IssuerUnavailable,
             Self::InputExpired { .. } => Reason::InputExpired,
             Self::PersonNeeded { .. } => Reason::PersonNeeded,
+            Self::PinRefused { .. } => Reason::PinRefused,
             Self::InvalidAnswer { .. } => Reason::InvalidAnswer,
             Self::InputMissing { .. } => Reason::InputMissing,
             Self::InputInvalid { .. } => Reason::InputInvalid,
@@ -204,6 +215,9 @@ impl IssueError {
                 "Correct the ConfigMap; the change is noticed automatically"
             }
             Self::InputInvalid { .. } => "Correct the Secret; the change is noticed automatically",
+            Self::PinRefused { .. } => {
+                "Correct the PIN in the Secret; it is not tried again before, because wrong PINs lock the token"
+            }
             Self::InputExpired { .. } => {
                 "Renew what the Secret holds; the change is noticed automatically"
             }

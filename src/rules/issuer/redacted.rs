@@ -37,6 +37,9 @@ impl IssueError {
             Self::InputInvalid { kind, name, key, what } => {
                 Self::InputInvalid { kind, name, key, what: words(what) }
             }
+            Self::PinRefused { name, key, what } => {
+                Self::PinRefused { name, key, what: words(what) }
+            }
             Self::InputExpired { name, key, what } => {
                 Self::InputExpired { name, key, what: words(what) }
             }

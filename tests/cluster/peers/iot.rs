@@ -4,7 +4,9 @@
 use super::{Desk, Stage, allow, honoured, in_token, python, with_token};
 use crate::harness::softhsm::EACH_USE;
 use crate::harness::standin::StandIn;
-use crate::harness::{certificates::Authority, scratch};
+use crate::harness::{certificates::Authority, scratch, softhsm};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 /// How AWS names such a server.
@@ -114,7 +116,7 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         (
             "wrong-pin",
             json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": in_token("device-key", "wrong")}),
-            "InputInvalid",
+            "PinRefused",
             "the PIN does not open token bench",
         ),
         (
@@ -126,7 +128,7 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         (
             "wrong-pin-at-each-use",
             json!({"certificateSecretRef": {"name": "rsa-hsm"}, "pkcs11": in_token(&rsa_each_use, "wrong")}),
-            "InputInvalid",
+            "PinRefused",
             "the PIN does not open token bench",
         ),
         (
@@ -154,6 +156,22 @@ async fn a_device_shows_its_certificate_with_a_key_in_a_secret_or_in_a_token() {
         let failing = stage.until(name, "False", reason).await;
         let failure = failing.status.and_then(|s| s.failures).expect("a failure");
         assert!(failure.message.contains(words), "{name}: {}", failure.message);
+    }
+
+    // Each wrong PIN counts towards locking the token: another resource does not try it again.
+    let again = json!({"certificateSecretRef": {"name": "device-hsm"}, "pkcs11": in_token("device-key", "wrong")});
+    stage.credential("wrong-pin-again", source(again)).await;
+    let refused = stage.until("wrong-pin-again", "False", "PinRefused").await;
+    let failure = refused.status.and_then(|s| s.failures).expect("a failure");
+    assert!(failure.message.contains("is not tried again"), "{}", failure.message);
+    let right = json!({
+        "metadata": {"labels": {"refreshable.dev/watch": "true"}},
+        "stringData": {"wrong": softhsm::PIN},
+    });
+    let secrets = stage.namespace.api::<Secret>();
+    secrets.patch("pin", &PatchParams::default(), &Patch::Merge(right)).await.expect("corrected");
+    for name in ["wrong-pin", "wrong-pin-again", "wrong-pin-at-each-use"] {
+        stage.until(name, "True", "Issued").await;
     }
     stage.strike().await;
 }

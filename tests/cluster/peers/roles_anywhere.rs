@@ -213,7 +213,7 @@ async fn keys_in_a_token_sign_too() {
         .each_ref()
         .map(|(name, issued)| ((*name).to_owned(), scratch::write(folder.join(name), &issued.key)));
     let stage = with_token(stage, keys.into()).await;
-    allow(&stage, "anywhere", json!({"urls": [peer.url()], "pkcs11Modules": ["softhsm"]})).await;
+    allow(&stage, "anywhere", json!({"urls": [peer.url()], "pkcs11Tokens": [{"module": "softhsm", "tokenLabels": ["bench"]}]})).await;
     stage.secret("company-ca", &[("trust-bundle.pem", &authority.certificate())]).await;
     let arn = "arn:aws:rolesanywhere:eu-west-1:111122223333";
     for (name, issued) in kinds {
