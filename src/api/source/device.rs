@@ -123,7 +123,7 @@ pub struct RolesAnywhereSource {
     pub timeout_seconds: Option<i32>,
 }
 
-/// A private key in a PKCS#11 token. Needs a CredentialPolicy that allows the module.
+/// A private key in a PKCS#11 token. Needs a CredentialPolicy that allows the token.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pkcs11Key {
