@@ -37,7 +37,7 @@ async fn published_keys_do_not_stay_in_the_controllers_memory() {
     stage.aws.on("AssumeRole").of_role(&role).takes(ASKED_FOR);
     stage.credential("kept", spec.clone()).await;
     eventually(SOON, "the key is in memory while it signs", async || {
-        match found(&stage, &[key.clone()]).await {
+        match found(&stage, std::slice::from_ref(&key)).await {
             found if found.is_empty() => Err("it is not found"),
             _ => Ok(()),
         }

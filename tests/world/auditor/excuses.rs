@@ -1,4 +1,4 @@
-//! Whom a fault excuses, and for how long.
+//! Excuses for delays: faults, each for whom it struck and for the pause that follows.
 
 use super::NOTICED;
 use crate::world::state::{Key, State};

@@ -4,7 +4,7 @@ use super::excuses::{is_excused, may_renew};
 use super::{NOTICED, Verdict, first, own};
 use crate::world::secrets::SimSecret;
 use crate::world::state::{Key, State};
-use crate::world::truth;
+use crate::world::truth::{self, Wanted};
 use jiff::{SignedDuration, Timestamp};
 use refreshable_api::{RefreshableCredential, RestartStatus};
 use serde_json::Value;
