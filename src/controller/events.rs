@@ -1,5 +1,7 @@
 //! Kubernetes events, on transitions only and off the hot path: they wait in a bounded queue, and
-//! what does not fit is dropped, because the condition says the same.
+//! what does not fit is dropped, because the condition says the same. So are those beyond a rate:
+//! ten thousand resources that are issued for the first time would cost a third write each, and the
+//! API server has better to do.
 
 use super::Metrics;
 use super::call::bounded;
@@ -9,14 +11,47 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource as _};
 use refreshable_api::conditions::Reason;
 use refreshable_api::{RefreshableCredential, names};
+use refreshable_engine::RateLimits;
 use refreshable_rules::failure::shorten;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 const QUEUE: usize = 1024;
 /// Longest note that the API takes, in bytes.
 const LONGEST_NOTE: usize = 1024;
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Events a second that tell of something good, in the long run, and at once after a pause.
+const GOOD: (u32, u32) = (5, 100);
+/// The same of warnings.
+const WARNINGS: (u32, u32) = (20, 500);
+
+/// Decides which events are published.
+struct Pace {
+    began: Instant,
+    /// Of events that are no warnings, and of warnings.
+    limits: [RateLimits; 2],
+    bucket: Arc<str>,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let limits = [GOOD, WARNINGS].map(|(per_second, burst)| RateLimits::new(per_second, burst));
+        Self { began: Instant::now(), limits, bucket: "".into() }
+    }
+
+    /// Whether one more is published now.
+    fn lets(&mut self, warning: bool) -> bool {
+        let (now, limits) = (self.began.elapsed(), &mut self.limits[usize::from(warning)]);
+        let lets = limits.granted_at(&self.bucket, 1, now) <= now;
+        if lets {
+            limits.take(&self.bucket, 1, now);
+        }
+        lets
+    }
+}
 
 /// One event to be published.
 #[derive(Clone, Debug)]
@@ -90,7 +125,12 @@ pub(super) async fn publish(
     let reporter =
         Reporter { controller: names::FIELD_MANAGER.to_owned(), instance: Some(identity) };
     let recorder = Recorder::new(client, reporter);
+    let mut pace = Pace::new();
     while let Some(announcement) = announcements.recv().await {
+        if !pace.lets(announcement.warning) {
+            metrics.event_dropped();
+            continue;
+        }
         let event = Event {
             type_: if announcement.warning { EventType::Warning } else { EventType::Normal },
             reason: announcement.reason,
@@ -102,5 +142,73 @@ pub(super) async fn publish(
         if let Err(error) = metrics.kubernetes("publish events", published).await {
             tracing::debug!(%error, "an event could not be published");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Request, Response};
+    use kube::client::Body;
+    use parking_lot::Mutex;
+    use serde_json::json;
+
+    fn announcement(warning: bool) -> Announcement {
+        let object: RefreshableCredential = serde_json::from_value(json!({
+            "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
+            "metadata": {"namespace": "a", "name": "x", "uid": "u"}, "spec": {},
+        }))
+        .expect("a resource");
+        let reason = if warning { "AccessDenied" } else { "Issued" };
+        Announcement {
+            about: object.object_ref(&()),
+            warning,
+            reason: reason.to_owned(),
+            note: reason.to_owned(),
+            related: None,
+        }
+    }
+
+    /// Counts the events that reach the API server, warnings last.
+    fn counted() -> (Client, Arc<Mutex<[usize; 2]>>) {
+        let count = Arc::new(Mutex::new([0, 0]));
+        let counts = count.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let counts = counts.clone();
+            async move {
+                let body = http_body_util::BodyExt::collect(request.into_body()).await?.to_bytes();
+                let text = String::from_utf8_lossy(&body);
+                counts.lock()[usize::from(text.contains("AccessDenied"))] += 1;
+                let event = json!({"apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"name": "e"}});
+                Ok::<_, tower::BoxError>(Response::new(Body::from(event.to_string().into_bytes())))
+            }
+        });
+        (Client::new(service, "default"), count)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_events_at_once_some_are_published_and_later_ones_again() {
+        let (client, count) = counted();
+        let (publisher, announcements) = EventPublisher::new();
+        let metrics = Metrics::new();
+        let task = tokio::spawn(publish(client, "me".to_owned(), announcements, metrics.clone()));
+        for _ in 0..1000 {
+            publisher.announce(announcement(false));
+            publisher.announce(announcement(true));
+            tokio::task::yield_now().await;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let first = *count.lock();
+        assert_eq!(first, [100, 500]);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        for _ in 0..100 {
+            publisher.announce(announcement(false));
+            tokio::task::yield_now().await;
+        }
+        drop(publisher);
+        task.await.expect("it ends");
+        assert_eq!(count.lock()[0], 150, "five for each second");
+        let page = metrics.page().expect("a page");
+        assert!(page.contains("refreshable_dropped_events_total 1450"), "{page}");
     }
 }

@@ -35,4 +35,4 @@ pub use clock::{Clock, Now, SharedClock};
 pub use driver::{SharedQueue, Worker, run};
 pub use next::{LONGEST, Next};
 pub use queue::{Admitted, Backlog, Due, Key, Limits, Misplaced, Queue};
-pub use rate_limits::weight;
+pub use rate_limits::{RateLimits, weight};

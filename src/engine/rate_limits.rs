@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// A generic cell rate algorithm for each bucket. Time is that since boot, which never steps.
 #[derive(Debug)]
-pub(crate) struct RateLimits {
+pub struct RateLimits {
     interval: Duration,
     burst: Duration,
     /// When each bucket will have caught up with everything granted so far.
@@ -22,14 +22,14 @@ pub(crate) struct RateLimits {
 
 impl RateLimits {
     /// `per_second` calls in the long run, `burst` at once after a pause.
-    pub(crate) fn new(per_second: u32, burst: u32) -> Self {
+    pub fn new(per_second: u32, burst: u32) -> Self {
         let interval = Duration::from_nanos(1_000_000_000 / u64::from(per_second.max(1)));
         let burst = interval.saturating_mul(burst.max(1));
         Self { interval, burst, busy_until: BTreeMap::new() }
     }
 
     /// From when on `calls` calls from `bucket` are granted, asked at `now`.
-    pub(crate) fn granted_at(&self, bucket: &str, calls: u32, now: Duration) -> Duration {
+    pub fn granted_at(&self, bucket: &str, calls: u32, now: Duration) -> Duration {
         let busy = self.busy_until.get(bucket).copied().unwrap_or(now).max(now);
         // An attempt that is larger than the burst goes when the bucket is full, and is paid for
         // afterwards.
@@ -38,7 +38,7 @@ impl RateLimits {
     }
 
     /// Takes `calls` calls from `bucket`.
-    pub(crate) fn take(&mut self, bucket: &Arc<str>, calls: u32, now: Duration) {
+    pub fn take(&mut self, bucket: &Arc<str>, calls: u32, now: Duration) {
         let cost = self.cost(calls);
         let busy = self.busy_until.entry(bucket.clone()).or_insert(now);
         *busy = (*busy).max(now).saturating_add(cost);

@@ -72,6 +72,7 @@ pub struct Metrics {
     rotations: Family<RotationLabels, Counter>,
     withdrawals: Counter,
     panics: Counter,
+    dropped_events: Counter,
     restarts: Family<Restarted, Counter>,
     lateness: Histogram,
     issuer_calls: Family<IssuerCall, Counter>,
@@ -109,6 +110,7 @@ impl Metrics {
             rotations: Family::default(),
             withdrawals: Counter::default(),
             panics: Counter::default(),
+            dropped_events: Counter::default(),
             restarts: Family::default(),
             lateness: Histogram::new([
                 0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
@@ -141,6 +143,11 @@ impl Metrics {
             "withdrawals",
             "Secrets deleted because a permission was taken back",
             self.withdrawals.clone(),
+        );
+        self.add(
+            "dropped_events",
+            "Events that were not published because there were too many",
+            self.dropped_events.clone(),
         );
         self.add(
             "reconcile_panics",
@@ -277,6 +284,10 @@ impl Metrics {
 
     pub(super) fn withdrawn(&self) {
         self.withdrawals.inc();
+    }
+
+    pub(super) fn event_dropped(&self) {
+        self.dropped_events.inc();
     }
 
     pub(super) fn panicked(&self) {
