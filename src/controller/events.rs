@@ -31,7 +31,7 @@ const WARNINGS: (u32, u32) = (20, 500);
 /// Decides which events are published.
 struct Pace {
     began: Instant,
-    /// Of events that are no warnings, and of warnings.
+    /// Limits of events that are not warnings, and of warnings.
     limits: [RateLimits; 2],
     bucket: Arc<str>,
 }
