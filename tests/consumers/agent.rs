@@ -278,12 +278,16 @@ async fn wrong_flags_say_what_to_write_instead() {
 #[tokio::test]
 async fn a_probe_asks_the_sidecar_that_runs() {
     let (folder, agent) = set(3600).await;
-    let probe = async |which: &str| end_of(&["--listen", agent.address(), "--probe", which]).await;
-    assert_eq!((probe("readyz").await.0, probe("healthz").await.0), (true, true));
+    let probe = async |agent: &Agent, which: &str| {
+        end_of(&["--listen", agent.address(), "--probe", which]).await
+    };
+    assert_eq!((probe(&agent, "readyz").await.0, probe(&agent, "healthz").await.0), (true, true));
     mount(&folder, 2, -1);
-    let (ready, why) = probe("readyz").await;
+    assert!(probe(&agent, "readyz").await.0, "the last valid credentials are served");
+    let (_folder, without) = set(-1).await;
+    let (ready, why) = probe(&without, "readyz").await;
     assert!(!ready && why.contains("expired at"), "{why}");
-    assert!(probe("healthz").await.0);
+    assert!(probe(&without, "healthz").await.0);
     canary::assert_clean(&why, "a probe's words");
     let free = format!("127.0.0.1:{}", ports::free());
     let (alive, why) = end_of(&["--listen", &free, "--probe", "healthz"]).await;
