@@ -103,15 +103,30 @@ struct Unsaved {
 impl Entry {
     /// Whether nothing is known but what a [`Slot`] holds itself.
     fn is_plain(&self) -> bool {
-        self.secret.is_none()
-            && !self.doubt
-            && self.polled.is_none()
-            && self.compared.is_empty()
-            && self.rests_until.is_none()
-            && self.unsaved.is_none()
-            && self.attempting.is_none()
-            && self.repaired.is_none()
-            && self.denied_since.is_none()
+        // By name, so that a field that is added later is not forgotten here and lost.
+        let Self {
+            object_version: _,
+            since: _,
+            clock: _,
+            secret,
+            doubt,
+            polled,
+            compared,
+            rests_until,
+            unsaved,
+            attempting,
+            repaired,
+            denied_since,
+        } = self;
+        secret.is_none()
+            && !doubt
+            && polled.is_none()
+            && compared.is_empty()
+            && rests_until.is_none()
+            && unsaved.is_none()
+            && attempting.is_none()
+            && repaired.is_none()
+            && denied_since.is_none()
     }
 
     /// `object` with the status that this process knows, where that is another than the API

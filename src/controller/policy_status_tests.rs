@@ -1,8 +1,7 @@
 use super::super::{Fence, Metrics};
 use super::*;
 use crate::clock::SystemClock;
-use crate::packed::{Form as _, Kept};
-use crate::store::{Store, name_of};
+use crate::store::Store;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use kube::Client;
@@ -117,11 +116,6 @@ impl Server {
     }
 }
 
-fn show<K: Kept>(store: &Store<K>, object: K) {
-    let object = Arc::new(object);
-    store.put(name_of(object.as_ref()), Arc::new(K::Form::of(&object)));
-}
-
 /// A keeper at work, with one policy, one namespace and one resource in its view.
 struct Bench {
     server: Arc<Mutex<Server>>,
@@ -149,9 +143,9 @@ impl Bench {
         let calls =
             Calls::new(Client::new(service, "default"), Fence::open(), SETTLE, Metrics::new());
         let view = View::new(true, false);
-        show(&view.credentials, resource("a", 1));
-        show(&view.policies, policy("p", 1));
-        show(&view.namespaces, namespace(json!({})));
+        view.credentials.show(resource("a", 1));
+        view.policies.show(policy("p", 1));
+        view.namespaces.show(namespace(json!({})));
         let resources = view.credentials.clone();
         let news = view.policy_news.clone();
         let clock = Arc::new(SystemClock);
@@ -182,7 +176,7 @@ async fn a_status_is_written_once_for_what_is_new_in_it() {
 
     // Many changes are one write.
     for name in ["b", "c"] {
-        show(&bench.resources, resource(name, 1));
+        bench.resources.show(resource(name, 1));
         bench.news.tell();
     }
     let second = bench.written_within(PAUSE * 2).await;

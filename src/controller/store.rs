@@ -115,6 +115,13 @@ impl<K: Kept> Store<K> {
         self.0.objects.write().insert(name, kept)
     }
 
+    /// Takes an object in, as a feed would.
+    #[cfg(test)]
+    pub(super) fn show(&self, object: K) {
+        let object = Arc::new(object);
+        self.put(name_of(object.as_ref()), Arc::new(K::Form::of(&object)));
+    }
+
     /// Takes an object out.
     pub(super) fn remove(&self, name: &ResourceName) -> Option<Arc<K::Form>> {
         self.0.objects.write().remove(name)

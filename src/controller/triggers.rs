@@ -140,7 +140,6 @@ fn is_denied(object: &RefreshableCredential) -> bool {
 mod tests {
     use super::*;
     use crate::ConfigMapMeta;
-    use crate::packed::{Form as _, Kept};
     use refreshable_api::CredentialPolicyStatus;
     use serde::de::DeserializeOwned;
     use serde_json::{Value, json};
@@ -151,10 +150,6 @@ mod tests {
 
     fn change<K>(before: Option<&Arc<K>>, after: Option<&Arc<K>>) -> Change<K> {
         Change { before: before.cloned(), after: after.cloned() }
-    }
-
-    fn show<K: Kept>(store: &Store<K>, object: &Arc<K>) {
-        store.put(name_of(object.as_ref()), Arc::new(K::Form::of(object)));
     }
 
     /// The triggers of three resources in `team-a`, which is in view.
@@ -170,10 +165,10 @@ mod tests {
         ] {
             let one = json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
                 "metadata": {"namespace": "team-a", "name": name, "uid": name}, "spec": spec});
-            show(&credentials, &object::<RefreshableCredential>(one));
+            credentials.show(object::<RefreshableCredential>(one).as_ref().clone());
         }
         let namespaces = Store::default();
-        show(&namespaces, &namespace("team-a", json!({})));
+        namespaces.show(namespace("team-a", json!({})).as_ref().clone());
         Triggers::new(credentials, namespaces)
     }
 

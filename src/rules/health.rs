@@ -36,18 +36,12 @@ pub struct Health {
 /// scrape looks at every one of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vitals {
-    ready: Option<bool>,
-    reason: Option<Reason>,
-    failing_since: Option<Timestamp>,
-    failures: i32,
-    stalled: bool,
-    suspended: bool,
+    /// As far as no time decides.
+    health: Health,
     /// Its credentials are to be renewed.
     renewed: bool,
-    expiration: Option<Timestamp>,
     /// When the first of its profiles' credentials expire.
     profiles_end: Option<Timestamp>,
-    renewal: Option<Timestamp>,
     /// When half of the time between the refresh point and the expiry has passed.
     half_gone: Option<Timestamp>,
 }
@@ -56,7 +50,10 @@ impl Vitals {
     /// Those of `object`.
     pub fn of(object: &RefreshableCredential) -> Self {
         let suspended = object.spec.suspended();
-        let Some(status) = &object.status else { return Self { suspended, ..Self::default() } };
+        let Some(status) = &object.status else {
+            let health = Health { suspended, ..Health::default() };
+            return Self { health, ..Self::default() };
+        };
         let condition = |kind: &str| status.conditions.iter().find(|c| c.type_ == kind);
         let ready = condition(READY);
         let trouble = [RECONCILING, STALLED].into_iter().filter_map(condition);
@@ -69,17 +66,21 @@ impl Vitals {
             .or(ready.map(|c| c.reason.as_str()));
         let expiration = time_of(&status.expiration);
         let profiles = status.profiles.iter().flatten();
-        Self {
+        let health = Health {
             ready: ready.map(|c| c.status == "True"),
             reason: reason.and_then(|text| text.parse().ok()),
             failing_since,
             failures: status.failures.as_ref().map_or(0, |f| f.count),
             stalled: condition(STALLED).is_some(),
             suspended,
-            renewed: !suspended && object.metadata.deletion_timestamp.is_none(),
             expiration,
-            profiles_end: profiles.filter_map(|p| time_of(&p.expiration)).min(),
             renewal: time_of(&status.next_refresh_time),
+            ..Health::default()
+        };
+        Self {
+            health,
+            renewed: !suspended && object.metadata.deletion_timestamp.is_none(),
+            profiles_end: profiles.filter_map(|p| time_of(&p.expiration)).min(),
             half_gone: time_of(&status.last_refresh_time)
                 .zip(expiration)
                 .map(|(issued_at, expiration)| half_gone(object, issued_at, expiration)),
@@ -90,18 +91,12 @@ impl Vitals {
     /// credentials and is asked again in time, so a near expiry is not a fault.
     pub fn at(&self, rests: bool, now: Timestamp) -> Health {
         let past = |end: Option<Timestamp>| end.is_some_and(|e| e <= now);
-        let running_out = past(self.half_gone) && self.expiration.is_some_and(|e| e > now);
+        let expiration = self.health.expiration;
+        let running_out = past(self.half_gone) && expiration.is_some_and(|e| e > now);
         Health {
-            ready: self.ready,
-            reason: self.reason,
-            failing_since: self.failing_since,
-            failures: self.failures,
-            stalled: self.stalled,
-            suspended: self.suspended,
-            expiration: self.expiration,
-            renewal: self.renewal,
             running_out: self.renewed && !rests && running_out,
-            expired: self.renewed && (past(self.expiration) || past(self.profiles_end)),
+            expired: self.renewed && (past(expiration) || past(self.profiles_end)),
+            ..self.health
         }
     }
 }

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use refreshable_api::names;
 use std::collections::BTreeMap;
 
-/// Most bytes of the controller's own annotations. The record of 100 profiles takes about half.
+/// Most bytes of the controller's own annotations of a resource, and of its labels of a Secret.
 const MOST_OF_OURS: usize = 64 * 1024;
 /// Most bytes of the annotations of others, and of their labels.
 const MOST_OF_OTHERS: usize = 4 * 1024;
@@ -32,15 +32,15 @@ pub fn of_namespace(meta: &mut ObjectMeta) {
 /// labels and annotations. Where those of others are too large, the largest are left out, and
 /// [`names::LEFT_OUT_ANNOTATION`] stands in their place: they can be compared with nothing.
 ///
-/// The controller's own annotations have a bound, too. A record beyond it was written by somebody
-/// else, and without it the Secret counts as altered.
+/// The controller's own annotations stay whole. They are the record of what is published, which a
+/// hundred profiles with inputs of their own make large, and a part of it would read as a Secret
+/// that somebody altered. The API server bounds them: it takes 256 KiB of annotations.
 pub fn of_secret(meta: &mut ObjectMeta) {
     meta.managed_fields = None;
     let (mut annotations, mut others) = parted(meta.annotations.take());
     let (mut labels, mut other_labels) = parted(meta.labels.take());
-    cut(&mut annotations, MOST_OF_OURS);
     cut(&mut labels, MOST_OF_OURS);
-    others.remove(names::LEFT_OUT_ANNOTATION);
+    annotations.remove(names::LEFT_OUT_ANNOTATION);
     others.remove(LAST_APPLIED);
     let labels_left_out = cut(&mut other_labels, MOST_OF_OTHERS);
     let left_out = cut(&mut others, MOST_OF_OTHERS) || labels_left_out;
@@ -66,8 +66,7 @@ fn parted(
     entries: Option<BTreeMap<String, String>>,
 ) -> (BTreeMap<String, String>, BTreeMap<String, String>) {
     entries.unwrap_or_default().into_iter().partition(|(key, _)| {
-        key != names::LEFT_OUT_ANNOTATION
-            && (key.starts_with(names::ANNOTATION_PREFIX) || key == names::MANAGED_BY_LABEL)
+        key.starts_with(names::ANNOTATION_PREFIX) || key == names::MANAGED_BY_LABEL
     })
 }
 
@@ -157,12 +156,19 @@ mod tests {
     #[test]
     fn what_somebody_writes_into_our_annotations_has_a_bound() {
         let value = "v".repeat(200_000);
-        for of in [of_secret, of_resource] {
-            let annotations =
-                json!({"refreshable.dev/profiles": value, "refreshable.dev/checksum": "c"});
-            let left = left(of, json!({"annotations": annotations}));
-            assert_eq!(left, json!({"annotations": {"refreshable.dev/checksum": "c"}}));
-        }
+        let annotations = json!({"refreshable.dev/requested-at": value, "refreshable.dev/x": "c"});
+        let left = left(of_resource, json!({"annotations": annotations}));
+        assert_eq!(left, json!({"annotations": {"refreshable.dev/x": "c"}}));
+    }
+
+    #[test]
+    fn the_record_of_a_secret_is_kept_whole() {
+        // A hundred profiles whose roles have two inputs each take some 75 KB.
+        let value = "v".repeat(200_000);
+        let annotations =
+            json!({"refreshable.dev/profiles": value, "refreshable.dev/checksum": "c"});
+        let record = json!({"annotations": annotations});
+        assert_eq!(left(of_secret, record.clone()), record);
     }
 
     #[test]

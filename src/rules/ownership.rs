@@ -136,9 +136,11 @@ pub fn view(meta: &ObjectMeta, owner_uid: &str) -> SecretView {
 }
 
 /// Warns of what cannot be compared.
-fn warned(content: Content, meta: &ObjectMeta) -> Content {
-    let too_large = kept::is_cut(meta).then(|| TOO_LARGE.to_owned());
-    Content { warning: content.warning.clone().or(too_large), ..content }
+fn warned(mut content: Content, meta: &ObjectMeta) -> Content {
+    if kept::is_cut(meta) {
+        content.warning.get_or_insert_with(|| TOO_LARGE.to_owned());
+    }
+    content
 }
 
 const TOO_LARGE: &str = "labels or annotations that others gave the Secret take more than 4 KiB: the largest are not \
@@ -211,8 +213,11 @@ fn inputs(versions: InputVersions, digests: Option<&String>) -> UsedInputs {
 /// and annotations that were too large to be kept count as they should be.
 pub fn metadata_intact(meta: &ObjectMeta, object: &RefreshableCredential) -> bool {
     let spec = object.spec.secret();
-    let has = |held: &Option<BTreeMap<String, String>>, key: &str, value: &str| {
-        held.as_ref().and_then(|h| h.get(key)).map_or(kept::is_cut(meta), |v| v == value)
+    let held = |entries: &Option<BTreeMap<String, String>>, key: &str, value: &str| {
+        entries.as_ref().and_then(|e| e.get(key)).map(|v| v == value)
+    };
+    let has = |entries: &Option<BTreeMap<String, String>>, key: &str, value: &str| {
+        held(entries, key, value).unwrap_or(kept::is_cut(meta))
     };
     let labels = spec.labels.iter().flatten().all(|(k, v)| has(&meta.labels, k, v));
     let annotations = spec.annotations.iter().flatten().all(|(k, v)| has(&meta.annotations, k, v));
@@ -223,7 +228,7 @@ pub fn metadata_intact(meta: &ObjectMeta, object: &RefreshableCredential) -> boo
     labels
         && annotations
         && owned == wants_owner
-        && has(&meta.labels, names::MANAGED_BY_LABEL, names::MANAGED_BY)
+        && held(&meta.labels, names::MANAGED_BY_LABEL, names::MANAGED_BY) == Some(true)
 }
 
 #[cfg(test)]
@@ -309,6 +314,38 @@ pub(crate) mod tests {
                 UsedInput { version: Some("u/1".into()), digest: expected },
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn labels_that_were_too_large_count_as_they_should_be_and_our_own_does_not() {
+        let spec = serde_json::json!({"secret": {"labels": {"team": "a"}}});
+        let object = crate::fixtures::credential(spec);
+        let uid = object.metadata.uid.clone().unwrap_or_default();
+        let with = |labels: &[(&str, &str)], cut: bool| {
+            let mut meta = meta_of(&uid);
+            meta.owner_references = Some(vec![owner(&uid)]);
+            let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+            meta.labels = Some(labels.collect());
+            let marker = (names::LEFT_OUT_ANNOTATION.to_owned(), "true".to_owned());
+            meta.annotations.get_or_insert_default().extend(cut.then_some(marker));
+            meta
+        };
+        let ours = (names::MANAGED_BY_LABEL, names::MANAGED_BY);
+        for (labels, cut, intact) in [
+            (&[ours, ("team", "a")] as &[_], false, true),
+            (&[ours, ("team", "b")], false, false),
+            (&[ours], false, false),
+            (&[ours], true, true),
+            (&[ours, ("team", "b")], true, false),
+            // Without it the watch does not show the Secret.
+            (&[("team", "a")], true, false),
+        ] {
+            let meta = with(labels, cut);
+            assert_eq!(metadata_intact(&meta, &object), intact, "{labels:?} {cut}");
+            let seen = view(&meta, &uid);
+            let content = seen.own().and_then(|r| r.content.as_ref()).expect("readable");
+            assert_eq!(content.warning.is_some(), cut, "{:?}", content.warning);
         }
     }
 

@@ -1,12 +1,10 @@
 //! Objects that somebody made as large as the API server takes them.
 
-use super::scale::{LIMIT, memory};
+use super::scale::{LIMIT, make_all, memory};
 use super::stage::Stage;
-use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, PostParams};
+use kube::api::Api;
 use refreshable_api::{RefreshableCredential, names};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// The API server takes 256 KiB of annotations of an object, keys included.
@@ -20,31 +18,19 @@ fn metadata(name: &str) -> Value {
         "annotations": {"note": "n".repeat(LARGE)}})
 }
 
-async fn create<K>(api: &Api<K>, objects: impl Iterator<Item = Value>)
-where
-    K: Clone + std::fmt::Debug + serde::Serialize + DeserializeOwned,
-{
-    futures::stream::iter(objects)
-        .for_each_concurrent(8, |object| async {
-            let object: K = serde_json::from_value(object).expect("an object");
-            api.create(&PostParams::default(), &object).await.expect("created");
-        })
-        .await;
-}
-
 #[tokio::test]
 async fn large_annotations_neither_end_the_controller_nor_keep_it_from_starting() {
     let stage = Stage::without_controller().await;
     let secret = |n| json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata(&format!("large-{n}"))});
     let secrets: Api<Secret> = stage.namespace.api();
-    create(&secrets, (0..SECRETS).map(secret)).await;
+    make_all(&secrets, (0..SECRETS).map(secret)).await;
     let roles = json!([{"roleArn": stage.role("large").await}]);
     let resource = |n| {
         json!({"apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
             "metadata": metadata(&format!("resource-{n}")), "spec": {"roles": roles}})
     };
     let credentials: Api<RefreshableCredential> = stage.credentials();
-    create(&credentials, (0..RESOURCES).map(resource)).await;
+    make_all(&credentials, (0..RESOURCES).map(resource)).await;
 
     let stage = stage.started(|program| program.arg("--no-leader-election")).await;
     stage.until(&format!("resource-{}", RESOURCES - 1), "True", "Issued").await;

@@ -6,7 +6,10 @@ use crate::harness::{eventually, proxy};
 use futures::StreamExt as _;
 use kube::api::{Api, ListParams, PostParams};
 use refreshable_api::RefreshableCredential;
-use serde_json::json;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 /// How many resources, and how long that may take.
@@ -43,19 +46,28 @@ fn processor_time(process: u32) -> f64 {
     ticks / 100.0
 }
 
-/// Makes so many resources with this role.
-pub(super) async fn make(api: &Api<RefreshableCredential>, many: usize, role: &str) {
-    futures::stream::iter(0..many)
-        .for_each_concurrent(30, |number| {
-            let object: RefreshableCredential = serde_json::from_value(json!({
-                "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
-                "metadata": {"name": format!("many-{number:05}")}, "spec": {"roles": [{"roleArn": role}]},
-            }))
-            .expect("a resource");
-            let api = api.clone();
-            async move { drop(api.create(&PostParams::default(), &object).await.expect("made")) }
+/// Makes all these objects, many at a time.
+pub(super) async fn make_all<K>(api: &Api<K>, objects: impl Iterator<Item = Value>)
+where
+    K: Clone + Debug + Serialize + DeserializeOwned,
+{
+    futures::stream::iter(objects)
+        .for_each_concurrent(30, |object| async {
+            let object: K = serde_json::from_value(object).expect("an object");
+            api.create(&PostParams::default(), &object).await.expect("made");
         })
         .await;
+}
+
+/// Makes so many resources with this role.
+pub(super) async fn make(api: &Api<RefreshableCredential>, many: usize, role: &str) {
+    let one = |number| {
+        json!({
+            "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
+            "metadata": {"name": format!("many-{number:05}")}, "spec": {"roles": [{"roleArn": role}]},
+        })
+    };
+    make_all(api, (0..many).map(one)).await;
 }
 
 /// Waits until so many resources are Ready.

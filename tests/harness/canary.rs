@@ -32,23 +32,24 @@ pub fn assert_clean(text: &str, name: &str) {
     assert!(found.is_empty(), "{} secrets in {name}:\n{}", found.len(), found.join("\n"));
 }
 
+/// A search for these secrets in each of their disguises, and for each pattern whose it is.
+pub fn search_for(secrets: &[String]) -> (Vec<usize>, AhoCorasick) {
+    let patterns = secrets.iter().enumerate().flat_map(|(index, secret)| {
+        disguises(secret).into_iter().map(move |disguise| (index, disguise))
+    });
+    let (owners, disguises): (Vec<usize>, Vec<String>) = patterns.unzip();
+    (owners, AhoCorasick::new(disguises).expect("a search for the secrets"))
+}
+
 /// Says where secrets stand in a text, without repeating them.
 pub fn leaks(text: &str) -> Vec<String> {
     let secrets: Vec<String> =
         SECRETS.lock().unwrap_or_else(|broken| broken.into_inner()).iter().cloned().collect();
-    let patterns: Vec<(usize, String)> = secrets
-        .iter()
-        .enumerate()
-        .flat_map(|(index, secret)| {
-            disguises(secret).into_iter().map(move |disguise| (index, disguise))
-        })
-        .collect();
-    let search = AhoCorasick::new(patterns.iter().map(|(_, disguise)| disguise))
-        .expect("a search for the secrets");
+    let (owners, search) = search_for(&secrets);
     let mut found: Vec<String> = search
         .find_iter(text)
         .map(|hit| {
-            let secret = &secrets[patterns[hit.pattern().as_usize()].0];
+            let secret = &secrets[owners[hit.pattern().as_usize()]];
             let line = text[..hit.start()].matches('\n').count() + 1;
             let start: String = secret.chars().take(4).collect();
             format!(

@@ -1,7 +1,6 @@
 //! The memory of a process, searched as whoever may read it would.
 
-use super::canary::disguises;
-use aho_corasick::AhoCorasick;
+use super::canary::search_for;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
@@ -20,10 +19,7 @@ const BEFORE: usize = 48;
 /// # Panics
 /// Where the memory cannot be read: it takes root, since the controller is not dumpable.
 pub fn find(process: u32, secrets: &[String]) -> BTreeMap<usize, Vec<String>> {
-    let all = secrets.iter().enumerate();
-    let forms: Vec<(usize, String)> =
-        all.flat_map(|(n, s)| disguises(s).into_iter().map(move |form| (n, form))).collect();
-    let search = AhoCorasick::new(forms.iter().map(|(_, form)| form)).expect("a search");
+    let (owners, search) = search_for(secrets);
     let folder = format!("/proc/{process}");
     let maps = std::fs::read_to_string(format!("{folder}/maps")).expect("the maps, read as root");
     let memory = File::open(format!("{folder}/mem")).expect("the memory, read as root");
@@ -41,7 +37,7 @@ pub fn find(process: u32, secrets: &[String]) -> BTreeMap<usize, Vec<String>> {
                 let address = start + hit.start() as u64;
                 let text = String::from_utf8_lossy(before);
                 let place = format!("{name} at {address:#x}, after {text:?}");
-                found.entry(forms[hit.pattern().as_usize()].0).or_default().push(place);
+                found.entry(owners[hit.pattern().as_usize()]).or_default().push(place);
             }
         }
     }
