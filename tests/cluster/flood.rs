@@ -1,9 +1,9 @@
 //! Callers of the controller's pages that mean no good: memory stays, and its kubelet and its
 //! Prometheus are answered.
 
-use super::scale::memory;
 use super::stage::Stage;
 use crate::harness::Controller;
+use crate::harness::usage::memory;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

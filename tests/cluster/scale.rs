@@ -2,6 +2,7 @@
 //! says how many others.
 
 use super::stage::{Stage, ready};
+use crate::harness::usage::{memory, processor_time};
 use crate::harness::{eventually, proxy};
 use futures::StreamExt as _;
 use kube::api::{Api, ListParams, PostParams};
@@ -21,30 +22,6 @@ fn scale() -> (usize, Duration) {
 
 /// What the chart's default `resources.limits.memory` is, in KiB.
 pub(super) const LIMIT: u64 = 256 * 1024;
-
-/// Memory of a process in KiB: `VmRSS`, what it holds, or `VmHWM`, the most that it ever held.
-pub(super) fn memory(process: u32, which: &str) -> u64 {
-    let status =
-        std::fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
-    let line =
-        status.lines().find_map(|line| line.strip_prefix(&format!("{which}:"))).expect("a figure");
-    line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
-}
-
-/// Processor time that a process has used, in seconds.
-fn processor_time(process: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a running process");
-    let after_name = stat.rsplit_once(')').expect("a name in brackets").1;
-    // proc(5): fields 14 and 15, in user and in kernel mode; field 3 is the first behind the name.
-    let ticks: f64 = after_name
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|n| n.parse::<f64>().expect("ticks"))
-        .sum();
-    // Linux counts in hundredths of a second for every program (USER_HZ).
-    ticks / 100.0
-}
 
 /// Makes all these objects, many at a time.
 pub(super) async fn make_all<K>(api: &Api<K>, objects: impl Iterator<Item = Value>)
@@ -95,7 +72,7 @@ async fn a_thousand_resources_cost_a_thousand_calls_and_a_restart_none() {
     println!(
         "{many} resources Ready after {:.1} s; the controller held at most {most} KiB, and used {:.1} s of a processor",
         began.elapsed().as_secs_f64(),
-        processor_time(process)
+        processor_time(process).as_secs_f64()
     );
     assert!(most < LIMIT, "the chart's limit is {LIMIT} KiB");
 

@@ -13,6 +13,7 @@
 //! | [`gate`] | a gate before a server that can be closed to one program alone |
 //! | [`controller`] | the controller's own program |
 //! | [`memory`] | a search of a program's memory for secrets |
+//! | [`usage`] | how much memory and processor time a program uses |
 //! | [`prometheus`] | a Prometheus that scrapes it |
 //! | [`agent`] | the sidecar's own program |
 //! | [`mounted`] | a mounted Secret, as the kubelet changes it |
@@ -64,6 +65,7 @@ pub mod rights;
 pub mod scratch;
 pub mod softhsm;
 pub mod standin;
+pub mod usage;
 
 #[allow(unused_imports, reason = "the same")]
 pub use self::{
