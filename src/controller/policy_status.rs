@@ -1,21 +1,26 @@
 //! Keeps the statuses of policies: looks at all of them after something changed that they tell of,
-//! and writes those that say something new.
+//! and writes those that say something new. What resources it judged before is kept: after a change
+//! of one resource that one is judged again, and after one of a policy all are.
 //!
 //! Apart from the queue of resources: a rotation neither waits for this nor causes it.
 
 use super::feeds::Change;
 use super::memory::older;
-use super::{CallError, Calls, Context, View, call};
+use super::packed::Form as _;
+use super::store::name_of;
+use super::{CallError, Calls, Context, ResourceName, View, call};
 use crate::clock::SharedClock;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, Patch};
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
+use parking_lot::Mutex;
 use refreshable_api::{CredentialPolicy, CredentialPolicyStatus, RefreshableCredential};
-use refreshable_rules::policy_index::labelled;
+use refreshable_rules::policy_index::{PolicyIndex, labelled};
+use refreshable_rules::policy_served::Served;
 use refreshable_rules::policy_status::statuses;
 use serde_json::json;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -27,51 +32,101 @@ const SETTLE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(10);
 /// A look at very many resources is followed by a pause that is so many times as long.
 const REST: u32 = 10;
+/// More changed resources than this are not remembered one by one.
+const MANY: usize = 20_000;
 /// Longest pause after looks whose writes failed, which doubles.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
-/// Whether something changed that the statuses of policies tell of. Clones share it.
+/// What changed that the statuses of policies tell of. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct PolicyNews(Arc<Notify>);
+pub struct PolicyNews(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    told: Notify,
+    news: Mutex<News>,
+}
+
+/// What changed since the last look.
+#[derive(Debug, Default)]
+struct News {
+    /// Every resource has to be judged again.
+    everything: bool,
+    /// Namespaces whose labels changed.
+    namespaces: BTreeSet<String>,
+    /// Resources that came, went, or ask for something else.
+    resources: BTreeSet<ResourceName>,
+}
+
+impl News {
+    fn bounded(&mut self) {
+        if self.everything || self.resources.len() > MANY {
+            *self = Self { everything: true, ..Self::default() };
+        }
+    }
+}
 
 impl PolicyNews {
     /// Resources that came, went, or ask for something else. Their statuses, which each rotation
     /// writes, do not count.
     pub(super) fn of_resources(&self, changes: &[Change<RefreshableCredential>]) {
-        self.where_differs(changes, specification);
+        let mut different = differing(changes, specification).peekable();
+        if different.peek().is_some() {
+            let names = different.filter_map(|c| c.sides().next()).map(name_of);
+            self.tell(|news| news.resources.extend(names));
+        }
     }
 
     /// Policies that came, went, or say something else, and whether there are such. Their statuses
     /// do not count, or each write would cause a look.
     pub(super) fn of_policies(&self, changes: &[Change<CredentialPolicy>]) -> bool {
-        self.where_differs(changes, specification)
-    }
-
-    /// Namespaces that came, went, or have other labels, and whether there are such.
-    pub(super) fn of_namespaces(&self, changes: &[Change<PartialObjectMeta<Namespace>>]) -> bool {
-        self.where_differs(changes, |n| (n.metadata.uid.clone(), n.metadata.labels.clone()))
-    }
-
-    fn where_differs<K, Part: PartialEq>(
-        &self,
-        changes: &[Change<K>],
-        part: impl Fn(&K) -> Part,
-    ) -> bool {
-        let side = |side: &Option<Arc<K>>| side.as_deref().map(&part);
-        let differs = changes.iter().any(|c| side(&c.before) != side(&c.after));
+        let differs = differing(changes, specification).next().is_some();
         if differs {
-            self.tell();
+            self.tell(|news| news.everything = true);
         }
         differs
     }
 
-    fn tell(&self) {
-        self.0.notify_one();
+    /// Namespaces that came, went, or have other labels, and whether there are such.
+    pub(super) fn of_namespaces(&self, changes: &[Change<PartialObjectMeta<Namespace>>]) -> bool {
+        let mut different =
+            differing(changes, |n| (n.metadata.uid.clone(), n.metadata.labels.clone())).peekable();
+        let differs = different.peek().is_some();
+        if differs {
+            let names = different.filter_map(|c| c.sides().next()).map(|n| n.name_any());
+            self.tell(|news| news.namespaces.extend(names));
+        }
+        differs
+    }
+
+    fn tell(&self, add: impl FnOnce(&mut News)) {
+        let mut news = self.0.news.lock();
+        add(&mut news);
+        news.bounded();
+        self.0.told.notify_one();
+    }
+
+    /// Another look, though nothing changed.
+    fn again(&self) {
+        self.tell(|_| ());
     }
 
     async fn come(&self) {
-        self.0.notified().await;
+        self.0.told.notified().await;
     }
+
+    fn take(&self) -> News {
+        std::mem::take(&mut self.0.news.lock())
+    }
+}
+
+/// The changes that make another `part` of an object.
+fn differing<'a, K, Part: PartialEq>(
+    changes: &'a [Change<K>],
+    part: impl Fn(&K) -> Part,
+) -> impl Iterator<Item = &'a Change<K>> {
+    let side = move |side: &Option<Arc<K>>| side.as_deref().map(&part);
+    changes.iter().filter(move |c| side(&c.before) != side(&c.after))
 }
 
 /// The identity of a specification: UID and generation.
@@ -83,7 +138,7 @@ fn specification<K: Resource>(object: &K) -> (Option<String>, Option<i64>) {
 /// watched.
 pub(super) async fn keep(context: Arc<Context>, everywhere: bool) {
     let (calls, view, clock) = (context.calls.clone(), context.view.clone(), context.clock.clone());
-    Keeper { calls, view, clock, everywhere, written: HashMap::new() }.run().await;
+    Keeper { calls, view, clock, everywhere, written: HashMap::new(), served: None }.run().await;
 }
 
 /// Task that keeps the statuses.
@@ -95,6 +150,8 @@ struct Keeper {
     everywhere: bool,
     /// The policies as this process wrote them last, by UID: the view may not show it yet.
     written: HashMap<String, CredentialPolicy>,
+    /// What the policies serve, as of the last look.
+    served: Option<Served<ResourceName>>,
 }
 
 impl Keeper {
@@ -114,7 +171,7 @@ impl Keeper {
                     tracing::warn!(%error, again_in = ?pause, "the status of a policy could not be written");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    news.tell();
+                    news.again();
                 }
             }
         }
@@ -163,25 +220,30 @@ impl Keeper {
     /// Each policy with the status that it should have. To judge many resources takes a while: in a
     /// thread of its own that holds up no rotation.
     async fn found(
-        &self,
+        &mut self,
         policies: Vec<Arc<CredentialPolicy>>,
     ) -> Vec<(Arc<CredentialPolicy>, CredentialPolicyStatus)> {
         let (view, now, everywhere) = (self.view.clone(), self.clock.now(), self.everywhere);
+        let (before, news) = (self.served.take(), view.policy_news.take());
         let judged = tokio::task::spawn_blocking(move || {
             let namespaces: Vec<_> = view.namespaces.all().collect();
-            let labels = namespaces.iter().map(|n| labelled(n.as_ref()));
-            let resources = everywhere.then(|| view.credentials.all());
-            let found = statuses(&policies, labels, resources, now);
-            policies.into_iter().zip(found).collect()
+            let index =
+                PolicyIndex::new(&policies, namespaces.iter().map(|n| labelled(n.as_ref())));
+            let served = everywhere.then(|| served(before, &news, &policies, &index, &view));
+            let found = statuses(&policies, &index, served.as_ref().map(Served::counts), now);
+            drop(index);
+            (policies.into_iter().zip(found).collect(), served)
         });
-        judged.await.unwrap_or_else(|_| {
+        let Ok((found, served)) = judged.await else {
             // A resource that panics at each look is stalled alone, and must not end the process
             // from here.
             tracing::error!(
                 "a fault of the controller itself: the statuses of policies are left as they are"
             );
-            Vec::new()
-        })
+            return Vec::new();
+        };
+        self.served = served;
+        found
     }
 
     /// Writes a status. The policy as it then is, or nothing where it is gone.
@@ -209,6 +271,44 @@ impl Keeper {
             Err(e) => Err(e),
         }
     }
+}
+
+/// What `policies` serve: of what they served `before`, only what changed is judged again.
+fn served(
+    before: Option<Served<ResourceName>>,
+    news: &News,
+    policies: &[Arc<CredentialPolicy>],
+    index: &PolicyIndex<'_>,
+    view: &View,
+) -> Served<ResourceName> {
+    let mut served = match before.filter(|b| !news.everything && b.is_of(policies)) {
+        Some(before) => before,
+        None => {
+            let mut served = Served::new(policies);
+            for (name, kept) in view.credentials.entries() {
+                if let Some(object) = kept.object() {
+                    served.judge(name, &object, index);
+                }
+            }
+            return served;
+        }
+    };
+    if !news.namespaces.is_empty() {
+        served.forget_those(|name| news.namespaces.contains(&*name.namespace));
+    }
+    let there = news.namespaces.iter().flat_map(|n| view.credentials.entries_within(n));
+    for (name, kept) in there {
+        if let Some(object) = kept.object() {
+            served.judge(name, &object, index);
+        }
+    }
+    for name in &news.resources {
+        match view.credentials.get(name) {
+            Some(object) => served.judge(name.clone(), &object, index),
+            None => served.forget(name),
+        }
+    }
+    served
 }
 
 #[cfg(test)]

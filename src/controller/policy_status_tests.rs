@@ -149,13 +149,15 @@ impl Bench {
         let resources = view.credentials.clone();
         let news = view.policy_news.clone();
         let clock = Arc::new(SystemClock);
-        tokio::spawn(Keeper { calls, view, clock, everywhere, written: HashMap::new() }.run());
+        tokio::spawn(
+            Keeper { calls, view, clock, everywhere, written: HashMap::new(), served: None }.run(),
+        );
         Self { server, news, resources }
     }
 
     /// Statuses that are written within that time after news.
     async fn written_within(&self, time: Duration) -> Vec<(String, Value)> {
-        self.news.tell();
+        self.news.again();
         tokio::time::sleep(time).await;
         std::mem::take(&mut self.server.lock().expect("a server").written)
     }
@@ -176,8 +178,9 @@ async fn a_status_is_written_once_for_what_is_new_in_it() {
 
     // Many changes are one write.
     for name in ["b", "c"] {
-        bench.resources.show(resource(name, 1));
-        bench.news.tell();
+        let new = resource(name, 1);
+        bench.resources.show(new.clone());
+        bench.news.of_resources(&changed(None, Some(&new)));
     }
     let second = bench.written_within(PAUSE * 2).await;
     let [(_, body)] = second.as_slice() else { panic!("{second:?}") };
@@ -204,4 +207,66 @@ async fn who_watches_some_namespaces_alone_writes_no_count_of_resources() {
     assert_eq!((body["status"].get("resources"), &body["status"]["namespaces"]), (None, &json!(1)));
     assert_eq!(body["status"]["conditions"][0]["reason"], "Accepted");
     assert_eq!(bench.written_within(PAUSE * 2).await, []);
+}
+
+#[test]
+fn what_changed_is_judged_again_and_adds_up_to_what_all_would() {
+    let view = View::new(true, false);
+    let (mut other, mut of_a) = (policy("other", 1), policy("of-a", 1));
+    other.spec.allow.roles[0].arns = vec!["arn:aws:iam::*:role/other".to_owned()];
+    of_a.spec.namespace_selector =
+        serde_json::from_value(json!({"matchLabels": {"team": "a"}})).expect("a selector");
+    let policies = [Arc::new(other), Arc::new(of_a)];
+    let news = view.policy_news.clone();
+    let mut kept = None;
+    let mut look = |view: &View| {
+        let namespaces: Vec<_> = view.namespaces.all().collect();
+        let index = PolicyIndex::new(&policies, namespaces.iter().map(|n| labelled(n.as_ref())));
+        let since = news.take();
+        let all = served(None, &News::default(), &policies, &index, view);
+        let now = served(kept.take(), &since, &policies, &index, view);
+        assert_eq!(now.counts(), all.counts(), "{since:?}");
+        let counts = now.counts().to_vec();
+        kept = Some(now);
+        counts
+    };
+    let news = view.policy_news.clone();
+    assert_eq!(look(&view), [0, 0]);
+
+    let (first, second) = (resource("a", 1), resource("b", 1));
+    let plain = namespace(json!({}));
+    view.namespaces.show(plain.clone());
+    news.of_namespaces(&changed(None, Some(&plain)));
+    view.credentials.show(first.clone());
+    news.of_resources(&changed(None, Some(&first)));
+    assert_eq!(look(&view), [0, 0]);
+
+    let labelled = namespace(json!({"team": "a"}));
+    view.namespaces.show(labelled.clone());
+    news.of_namespaces(&changed(Some(&plain), Some(&labelled)));
+    view.credentials.show(second.clone());
+    news.of_resources(&changed(None, Some(&second)));
+    assert_eq!(look(&view), [0, 2]);
+
+    let mut elsewhere = resource("a", 2);
+    elsewhere.spec.roles[0].role_arn = "arn:aws:iam::111122223333:role/other".to_owned();
+    view.namespaces.show(plain.clone());
+    news.of_namespaces(&changed(Some(&labelled), Some(&plain)));
+    view.credentials.show(elsewhere.clone());
+    news.of_resources(&changed(Some(&first), Some(&elsewhere)));
+    assert_eq!(look(&view), [1, 0]);
+
+    view.credentials.remove(&name_of(&elsewhere));
+    news.of_resources(&changed(Some(&elsewhere), None));
+    assert_eq!(look(&view), [0, 0]);
+
+    view.credentials.show(elsewhere.clone());
+    let many: Vec<_> = (0..=MANY).map(|n| resource(&n.to_string(), 1)).collect();
+    for one in &many {
+        news.of_resources(&changed(None, Some(one)));
+    }
+    assert_eq!(look(&view), [1, 0], "too many to remember: all are judged again");
+    view.namespaces.remove(&ResourceName::of_cluster("team-a"));
+    news.of_namespaces(&changed(Some(&plain), None));
+    assert_eq!(look(&view), [0, 0]);
 }

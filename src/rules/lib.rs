@@ -57,6 +57,7 @@ pub mod plan;
 pub mod policy;
 pub mod policy_index;
 pub mod policy_patterns;
+pub mod policy_served;
 pub mod policy_status;
 pub mod profiles;
 pub mod propagation;

@@ -2,7 +2,6 @@
 //! much it serves.
 
 use super::ambiguous;
-use super::policy::{Judgement, Permission};
 use super::policy_index::PolicyIndex;
 use super::policy_patterns::BadPattern;
 use super::selector;
@@ -10,41 +9,25 @@ use super::timing::down_to_second;
 use super::unmatchable;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::ResourceExt as _;
 use refreshable_api::conditions::{PolicyReason, READY, STALLED};
-use refreshable_api::{CredentialPolicy, CredentialPolicyStatus, RefreshableCredential};
-use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap};
+use refreshable_api::{CredentialPolicy, CredentialPolicyStatus};
 
 /// Most patterns in one message.
 const TOLD: usize = 3;
 /// Most characters of a pattern in a message.
 const SHOWN: usize = 200;
 
-/// The statuses of `policies`, in their order, at `now`.
+/// The statuses of `policies`, in their order, at `now`. `index` is of the same policies over all
+/// namespaces.
 ///
-/// `namespaces` are all namespaces with their labels. `resources` are those of all namespaces, or
-/// `None` where only some namespaces are watched: their count then stays unchanged.
-///
-/// Each resource is judged once, by the policies that select its namespace.
-pub fn statuses<'a>(
-    policies: &'a [impl AsRef<CredentialPolicy>],
-    namespaces: impl IntoIterator<Item = (&'a str, &'a BTreeMap<String, String>)>,
-    resources: Option<impl IntoIterator<Item = impl Borrow<RefreshableCredential>>>,
+/// `served` is how many resources of all namespaces each of them serves, or `None` where only some
+/// namespaces are watched: their count then stays unchanged.
+pub fn statuses(
+    policies: &[impl AsRef<CredentialPolicy>],
+    index: &PolicyIndex<'_>,
+    served: Option<&[i32]>,
     now: Timestamp,
 ) -> Vec<CredentialPolicyStatus> {
-    let index = PolicyIndex::new(policies, namespaces);
-    let counted = resources.is_some();
-    let places: HashMap<String, usize> =
-        policies.iter().enumerate().map(|(at, p)| (p.as_ref().name_any(), at)).collect();
-    let mut served = vec![0; policies.len()];
-    for object in resources.into_iter().flatten() {
-        if let Some(Judgement { permission: Permission::Allowed(by), .. }) =
-            index.judge(object.borrow())
-        {
-            by.iter().filter_map(|name| places.get(name)).for_each(|at| served[*at] += 1);
-        }
-    }
     let elsewhere = policies.iter().any(|p| !p.as_ref().spec.allow.endpoints.is_empty());
     let each = policies.iter().map(AsRef::as_ref).enumerate();
     each.map(|(at, policy)| {
@@ -64,7 +47,7 @@ pub fn statuses<'a>(
             conditions: verdict.conditions(policy.metadata.generation, &before.conditions, now),
             observed_generation: policy.metadata.generation,
             namespaces: Some(index.selected(at).unwrap_or_default()),
-            resources: if counted { Some(served[at]) } else { before.resources },
+            resources: served.map_or(before.resources, |counts| counts.get(at).copied()),
         }
     })
     .collect()

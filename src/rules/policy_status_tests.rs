@@ -1,6 +1,11 @@
 use super::super::fixtures::minute;
+use super::super::policy::Permission;
+use super::super::policy_served::Served;
 use super::*;
+use kube::ResourceExt as _;
+use refreshable_api::RefreshableCredential;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/team/x";
@@ -39,12 +44,12 @@ fn seen(
     resources: &[RefreshableCredential],
 ) -> Vec<CredentialPolicyStatus> {
     let (a, b, none) = (labelled("a"), labelled("b"), BTreeMap::new());
-    statuses(
-        policies,
-        [("team-a", &a), ("team-b", &b), ("other", &none)],
-        Some(resources),
-        minute(0),
-    )
+    let index = PolicyIndex::new(policies, [("team-a", &a), ("team-b", &b), ("other", &none)]);
+    let mut served = Served::new(policies);
+    for (number, resource) in resources.iter().enumerate() {
+        served.judge(number, resource, &index);
+    }
+    statuses(policies, &index, Some(served.counts()), minute(0))
 }
 
 fn counts(
@@ -229,14 +234,9 @@ fn a_status_that_says_nothing_new_is_the_same_status() {
     let mut known = policy("p", json!({}), roles(&["arn:aws:iam::*:role/*"])).as_ref().clone();
     let (a, b) = (labelled("a"), labelled("b"));
     let at = |known: &CredentialPolicy, minutes: i64| {
-        let none: Option<Vec<&RefreshableCredential>> = Some(Vec::new());
-        statuses(
-            &[Arc::new(known.clone())],
-            [("team-a", &a), ("team-b", &b)],
-            none,
-            minute(minutes),
-        )
-        .remove(0)
+        let policies = [Arc::new(known.clone())];
+        let index = PolicyIndex::new(&policies, [("team-a", &a), ("team-b", &b)]);
+        statuses(&policies, &index, Some(&[0]), minute(minutes)).remove(0)
     };
     let first = at(&known, 0);
     known.status = Some(first.clone());
@@ -254,8 +254,9 @@ fn who_sees_some_namespaces_alone_leaves_the_count_of_resources_as_it_is() {
     let mut known = policy("p", json!({}), roles(&["arn:aws:iam::*:role/*"])).as_ref().clone();
     let a = labelled("a");
     let limited = |known: &CredentialPolicy| {
-        let none: Option<Vec<&RefreshableCredential>> = None;
-        statuses(&[Arc::new(known.clone())], [("team-a", &a)], none, minute(0)).remove(0)
+        let policies = [Arc::new(known.clone())];
+        let index = PolicyIndex::new(&policies, [("team-a", &a)]);
+        statuses(&policies, &index, None, minute(0)).remove(0)
     };
     let status = limited(&known);
     assert_eq!((status.namespaces, status.resources), (Some(1), None));
