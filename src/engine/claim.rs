@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How urgent an attempt is, by the share of its margin that is left. The margin is the time
 /// between the refresh point and the expiry of what is published.
@@ -50,6 +51,9 @@ pub struct Claim {
     pub bucket: Arc<str>,
     /// How many issuer calls the attempt makes at most.
     pub calls: u32,
+    /// How far apart the attempts of its namespace lie in the long run; zero where they are not
+    /// limited.
+    pub spacing: Duration,
     /// How urgent it is.
     pub band: Band,
     /// When what is published expires. Of two claims in one band and namespace, the earlier goes

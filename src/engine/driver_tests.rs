@@ -60,6 +60,7 @@ impl Worker for Recorder {
             endpoint: "e".into(),
             bucket: "b".into(),
             calls: 1,
+            spacing: Duration::ZERO,
             band: Band::Normal,
             expires: None,
             look_at: Timestamp::MAX,

@@ -25,6 +25,7 @@ mod clock;
 mod driver;
 mod governor;
 mod next;
+mod pace;
 mod queue;
 mod rate_limits;
 mod waiting;

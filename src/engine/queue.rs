@@ -1,8 +1,9 @@
 //! Which key is where, and what happens next.
 
 use crate::governor::{Governor, Permit};
+use crate::pace::Pace;
 use crate::rate_limits::RateLimits;
-use crate::waiting::{Taken, Ticket, Waiting};
+use crate::waiting::{Rates, Taken, Ticket, Waiting};
 use crate::{Admission, LONGEST, Next, Now, SharedQueue};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -40,6 +41,7 @@ pub struct Queue<K: Key> {
     waiting: Waiting<K>,
     governor: Governor,
     rate_limits: RateLimits,
+    pace: Pace,
     looks: usize,
     slots: usize,
     arrivals: u64,
@@ -72,6 +74,7 @@ struct Reserved {
     tenant: Arc<str>,
     bucket: Arc<str>,
     calls: u32,
+    spacing: Duration,
 }
 
 /// A key that is to be looked at.
@@ -123,6 +126,7 @@ impl<K: Key> Queue<K> {
             waiting: Waiting::new(),
             governor: Governor::new(limits.slots, limits.slow_after),
             rate_limits: RateLimits::new(limits.calls_per_second, limits.burst),
+            pace: Pace::new(),
             looks: 0,
             slots: limits.slots.max(1),
             arrivals: 0,
@@ -172,14 +176,22 @@ impl<K: Key> Queue<K> {
     /// The next key whose issuer may be asked. Its attempt ends with
     /// [`attempted`](Self::attempted).
     pub fn admit(&mut self, now: Now) -> Option<Admitted<K>> {
-        let Self { waiting, governor, rate_limits, .. } = self;
-        let Taken { key, tenant, bucket, endpoint, calls } =
-            waiting.admit(governor, rate_limits, now.boot)?;
+        let Self { waiting, governor, rate_limits, pace, .. } = self;
+        let rates = Rates { calls: rate_limits, attempts: pace };
+        let Taken { key, tenant, bucket, endpoint, calls, spacing } =
+            waiting.admit(governor, rates, now.boot)?;
         rate_limits.take(&bucket, calls, now.boot);
+        pace.take(&tenant, spacing, now.boot);
         let permit = governor.start(&tenant, &endpoint, now.boot);
         let admission = Admission::default();
-        let taken =
-            Box::new(Reserved { permit, admission: admission.clone(), tenant, bucket, calls });
+        let taken = Box::new(Reserved {
+            permit,
+            admission: admission.clone(),
+            tenant,
+            bucket,
+            calls,
+            spacing,
+        });
         let entry = self.entries.get_mut(&key)?;
         if let Place::Waiting(_, look_at) = entry.place {
             self.timed.remove(&(look_at, key.clone()));
@@ -206,6 +218,7 @@ impl<K: Key> Queue<K> {
         self.governor.end(taken.permit, used, now.boot);
         if used.is_none() {
             self.rate_limits.give_back(&taken.bucket, taken.calls);
+            self.pace.give_back(&taken.tenant, taken.spacing);
             self.waiting.give_back(&taken.tenant, taken.calls);
         }
         self.waiting.an_end();
@@ -260,6 +273,7 @@ impl<K: Key> Queue<K> {
     /// Forgets limits that are back at their start.
     pub fn tidy(&mut self, now: Now) {
         self.rate_limits.tidy(now.boot);
+        self.pace.tidy(now.boot);
         self.governor.tidy();
         self.waiting.an_end();
         self.waiting.tidy();
@@ -307,7 +321,8 @@ impl<K: Key> Queue<K> {
                 }
                 let arrival = *entry.claimed.get_or_insert(self.arrivals);
                 self.arrivals += 1;
-                let with = (&self.governor, &self.rate_limits);
+                let rates = Rates { calls: &self.rate_limits, attempts: &self.pace };
+                let with = (&self.governor, rates);
                 let ticket =
                     self.waiting.push(key.clone(), key.tenant(), &claim, arrival, with, now.boot);
                 entry.place = Place::Waiting(ticket, claim.look_at);

@@ -30,10 +30,41 @@ fn claim(endpoint: &str, calls: u32, band: Band, expires: Option<u64>) -> Next {
         endpoint: endpoint.into(),
         bucket: "caller".into(),
         calls,
+        spacing: Duration::ZERO,
         band,
         expires: expires.map(|ms| at(ms).wall),
         look_at: at(3_600_000).wall,
     }))
+}
+
+/// The same of a namespace whose attempts lie `spacing` apart.
+fn spaced(spacing: Duration) -> Next {
+    let Next::Attempt(mut claim) = claim("e", 1, Band::Normal, None) else { unreachable!() };
+    claim.spacing = spacing;
+    Next::Attempt(claim)
+}
+
+/// Serves whoever claims from `from` to `to` (in milliseconds), each key again as soon as its
+/// attempt has ended: how many attempts of each namespace began. Those of `hangs` never end.
+fn serve(
+    queue: &mut Queue<Name>,
+    (from, to): (u64, u64),
+    hangs: &str,
+    next: impl Fn(&Name) -> Next,
+) -> BTreeMap<String, u32> {
+    let mut began = BTreeMap::new();
+    for ms in (from..to).step_by(5) {
+        look(queue, at(ms), &next);
+        for one in admitted(queue, at(ms)) {
+            *began.entry(one.key.0.to_string()).or_default() += 1;
+            one.admission.called();
+            if one.key.0.as_ref() != hangs {
+                queue.attempted(&one.key, Next::Change, at(ms));
+                queue.touch(one.key, at(ms));
+            }
+        }
+    }
+    began
 }
 
 /// Looks at everything that is due, and has it claim what `next` says.
@@ -231,6 +262,84 @@ fn a_clock_that_is_set_changes_when_keys_are_due_and_grants_no_calls() {
     let set = Now { wall: at(120_000).wall, boot: at(100).boot };
     assert_eq!(queue.due(set).map(|d| d.key), Some(name("b", 1)));
     assert!(queue.admit(set).is_none());
+}
+
+/// A namespace that cannot be served, because its issuer hangs or its administrator limits it, is
+/// behind all others for as long as that lasts: who comes then must not be served before those that
+/// were served all the while.
+#[test]
+fn who_cannot_be_served_shifts_nobody_s_share() {
+    let hour = Duration::from_secs(3600);
+    for (why, hangs, held) in [
+        ("its issuer hangs", "held", claim("hangs", 1, Band::Normal, None)),
+        ("it is limited", "", spaced(hour)),
+    ] {
+        let mut queue = Queue::new(Limits { calls_per_second: 100, burst: 1, ..LIMITS });
+        let next = |key: &Name| match key.0.as_ref() {
+            "held" => held.clone(),
+            _ => claim("e", 1, Band::Normal, None),
+        };
+        (0..20).for_each(|n| ["held", "first"].iter().for_each(|t| queue.touch(name(t, n), at(0))));
+        let began = serve(&mut queue, (0, 20_000), hangs, next);
+        assert!(began["held"] <= 4 && began["first"] > 1800, "{why}: {began:?}");
+        (0..20).for_each(|n| queue.touch(name("second", n), at(20_000)));
+        let began = serve(&mut queue, (20_000, 24_000), hangs, next);
+        let got = |tenant: &str| began.get(tenant).copied().unwrap_or_default();
+        assert!(got("first").abs_diff(got("second")) <= 16, "{why}: {began:?}");
+    }
+}
+
+/// Once it may be served again, it has saved up nothing.
+#[test]
+fn a_limit_that_is_lifted_leaves_no_claim_on_the_past() {
+    let mut queue = Queue::new(Limits { calls_per_second: 100, burst: 1, ..LIMITS });
+    let next = |spacing| {
+        move |key: &Name| match key.0.as_ref() {
+            "held" => spaced(spacing),
+            _ => claim("e", 1, Band::Normal, None),
+        }
+    };
+    (0..20).for_each(|n| ["held", "first"].iter().for_each(|t| queue.touch(name(t, n), at(0))));
+    serve(&mut queue, (0, 20_000), "", next(Duration::from_secs(3600)));
+    (0..20).for_each(|n| queue.touch(name("held", n), at(20_000)));
+    let began = serve(&mut queue, (20_000, 24_000), "", next(Duration::ZERO));
+    let got = |tenant: &str| began.get(tenant).copied().unwrap_or_default();
+    assert!(got("first").abs_diff(got("held")) <= 16, "{began:?}");
+}
+
+/// Others may make everything urgent meanwhile: it has its turn as soon as it may.
+#[test]
+fn who_may_be_served_again_is_not_passed_over() {
+    let mut queue = Queue::new(Limits { calls_per_second: 100, burst: 1, ..LIMITS });
+    let next = |key: &Name| match key.0.as_ref() {
+        "held" => spaced(Duration::from_secs(1)),
+        _ => claim("e", 1, Band::Endangered, Some(1)),
+    };
+    for tenant in ["held", "first", "second"] {
+        (0..40).for_each(|n| queue.touch(name(tenant, n), at(0)));
+    }
+    let began = serve(&mut queue, (0, 20_000), "", next);
+    assert!(began["held"] >= 18, "{began:?}");
+}
+
+#[test]
+fn a_namespace_makes_as_many_attempts_a_minute_as_it_may() {
+    let mut queue = Queue::new(LIMITS);
+    let next = |key: &Name| match key.0.as_ref() {
+        "limited" => spaced(Duration::from_secs(6)),
+        _ => claim("e", 1, Band::Normal, None),
+    };
+    (0..20).for_each(|n| queue.touch(name("limited", n), at(0)));
+    (0..2).for_each(|n| queue.touch(name("free", n), at(0)));
+    let began = serve(&mut queue, (0, 60_000), "", next);
+    assert_eq!(began["limited"], 10);
+    assert!(began["free"] > 4000, "{began:?}");
+    // An attempt that asked nobody does not count.
+    let one = (0..10_000)
+        .find_map(|ms| queue.admit(at(60_000 + ms)).filter(|a| a.key.0.as_ref() == "limited"))
+        .expect("one every six seconds");
+    queue.attempted(&one.key, Next::Change, at(66_000));
+    assert!(queue.admit(at(66_000)).is_some_and(|a| a.key.0.as_ref() == "limited"));
 }
 
 /// One thing that may happen to a queue.

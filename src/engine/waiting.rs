@@ -8,10 +8,14 @@
 //!
 //! A namespace that begins to wait starts at the virtual time, which is what the least served of
 //! those that wait has got: it neither saves up what it did not use, nor forgets by a pause what it
-//! got in excess. (This is start-time fair queueing: Goyal, Vin, Cheng, "Start-time fair queuing",
+//! got in excess. One that may not be served now, because too many of its attempts are under way or
+//! its administrator limits them, counts as one that does not wait. Otherwise the virtual time
+//! would stand still for as long, and whoever comes would go before all that were served meanwhile.
+//! (This is start-time fair queueing: Goyal, Vin, Cheng, "Start-time fair queuing",
 //! 1997.)
 
 use crate::governor::Governor;
+use crate::pace::Pace;
 use crate::rate_limits::RateLimits;
 use crate::{Band, Claim};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,8 +39,10 @@ pub(crate) struct Waiting<K> {
     by_lane: BTreeMap<(Arc<str>, Arc<str>), usize>,
     /// Namespaces that have a claim.
     turns: BTreeSet<Turn>,
-    /// The same, by what they were served.
+    /// The same without those that are held, by what they were served.
     served: BTreeSet<(u64, usize)>,
+    /// Namespaces with a claim that were found to have no room, or no attempt left.
+    held: BTreeSet<usize>,
     virtual_time: u64,
     count: usize,
     scan: u64,
@@ -46,6 +52,8 @@ pub(crate) struct Waiting<K> {
 #[derive(Debug)]
 struct Tenant<K> {
     name: Arc<str>,
+    /// How far apart its attempts lie, as its last claim says.
+    spacing: Duration,
     served: u64,
     turn: Option<Turn>,
     /// By lane.
@@ -92,6 +100,16 @@ pub(crate) struct Taken<K> {
     pub(crate) bucket: Arc<str>,
     pub(crate) endpoint: Arc<str>,
     pub(crate) calls: u32,
+    pub(crate) spacing: Duration,
+}
+
+/// How many calls and attempts may start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rates<'a> {
+    /// Calls, for each caller.
+    pub(crate) calls: &'a RateLimits,
+    /// Attempts, for each namespace.
+    pub(crate) attempts: &'a Pace,
 }
 
 impl<K: Clone> Waiting<K> {
@@ -103,6 +121,7 @@ impl<K: Clone> Waiting<K> {
             by_lane: BTreeMap::new(),
             turns: BTreeSet::new(),
             served: BTreeSet::new(),
+            held: BTreeSet::new(),
             virtual_time: 0,
             count: 0,
             scan: 0,
@@ -118,10 +137,11 @@ impl<K: Clone> Waiting<K> {
         tenant: &Arc<str>,
         claim: &Claim,
         arrival: u64,
-        (governor, limits): (&Governor, &RateLimits),
+        (governor, rates): (&Governor, Rates<'_>),
         now: Duration,
     ) -> Ticket {
         let (tenant, lane) = (self.tenant(tenant), self.lane(claim));
+        self.tenants[tenant].spacing = claim.spacing;
         let expires = match claim.band {
             // There is nothing left to save: who failed goes behind those that have not tried.
             Band::Expired => i64::MIN,
@@ -134,7 +154,10 @@ impl<K: Clone> Waiting<K> {
         if let Some(stuck) = &mut self.stuck {
             let free = governor.tenant_has_room(&self.tenants[tenant].name)
                 && governor.endpoint_has_room(&claim.endpoint);
-            let at = limits.granted_at(&claim.bucket, claim.calls, now);
+            let at = rates
+                .calls
+                .granted_at(&claim.bucket, claim.calls, now)
+                .max(rates.attempts.granted_at(&self.tenants[tenant].name, claim.spacing, now));
             match free && at <= now {
                 true => self.stuck = None,
                 false if free => stuck.by(at),
@@ -161,7 +184,7 @@ impl<K: Clone> Waiting<K> {
     pub(crate) fn admit(
         &mut self,
         governor: &mut Governor,
-        limits: &RateLimits,
+        rates: Rates<'_>,
         now: Duration,
     ) -> Option<Taken<K>> {
         if self.stuck.is_some_and(|stuck| stuck.until.is_none_or(|until| now < until)) {
@@ -175,7 +198,7 @@ impl<K: Clone> Waiting<K> {
             self.stuck = Some(Stuck { on_an_end: true, until: governor.next_room() });
             return None;
         }
-        let (found, stuck) = self.first(governor, limits, now);
+        let (found, stuck) = self.first(governor, rates, now);
         let Some(ticket) = found else {
             self.stuck = Some(stuck);
             return None;
@@ -190,17 +213,20 @@ impl<K: Clone> Waiting<K> {
             bucket: lane.bucket.clone(),
             endpoint: lane.endpoint.clone(),
             calls,
+            spacing: tenant.spacing,
         })
     }
 
     fn first(
         &mut self,
         governor: &Governor,
-        limits: &RateLimits,
+        rates: Rates<'_>,
         now: Duration,
     ) -> (Option<Ticket>, Stuck) {
         self.scan += 1;
+        self.release(governor, rates, now);
         let mut stuck = Stuck::default();
+        let mut held = Vec::new();
         let mut best: Option<((bool, Band, u64, i64), Ticket)> = None;
         for &(band, step, expires, id) in &self.turns {
             // Those that follow cannot be before this.
@@ -209,8 +235,14 @@ impl<K: Clone> Waiting<K> {
             }
             let tenant = &self.tenants[id];
             let ahead = tenant.served > self.virtual_time + QUANTUM;
-            if !governor.tenant_has_room(&tenant.name) {
-                stuck.on_an_end = true;
+            let has_room = governor.tenant_has_room(&tenant.name);
+            let granted_at = rates.attempts.granted_at(&tenant.name, tenant.spacing, now);
+            if !has_room || granted_at > now {
+                match has_room {
+                    true => stuck.by(granted_at),
+                    false => stuck.on_an_end = true,
+                }
+                held.push(id);
                 continue;
             }
             for (&lane_id, claims) in &tenant.claims {
@@ -224,7 +256,7 @@ impl<K: Clone> Waiting<K> {
                     lane.blocked_in = self.scan;
                     continue;
                 }
-                let at = limits.granted_at(&lane.bucket, calls, now);
+                let at = rates.calls.granted_at(&lane.bucket, calls, now);
                 if at > now {
                     stuck.by(at);
                     // Claims of fewer calls that come later in the order would take the calls that
@@ -240,7 +272,32 @@ impl<K: Clone> Waiting<K> {
                 }
             }
         }
+        for id in held {
+            self.hold(id);
+        }
         (best.map(|(_, ticket)| ticket), stuck)
+    }
+
+    /// A namespace may not be served now: until it may, it counts as one that does not wait.
+    fn hold(&mut self, id: usize) {
+        if self.held.insert(id) {
+            self.served.remove(&(self.tenants[id].served, id));
+            self.advance();
+        }
+    }
+
+    /// Those that were held and may be served again begin to wait now.
+    fn release(&mut self, governor: &Governor, rates: Rates<'_>, now: Duration) {
+        let may = |tenant: &Tenant<K>| {
+            governor.tenant_has_room(&tenant.name)
+                && rates.attempts.granted_at(&tenant.name, tenant.spacing, now) <= now
+        };
+        let free: Vec<usize> =
+            self.held.iter().copied().filter(|id| may(&self.tenants[*id])).collect();
+        for id in free {
+            self.unindex(id);
+            self.index(id);
+        }
     }
 
     /// An attempt has ended, or a limit has changed.
@@ -305,7 +362,8 @@ impl<K: Clone> Waiting<K> {
         }
         let id = self.tenants.len();
         let served = self.virtual_time;
-        let tenant = Tenant { name: name.clone(), served, turn: None, claims: BTreeMap::new() };
+        let (spacing, claims) = (Duration::ZERO, BTreeMap::new());
+        let tenant = Tenant { name: name.clone(), spacing, served, turn: None, claims };
         self.tenants.push(tenant);
         self.by_name.insert(name.clone(), id);
         id
@@ -324,6 +382,10 @@ impl<K: Clone> Waiting<K> {
         self.unindex(tenant);
         self.tenants[tenant].served += calls;
         self.index(tenant);
+        self.advance();
+    }
+
+    fn advance(&mut self) {
         if let Some((least, _)) = self.served.first() {
             self.virtual_time = self.virtual_time.max(*least);
         }
@@ -333,12 +395,14 @@ impl<K: Clone> Waiting<K> {
         if let Some(turn) = self.tenants[id].turn.take() {
             self.turns.remove(&turn);
             self.served.remove(&(self.tenants[id].served, id));
+            self.held.remove(&id);
         }
     }
 
     /// Puts a namespace where its first claim belongs.
     fn index(&mut self, id: usize) {
         let waited = self.tenants[id].turn.is_some();
+        let held = self.held.contains(&id);
         self.unindex(id);
         let tenant = &mut self.tenants[id];
         let firsts = tenant.claims.values().filter_map(|c| c.first_key_value());
@@ -349,6 +413,9 @@ impl<K: Clone> Waiting<K> {
         let turn = (band, tenant.served / QUANTUM, expires, id);
         tenant.turn = Some(turn);
         self.turns.insert(turn);
-        self.served.insert((tenant.served, id));
+        match held {
+            true => self.held.insert(id),
+            false => self.served.insert((tenant.served, id)),
+        };
     }
 }
