@@ -49,6 +49,8 @@ pub enum Reason {
     AccessDenied,
     /// The issuer throttles.
     Throttled,
+    /// The resources of the namespace made as many attempts a minute as its administrator allows.
+    AttemptsLimited,
     /// The issuer could not be reached, or had an internal error.
     IssuerUnavailable,
     /// The issuer's response could not be used.

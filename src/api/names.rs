@@ -74,6 +74,9 @@ pub const RESTARTED_FOR_PREFIX: &str = "restarted-for.refreshable.dev/";
 /// Annotation on a Pod template; `kubectl rollout restart` sets it, too.
 pub const RESTARTED_AT_ANNOTATION: &str = "kubectl.kubernetes.io/restartedAt";
 
+/// Annotation of a Namespace: how many attempts a minute its resources may make, all together.
+pub const ATTEMPTS_ANNOTATION: &str = "refreshable.dev/attempts-per-minute";
+
 /// Label on a Pod whose kubelet must read a renewed Secret at once.
 pub const PROPAGATION_LABEL: &str = "refreshable.dev/propagation";
 /// Value of [`PROPAGATION_LABEL`].

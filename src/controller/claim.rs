@@ -1,18 +1,55 @@
 //! The claim with which a resource waits until its issuer may be asked.
 
-use super::Context;
 use super::next::Next;
 use super::sight::Sight;
+use super::{CallError, Context, status};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use refreshable_api::RefreshableCredential;
 use refreshable_engine::{Band, Claim, LONGEST, weight};
 use refreshable_issuers::source;
-use refreshable_rules::plan;
+use refreshable_rules::attempts_limit::{self, AttemptsLimit};
+use refreshable_rules::plan::{self, Cause};
+use refreshable_rules::report::Finding;
+
+/// The claim of `object`, which is to be issued for this reason. A resource that has waited long
+/// says what it waits for.
+pub(super) async fn wait(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    cause: Cause,
+    context: &Context,
+) -> Result<Next, CallError> {
+    let claim = of(object, sight, context);
+    let namespace = object.namespace().unwrap_or_default();
+    let Some(limit) = limit(&namespace, context) else { return Ok(claim) };
+    let record = sight.secret.own();
+    let content = record.and_then(|r| r.content.as_ref());
+    match attempts_limit::says_so_at(object, content, cause) {
+        Some(at) if at > context.now() => return Ok(claim.by(Some(at))),
+        Some(_) if !is_failing(object) => {
+            let finding = Finding::Waiting(limit);
+            status::report(context, object, &sight.permission, record, &finding).await?;
+        }
+        // What failed last says more.
+        _ => {}
+    }
+    Ok(claim)
+}
+
+fn is_failing(object: &RefreshableCredential) -> bool {
+    object.status.as_ref().is_some_and(|s| s.failures.is_some())
+}
+
+/// The limit of a namespace's attempts: its own, or the one that the controller was started with.
+fn limit(namespace: &str, context: &Context) -> Option<AttemptsLimit> {
+    context.view.attempts_limit(namespace).or(context.settings.attempts_limit)
+}
 
 /// The claim of `object`.
-pub(super) fn of(object: &RefreshableCredential, sight: &Sight, context: &Context) -> Next {
+fn of(object: &RefreshableCredential, sight: &Sight, context: &Context) -> Next {
     let now = context.now();
+    let namespace = object.namespace().unwrap_or_default();
     let (band, band_ends) = band(object, sight, now);
     let expires = sight.expiration();
     // The status turns at the expiry, and the band before.
@@ -22,6 +59,7 @@ pub(super) fn of(object: &RefreshableCredential, sight: &Sight, context: &Contex
         endpoint: endpoint.into(),
         bucket: bucket.into(),
         calls,
+        spacing: limit(&namespace, context).map(AttemptsLimit::spacing).unwrap_or_default(),
         band,
         expires,
         look_at: look_at.chain([now + LONGEST]).min().unwrap_or(now),

@@ -4,6 +4,7 @@ use super::{Brake, Calls, ClockWatch, EventPublisher, InputKeys, Memory, Metrics
 use crate::clock::SharedClock;
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::source::SourceContext;
+use refreshable_rules::attempts_limit::AttemptsLimit;
 use refreshable_rules::withdrawal::Limits;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub struct Settings {
     pub burst: u32,
     /// Limits of withdrawals.
     pub withdrawal: Limits,
+    /// Attempts a minute of each namespace that sets no limit of its own.
+    pub attempts_limit: Option<AttemptsLimit>,
 }
 
 impl Default for Settings {
@@ -33,6 +36,7 @@ impl Default for Settings {
             calls_per_second: 400,
             burst: 400,
             withdrawal: Limits::default(),
+            attempts_limit: None,
         }
     }
 }

@@ -29,7 +29,9 @@ pub(super) async fn issue(
     cause: Cause,
     context: &Context,
 ) -> Result<Next, CallError> {
-    let Some(admission) = &sight.admission else { return Ok(claim::of(object, sight, context)) };
+    let Some(admission) = &sight.admission else {
+        return claim::wait(object, sight, cause, context).await;
+    };
     // Without the lease nothing can be published, so the issuer is not asked either.
     context.calls.fence().check()?;
     let uid = object.uid().unwrap_or_default();
@@ -50,7 +52,7 @@ pub(super) async fn issue(
     let call = attempt::Call::begin(admission, context);
     let result = obtain(object, &namespace, &sts, (&inputs, &sight.grants), context).await;
     call.ended(result.as_ref().err());
-    context.metrics.attempted(cause, result.as_ref().err());
+    context.metrics.attempted(&namespace, cause, result.as_ref().err());
     match result {
         Ok(mut issued) => {
             if let Some(content) = unchanged(object, sight, &issued) {

@@ -53,7 +53,7 @@ pub(super) async fn issue(
         Ok(list) => list.iter().find_map(|(_, result)| result.as_ref().err()),
     };
     call.ended(first_error);
-    context.metrics.attempted(cause, first_error);
+    context.metrics.attempted(&namespace, cause, first_error);
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
         Err(error) => {

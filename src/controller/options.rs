@@ -5,6 +5,7 @@ use clap::Parser;
 use jiff::SignedDuration;
 use refreshable_agent::logging::LogFormat;
 use refreshable_api::{ObjectName, is_namespace};
+use refreshable_rules::attempts_limit::AttemptsLimit;
 use refreshable_rules::duration;
 use refreshable_rules::withdrawal::{self, Limits};
 use std::net::SocketAddr;
@@ -92,6 +93,11 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_STS_BURST", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub sts_burst: u32,
 
+    /// Most attempts a minute of the resources of one namespace, all together, where the Namespace
+    /// has no annotation refreshable.dev/attempts-per-minute. Unlimited where this is left out.
+    #[arg(long, env = "REFRESHABLE_ATTEMPTS_PER_MINUTE", value_parser = AttemptsLimit::parse)]
+    pub attempts_per_minute: Option<AttemptsLimit>,
+
     /// How long a published Secret stays after its permission was taken back, where no policy says
     /// otherwise (withdrawAfter): a duration, or Immediate. The permission may come back meanwhile.
     #[arg(long, env = "REFRESHABLE_WITHDRAW_AFTER", default_value = "10m", value_parser = withdrawal::parse_after)]
@@ -109,6 +115,10 @@ pub struct Options {
     /// Expose metrics that name each resource: as many series as resources, at whoever scrapes.
     #[arg(long, env = "REFRESHABLE_OBJECT_METRICS")]
     pub object_metrics: bool,
+
+    /// Whether metrics name namespaces: some ten series for each that has resources.
+    #[arg(long, env = "REFRESHABLE_NAMESPACE_METRICS")]
+    pub namespace_metrics: bool,
 
     /// Time limit for one call to the Kubernetes API, in seconds.
     #[arg(long, env = "REFRESHABLE_API_TIMEOUT_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
@@ -155,6 +165,7 @@ impl Options {
                 most_percent: self.withdrawal_limit_percent,
                 least: self.withdrawal_limit_least,
             },
+            attempts_limit: self.attempts_per_minute,
             ..super::Settings::default()
         }
     }

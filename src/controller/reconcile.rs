@@ -95,8 +95,8 @@ async fn carry_out(
         return Ok(next);
     }
     match action {
-        Action::Issue(_) | Action::Inspect(Some(_)) if sight.admission.is_none() => {
-            Ok(claim::of(object, sight, context))
+        Action::Issue(cause) | Action::Inspect(Some(cause)) if sight.admission.is_none() => {
+            claim::wait(object, sight, cause, context).await
         }
         Action::Leave => {
             context.memory.forget(uid);

@@ -4,7 +4,6 @@ use super::call::bounded;
 use super::health::Health;
 use super::isolation::vital;
 use super::lease::Candidate;
-use super::metrics::QueueMetrics;
 use super::{
     Brake, Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options,
     Panics, Reconciler, ResourceName, View, events, policy_status, serve, watches,
@@ -102,7 +101,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let context = Arc::new(
         context(&options, registry, client, fence, view, metrics.clone(), event_publisher).await,
     );
-    metrics.observe(&context, options.object_metrics);
+    metrics.observe(&context, options.namespace_metrics, options.object_metrics);
     let result = lead(&options, &context, candidate.as_mut(), &health, &stop).await;
     metrics.leads(false);
     if let Some(candidate) = &mut candidate
@@ -193,7 +192,7 @@ async fn work(
     });
     let queue: SharedQueue<ResourceName> =
         Queue::shared(context.settings.queue_limits(concurrency.into()));
-    context.metrics.collect(QueueMetrics::new(queue.clone(), context.clock.clone()));
+    context.metrics.observe_queue(&queue, &context.clock);
     let (worker, clock) = (Reconciler(context.clone()), context.clock.clone());
     refreshable_engine::run(&worker, queue, clock, touched, CLOCKS, ended.cancelled()).await;
     drop((tidy, policies));

@@ -8,8 +8,9 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
-use refreshable_api::{CredentialPolicy, CredentialPolicySpec, RefreshableCredential};
+use refreshable_api::{CredentialPolicy, CredentialPolicySpec, RefreshableCredential, names};
 use refreshable_issuers::source::inputs_of;
+use refreshable_rules::attempts_limit::AttemptsLimit;
 use refreshable_rules::input_object::InputObject;
 use refreshable_rules::policy;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,7 +109,8 @@ impl Triggers {
         changes.iter().any(|(before, after)| effect(before) != effect(after))
     }
 
-    /// Namespaces: where labels changed, every resource in them that policies bear on.
+    /// Namespaces: where labels changed, every resource in them that policies bear on; where the
+    /// limit of attempts did, every resource.
     pub(super) fn of_namespaces(
         &self,
         changes: &[Change<PartialObjectMeta<Namespace>>],
@@ -116,14 +118,24 @@ impl Triggers {
         let labels = |namespace: &Option<Arc<PartialObjectMeta<Namespace>>>| {
             namespace.as_ref().map(|n| n.metadata.labels.clone().unwrap_or_default())
         };
-        let otherwise = changes.iter().filter(|c| labels(&c.before) != labels(&c.after));
-        let changed: BTreeSet<String> =
-            otherwise.flat_map(Change::sides).map(|n| n.name_any()).collect();
-        if changed.is_empty() {
-            return Touched::new();
+        let limit = |namespace: &Option<Arc<PartialObjectMeta<Namespace>>>| {
+            namespace.as_ref().and_then(|n| AttemptsLimit::of_namespace(n.annotations()))
+        };
+        let mut touched = Touched::new();
+        for change in changes {
+            let limited = limit(&change.before) != limit(&change.after);
+            let labelled = labels(&change.before) != labels(&change.after);
+            let Some(name) = change.sides().next().map(|n| n.name_any()) else { continue };
+            if let (true, Some(Err(advice))) = (limited, limit(&change.after)) {
+                tracing::warn!(namespace = name, "{}: {advice}", names::ATTEMPTS_ANNOTATION);
+            }
+            if limited || labelled {
+                let there = self.credentials.within(&name);
+                let these = there.filter(|c| limited || policy::concerns(c));
+                touched.extend(these.map(|c| name_of(c.as_ref())));
+            }
         }
-        let there = changed.iter().flat_map(|namespace| self.credentials.within(namespace));
-        there.filter(|c| policy::concerns(c)).map(|c| name_of(c.as_ref())).collect()
+        touched
     }
 
     fn those(&self, touched: impl Fn(&RefreshableCredential) -> bool) -> Touched {

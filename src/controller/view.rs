@@ -12,6 +12,7 @@ use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
 use refreshable_api::{CredentialPolicy, RefreshableCredential, names};
 use refreshable_issuers::source::inputs_of;
+use refreshable_rules::attempts_limit::AttemptsLimit;
 use refreshable_rules::input_object::InputObject;
 use refreshable_rules::inputs::InputVersions;
 use refreshable_rules::ownership::{self, SecretView};
@@ -132,6 +133,15 @@ impl View {
         let key = ResourceName::of_cluster(&object.namespace().unwrap_or_default());
         let namespace = self.namespaces.get(&key)?;
         Some(policy::judge(object, namespace.labels(), &self.all_policies()))
+    }
+
+    /// How many attempts a minute the resources of `namespace` may make, where that is limited. A
+    /// limit that cannot be read counts as none: admission refuses it, and [`Triggers`] logs it.
+    ///
+    /// [`Triggers`]: super::triggers::Triggers
+    pub(super) fn attempts_limit(&self, namespace: &str) -> Option<AttemptsLimit> {
+        let namespace = self.namespaces.get(&ResourceName::of_cluster(namespace))?;
+        AttemptsLimit::of_namespace(namespace.annotations())?.ok()
     }
 
     fn all_policies(&self) -> Vec<Arc<CredentialPolicy>> {

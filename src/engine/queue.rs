@@ -270,6 +270,11 @@ impl<K: Key> Queue<K> {
         backlog
     }
 
+    /// How many keys of each namespace wait for admission, of those that have some.
+    pub fn waiting_by_tenant(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
+        self.waiting.by_tenant()
+    }
+
     /// Forgets limits that are back at their start.
     pub fn tidy(&mut self, now: Now) {
         self.rate_limits.tidy(now.boot);

@@ -289,6 +289,27 @@ fn who_cannot_be_served_shifts_nobody_s_share() {
     }
 }
 
+/// Four share the calls of one caller, and one has another caller to itself: who joins that one
+/// shares with it, and does not first get what it had got before.
+#[test]
+fn who_comes_new_shares_with_those_whose_caller_it_has() {
+    let mut queue = Queue::new(Limits { calls_per_second: 100, burst: 1, ..LIMITS });
+    let next = |key: &Name| {
+        let Next::Attempt(mut claim) = claim("e", 1, Band::Normal, None) else { unreachable!() };
+        claim.bucket = if key.0.starts_with("own") { "own".into() } else { "shared".into() };
+        Next::Attempt(claim)
+    };
+    for tenant in ["a", "b", "c", "d", "own-first"] {
+        (0..20).for_each(|n| queue.touch(name(tenant, n), at(0)));
+    }
+    let began = serve(&mut queue, (0, 20_000), "", next);
+    assert!(began["own-first"] > 3 * began["a"], "{began:?}");
+    (0..20).for_each(|n| queue.touch(name("own-second", n), at(20_000)));
+    let began = serve(&mut queue, (20_000, 24_000), "", next);
+    let got = |tenant: &str| began.get(tenant).copied().unwrap_or_default();
+    assert!(got("own-first").abs_diff(got("own-second")) <= 24, "{began:?}");
+}
+
 /// Once it may be served again, it has saved up nothing.
 #[test]
 fn a_limit_that_is_lifted_leaves_no_claim_on_the_past() {

@@ -11,6 +11,8 @@
 //! got in excess. One that may not be served now, because too many of its attempts are under way or
 //! its administrator limits them, counts as one that does not wait. Otherwise the virtual time
 //! would stand still for as long, and whoever comes would go before all that were served meanwhile.
+//! For the same reason it starts no lower than those that the caller and endpoint of its claims
+//! served last, whose limits may grant more than those of others.
 //! (This is start-time fair queueing: Goyal, Vin, Cheng, "Start-time fair queuing",
 //! 1997.)
 
@@ -65,6 +67,8 @@ struct Tenant<K> {
 struct Lane {
     bucket: Arc<str>,
     endpoint: Arc<str>,
+    /// What a namespace had got that was served here last, less a step.
+    level: u64,
     /// The scan that found it blocked.
     blocked_in: u64,
 }
@@ -205,7 +209,7 @@ impl<K: Clone> Waiting<K> {
         };
         let (key, calls) = self.tenants[ticket.tenant].claims[&ticket.lane][&ticket.rank].clone();
         self.remove(ticket);
-        self.serve(ticket.tenant, u64::from(calls.max(1)));
+        self.serve(ticket, u64::from(calls.max(1)));
         let (tenant, lane) = (&self.tenants[ticket.tenant], &self.lanes[ticket.lane]);
         Some(Taken {
             key,
@@ -323,6 +327,13 @@ impl<K: Clone> Waiting<K> {
         self.count
     }
 
+    /// How many claims each namespace has, of those that have some.
+    pub(crate) fn by_tenant(&self) -> impl Iterator<Item = (&Arc<str>, usize)> {
+        let counts =
+            self.tenants.iter().map(|t| (&t.name, t.claims.values().map(BTreeMap::len).sum()));
+        counts.filter(|(_, count)| *count > 0)
+    }
+
     /// When the next claim may go without anything else happening, by the time since boot.
     pub(crate) fn next(&self, now: Duration) -> Option<Duration> {
         match (self.count, self.stuck) {
@@ -373,13 +384,15 @@ impl<K: Clone> Waiting<K> {
         let lane = (claim.bucket.clone(), claim.endpoint.clone());
         *self.by_lane.entry(lane).or_insert_with_key(|(bucket, endpoint)| {
             let (bucket, endpoint) = (bucket.clone(), endpoint.clone());
-            self.lanes.push(Lane { bucket, endpoint, blocked_in: 0 });
+            self.lanes.push(Lane { bucket, endpoint, level: 0, blocked_in: 0 });
             self.lanes.len() - 1
         })
     }
 
-    fn serve(&mut self, tenant: usize, calls: u64) {
+    fn serve(&mut self, Ticket { tenant, lane, .. }: Ticket, calls: u64) {
         self.unindex(tenant);
+        let level = &mut self.lanes[lane].level;
+        *level = (*level).max(self.tenants[tenant].served.saturating_sub(QUANTUM));
         self.tenants[tenant].served += calls;
         self.index(tenant);
         self.advance();
@@ -408,7 +421,9 @@ impl<K: Clone> Waiting<K> {
         let firsts = tenant.claims.values().filter_map(|c| c.first_key_value());
         let Some((&(band, expires, _), _)) = firsts.min_by_key(|(rank, _)| **rank) else { return };
         if !waited {
-            tenant.served = tenant.served.max(self.virtual_time);
+            let levels = tenant.claims.keys().map(|lane| self.lanes[*lane].level);
+            let start = levels.min().unwrap_or_default().max(self.virtual_time);
+            tenant.served = tenant.served.max(start);
         }
         let turn = (band, tenant.served / QUANTUM, expires, id);
         tenant.turn = Some(turn);

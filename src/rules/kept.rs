@@ -22,10 +22,21 @@ pub fn of_resource(meta: &mut ObjectMeta) {
     }
 }
 
-/// Leaves of `meta` what a namespace is judged by: its labels.
+/// Leaves of `meta` what a namespace is judged by: its labels, and how many attempts it may make.
 pub fn of_namespace(meta: &mut ObjectMeta) {
     meta.managed_fields = None;
-    meta.annotations = None;
+    let limit =
+        meta.annotations.take().and_then(|mut a| a.remove_entry(names::ATTEMPTS_ANNOTATION));
+    meta.annotations = limit.map(|(key, mut text)| {
+        shorten(&mut text);
+        [(key, text)].into()
+    });
+}
+
+/// Of what is no limit, so many bytes tell enough.
+fn shorten(text: &mut String) {
+    const SHOWN: usize = 32;
+    text.truncate(text.floor_char_boundary(SHOWN));
 }
 
 /// Leaves of `meta` what tells a Secret's owner, its credentials, and whether somebody changed its
@@ -128,6 +139,13 @@ mod tests {
         assert_eq!(left(of_resource, all()), json!({"name": "x", "uid": "u", "annotations": ours}));
         let labels = json!({"team": "a"});
         assert_eq!(left(of_namespace, all()), json!({"name": "x", "uid": "u", "labels": labels}));
+        let limited =
+            |text: &str| json!({"name": "x", "annotations": {names::ATTEMPTS_ANNOTATION: text}});
+        assert_eq!(left(of_namespace, limited("60")), limited("60"));
+        assert_eq!(
+            left(of_namespace, limited(&"\u{fc}".repeat(99))),
+            limited(&"\u{fc}".repeat(16))
+        );
         let kept = json!({"refreshable.dev/owner-name": "x", "note": "n"});
         assert_eq!(
             left(of_secret, all()),

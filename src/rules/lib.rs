@@ -39,6 +39,7 @@
 #![warn(unused_crate_dependencies)]
 
 pub mod ambiguous;
+pub mod attempts_limit;
 mod chain;
 pub mod duration;
 pub mod expiry;

@@ -1,5 +1,6 @@
 //! The status of a resource: a pure function of what was found.
 
+use super::attempts_limit::{self, AttemptsLimit};
 use super::failure::{Failure, RecordedFailure};
 use super::fingerprint;
 use super::ownership::{Content, Record};
@@ -43,6 +44,8 @@ pub enum Finding {
     Withdrawn(String),
     /// The published Secret is being deleted; these finalizers hold it.
     Terminating(Vec<String>),
+    /// It waits for its turn, for as long as its namespace may make no more attempts a minute.
+    Waiting(AttemptsLimit),
 }
 
 /// A revoked permission.
@@ -199,7 +202,9 @@ fn next_refresh(
         Finding::Failing(failure) | Finding::Partial(failure, _) => {
             Some(failure.shown.next_try_time.clone())
         }
-        Finding::Good => content.map(|c| Time(up_to_second(plan::refresh_at(object, c)))),
+        Finding::Good | Finding::Waiting(_) => {
+            content.map(|c| Time(up_to_second(plan::refresh_at(object, c))))
+        }
         Finding::Suspended
         | Finding::Stalled(..)
         | Finding::Revoked(_)
@@ -260,6 +265,17 @@ fn judge(
                 None => "renewal is suspended and nothing is published".into(),
             };
             conditions.set(READY, valid, Reason::Suspended, message);
+        }
+        Finding::Waiting(limit) => {
+            let message =
+                format!("{}{}", attempts_limit::message(*limit), outlook(content, answers, now));
+            match valid {
+                true => {
+                    conditions.set(READY, true, Reason::Issued, issued_message(object, content))
+                }
+                false => conditions.set(READY, false, Reason::AttemptsLimited, message.clone()),
+            }
+            conditions.set(RECONCILING, true, Reason::AttemptsLimited, message);
         }
         Finding::Terminating(finalizers) => {
             let message = terminating(object, finalizers);

@@ -23,6 +23,7 @@ mod interface;
 mod large;
 mod lease;
 mod lifecycle;
+mod limits;
 mod manifests;
 mod memory;
 mod models;

@@ -166,6 +166,7 @@ async fn prometheus_sees_what_happens() {
         "--log-level",
         "debug",
         "--object-metrics",
+        "--namespace-metrics",
     ]);
     // Before the controller: nobody is scraped.
     let prometheus = Prometheus::scraping(replica.address()).await;
@@ -251,8 +252,9 @@ async fn the_page_is_the_documented_one(stage: &Stage) {
         .filter_map(|line| line.strip_prefix("# TYPE refreshable_")?.split(' ').next())
         .collect();
     assert_eq!(served, documented, "/metrics and docs/operations.md");
-    let unnamed =
-        page.lines().filter(|l| !l.starts_with("refreshable_credential_") && !l.starts_with('#'));
+    let unnamed = page.lines().filter(|l| {
+        !["refreshable_credential_", "refreshable_namespace_", "#"].iter().any(|p| l.starts_with(p))
+    });
     for line in unnamed {
         assert!(
             !line.contains(&stage.namespace.name) && !line.contains("steady"),

@@ -10,13 +10,13 @@ use refreshable_engine::{Backlog, Now, SharedClock, SharedQueue};
 
 /// Reads the queue.
 #[derive(Debug)]
-pub(crate) struct QueueMetrics {
+pub(super) struct QueueMetrics {
     queue: SharedQueue<ResourceName>,
     clock: SharedClock,
 }
 
 impl QueueMetrics {
-    pub(crate) fn new(queue: SharedQueue<ResourceName>, clock: SharedClock) -> Self {
+    pub(super) fn new(queue: SharedQueue<ResourceName>, clock: SharedClock) -> Self {
         Self { queue, clock }
     }
 }

@@ -68,6 +68,26 @@ pub(super) struct ForReason {
     pub(super) reason: &'static str,
 }
 
+/// One namespace. Only where namespace metrics are switched on.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct InNamespace {
+    pub(super) namespace: String,
+}
+
+/// A condition that resources of a namespace are in.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct NamespaceCondition {
+    pub(super) namespace: String,
+    pub(super) condition: &'static str,
+}
+
+/// Attempts of a namespace and how they ended.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct NamespaceAttempts {
+    pub(super) namespace: String,
+    pub(super) outcome: &'static str,
+}
+
 /// One resource. Only where object metrics are switched on.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct Object {

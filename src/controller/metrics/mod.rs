@@ -7,17 +7,19 @@
 mod backlog;
 mod inventory;
 mod labels;
+mod namespaces;
 mod objects;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::backlog::QueueMetrics;
+use self::backlog::QueueMetrics;
 use self::inventory::Inventory;
 use self::labels::{
     Attempt, Call, IssuerCall, KubernetesCall, Operation, Restarted, RotationLabels, Watched,
 };
+use self::namespaces::{AttemptsByNamespace, NamespaceQueue, Namespaces};
 use self::objects::Objects;
-use super::{CallError, Context};
+use super::{CallError, Context, ResourceName};
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
@@ -29,6 +31,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
+use refreshable_engine::{SharedClock, SharedQueue};
 use refreshable_issuers::aws::Meter;
 use refreshable_rules::issuer::IssueError;
 use refreshable_rules::plan::Cause;
@@ -69,6 +72,7 @@ impl Restart {
 pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     attempts: Family<Attempt, Counter>,
+    by_namespace: AttemptsByNamespace,
     rotations: Family<RotationLabels, Counter>,
     withdrawals: Counter,
     panics: Counter,
@@ -107,6 +111,7 @@ impl Metrics {
         let metrics = Self {
             registry: Arc::new(Mutex::new(Registry::with_prefix("refreshable"))),
             attempts: Family::default(),
+            by_namespace: AttemptsByNamespace::default(),
             rotations: Family::default(),
             withdrawals: Counter::default(),
             panics: Counter::default(),
@@ -229,11 +234,24 @@ impl Metrics {
     }
 
     /// Adds what is read anew at each scrape: resources by condition and reason, expiries, turns at
-    /// issuers. With `objects`, also what is said of each resource by its name.
-    pub fn observe(&self, context: &Arc<Context>, objects: bool) {
+    /// issuers. With `namespaces`, also what is said of each namespace, and with `objects` of each
+    /// resource, by its name.
+    pub fn observe(&self, context: &Arc<Context>, namespaces: bool, objects: bool) {
         self.collect(Inventory::new(Arc::downgrade(context)));
+        if namespaces {
+            self.collect(Namespaces::new(Arc::downgrade(context), self.by_namespace.clone()));
+        }
         if objects {
             self.collect(Objects::new(Arc::downgrade(context)));
+        }
+    }
+
+    /// Adds what is read of the queue at each scrape; of each namespace where `observe` was asked
+    /// for those.
+    pub(super) fn observe_queue(&self, queue: &SharedQueue<ResourceName>, clock: &SharedClock) {
+        self.collect(QueueMetrics::new(queue.clone(), clock.clone()));
+        if self.by_namespace.is_on() {
+            self.collect(NamespaceQueue(queue.clone()));
         }
     }
 
@@ -242,8 +260,9 @@ impl Metrics {
         self.lock().register_collector(Box::new(collector));
     }
 
-    /// An attempt came to its end.
-    pub fn attempted(&self, cause: Cause, error: Option<&IssueError>) {
+    /// An attempt of a resource of `namespace` came to its end.
+    pub fn attempted(&self, namespace: &str, cause: Cause, error: Option<&IssueError>) {
+        self.by_namespace.add(namespace, error.is_some());
         self.attempts.get_or_create(&attempt(cause, error.map(IssueError::class))).inc();
     }
 

@@ -17,7 +17,7 @@ const DASHBOARD: &str = include_str!("../../../charts/refreshable/files/dashboar
 /// A page on which everything has happened that can be counted here, and one resource.
 fn page() -> String {
     let metrics = Metrics::new();
-    metrics.attempted(Cause::Due, None);
+    metrics.attempted("team-a", Cause::Due, None);
     metrics.rotated(Cause::Due);
     metrics.issuer_call("AssumeRole", None, Duration::from_millis(60));
     metrics.issuer_call("AssumeRole", Some(Class::Throttled), Duration::from_millis(6));
@@ -29,6 +29,7 @@ fn page() -> String {
         .block_on(call)
         .expect("a call");
     let queue = Queue::shared(Settings::default().queue_limits(1));
+    metrics.collect(NamespaceQueue(queue.clone()));
     metrics.collect(QueueMetrics::new(queue, Arc::new(SystemClock)));
     metrics.collect(Sample);
     metrics.page().expect("a page")
@@ -52,7 +53,9 @@ impl Collector for Sample {
         tally.encode(&mut encoder, now)?;
         let series = objects::Series::default();
         series.add("team-a", "reports", &health);
-        series.encode(&mut encoder)
+        series.encode(&mut encoder)?;
+        let attempts = namespaces::AttemptsByNamespace::default();
+        namespaces::encode(&[("team-a".to_owned(), tally)].into(), &attempts, &mut encoder)
     }
 }
 
