@@ -110,15 +110,16 @@ generated-check: ## What is generated is current
 chart-check: ## The chart, over a matrix of values
 	tests/chart/check
 
-workflows-check: ## The workflows, by actionlint; the shell scripts, by shellcheck; what a release runs, on small images
+workflows-check: ## The workflows, by actionlint and zizmor; the shell scripts, by shellcheck; what a release runs, on small images
 	.ci/workflows
 	.ci/release/check
 
 deny: ## Licences, duplicate TLS stacks and sources of the dependencies; advisories where their database can be had
 	.ci/deny $(DENY_VERSION)
 
-book: ## The documentation as a book, in target/book; a page that is not there fails it, and a version that no test takes
+book: ## The documentation as a book, in target/book; a page that is not there fails it, a version that no test takes, and a claim of docs/security
 	.ci/support
+	.ci/security
 	"$$(.ci/tool mdbook $(MDBOOK_VERSION) --no-default-features --features search)" build docs
 
 prerequisites: ## What must be on the machine

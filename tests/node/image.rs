@@ -232,10 +232,12 @@ fn find(folder: &Path, name: &std::ffi::OsStr) -> std::path::PathBuf {
 fn the_dockerfile_makes_what_the_tool_makes() {
     let dockerfile = include_str!("../../deploy/image/Dockerfile");
     let has = |text: &str| assert!(dockerfile.contains(text), "{text}");
-    has("ARG DEBIAN=bookworm");
-    has("ARG BASE=gcr.io/distroless/cc-debian12:nonroot");
+    has("FROM gcr.io/distroless/cc-debian12:nonroot@sha256:");
+    has("FROM gcr.io/distroless/static-debian12:nonroot@sha256:");
     has("USER 65532:65532");
-    has("cargo build --release --locked");
+    has("cargo auditable build --release --locked");
+    let auditable = include_str!("../../.ci/auditable").trim().rsplit(' ').next();
+    has(&format!("--version {} cargo-auditable", auditable.expect("a version")));
     has("--remap-path-prefix");
     has("SOURCE_DATE_EPOCH");
     let version = env!("CARGO_PKG_VERSION");
@@ -253,10 +255,9 @@ fn the_dockerfile_makes_what_the_tool_makes() {
     assert!(
         dockerfile.rsplit("\nFROM ").next().expect("a stage").starts_with("base AS controller")
     );
-    let rust = dockerfile
-        .lines()
-        .find_map(|line| line.strip_prefix("ARG RUST="))
-        .expect("a version of Rust");
+    let (_, image) = dockerfile.split_once(" rust:").expect("the compiler's image");
+    let (rust, debian) = image.split_once("-slim-").expect("a version of Rust");
+    assert!(debian.starts_with("bookworm@sha256:"), "the base's own Debian");
     let least: Vec<u32> =
         env!("CARGO_PKG_RUST_VERSION").split('.').filter_map(|n| n.parse().ok()).collect();
     let named: Vec<u32> = rust.split('.').filter_map(|n| n.parse().ok()).collect();

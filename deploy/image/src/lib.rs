@@ -8,6 +8,7 @@
 //! | [`base`] | what lies under the programs: the folders of Debian's packages that Distroless is made of |
 //! | [`program`] | the image of one of the programs |
 //! | [`crates`] | the crates that a program is made of |
+//! | [`audit`] | the crates that a program itself lists |
 //! | [`bom`] | their bill of materials (CycloneDX) |
 //! | [`licences`] | their licences |
 //! | [`elf`] | what a program asks of the libraries under it |
@@ -15,6 +16,7 @@
 //! The same input gives the same bytes: names are sorted, times are `SOURCE_DATE_EPOCH`, owners are
 //! 0.
 
+pub mod audit;
 pub mod base;
 pub mod bom;
 pub mod crates;

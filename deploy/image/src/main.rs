@@ -6,7 +6,7 @@ use refreshable_image::image::Image;
 use refreshable_image::layer::{self, Layer};
 use refreshable_image::program::Program;
 use refreshable_image::tree::Tree;
-use refreshable_image::{Result, base, bom, crates, licences};
+use refreshable_image::{Result, audit, base, bom, crates, licences};
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -79,6 +79,19 @@ enum What {
         #[arg(long, default_value = "x86_64-unknown-linux-gnu")]
         target: String,
     },
+    /// Checks that a program lists its own crates (`cargo auditable`), those of the bill of materials
+    /// among them, and prints how many.
+    Audit {
+        /// controller, agent or kubectl.
+        #[arg(long)]
+        program: String,
+        /// The platform, as rustc calls it.
+        #[arg(long, default_value = "x86_64-unknown-linux-gnu")]
+        target: String,
+        /// The program itself.
+        #[arg(long)]
+        binary: PathBuf,
+    },
     /// Prints the licences of all crates as a tar archive, to be unpacked where they shall lie.
     Licences {
         /// controller, agent or kubectl.
@@ -130,6 +143,16 @@ fn main() -> Result<()> {
         What::Bom { program, target } => {
             let (package, crates) = crates::of(&manifest, &target, &program)?;
             out.write_all(&bom::write(&package, &crates)?)?;
+        }
+        What::Audit { program, target, binary } => {
+            let (package, crates) = crates::of(&manifest, &target, &program)?;
+            let listed = audit::listed(&binary)?;
+            let missing = audit::missing(&listed, std::iter::once(&package).chain(crates.values()));
+            if !missing.is_empty() {
+                let missing = missing.join(", ");
+                return Err(format!("{} does not list {missing}", binary.display()).into());
+            }
+            writeln!(out, "{}: lists {} crates", binary.display(), listed.packages.len())?;
         }
         What::Licences { program, target } => {
             let (_, crates) = crates::of(&manifest, &target, &program)?;
