@@ -64,6 +64,7 @@ pub mod rights;
 pub mod scratch;
 pub mod softhsm;
 pub mod standin;
+pub mod tls;
 
 #[allow(unused_imports, reason = "the same")]
 pub use self::{
