@@ -11,11 +11,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::future::Future;
+use std::error::Error;
+use std::future::{Future, ready};
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
@@ -50,6 +53,25 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
     grace: Duration,
 ) {
+    let answer = move |asked: Parts| ready(answer(&asked));
+    serve_over(listener, limits, |stream| ready(Ok(stream)), answer, stop, grace).await;
+}
+
+/// As [`serve`], over what `handshake` makes of each connection, and with responses that take time.
+/// The handshake has `patience` of the limits; where connections are not kept, so have handshake,
+/// request and response together.
+pub async fn serve_over<S, H, A>(
+    listener: TcpListener,
+    limits: Limits,
+    handshake: impl Fn(TcpStream) -> H,
+    answer: impl Fn(Parts) -> A + Send + Sync + 'static,
+    stop: impl Future<Output = ()>,
+    grace: Duration,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Future<Output = io::Result<S>> + Send + 'static,
+    A: Future<Output = Answer> + Send + 'static,
+{
     let answer = Arc::new(answer);
     let connections = GracefulShutdown::new();
     let mut open = VecDeque::<Open>::new();
@@ -74,11 +96,16 @@ pub async fn serve(
         make_room(&mut open, limits.connections).await;
         let answer = Arc::clone(&answer);
         let service = service_fn(move |asked: http::Request<Incoming>| {
-            let answer = answer(&asked.into_parts().0);
-            async move { Ok::<_, Infallible>(answer) }
+            let answer = answer(asked.into_parts().0);
+            async move { Ok::<_, Infallible>(answer.await) }
         });
-        let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
+        let (handshake, http, watcher) = (handshake(stream), http.clone(), connections.watcher());
         let task = tokio::spawn(async move {
+            let connection = async {
+                let stream = timeout(limits.patience, handshake).await??;
+                watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await?;
+                Ok::<_, Box<dyn Error + Send + Sync>>(())
+            };
             // The caller may be gone or speak another protocol, so it cannot be told.
             if let Ok(Err(error)) = timeout(longest, connection).await {
                 tracing::debug!(%error, "a connection ends");

@@ -118,3 +118,27 @@ async fn a_connection_may_be_kept_but_not_idle_for_long() {
     let once = serving(limits(), short).await;
     assert!(answered(once).await.contains("connection: close"));
 }
+
+#[tokio::test]
+async fn a_handshake_has_an_end_in_time_and_holds_up_no_other() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("an address");
+    let address = listener.local_addr().expect("an address");
+    let slow = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let first = slow.clone();
+    let handshake = move |stream: TcpStream| {
+        let hangs = first.swap(false, std::sync::atomic::Ordering::Relaxed);
+        async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(stream)
+        }
+    };
+    let answer = |_: Parts| async { Response::new(Full::new(short())) };
+    let for_ever = std::future::pending();
+    tokio::spawn(serve_over(listener, limits(), handshake, answer, for_ever, Duration::ZERO));
+    let mut held = connected(address).await;
+    held.write_all(REQUEST).await.expect("sent");
+    assert!(answered(address).await.ends_with("xx"), "while the handshake of another hangs");
+    assert_eq!(rest(&mut held).await, "", "its time is over");
+}

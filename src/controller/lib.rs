@@ -13,10 +13,12 @@
 //!   brake         what Action::Withdraw asks first: not too many at once
 //!
 //! watches -> policy_status    what the statuses of policies say, after a change that they tell of
+//! serve           probes, and metrics; secure_metrics: these over TLS, to users that Kubernetes knows
 //! ```
 
 #![warn(unused_crate_dependencies)]
 
+mod answers;
 mod attempt;
 mod brake;
 mod call;
@@ -39,6 +41,7 @@ mod lease_timings;
 mod logging;
 mod memory;
 mod metrics;
+mod metrics_page;
 mod next;
 mod options;
 mod outcome;
@@ -56,6 +59,7 @@ mod refusal;
 mod restart;
 mod run;
 mod secret_meta;
+mod secure_metrics;
 mod serve;
 mod sight;
 mod status;
@@ -86,6 +90,7 @@ pub use propagation::PodMeta;
 pub use reconciler::{Reconciler, ResourceName};
 pub use run::{Error, run};
 pub use secret_meta::{ConfigMapMeta, SecretMeta};
+pub use secure_metrics::CertificateError;
 pub use store::Store;
 pub use triggers::Touched;
 pub use view::View;

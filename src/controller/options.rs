@@ -16,9 +16,26 @@ use std::time::Duration;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "refreshable-controller", version = refreshable_rules::version::long(), about, max_term_width = 100)]
 pub struct Options {
-    /// Address that /metrics, /healthz and /readyz are served on.
+    /// Address that /metrics, /healthz and /readyz are served on, without TLS.
     #[arg(long, env = "REFRESHABLE_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
+
+    /// Address that /metrics is served on over TLS, to users that Kubernetes authenticates
+    /// (TokenReview) and authorizes (SubjectAccessReview) by their bearer token. --listen serves
+    /// /healthz and /readyz alone then. Takes the right to create both reviews.
+    #[arg(long, env = "REFRESHABLE_SECURE_METRICS_LISTEN")]
+    pub secure_metrics_listen: Option<SocketAddr>,
+
+    /// Folder with the certificate for it and its key: tls.crt and tls.key, as a Secret of type
+    /// kubernetes.io/tls is mounted. They are read again when they change. Defaults to a
+    /// self-signed certificate, which no caller can verify.
+    #[arg(
+        long,
+        env = "REFRESHABLE_METRICS_CERTIFICATE_DIR",
+        requires = "secure_metrics_listen",
+        value_name = "DIR"
+    )]
+    pub metrics_certificate_dir: Option<PathBuf>,
 
     /// How log lines look.
     #[arg(long, env = "REFRESHABLE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
@@ -207,6 +224,17 @@ mod tests {
         assert_eq!(Options::parse_from(["c"]).lease_timings(), Ok(LeaseTimings::default()));
         let wrong = Options::parse_from(["c", "--lease-duration", "10s"]).lease_timings();
         assert!(wrong.is_err_and(|why| why.contains("--lease-renew-deadline")));
+    }
+
+    #[test]
+    fn a_certificate_alone_makes_no_secure_port() {
+        let folder = ["--metrics-certificate-dir", "/tls"];
+        let alone = Options::try_parse_from(["c"].iter().chain(&folder));
+        let said = alone.expect_err("it needs the port").to_string();
+        assert!(said.contains("--secure-metrics-listen"), "{said}");
+        let port = ["--secure-metrics-listen", "[::]:8443"];
+        let both = Options::try_parse_from(["c"].iter().chain(&folder).chain(&port));
+        assert!(both.is_ok_and(|o| o.secure_metrics_listen.is_some_and(|a| a.port() == 8443)));
     }
 
     #[test]

@@ -4,9 +4,12 @@ use super::call::bounded;
 use super::health::Health;
 use super::isolation::vital;
 use super::lease::Candidate;
+use super::metrics_page::MetricsPage;
+use super::secure_metrics::{PortError, SecurePort};
 use super::{
-    Brake, Calls, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory, Metrics, Options,
-    Panics, Reconciler, ResourceName, View, events, policy_status, serve, watches,
+    Brake, Calls, CertificateError, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory,
+    Metrics, Options, Panics, Reconciler, ResourceName, View, events, policy_status, serve,
+    watches,
 };
 use crate::clock::{SharedClock, SystemClock};
 use aws_config::BehaviorVersion;
@@ -58,6 +61,9 @@ pub enum Error {
     /// Work under way did not end in time.
     #[error("work under way did not end within {0:?}")]
     Deadline(Duration),
+    /// The certificate of the secure port cannot be used.
+    #[error("no certificate for /metrics over TLS: {0}")]
+    Certificate(CertificateError),
     /// The file of `--registry` cannot be used.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -77,8 +83,13 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let health = Health::new();
     let listener =
         TcpListener::bind(options.listen).await.map_err(|e| Error::Listen(options.listen, e))?;
+    let secure = secure_port(&options).await?;
     let client = client().await?;
-    tokio::spawn(vital("serve", serve::serve(listener, metrics.clone(), health.clone())));
+    let place = match secure {
+        Some(port) => serve::Place::Secure(port.serve(client.clone(), metrics.clone())),
+        None => serve::Place::Here(Box::new(MetricsPage::new(metrics.clone()))),
+    };
+    tokio::spawn(vital("serve", serve::serve(listener, place, health.clone())));
     tokio::spawn(vital("pulse", pulse(client.clone(), health.clone(), metrics.clone())));
 
     let identity = options.identity();
@@ -203,6 +214,17 @@ async fn tidy(context: Arc<Context>) {
     loop {
         tokio::time::sleep(TIDY).await;
         context.panics.tidy(context.clock.boot());
+    }
+}
+
+/// The secure port, where one is asked for.
+async fn secure_port(options: &Options) -> Result<Option<SecurePort>, Error> {
+    let Some(address) = options.secure_metrics_listen else { return Ok(None) };
+    let folder = options.metrics_certificate_dir.as_deref();
+    match SecurePort::bind(address, folder).await {
+        Ok(port) => Ok(Some(port)),
+        Err(PortError::Certificate(error)) => Err(Error::Certificate(error)),
+        Err(PortError::Listen(error)) => Err(Error::Listen(address, error)),
     }
 }
 

@@ -1,91 +1,61 @@
-//! `/metrics`, `/healthz` and `/readyz`.
+//! The plain port: `/healthz` and `/readyz`, and `/metrics` unless it is served over TLS.
 
-use super::Metrics;
+use super::answers::{text, unless_allowed};
 use super::health::Health;
-use http::header::{ALLOW, CONTENT_TYPE};
+use super::metrics_page::{METRICS, MetricsPage};
 use http::request::Parts;
-use http::{HeaderValue, Method, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Bytes;
-use parking_lot::Mutex;
+use http::{Method, StatusCode};
 use refreshable_agent::health::{HEALTHZ, READYZ};
 use refreshable_agent::server::{self, Answer, Limits};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// What Prometheus scrapes.
-const METRICS: &str = "/metrics";
 /// Whoever reaches the Pod can call: neither a kubelet nor a Prometheus needs more.
 const LIMITS: Limits =
     Limits { connections: 128, patience: Duration::from_secs(10), keep_alive: false };
-/// Pages of metrics in memory at the same time: with object metrics they are long, and a caller may
-/// read slowly.
-const PAGES: usize = 4;
+
+/// The port that serves the metrics.
+pub(super) enum Place {
+    /// The plain one.
+    Here(Box<MetricsPage>),
+    /// Another one, over TLS.
+    Secure(u16),
+}
 
 /// Serves until the process ends.
-pub(super) async fn serve(listener: TcpListener, metrics: Metrics, health: Health) {
-    let pages =
-        Pages { metrics, health, latest: Mutex::default(), room: Arc::new(Semaphore::new(PAGES)) };
+pub(super) async fn serve(listener: TcpListener, metrics: Place, health: Health) {
+    let pages = Pages { metrics, health };
     let for_ever = std::future::pending();
     server::serve(listener, LIMITS, move |asked| pages.answer(asked), for_ever, Duration::ZERO)
         .await;
 }
 
 struct Pages {
-    metrics: Metrics,
+    metrics: Place,
     health: Health,
-    /// The page of metrics that was made last.
-    latest: Mutex<Bytes>,
-    room: Arc<Semaphore>,
-}
-
-/// A page of metrics, in its place among those in memory.
-struct Page {
-    text: String,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Page {
-    fn as_ref(&self) -> &[u8] {
-        self.text.as_bytes()
-    }
 }
 
 impl Pages {
     fn answer(&self, asked: &Parts) -> Answer {
-        if asked.method != Method::GET && asked.method != Method::HEAD {
-            let mut refusal = text(StatusCode::METHOD_NOT_ALLOWED, "GET is served\n");
-            refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,HEAD"));
+        if let Some(refusal) = unless_allowed(&asked.method, &[Method::GET, Method::HEAD]) {
             return refusal;
         }
-        match asked.uri.path() {
-            METRICS => self.metrics(),
-            HEALTHZ => verdict(self.health.ailment()),
-            READYZ => verdict(self.health.unready()),
-            _ => text(
+        match (asked.uri.path(), &self.metrics) {
+            (METRICS, Place::Here(page)) => page.answer(),
+            (METRICS, Place::Secure(port)) => text(
+                StatusCode::NOT_FOUND,
+                format!("{METRICS} is served over TLS on port {port}, to tokens of Kubernetes\n"),
+            ),
+            (HEALTHZ, _) => verdict(self.health.ailment()),
+            (READYZ, _) => verdict(self.health.unready()),
+            (_, Place::Here(_)) => text(
                 StatusCode::NOT_FOUND,
                 format!("{METRICS}, {HEALTHZ} and {READYZ} are served\n"),
             ),
+            (_, Place::Secure(_)) => {
+                text(StatusCode::NOT_FOUND, format!("{HEALTHZ} and {READYZ} are served\n"))
+            }
         }
-    }
-
-    fn metrics(&self) -> Answer {
-        const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        match self.page() {
-            Ok(page) => answer(StatusCode::OK, TEXT, page),
-            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written\n"),
-        }
-    }
-
-    /// A page made now, or the latest one while as many as may be are still being read.
-    fn page(&self) -> Result<Bytes, std::fmt::Error> {
-        let mut latest = self.latest.lock();
-        if let Ok(place) = Arc::clone(&self.room).try_acquire_owned() {
-            *latest = Bytes::from_owner(Page { text: self.metrics.page()?, _place: place });
-        }
-        Ok(latest.clone())
     }
 }
 
@@ -96,40 +66,21 @@ fn verdict(wrong: Option<String>) -> Answer {
     }
 }
 
-fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
-    answer(status, "text/plain; charset=utf-8", text.into())
-}
-
-fn answer(status: StatusCode, kind: &'static str, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    answer
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Metrics;
     use super::*;
     use http_body_util::BodyExt as _;
 
-    fn pages() -> Pages {
-        let room = Arc::new(Semaphore::new(PAGES));
-        Pages { metrics: Metrics::new(), health: Health::new(), latest: Mutex::default(), room }
-    }
-
     fn asked(method: Method, path: &str) -> Parts {
-        http::Request::builder()
-            .method(method)
-            .uri(path)
-            .body(())
-            .expect("a request")
-            .into_parts()
-            .0
+        let request = http::Request::builder().method(method).uri(path);
+        request.body(()).expect("a request").into_parts().0
     }
 
     #[test]
     fn three_pages_are_served_and_nothing_else() {
-        let pages = pages();
+        let here = Place::Here(Box::new(MetricsPage::new(Metrics::new())));
+        let pages = Pages { metrics: here, health: Health::new() };
         for (method, path, status) in [
             (Method::GET, "/metrics", 200),
             (Method::HEAD, "/metrics", 200),
@@ -148,29 +99,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_that_are_read_slowly_are_few_in_memory_and_others_are_still_answered() {
-        let pages = pages();
-        let slow: Vec<Answer> =
-            (0..50).map(|_| pages.answer(&asked(Method::GET, "/metrics"))).collect();
-        assert_eq!(pages.room.available_permits(), 0);
-        let mut texts = std::collections::BTreeSet::new();
-        for answer in slow {
+    async fn beside_a_secure_port_probes_alone_are_served() {
+        let pages = Pages { metrics: Place::Secure(8443), health: Health::new() };
+        for (path, status, words) in [
+            ("/metrics", 404, "over TLS on port 8443"),
+            ("/metrics?x=1", 404, "over TLS on port 8443"),
+            ("/healthz", 200, "ok"),
+            ("/readyz", 503, "has not answered yet"),
+            ("/", 404, "/healthz and /readyz are served"),
+        ] {
+            let answer = pages.answer(&asked(Method::GET, path));
+            assert_eq!(answer.status(), status, "{path}");
             let body = answer.into_body().collect().await.expect("a body").to_bytes();
-            assert!(body.ends_with(b"# EOF\n"), "a whole page");
-            texts.insert(body.as_ptr() as usize);
+            let body = String::from_utf8_lossy(&body);
+            assert!(body.contains(words) && !body.contains("refreshable_"), "{path}: {body}");
         }
-        assert_eq!(texts.len(), PAGES);
-        pages.metrics.leads(true);
-        let fresh = pages
-            .answer(&asked(Method::GET, "/metrics"))
-            .into_body()
-            .collect()
-            .await
-            .expect("a body");
-        let fresh = String::from_utf8(fresh.to_bytes().to_vec()).expect("text");
-        assert!(
-            fresh.contains("refreshable_leader 1"),
-            "a page is made anew as soon as there is room"
-        );
     }
 }

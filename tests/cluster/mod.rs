@@ -45,6 +45,7 @@ mod rights;
 mod rollouts;
 mod runbook;
 mod scale;
+mod secure_metrics;
 mod smoke;
 mod sources;
 pub mod stage;

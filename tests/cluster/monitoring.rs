@@ -293,6 +293,56 @@ async fn what_the_chart_makes_for_prometheus_operator_is_taken_by_the_api_server
         let crd = format!("crd/{kind}.monitoring.coreos.com");
         stage.cluster.established(&[&crd]).await;
     }
+    let made = monitors(&stage, &[]).await;
+    let objects = made["items"].as_array().expect("a list");
+    let of = |kind: &str| {
+        objects.iter().find(|o| o["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"))
+    };
+    let endpoint = &of("ServiceMonitor")["spec"]["endpoints"][0];
+    assert_eq!((&endpoint["honorLabels"], &endpoint["interval"]), (&json!(true), &json!("15s")));
+    assert_eq!(of("ServiceMonitor")["metadata"]["labels"]["release"], "prometheus");
+    assert_eq!(of("PodMonitor")["spec"]["podMetricsEndpoints"][0]["scrapeTimeout"], "10s");
+    let group = &of("PrometheusRule")["spec"]["groups"][0];
+    assert_eq!(group["interval"], "20s");
+    let link = group["rules"][0]["annotations"]["runbook_url"].as_str().expect("a link");
+    assert_eq!(link, "https://example.com/operations.html#refreshablecontrollerdown");
+    let dashboard = of("ConfigMap");
+    assert_eq!(dashboard["metadata"]["labels"]["grafana_dashboard"], "1");
+    let text = dashboard["data"]["refreshable.json"].as_str().expect("a dashboard");
+    assert_eq!(text.trim(), file("charts/refreshable/files/dashboard.json").trim());
+
+    // Over TLS, with Prometheus' own token or one that the administrator names.
+    let credentials = r#"{"credentials": {"name": "scraper", "key": "token"}}"#;
+    let made = monitors(
+        &stage,
+        &[
+            "--set=metrics.secure.enabled=true,metrics.secure.certificateSecret=tls",
+            &format!(
+                "--set-json=podMonitor.endpointAdditionalProperties.authorization={credentials}"
+            ),
+        ],
+    )
+    .await;
+    let objects = made["items"].as_array().expect("a list");
+    let endpoint = |kind: &str, list: &str| {
+        let found = objects.iter().find(|o| o["kind"] == kind);
+        found.unwrap_or_else(|| panic!("no {kind}"))["spec"][list][0].clone()
+    };
+    for (kind, list) in [("ServiceMonitor", "endpoints"), ("PodMonitor", "podMetricsEndpoints")] {
+        let endpoint = endpoint(kind, list);
+        assert_eq!((&endpoint["scheme"], &endpoint["port"]), (&json!("https"), &json!("metrics")));
+        assert_eq!(endpoint["tlsConfig"]["ca"]["secret"], json!({"name": "tls", "key": "ca.crt"}));
+    }
+    let file = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+    assert_eq!(endpoint("ServiceMonitor", "endpoints")["bearerTokenFile"], file);
+    let pods = endpoint("PodMonitor", "podMetricsEndpoints");
+    assert_eq!(pods["authorization"]["credentials"]["name"], "scraper");
+}
+
+/// The chart's objects for Prometheus Operator, as the API server takes it: with these arguments
+/// of helm besides.
+async fn monitors(stage: &Stage, arguments: &[&str]) -> Value {
+    let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
     let namespace = stage.namespace.name.clone();
     let rendered = background::blocking(move || {
         let output = Command::new(programs::tool("helm"))
@@ -305,6 +355,7 @@ async fn what_the_chart_makes_for_prometheus_operator_is_taken_by_the_api_server
             ])
             .args(["--values", &format!("{ROOT}/tests/prometheus/values.yaml")])
             .args(["--show-only", "templates/monitoring.yaml"])
+            .args(arguments)
             .output()
             .expect("helm starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -326,21 +377,5 @@ async fn what_the_chart_makes_for_prometheus_operator_is_taken_by_the_api_server
             &manifest,
         ])
         .await;
-    let made: Value = serde_json::from_str(&made).expect("JSON");
-    let objects = made["items"].as_array().expect("a list");
-    let of = |kind: &str| {
-        objects.iter().find(|o| o["kind"] == kind).unwrap_or_else(|| panic!("no {kind}"))
-    };
-    let endpoint = &of("ServiceMonitor")["spec"]["endpoints"][0];
-    assert_eq!((&endpoint["honorLabels"], &endpoint["interval"]), (&json!(true), &json!("15s")));
-    assert_eq!(of("ServiceMonitor")["metadata"]["labels"]["release"], "prometheus");
-    assert_eq!(of("PodMonitor")["spec"]["podMetricsEndpoints"][0]["scrapeTimeout"], "10s");
-    let group = &of("PrometheusRule")["spec"]["groups"][0];
-    assert_eq!(group["interval"], "20s");
-    let link = group["rules"][0]["annotations"]["runbook_url"].as_str().expect("a link");
-    assert_eq!(link, "https://example.com/operations.html#refreshablecontrollerdown");
-    let dashboard = of("ConfigMap");
-    assert_eq!(dashboard["metadata"]["labels"]["grafana_dashboard"], "1");
-    let text = dashboard["data"]["refreshable.json"].as_str().expect("a dashboard");
-    assert_eq!(text.trim(), file("charts/refreshable/files/dashboard.json").trim());
+    serde_json::from_str(&made).expect("JSON")
 }

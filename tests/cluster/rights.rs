@@ -8,7 +8,8 @@ use super::stage::{SOON, Stage};
 use crate::harness::audit::Audit;
 use crate::harness::certificates::Authority;
 use crate::harness::rights::{Right, granted, lacking, unused};
-use crate::harness::{Controller, controlplane, eventually, helm, scratch};
+use crate::harness::tls::{self, Trust};
+use crate::harness::{Controller, controlplane, eventually, helm, ports, scratch};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::DeleteParams;
@@ -292,12 +293,16 @@ async fn one_namespace_is_served_without_rights_on_cluster_level() {
 #[tokio::test]
 async fn what_is_switched_on_brings_the_rights_that_it_uses() {
     let stage = Stage::without_controller().await;
-    let values = json!({"restart": {"enabled": true}, "promptPropagation": true});
+    let port = ports::free();
+    let secure = json!({"enabled": true, "port": port});
+    let values = json!({
+        "restart": {"enabled": true}, "promptPropagation": true, "metrics": {"secure": secure},
+    });
     let installed = Installed::on(&stage, values).await;
     let usual = granted(&helm::template(&installed.name, &installed.name, &json!({})).await);
     let all = granted(&installed.objects);
     let more: BTreeSet<_> = all.difference(&usual).cloned().collect();
-    assert_eq!(more.len(), 9, "{}", lines(&more));
+    assert_eq!(more.len(), 11, "{}", lines(&more));
     let controller = installed.start(&stage).await;
 
     let kinds = ["Deployment", "StatefulSet", "DaemonSet"];
@@ -320,6 +325,11 @@ async fn what_is_switched_on_brings_the_rights_that_it_uses() {
         restart::told(&pods, "told").await.ok_or("no annotation")
     })
     .await;
+    // A token of a user that may not get the metrics: both reviews are asked for.
+    let token = stage.cluster.token(&installed.name, &installed.name, &[]).await;
+    let address = format!("127.0.0.1:{port}");
+    let page = tls::get(&address, "/metrics", Some(&token), Trust::Any).await;
+    assert_eq!(page.map(|page| page.status), Ok(403));
 
     assert!(controller.stop().await.success());
     let asked = || stage.cluster.audit().by_account(&installed.name, &installed.name);

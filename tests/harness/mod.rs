@@ -65,6 +65,7 @@ pub mod rights;
 pub mod scratch;
 pub mod softhsm;
 pub mod standin;
+pub mod tls;
 pub mod usage;
 
 #[allow(unused_imports, reason = "the same")]

@@ -10,6 +10,13 @@ use std::time::Duration;
 /// A start takes about a second.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How it scrapes over TLS.
+#[derive(Clone, Copy)]
+pub struct Identified<'a> {
+    /// File with its bearer token.
+    pub token_file: &'a Path,
+}
+
 /// A running Prometheus. It is killed when dropped.
 pub struct Prometheus {
     process: Process,
@@ -25,15 +32,28 @@ impl Prometheus {
     /// One that scrapes `target` (host and port) every second, as the chart's monitors say, under
     /// the job `refreshable` in the namespace `refreshable`.
     pub async fn scraping(target: &str) -> Self {
+        Self::scraping_as(target, None).await
+    }
+
+    /// The same, over TLS with a token where one is given.
+    pub async fn scraping_as(target: &str, identified: Option<Identified<'_>>) -> Self {
         let folder = scratch::subfolder("prometheus");
         let rules = Self::rules_file();
+        let secure = identified.map(|identified| {
+            format!(
+                "  scheme: https\n  tls_config: {{insecure_skip_verify: true}}\n\
+                 \x20 authorization: {{credentials_file: '{}'}}\n",
+                identified.token_file.display()
+            )
+        });
         let config = format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n\
              rule_files: ['{}']\n\
              scrape_configs:\n\
-             - job_name: refreshable\n  honor_labels: true\n  static_configs:\n\
+             - job_name: refreshable\n  honor_labels: true\n{}  static_configs:\n\
              \x20 - {{targets: ['{target}'], labels: {{namespace: refreshable, pod: a}}}}\n",
-            rules.display()
+            rules.display(),
+            secure.unwrap_or_default()
         );
         let config = scratch::write(folder.join("prometheus.yml"), config);
         let address = format!("127.0.0.1:{}", ports::free());

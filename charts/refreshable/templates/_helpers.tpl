@@ -112,14 +112,28 @@ true
 {{- end }}
 {{- end -}}
 
-{{/* How Prometheus Operator scrapes one port. Labels of the metrics win over those of the target: metrics of each
-resource name its namespace, which is not the controller's. */}}
+{{/* How Prometheus Operator scrapes one port: (list . <values of the monitor> <its kind>). Labels of the metrics win over
+those of the target: metrics of each resource name its namespace, which is not the controller's. */}}
 {{- define "refreshable.scraping" -}}
-{{- $own := dict "honorLabels" true "interval" .interval -}}
-{{- range $key := list "scrapeTimeout" "relabelings" "metricRelabelings" -}}
-{{- with index $ $key }}{{ $_ := set $own $key . }}{{ end -}}
+{{- $root := index . 0 -}}
+{{- $monitor := index . 1 -}}
+{{- $secure := $root.Values.metrics.secure -}}
+{{- $own := dict "honorLabels" true "interval" $monitor.interval -}}
+{{- if $secure.enabled -}}
+{{- $_ := set $own "scheme" "https" -}}
+{{- $verified := dict "ca" (dict "secret" (dict "name" $secure.certificateSecret "key" "ca.crt")) "serverName" (printf "%s.%s.svc" (include "refreshable.name" $root) (include "refreshable.namespace" $root)) -}}
+{{- $_ := set $own "tlsConfig" ($secure.certificateSecret | empty | ternary (dict "insecureSkipVerify" true) $verified) -}}
 {{- end -}}
-{{- range $key, $value := .endpointAdditionalProperties }}{{ $_ := set $own $key $value }}{{ end -}}
+{{- range $key := list "scrapeTimeout" "relabelings" "metricRelabelings" -}}
+{{- with index $monitor $key }}{{ $_ := set $own $key . }}{{ end -}}
+{{- end -}}
+{{- range $key, $value := $monitor.endpointAdditionalProperties }}{{ $_ := set $own $key $value }}{{ end -}}
+{{- if and $secure.enabled (not (pick $own "authorization" "basicAuth" "bearerTokenFile" "bearerTokenSecret" "oauth2")) -}}
+{{- if eq (index . 2) "PodMonitor" -}}
+{{- fail "metrics.secure.enabled: a PodMonitor cannot name Prometheus' own token: name a Secret with one in podMonitor.endpointAdditionalProperties.authorization, or use serviceMonitor" -}}
+{{- end -}}
+{{- $_ := set $own "bearerTokenFile" "/var/run/secrets/kubernetes.io/serviceaccount/token" -}}
+{{- end -}}
 {{- toYaml $own -}}
 {{- end -}}
 
@@ -144,6 +158,12 @@ resource name its namespace, which is not the controller's. */}}
 {{- else if .Values.caBundle.secret }}
 - name: ca-bundle
   secret: {secretName: {{ .Values.caBundle.secret | quote }}}
+{{- end }}
+{{- if .Values.metrics.secure.enabled }}
+{{- with .Values.metrics.secure.certificateSecret }}
+- name: metrics-certificate
+  secret: {secretName: {{ . | quote }}}
+{{- end }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -193,7 +193,7 @@ pub(super) async fn replicas(cluster: &Cluster, controller: &Controller) -> Know
         let ready = known(get(cluster, &format!("{base}/readyz")).await)
             .and_then(|(status, _, body)| answered(status, &body));
         let metrics = known(get(cluster, &format!("{base}/metrics")).await)
-            .and_then(|(status, _, body)| answered(status, &body).map(|_| body));
+            .and_then(|(status, _, body)| answered(status, &body)?.map(|()| body));
         replicas.push(Replica { pod: name, ready, metrics });
     }
     Ok(replicas)

@@ -58,8 +58,9 @@ fn replicas_say_of_themselves_whether_their_watches_stand() {
     judged(&of(std::slice::from_ref(&quiet)), Verdict::Ok, "1 replicas report ready");
     let broke = replica(Ok(Ok(())), Ok(text.into()));
     judged(&of(&[quiet.clone(), broke]), Verdict::Ok, "3 watches broke");
-    let unknown = replica(Ok(Ok(())), Err("forbidden".into()));
-    judged(&of(&[unknown]), Verdict::Ok, "1 replicas");
+    let unknown = replica(Ok(Ok(())), Err("served over TLS".into()));
+    let uncounted = "watches that broke were not counted: served over TLS";
+    judged(&of(&[quiet.clone(), unknown]), Verdict::Ok, uncounted);
     let waits = replica(
         Ok(Err("the watches have not had their first lists yet".into())),
         Ok(String::new()),
