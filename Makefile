@@ -10,7 +10,7 @@ DENY_VERSION := 0.20.2
 MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-page fuzz bench book test test-unit test-image test-alerts test-sim test-cluster test-attack test-consumers size generate lint fmt-check \
+.PHONY: help demo demo-page fuzz bench bench-node book test test-unit test-image test-alerts test-sim test-cluster test-attack test-consumers size generate lint fmt-check \
 	clippy crates-check generated-check chart-check workflows-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
@@ -73,7 +73,15 @@ size: ## The sidecar as it is shipped: static, under 5 MB, under 5 MB resident, 
 test-node: controlplane python node ## Pods on a real kubelet and containerd, where the machine can run one (REFRESHABLE_NODE=required: or fail)
 	$(TIER) node $(CARGO) test --test main -- node:: --skip cluster::
 
-bench: controlplane python node ## Measures, and asserts only what noise cannot break: the kubelet's own minute
+# A release build, as it is shipped: the first takes a while. RESOURCES="1000 10000" and LATENCY (in milliseconds) choose others.
+RESOURCES ?= 1000 2000 4000 8000
+LATENCY ?= 60
+bench: controlplane ## The controller beside a client that makes the same writes; WRITE=1 puts the table into docs/performance.md
+	$(CARGO) build --release --bin refreshable-controller
+	$(CARGO) build --example bench
+	$(DEBUG)/examples/bench --latency $(LATENCY) $(if $(WRITE),--write-page) $(dir $(DEBUG))release/refreshable-controller $(RESOURCES)
+
+bench-node: controlplane python node ## Measures, and asserts only what noise cannot break: the kubelet's own minute
 	$(CARGO) test --test main -- --ignored --exact node::bench_of_propagation --nocapture
 
 image: ## The images of the programs, without a container engine: a release build, in target/image (ARCH=arm64: of the other kind)

@@ -37,7 +37,7 @@ impl Place {
 }
 
 /// One object as the view showed it before and as it shows it now; absent where there was or is
-/// none.
+/// none. Where its essence stayed the same ([`Kept::essence`]), `before` may be what it is now.
 #[derive(Clone, Debug)]
 pub struct Change<K> {
     pub(super) before: Option<Arc<K>>,
@@ -179,7 +179,10 @@ impl<K: Kept> Feed<K> {
         match event {
             Event::Apply(object) => {
                 let (name, after, kept) = keep(object);
-                let before = self.store.put(name, kept).and_then(|b| b.object());
+                let before = match self.store.put(name, kept.clone()) {
+                    Some(before) if before.is_alike(&kept) => Some(after.clone()),
+                    before => before.and_then(|b| b.object()),
+                };
                 self.touch(&[Change { before, after: Some(after) }])
             }
             Event::Delete(mut object) => {

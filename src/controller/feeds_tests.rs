@@ -102,7 +102,11 @@ fn a_list_changes_what_differs_and_only_at_its_end() {
             bench.list(&place, &[("x", 1), ("y", 2), ("z", 3)]),
             ["x ->1", "y ->2", "z ->3"]
         );
-        assert_eq!(bench.take(&place, Event::Apply(secret("a", "x", 4))), ["x 1>4"]);
+        assert_eq!(
+            bench.take(&place, Event::Apply(secret("a", "x", 4))),
+            ["x 4>4"],
+            "nothing else changed: the object as it was is not opened"
+        );
         assert_eq!(bench.take(&place, Event::Delete(secret("a", "z", 5))), ["z 5>-"]);
         assert!(
             bench.list(&place, &[("x", 4), ("y", 2)]).is_empty(),
@@ -160,9 +164,24 @@ fn lists_of_several_namespaces_run_side_by_side() {
     bench.listed(&a, &[("ya", 3)]);
     bench.listed(&b, &[("yb", 4)]);
     assert_eq!(bench.take(&b, Event::InitDone), ["xb 2>-", "yb ->4"]);
-    assert_eq!(bench.take(&b, Event::Apply(secret("b", "yb", 5))), ["yb 4>5"]);
+    assert_eq!(bench.take(&b, Event::Apply(secret("b", "yb", 5))), ["yb 5>5"]);
     assert_eq!(bench.take(&a, Event::InitDone), ["xa 1>-", "ya ->3"]);
     assert_eq!(bench.shown(), ["ya 3", "yb 5"]);
+}
+
+#[test]
+fn what_a_change_is_judged_by_is_seen_as_it_was() {
+    let everywhere = Place::Everywhere;
+    let mut bench = Bench::watching(&[]);
+    bench.list(&everywhere, &[("x", 1)]);
+    assert_eq!(
+        bench.take(&everywhere, Event::Apply(unlike("a", "x", 2, "other"))),
+        ["x 1>2"],
+        "another object of the name"
+    );
+    let mut given_away = unlike("a", "x", 3, "other");
+    given_away.annotations_mut().insert(names::OWNER_NAME_ANNOTATION.into(), "y".into());
+    assert_eq!(bench.take(&everywhere, Event::Apply(given_away)), ["x 2>3"], "another owner");
 }
 
 #[test]

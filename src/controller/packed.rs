@@ -1,6 +1,7 @@
 //! The form in which the view keeps objects: those of which there may be a hundred thousand as
 //! compressed JSON, which takes a fraction of the bytes of the object as it is read.
 
+use super::secret_meta::{owner_name, owner_uid};
 use super::{ConfigMapMeta, PodMeta, SecretMeta};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::core::PartialObjectMeta;
@@ -11,6 +12,7 @@ use refreshable_rules::health::Vitals;
 use refreshable_rules::kept;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -22,6 +24,10 @@ pub trait Kept: Resource<DynamicType = ()> + Clone + Send + Sync + 'static {
     /// Drops what the controller does not read. Whoever may write in a namespace decides how large
     /// that is.
     fn trim(&mut self);
+
+    /// What a change of the object is judged by (which resources it touches, what it teaches
+    /// memory). Where that stays the same, the object as it was is not opened for it.
+    fn essence(&self) -> impl Hash;
 }
 
 /// An object of kind `K` as it is kept.
@@ -35,6 +41,9 @@ pub trait Form<K>: Send + Sync + 'static {
 
     /// Its UID and resource version.
     fn state(&self) -> (Option<&str>, Option<&str>);
+
+    /// Whether it is known that the essence of both is the same.
+    fn is_alike(&self, other: &Self) -> bool;
 }
 
 /// The object as it is: for kinds of which there are few.
@@ -54,6 +63,11 @@ impl<K: Resource + Send + Sync + 'static> Form<K> for Whole<K> {
         let meta = self.0.meta();
         (meta.uid.as_deref(), meta.resource_version.as_deref())
     }
+
+    fn is_alike(&self, _: &Self) -> bool {
+        // It is open already.
+        false
+    }
 }
 
 /// The parts that nearly all resources and Secrets have in common: the compression refers to them.
@@ -65,13 +79,15 @@ const SAMPLE: &[u8] = include_bytes!("packed_sample.json");
 pub struct Packed<K> {
     uid: Option<Box<str>>,
     version: Option<Box<str>>,
+    /// Of its essence.
+    digest: u64,
     bytes: Box<[u8]>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K> Form<K> for Packed<K>
 where
-    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Send + Sync + 'static,
+    K: Kept + Serialize + DeserializeOwned,
 {
     fn of(object: &Arc<K>) -> Self {
         let meta = object.meta();
@@ -79,6 +95,7 @@ where
         Self {
             uid: meta.uid.as_deref().map(Into::into),
             version: meta.resource_version.as_deref().map(Into::into),
+            digest: digest(&object.essence()),
             bytes: compress_prepend_size_with_dict(&json, SAMPLE).into_boxed_slice(),
             kind: PhantomData,
         }
@@ -97,6 +114,17 @@ where
     fn state(&self) -> (Option<&str>, Option<&str>) {
         (self.uid.as_deref(), self.version.as_deref())
     }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+/// The same in each run: what the controller does does not depend on it.
+fn digest(essence: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    essence.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A resource, with what each scrape of the metrics reads of it.
@@ -119,6 +147,10 @@ impl Form<RefreshableCredential> for PackedCredential {
     fn state(&self) -> (Option<&str>, Option<&str>) {
         self.packed.state()
     }
+
+    fn is_alike(&self, other: &Self) -> bool {
+        self.packed.is_alike(&other.packed)
+    }
 }
 
 impl Kept for RefreshableCredential {
@@ -126,6 +158,12 @@ impl Kept for RefreshableCredential {
 
     fn trim(&mut self) {
         kept::of_resource(self.meta_mut());
+    }
+
+    fn essence(&self) -> impl Hash {
+        // The identity of its specification: its status, which each rotation writes, touches nothing
+        // but itself.
+        (&self.metadata.uid, self.metadata.generation)
     }
 }
 
@@ -135,6 +173,10 @@ impl Kept for SecretMeta {
     fn trim(&mut self) {
         kept::of_secret(self.meta_mut());
     }
+
+    fn essence(&self) -> impl Hash {
+        (&self.metadata.uid, owner_name(&self.metadata), owner_uid(&self.metadata))
+    }
 }
 
 impl Kept for ConfigMapMeta {
@@ -142,6 +184,10 @@ impl Kept for ConfigMapMeta {
 
     fn trim(&mut self) {
         kept::of_secret(self.meta_mut());
+    }
+
+    fn essence(&self) -> impl Hash {
+        &self.metadata.uid
     }
 }
 
@@ -151,6 +197,10 @@ impl Kept for PodMeta {
     fn trim(&mut self) {
         kept::of_resource(self.meta_mut());
     }
+
+    fn essence(&self) -> impl Hash {
+        &self.metadata.uid
+    }
 }
 
 impl Kept for CredentialPolicy {
@@ -158,6 +208,10 @@ impl Kept for CredentialPolicy {
 
     fn trim(&mut self) {
         kept::of_resource(self.meta_mut());
+    }
+
+    fn essence(&self) -> impl Hash {
+        &self.metadata.uid
     }
 }
 
@@ -167,6 +221,10 @@ impl Kept for PartialObjectMeta<Namespace> {
     fn trim(&mut self) {
         kept::of_namespace(self.meta_mut());
     }
+
+    fn essence(&self) -> impl Hash {
+        &self.metadata.uid
+    }
 }
 
 impl Kept for ConfigMap {
@@ -174,6 +232,10 @@ impl Kept for ConfigMap {
 
     fn trim(&mut self) {
         self.managed_fields_mut().clear();
+    }
+
+    fn essence(&self) -> impl Hash {
+        &self.metadata.uid
     }
 }
 
@@ -243,6 +305,7 @@ mod tests {
         let packed = Packed::<RefreshableCredential> {
             uid: None,
             version: None,
+            digest: 0,
             bytes: Box::from(*b"{"),
             kind: PhantomData,
         };
