@@ -118,7 +118,7 @@ async fn rest(
     Ok(Next::At(until))
 }
 
-/// What an attempt obtained.
+/// Result of an attempt.
 enum Obtained {
     /// Nothing newer than what is published, which is valid until then.
     Nothing(jiff::Timestamp),

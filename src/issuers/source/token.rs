@@ -1,4 +1,4 @@
-//! What a session buys: tokens that are published instead of it.
+//! Tokens that a session buys, and that are published instead of it.
 
 use super::Request;
 use crate::aws::call::counted;
@@ -11,7 +11,7 @@ use refreshable_rules::token::docker_config::{self, Registries};
 use refreshable_rules::token::{ecr, lifetime};
 use secrecy::{ExposeSecret as _, SecretString};
 
-/// What was bought, ready to be published. It holds secret material and therefore has no `Debug`.
+/// A token, ready to be published. It holds secret material and therefore has no `Debug`.
 pub struct Bought {
     /// Data of the Secret.
     pub files: Files,
@@ -24,7 +24,7 @@ pub struct Bought {
 }
 
 impl Bought {
-    /// What is published, described as a session is: `issued` bought it.
+    /// The published token, described as a session is: `issued` bought it.
     #[must_use]
     pub fn instead_of(&self, issued: Issued) -> Issued {
         let warnings = [issued.warning, self.warning.clone()];

@@ -134,7 +134,7 @@ pub(super) fn kind(operation: &str, error: &AwsError) -> Kind {
     match KNOWN.iter().find(|(code, _)| *code == error.code) {
         // These calls are not signed, so the expired thing is the token that was sent (MinIO).
         Some((_, Kind::CallerExpired)) if is_unsigned(operation) => Kind::InputExpired,
-        // The session that signs was issued a moment ago: it is no input, and Regions may know it
+        // The session that signs was issued a moment ago and is not an input. Regions may know it
         // later than STS does, or when they are enabled.
         Some((_, Kind::InputExpired)) if operation == TOKEN => Kind::CallerExpired,
         Some((_, Kind::CallerInvalid)) if operation == TOKEN => Kind::Denied,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 #[derive(Default)]
 pub struct Registries(Map<String, Value>);
 
-/// Members of an entry that are no secret.
+/// Members of an entry that need no protection.
 const OPEN: [&str; 2] = ["username", "email"];
 
 impl Registries {
