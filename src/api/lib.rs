@@ -70,6 +70,7 @@ mod secret;
 mod source;
 mod status;
 mod sts;
+mod token;
 
 pub use arn::Arn;
 pub use credential::{
@@ -101,6 +102,7 @@ pub use status::{
     PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of,
 };
 pub use sts::StsSpec;
+pub use token::{EcrHost, EcrRegistry, EcrToken, TokenSpec};
 
 /// The API group of both resources.
 pub const GROUP: &str = "refreshable.dev";

@@ -60,6 +60,10 @@ pub const HANDLED_REFRESH_ANNOTATION: &str = "refreshable.dev/last-handled-refre
 /// Marks, in the controller's memory alone, a Secret whose labels or annotations are too large to be
 /// kept. It stands in no Secret at the API server.
 pub const LEFT_OUT_ANNOTATION: &str = "refreshable.dev/left-out";
+/// Kind of the token in a Secret that holds one instead of credentials, for example `ecr`. Secrets
+/// of that type are made by many programs: the chart's admission policies let the controller write
+/// those that carry it.
+pub const TOKEN_ANNOTATION: &str = "refreshable.dev/token";
 /// Present on a Secret that existed before and was adopted with `adopt: true`.
 pub const ADOPTED_ANNOTATION: &str = "refreshable.dev/adopted";
 /// Annotation by which the owner of an existing Secret lets it be adopted. Only a person sets it:

@@ -96,6 +96,7 @@ fn calls(object: &RefreshableCredential, context: &Context) -> (String, String, 
     let key = source.rate_limit_key(&object.namespace().unwrap_or_default());
     let weight = weight(context.settings.calls_per_second, source.issuer_rate_limit());
     let calls = source.calls().saturating_mul(weight).saturating_add(roles);
+    let calls = calls.saturating_add(source::token_calls(&object.spec));
     let endpoint = source.endpoint().unwrap_or_else(|| format!("sts/{at_sts}"));
     (endpoint, format!("{key}/{at_sts}"), calls)
 }

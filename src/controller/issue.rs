@@ -12,12 +12,11 @@ use super::{CallError, Context, claim, issue_profiles, issuer_time, status, targ
 use kube::ResourceExt as _;
 use refreshable_api::{RefreshableCredential, StsSpec};
 use refreshable_issuers::aws::Sts;
-use refreshable_issuers::source;
+use refreshable_issuers::source::{self, Bought};
 use refreshable_rules::fingerprint;
 use refreshable_rules::issuer::{IssueError, Issued};
 use refreshable_rules::ownership::Content;
 use refreshable_rules::plan::{self, Cause};
-use refreshable_rules::policy::Grants;
 use refreshable_rules::render;
 use refreshable_rules::report::Finding;
 use std::collections::BTreeMap;
@@ -50,22 +49,21 @@ pub(super) async fn issue(
     attempt::begins(object, sight, cause, context);
     let sts = sts_of(object, &sight.grants, context);
     let call = attempt::Call::begin(admission, context);
-    let result = obtain(object, &namespace, &sts, (&inputs, &sight.grants), context).await;
+    let result = obtain(object, &namespace, &sts, (&inputs, sight, cause), context).await;
     call.ended(result.as_ref().err());
     context.metrics.attempted(&namespace, cause, result.as_ref().err());
     match result {
-        Ok(mut issued) => {
-            if let Some(content) = unchanged(object, sight, &issued) {
-                issued.lifetime.issued_at = content.issued_at;
-                if cause == Cause::Due {
-                    return rest(object, &uid, sight, content.expiration, context).await;
-                }
-            }
-            let files = render::files(
-                &object.spec.secret(),
-                &source::region(&object.spec, &sts.1),
-                &issued,
-            );
+        Ok(Obtained::Nothing(until)) => rest(object, &uid, sight, until, context).await,
+        Ok(Obtained::New(issued, bought)) => {
+            let issued = match &bought {
+                Some(bought) => bought.instead_of(issued),
+                None => issued,
+            };
+            let region = source::region(&object.spec, &sts.1);
+            let files = match &bought {
+                Some(bought) => bought.files.clone(),
+                None => render::files(&object.spec.secret(), &region, &issued),
+            };
             let used = inputs.used(&uid);
             let manifest = render::manifest(
                 object,
@@ -77,8 +75,9 @@ pub(super) async fn issue(
             );
             let manifest = manifest.annotated(issuer_time::annotation(issuer_time::ahead()));
             let place = Place::of(context, object, target.uid.is_some());
-            let publication = Publication::whole(place, manifest, &issued.session.key);
-            drop((issued, files));
+            let publication = Publication::whole(place, manifest, &issued.session.key)
+                .protecting(bought.as_ref().map_or(&[], |b| &b.secrets));
+            drop((issued, files, bought));
             let about = Written::of(object, cause, used, BTreeMap::new(), context.now());
             publish(object, sight, publication, about, context).await
         }
@@ -98,7 +97,10 @@ fn unchanged<'a>(
 ) -> Option<&'a Content> {
     let content = sight.secret.own()?.content.as_ref()?;
     let same = content.key_id.as_deref() == Some(issued.session.key.id.as_str());
-    (same && content.request == fingerprint::of_request(&object.spec)).then_some(content)
+    // A token may end before the session that bought it.
+    let whole = object.spec.token.is_none() || content.expiration >= issued.lifetime.expiration;
+    let asked = content.request == fingerprint::of_request(&object.spec);
+    (same && whole && asked).then_some(content)
 }
 
 /// Leaves what is published as it is, and looks again soon.
@@ -118,18 +120,40 @@ async fn rest(
     Ok(Next::At(until))
 }
 
+/// Result of an attempt.
+enum Obtained {
+    /// Nothing newer than what is published, which is valid until then.
+    Nothing(jiff::Timestamp),
+    /// A session, and what it bought where a token is asked for.
+    New(Issued, Option<Bought>),
+}
+
 async fn obtain(
     object: &RefreshableCredential,
     namespace: &str,
     (sts_spec, sts): &(StsSpec, Sts),
-    (inputs, grants): (&ClusterInputs<'_>, &Grants),
+    (inputs, sight, cause): (&ClusterInputs<'_>, &Sight, Cause),
     context: &Context,
-) -> Result<Issued, IssueError> {
+) -> Result<Obtained, IssueError> {
     let sts_spec = source::trusting(sts_spec, inputs).await?;
-    let request = request(object, namespace, (&sts_spec, sts), inputs, grants, context)?;
+    let request = request(object, namespace, (&sts_spec, sts), inputs, &sight.grants, context)?;
     let source = object.spec.source();
-    let work = source::issue(&source, object.spec.principal.as_ref(), &request);
-    let issued = in_time(context.settings.issue_timeout, work).await?;
-    context.learn_clock(object, request.now, issued.lifetime.issued_at);
-    Ok(issued)
+    let work = async {
+        let mut issued = source::issue(&source, object.spec.principal.as_ref(), &request).await?;
+        context.learn_clock(object, request.now, issued.lifetime.issued_at);
+        if let Some(content) = unchanged(object, sight, &issued) {
+            issued.lifetime.issued_at = content.issued_at;
+            if cause == Cause::Due {
+                return Ok(Obtained::Nothing(content.expiration));
+            }
+        }
+        let bought = match &object.spec.token {
+            Some(token) => {
+                Some(source::buy(token, &object.secret_name(), &issued, &request).await?)
+            }
+            None => None,
+        };
+        Ok(Obtained::New(issued, bought))
+    };
+    in_time(context.settings.issue_timeout, work).await
 }

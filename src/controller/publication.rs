@@ -7,6 +7,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use refreshable_rules::issuer::{AccessKey, Redactor};
 use refreshable_rules::render::Manifest;
+use secrecy::{ExposeSecret as _, SecretString};
 use std::time::Duration;
 
 /// Pauses between tries of a write.
@@ -33,6 +34,12 @@ impl Publication {
         let redactor = Redactor::default();
         redactor.protect_key(key);
         Self { place, body: Body::Whole(manifest), redactor }
+    }
+
+    /// The same, whose errors must not repeat these secrets either.
+    pub(super) fn protecting(self, secrets: &[SecretString]) -> Self {
+        secrets.iter().for_each(|secret| self.redactor.protect(secret.expose_secret()));
+        self
     }
 
     pub(super) fn batch(place: Place, batch: ProfileBatch) -> Self {

@@ -1,7 +1,8 @@
 //! Writes, takes over and deletes Secrets: one server-side apply, guarded by ownership.
 //!
 //! Where no own Secret is known, the apply is not forced: a foreign Secret of the name then meets
-//! it with another type (which cannot be changed), another controlling owner (there can be one) or
+//! it with another type (which cannot be changed; one with a token has a type that others make,
+//! too), another controlling owner (there can be one) or
 //! conflicting fields (each resource has a field manager of its own), and the API server refuses
 //! it. Where an own Secret is known, the apply names its UID, and the API server refuses any other.
 
@@ -125,9 +126,8 @@ impl Place {
 
 /// The API server's words for a Secret of another type or with another controlling owner.
 fn is_foreign(error: &CallError) -> bool {
-    let text = error.to_string();
-    let immutable = text.contains("type: Invalid value") && text.contains("field is immutable");
-    error.is_invalid() && (immutable || text.contains("Only one reference can have Controller"))
+    let owned = error.to_string().contains("Only one reference can have Controller");
+    refusal::of_another_type(error) || (error.is_invalid() && owned)
 }
 
 /// Reads the metadata of the Secret that `object` publishes under its name. Under what is no name

@@ -34,6 +34,7 @@ pub(super) fn of(object: &RefreshableCredential, error: &PublishError) -> Failur
         PublishError::Call(call) if call.to_string().contains("when `immutable` is set") => {
             immutable(object)
         }
+        PublishError::Call(call) if of_another_type(call) => other_type(object),
         PublishError::Call(call) => refused(object, Reason::SecretRefused, error, advice(call)),
     }
 }
@@ -75,6 +76,24 @@ pub(super) fn immutable(object: &RefreshableCredential) -> Failure {
          another in spec.secret.name"
     );
     failure(Class::Secret, Reason::SecretImmutable, what)
+}
+
+/// Whether the API server refuses a write because it would change the Secret's type.
+pub(super) fn of_another_type(error: &CallError) -> bool {
+    let text = error.to_string();
+    error.is_invalid()
+        && text.contains("type: Invalid value")
+        && text.contains("field is immutable")
+}
+
+/// The resource's own Secret is of the type that another specification asked for.
+fn other_type(object: &RefreshableCredential) -> Failure {
+    let (name, kind) = (object.secret_name(), object.spec.secret_type());
+    let what = format!(
+        "Secret {name} is not of type {kind}, and the type of a Secret cannot be changed. Delete it, and it is \
+         published anew, or name another in spec.secret.name"
+    );
+    failure(Class::Secret, Reason::SecretRefused, what)
 }
 
 /// The Secret of that name is being deleted.

@@ -9,6 +9,7 @@
 //!        each role of the chain   AssumeRole with the credentials before it -> Session
 //!        source::verify      the principal of each step, and of the result
 //!   -> Issued, or IssueError (refreshable_rules::issuer)
+//!   -> source::buy        where spec.token asks for it: what is published instead of the session
 //!
 //! below the sources:
 //!   aws           AWS's services, through the SDK or, where it has no operation, signed here

@@ -42,6 +42,13 @@ pub fn steps(object: &RefreshableCredential) -> Vec<Step> {
     }
     let mut steps = vec![Step { step: name.to_owned(), parameters: parameters(inner) }];
     steps.extend(spec.roles.iter().map(|r| role("assumeRole".to_owned(), r, object)));
+    if let Some(token) = &spec.token {
+        let given = serde_json::to_value(token).unwrap_or_default();
+        let (kind, inner) = token.kind().map_or(("of a newer version", &Value::Null), |kind| {
+            (kind, given.get(kind).unwrap_or(&Value::Null))
+        });
+        steps.push(Step { step: format!("token {kind}"), parameters: parameters(inner) });
+    }
     for profile in spec.profiles.iter().flatten() {
         let title = format!("profile {}", profile.name);
         match profile.roles.is_empty() {

@@ -61,6 +61,9 @@ fn uses(metadata: Option<&ObjectMeta>, pod: Option<&PodSpec>, wanted: Wanted<'_>
         uses.push(format!("annotation {MOUNTS_ANNOTATION}"));
     }
     let Some(pod) = pod else { return uses };
+    if pod.image_pull_secrets.iter().flatten().any(|reference| reference.name == wanted.secret) {
+        uses.push("imagePullSecrets".to_owned());
+    }
     let containers: Vec<&Container> =
         pod.init_containers.iter().flatten().chain(&pod.containers).collect();
     for volume in pod.volumes.iter().flatten().filter(|v| holds(v, wanted.secret)) {
@@ -128,6 +131,15 @@ mod tests {
             serde_json::from_value(json!({"annotations": annotations})).expect("metadata");
         let pod: PodSpec = serde_json::from_value(pod).expect("a Pod");
         uses(Some(&metadata), Some(&pod), WANTED)
+    }
+
+    #[test]
+    fn a_secret_that_images_are_pulled_with_is_seen() {
+        for (name, uses) in [("reports-aws", vec!["imagePullSecrets"]), ("other", vec![])] {
+            let pod =
+                json!({"containers": [{"name": "app"}], "imagePullSecrets": [{"name": name}]});
+            assert_eq!(seen(json!({}), pod), uses, "{name}");
+        }
     }
 
     #[test]

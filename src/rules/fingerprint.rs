@@ -154,6 +154,25 @@ mod tests {
     }
 
     #[test]
+    fn a_token_and_the_secret_merged_into_it_belong_to_the_request() {
+        let of = |more: Value| {
+            let mut spec = json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/a"}]});
+            spec.as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
+            of_request(&serde_json::from_value(spec).expect("a specification"))
+        };
+        let all = [
+            of(json!({})),
+            of(json!({"token": {"ecr": {"public": true}}})),
+            of(json!({"token": {"ecr": {"public": true, "mergeFrom": {"name": "a"}}}})),
+            of(json!({"token": {"ecr": {"public": true, "mergeFrom": {"name": "b"}}}})),
+        ];
+        assert_eq!(all[0], "202fe4066525182a018642d3d18f8daa", "an upgrade issues nothing");
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
+    }
+
+    #[test]
     fn where_a_bundle_is_read_belongs_to_the_request() {
         let of = |sts: Value| {
             let spec: RefreshableCredentialSpec =

@@ -323,7 +323,13 @@ fn issued_message(object: &RefreshableCredential, content: Option<&Content>) -> 
     let until = down_to_second(content.expiration);
     let what = if content.profiles.is_empty() {
         let whose = content.principal.arn.as_deref().unwrap_or("an unnamed principal");
-        format!("credentials of {whose} are published, valid until {until}")
+        match &object.spec.token {
+            None => format!("credentials of {whose} are published, valid until {until}"),
+            Some(token) => {
+                let kind = token.kind().unwrap_or("unknown");
+                format!("a token ({kind}) of {whose} is published, valid until {until}")
+            }
+        }
     } else {
         let count = content.profiles.len();
         format!(
@@ -331,6 +337,7 @@ fn issued_message(object: &RefreshableCredential, content: Option<&Content>) -> 
         )
     };
     let short = content.profiles.is_empty()
+        && object.spec.token.is_none()
         && content.expiration.duration_since(content.issued_at) <= SHORT;
     let warnings = [
         short.then(|| TOO_SHORT.to_owned()),

@@ -1,11 +1,12 @@
 //! Every rule of the CRDs, met by an object that breaks it, on the real API server.
 
-use super::{admission_names, admission_sources};
+use super::{admission_names, admission_sources, admission_tokens};
 use crate::harness::Cluster;
-use kube::api::{Api, DynamicObject, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/team-a/reports";
 
@@ -395,7 +396,7 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
     ]
 }
 
-async fn api(kind: &str, plural: &str) -> Api<DynamicObject> {
+pub(super) async fn api(kind: &str, plural: &str) -> Api<DynamicObject> {
     let client = Cluster::shared().await.client().await;
     let kind = ApiResource::from_gvk_with_plural(
         &GroupVersionKind::gvk("refreshable.dev", "v1alpha1", kind),
@@ -421,12 +422,40 @@ async fn refusal(api: &Api<DynamicObject>, kind: &str, spec: &Value) -> Option<S
     }
 }
 
+/// The API server's words where it refuses the change of a specification from `old` to `new`.
+pub(super) async fn refusal_of_change(
+    api: &Api<DynamicObject>,
+    old: &Value,
+    new: &Value,
+) -> Option<String> {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("changed-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    let object = json!({
+        "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
+        "metadata": {"name": name}, "spec": old,
+    });
+    let object = serde_json::from_value(object).expect("an object");
+    let mut made = api.create(&PostParams::default(), &object).await.expect("it is made");
+    made.data["spec"] = new.clone();
+    let dry = PostParams { dry_run: true, ..PostParams::default() };
+    let answer = api.replace(&name, &dry, &made).await;
+    api.delete(&name, &DeleteParams::default()).await.expect("it is deleted");
+    match answer {
+        Ok(_) => None,
+        Err(kube::Error::Api(status)) => Some(status.message.clone()),
+        Err(error) => panic!("{error}"),
+    }
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_refused_with_what_to_write_instead() {
     let api = api("RefreshableCredential", "refreshablecredentials").await;
     let mut complaints = Vec::new();
-    for (name, spec, expected) in
-        wrong().into_iter().chain(admission_sources::wrong()).chain(admission_names::wrong())
+    for (name, spec, expected) in wrong()
+        .into_iter()
+        .chain(admission_sources::wrong())
+        .chain(admission_names::wrong())
+        .chain(admission_tokens::wrong())
     {
         match refusal(&api, "RefreshableCredential", &spec).await {
             Some(message) if message.contains(expected) => {}
@@ -439,8 +468,11 @@ async fn what_is_wrong_is_refused_with_what_to_write_instead() {
 #[tokio::test]
 async fn what_is_right_is_taken() {
     let api = api("RefreshableCredential", "refreshablecredentials").await;
-    for (name, spec) in
-        taken().into_iter().chain(admission_sources::taken()).chain(admission_names::taken())
+    for (name, spec) in taken()
+        .into_iter()
+        .chain(admission_sources::taken())
+        .chain(admission_names::taken())
+        .chain(admission_tokens::taken())
     {
         assert_eq!(refusal(&api, "RefreshableCredential", &spec).await, None, "{name}");
     }
@@ -599,10 +631,16 @@ fn every_rule_has_a_case() {
         collect(&serde_json::to_value(crd).expect("JSON"), &mut messages);
     }
     assert!(messages.len() > 20, "{messages:#?}");
-    let of_sources = admission_sources::wrong().into_iter().chain(admission_names::wrong());
+    let of_sources = admission_sources::wrong()
+        .into_iter()
+        .chain(admission_names::wrong())
+        .chain(admission_tokens::wrong());
     let cases: Vec<_> = wrong().into_iter().chain(of_sources).chain(wrong_policies()).collect();
+    let changes = admission_tokens::wrong_changes();
+    let parts: Vec<_> =
+        cases.iter().map(|(_, _, part)| *part).chain(changes.iter().map(|c| c.3)).collect();
     let unmet: Vec<_> =
-        messages.iter().filter(|m| !cases.iter().any(|(_, _, part)| m.contains(part))).collect();
+        messages.iter().filter(|m| !parts.iter().any(|part| m.contains(part))).collect();
     assert!(unmet.is_empty(), "no case breaks these rules: {unmet:#?}");
 }
 

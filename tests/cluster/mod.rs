@@ -4,6 +4,7 @@
 mod admission;
 mod admission_names;
 mod admission_sources;
+mod admission_tokens;
 mod ca_bundle;
 mod chart;
 mod documentation;

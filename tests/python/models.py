@@ -29,6 +29,8 @@ CALLS = {
     ("eks-auth", "AssumeRoleForPodIdentity"): "spec.source.podIdentity",
     ("cognito-identity", "GetId"): "spec.source.cognito",
     ("cognito-identity", "GetCredentialsForIdentity"): "spec.source.cognito",
+    ("ecr", "GetAuthorizationToken"): "spec.token.ecr",
+    ("ecr-public", "GetAuthorizationToken"): "spec.token.ecr",
 }
 # Services of which each operation is called or in the table.
 WHOLE = ["sts", "sso", "sso-oidc", "eks-auth"]

@@ -3,6 +3,7 @@
 pub(crate) mod ask;
 pub(crate) mod call;
 mod client;
+pub(crate) mod ecr;
 mod failure;
 mod foreign;
 pub mod region;

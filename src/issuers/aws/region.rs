@@ -1,6 +1,7 @@
 //! Which Region's STS is called where the specification names none.
 
 use refreshable_api::Arn;
+use refreshable_rules::partition;
 
 /// Partition and Region of a source's credentials, as far as the source names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,22 +23,6 @@ impl Home<'_> {
             Self::PartitionOf(arn) => Some(choose(None, own, Some(arn))),
         }
     }
-}
-
-/// The partition of a Region, by its prefix.
-fn partition_of_region(region: &str) -> &'static str {
-    [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-isob-", "aws-iso-b"),
-        ("us-isof-", "aws-iso-f"),
-        ("us-iso-", "aws-iso"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("eusc-", "aws-eusc"),
-    ]
-    .iter()
-    .find(|(prefix, _)| region.starts_with(prefix))
-    .map_or("aws", |(_, partition)| partition)
 }
 
 /// The first Region of a partition.
@@ -62,7 +47,9 @@ pub fn choose(asked: Option<&str>, own: Option<&str>, role_arn: Option<&str>) ->
     }
     let partition = role_arn.and_then(Arn::parse).filter(Arn::is_aws).map(|arn| arn.partition);
     match (own, partition) {
-        (Some(own), Some(partition)) if partition_of_region(own) == partition => own.to_owned(),
+        (Some(own), Some(partition)) if partition::of_region(own).name == partition => {
+            own.to_owned()
+        }
         (Some(own), None) => own.to_owned(),
         (_, partition) => first_region(partition.unwrap_or("aws")).to_owned(),
     }

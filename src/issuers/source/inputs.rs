@@ -224,6 +224,8 @@ pub fn names_of_inputs(spec: &RefreshableCredentialSpec) -> BTreeSet<String> {
                 .map(|r| r.name.clone()),
         );
     }
+    let merged = spec.token.iter().filter_map(|t| t.ecr.as_ref()?.merge_from.as_ref());
+    names.extend(merged.map(|reference| reference.name.clone()));
     names.retain(|name| ObjectName::fits(name));
     names
 }

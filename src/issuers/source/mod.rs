@@ -29,6 +29,7 @@ mod saml;
 mod session_token;
 mod sso_token;
 mod sso_write;
+mod token;
 mod verify;
 mod web_identity;
 
@@ -39,6 +40,7 @@ pub use home::{at_source, region, region_of_profile};
 pub use inputs::{InputData, Inputs, inputs_of, names_of_inputs};
 pub use profiles::{Outcome, issue_profiles};
 pub use sso_token::SsoToken;
+pub use token::{Bought, buy, calls as token_calls};
 
 use crate::aws::region::Home;
 use crate::aws::{Caller, Sts, TotpSteps};

@@ -1,7 +1,7 @@
 //! Advice for a person about an issuer's error. AWS's documentation, consoles and quotas do not
 //! apply to stores: their codes say less, often without a message.
 
-use super::codes::{AwsError, Issuer, Kind, VAULT, kind};
+use super::codes::{AwsError, Issuer, Kind, TOKEN, VAULT, kind};
 
 /// Advice about an error of `operation`.
 pub fn advice(operation: &str, error: &AwsError) -> &'static str {
@@ -57,6 +57,15 @@ fn of_aws(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
         }
         (Kind::Denied, _) if operation == "AssumeRoleWithWebIdentity" => {
             "Check that the role exists and that its trust policy names this token's issuer, subject and audience"
+        }
+        (Kind::Denied, "UnrecognizedClientException" | "InvalidClientTokenId")
+            if operation == TOKEN =>
+        {
+            "Check that the Region in spec.token exists in the role's partition and is enabled in the role's account"
+        }
+        (Kind::Denied, _) if operation == TOKEN => {
+            "Allow the role ecr:GetAuthorizationToken on resource * (with public: true also ecr-public:GetAuthorizationToken \
+             and sts:GetServiceBearerToken)"
         }
         (Kind::Denied, _) => "Check the policies of the identity that made the call",
         (Kind::Missing, _) => "Create it, or correct its name in the specification",

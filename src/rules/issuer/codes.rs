@@ -134,6 +134,10 @@ pub(super) fn kind(operation: &str, error: &AwsError) -> Kind {
     match KNOWN.iter().find(|(code, _)| *code == error.code) {
         // These calls are not signed, so the expired thing is the token that was sent (MinIO).
         Some((_, Kind::CallerExpired)) if is_unsigned(operation) => Kind::InputExpired,
+        // The session that signs was issued a moment ago and is not an input. Regions may know it
+        // later than STS does, or when they are enabled.
+        Some((_, Kind::InputExpired)) if operation == TOKEN => Kind::CallerExpired,
+        Some((_, Kind::CallerInvalid)) if operation == TOKEN => Kind::Denied,
         Some((_, kind)) => *kind,
         _ if error.status == 429 => Kind::Throttled,
         _ if error.status >= 500 => Kind::Unavailable,
@@ -187,6 +191,9 @@ pub fn is_of_iam(operation: &str) -> bool {
             | "GetFederationToken"
     )
 }
+
+/// The operation with which a session buys a token.
+pub(super) const TOKEN: &str = crate::token::ecr::OPERATION;
 
 /// The operation of reading a lease of Vault's AWS engine.
 pub const VAULT: &str = "ReadVaultLease";

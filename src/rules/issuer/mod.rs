@@ -15,4 +15,5 @@ pub use codes::{AwsError, Issuer, VAULT, is_of_iam};
 pub use error::IssueError;
 pub use redact::{REDACTED, Redactor};
 pub use session::CLOCKS_AGREE;
+pub(crate) use session::is_word;
 pub use session::{AccessKey, Issued, Lifetime, Session, TokenSize};

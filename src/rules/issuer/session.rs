@@ -61,7 +61,7 @@ impl Session {
             ("SecretAccessKey", key.secret.expose_secret()),
             ("SessionToken", token.expose_secret()),
         ] {
-            if value.is_empty() || value.contains(|c: char| c.is_control() || c.is_whitespace()) {
+            if !is_word(value) {
                 return Err(format!(
                     "{name} is empty, or has white space or control characters in it"
                 ));
@@ -69,6 +69,11 @@ impl Session {
         }
         Ok(Self { key, expiration })
     }
+}
+
+/// Whether a value can stand in a file and in a header.
+pub(crate) fn is_word(value: &str) -> bool {
+    !value.is_empty() && !value.contains(|c: char| c.is_control() || c.is_whitespace())
 }
 
 /// A session, with its circumstances.

@@ -1,17 +1,21 @@
 //! A Secret with made-up credentials, to test whether the API server would accept the real one.
 
-use super::{Existing, Manifest, Profile, files, manifest, profile_files};
+use super::{Existing, Files, Manifest, Profile, files, manifest, profile_files};
 use crate::fingerprint;
 use crate::inputs::UsedInputs;
 use crate::issuer::{AccessKey, Issued, Lifetime, Session};
 use crate::ownership::ProfileRecord;
+use crate::token::docker_config::{self, Registries};
+use crate::token::ecr::{self, Login};
 use jiff::{SignedDuration, Timestamp};
-use refreshable_api::{PrincipalStatus, RefreshableCredential};
+use refreshable_api::{PrincipalStatus, RefreshableCredential, TokenSpec};
 use std::collections::BTreeMap;
 
 /// Length of the made-up session token, in bytes: AWS's are between 500 and 4,096 bytes long,
 /// mostly around this.
 const TOKEN: usize = 1200;
+/// Length of a made-up password of a registry, in bytes, around which ECR's are.
+const PASSWORD: usize = 2600;
 
 /// Made-up credentials, as if issued at `now`.
 fn sample(now: Timestamp) -> Issued {
@@ -31,6 +35,18 @@ fn sample(now: Timestamp) -> Issued {
     }
 }
 
+/// The data of a Secret with a token, of the length that ECR's have. The registries of other Secrets
+/// are not read for it.
+fn token_files(object: &RefreshableCredential, now: Timestamp) -> Files {
+    let ecr = object.spec.token.as_ref().and_then(|t| t.ecr.as_ref());
+    let calls = ecr.and_then(|e| ecr::calls(e).ok()).unwrap_or_default();
+    let login =
+        || Login { user: "AWS".to_owned(), password: "x".repeat(PASSWORD).into(), expires_at: now };
+    let logins: Vec<_> = calls.into_iter().map(|call| (call.hosts, login())).collect();
+    let file = docker_config::render(&logins, Registries::default()).file;
+    Files::from([(TokenSpec::DATA_KEY.to_owned(), file)])
+}
+
 /// The Secret of `object` with such credentials.
 pub fn sample_manifest(
     object: &RefreshableCredential,
@@ -41,6 +57,7 @@ pub fn sample_manifest(
     let (spec, issued) = (object.spec.secret(), sample(now));
     let mut records = BTreeMap::new();
     let content = match &object.spec.profiles {
+        None if object.spec.token.is_some() => token_files(object, now),
         None => files(&spec, REGION, &issued),
         Some(profiles) => {
             for profile in profiles {

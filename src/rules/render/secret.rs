@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource as _, ResourceExt as _};
-use refreshable_api::{DeletionPolicy, RefreshableCredential, names};
+use refreshable_api::{DeletionPolicy, RefreshableCredential, TokenSpec, names};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ fn assemble(
         "data": data,
     });
     if !existing.adopted {
-        body["type"] = names::SECRET_TYPE.into();
+        body["type"] = object.spec.secret_type().into();
     }
     Manifest(body)
 }
@@ -160,6 +160,10 @@ fn annotations(
         (names::WARNING_ANNOTATION, issued.warning.clone()),
         (names::HANDLED_REFRESH_ANNOTATION, object.requested_at().map(str::to_owned)),
         (names::ADOPTED_ANNOTATION, adopted.then(|| "true".to_owned())),
+        (
+            names::TOKEN_ANNOTATION,
+            object.spec.token.as_ref().and_then(TokenSpec::kind).map(str::to_owned),
+        ),
     ];
     let mut annotations = wanted.cloned().unwrap_or_default();
     annotations.extend(own.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))));

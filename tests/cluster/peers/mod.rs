@@ -3,6 +3,7 @@
 mod cognito;
 mod custom;
 mod echo;
+mod ecr;
 pub(super) mod identity_center;
 mod iot;
 mod minio;

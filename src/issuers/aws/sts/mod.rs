@@ -250,7 +250,8 @@ fn trusting(pem: &str) -> Result<TlsContext, IssueError> {
         .map_err(|e| invalid(e.to_string()))
 }
 
-fn credentials(key: &AccessKey) -> Credentials {
+/// The key, as the SDK takes it.
+pub(crate) fn credentials(key: &AccessKey) -> Credentials {
     Credentials::new(
         &key.id,
         key.secret.expose_secret(),

@@ -1,0 +1,66 @@
+//! Tokens that a session buys, which are published instead of it.
+//!
+//! ```text
+//! spec.token.ecr -> ecr::calls      each GetAuthorizationToken to make
+//!   answers      -> ecr::read       Login: user, password, end
+//!   + mergeFrom  -> docker_config   the file of the Secret, and what it replaces
+//!                -> lifetime        until the first of tokens and session ends
+//! ```
+
+pub mod docker_config;
+pub mod ecr;
+
+use super::issuer::{IssueError, Lifetime};
+use jiff::Timestamp;
+
+/// Lifetime of what is published: until the first of `ends` or the end of the session, whichever is
+/// earlier. AWS's documents say 12 hours of a token and do not say whether it outlives the session
+/// that bought it.
+///
+/// # Errors
+/// [`IssueError::InvalidAnswer`] where a token has ended before the session began.
+pub fn lifetime(
+    operation: &'static str,
+    session: Lifetime,
+    ends: impl IntoIterator<Item = Timestamp>,
+) -> Result<Lifetime, IssueError> {
+    let expiration = ends.into_iter().fold(session.expiration, Timestamp::min);
+    if expiration <= session.issued_at {
+        return Err(IssueError::InvalidAnswer {
+            operation,
+            what: format!("expiresAt {expiration} is already past"),
+            request_id: None,
+        });
+    }
+    Ok(Lifetime { expiration, ..session })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_first_ends_what_is_published() {
+        let at = |hours: i64| Timestamp::from_second(1_767_225_600 + hours * 3600).expect("a time");
+        let session = |hours| Lifetime { issued_at: at(0), expiration: at(hours) };
+        for (hours, ends, expected) in [
+            (1, vec![12], Some(1)),
+            (36, vec![12], Some(12)),
+            (36, vec![12, 6, 11], Some(6)),
+            (36, vec![], Some(36)),
+            (12, vec![12], Some(12)),
+            (12, vec![0], None),
+            (12, vec![12, -1], None),
+        ] {
+            let found =
+                lifetime("GetAuthorizationToken", session(hours), ends.iter().map(|h| at(*h)));
+            match expected {
+                Some(hours) => assert_eq!(found.expect("valid"), session(hours)),
+                None => {
+                    let error = found.expect_err("it has ended").to_string();
+                    assert!(error.contains("is already past"), "{error}");
+                }
+            }
+        }
+    }
+}
