@@ -25,7 +25,7 @@ pub trait Kept: Resource<DynamicType = ()> + Clone + Send + Sync + 'static {
     /// that is.
     fn trim(&mut self);
 
-    /// What a change of the object is judged by (which resources it touches, what it teaches
+    /// Part that a change of the object is judged by (which resources it touches, what it teaches
     /// memory). Where that stays the same, the object as it was is not opened for it.
     fn essence(&self) -> impl Hash;
 }

@@ -37,7 +37,7 @@ const MANY: usize = 20_000;
 /// Longest pause after looks whose writes failed, which doubles.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
-/// What changed that the statuses of policies tell of. Clones share it.
+/// Changes that the statuses of policies tell of. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct PolicyNews(Arc<Shared>);
 
@@ -47,7 +47,7 @@ struct Shared {
     news: Mutex<News>,
 }
 
-/// What changed since the last look.
+/// Changes since the last look.
 #[derive(Debug, Default)]
 struct News {
     /// Every resource has to be judged again.
@@ -150,7 +150,7 @@ struct Keeper {
     everywhere: bool,
     /// The policies as this process wrote them last, by UID: the view may not show it yet.
     written: HashMap<String, CredentialPolicy>,
-    /// What the policies serve, as of the last look.
+    /// Resources that the policies serve, as of the last look.
     served: Option<Served<ResourceName>>,
 }
 
@@ -273,7 +273,7 @@ impl Keeper {
     }
 }
 
-/// What `policies` serve: of what they served `before`, only what changed is judged again.
+/// Resources that `policies` serve: of what they served `before`, only what changed is judged again.
 fn served(
     before: Option<Served<ResourceName>>,
     news: &News,

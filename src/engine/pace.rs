@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// The unit of what an attempt costs.
 const UNIT: Duration = Duration::from_millis(1);
-/// What may be used at once after a pause: a tenth of what a minute grants, whatever the limit. Any
+/// Share that may be used at once after a pause: a tenth of what a minute grants, whatever the limit. Any
 /// minute so sees at most eleven tenths of the limit.
 const AT_ONCE: Duration = Duration::from_secs(6);
 

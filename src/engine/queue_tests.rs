@@ -355,7 +355,7 @@ fn a_namespace_makes_as_many_attempts_a_minute_as_it_may() {
     let began = serve(&mut queue, (0, 60_000), "", next);
     assert_eq!(began["limited"], 10);
     assert!(began["free"] > 4000, "{began:?}");
-    // An attempt that asked nobody does not count.
+    // An attempt that made no call does not count.
     let one = (0..10_000)
         .find_map(|ms| queue.admit(at(60_000 + ms)).filter(|a| a.key.0.as_ref() == "limited"))
         .expect("one every six seconds");

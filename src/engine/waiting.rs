@@ -67,7 +67,7 @@ struct Tenant<K> {
 struct Lane {
     bucket: Arc<str>,
     endpoint: Arc<str>,
-    /// What a namespace had got that was served here last, less a step.
+    /// Calls that the namespace that was served here last had got, less a step.
     level: u64,
     /// The scan that found it blocked.
     blocked_in: u64,

@@ -30,7 +30,7 @@ impl AttemptsLimit {
         let number = text.parse().ok().filter(|n: &NonZeroU32| n.get() <= HIGHEST);
         number.map(Self).ok_or_else(|| {
             format!(
-                "{text:?} is no limit: write a whole number from 1 to {HIGHEST}, for example \"60\""
+                "{text:?} is not a limit: write a whole number from 1 to {HIGHEST}, for example \"60\""
             )
         })
     }
@@ -70,7 +70,7 @@ pub fn says_so_at(
     due.and_then(|due| due.checked_add(PATIENCE).ok())
 }
 
-/// What such a resource says.
+/// Message of such a resource.
 pub fn message(limit: AttemptsLimit) -> String {
     format!(
         "waits for its turn: the resources of the namespace may make {limit} attempts a minute ({})",

@@ -33,7 +33,7 @@ pub fn of_namespace(meta: &mut ObjectMeta) {
     });
 }
 
-/// Of what is no limit, so many bytes tell enough.
+/// Of a limit that cannot be read, so many bytes tell enough.
 fn shorten(text: &mut String) {
     const SHOWN: usize = 32;
     text.truncate(text.floor_char_boundary(SHOWN));

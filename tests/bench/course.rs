@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const SETTLES: Duration = Duration::from_secs(20);
 const RESTS: Duration = Duration::from_secs(30);
 
-/// What one run showed.
+/// Figures of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     /// How many resources.
@@ -42,7 +42,7 @@ pub(crate) struct Row {
     pub(crate) restart: Duration,
     /// Processor time until then.
     pub(crate) restart_cpu: Duration,
-    /// What it holds then, in KiB.
+    /// Memory that it holds then, in KiB.
     pub(crate) held: u64,
 }
 
@@ -109,7 +109,7 @@ impl Course {
         Row { number, bare, cold, cold_cpu, most, rest_cpu, restart, restart_cpu, held }
     }
 
-    /// What the controller writes for one resource: the bare client writes the same.
+    /// Writes of the controller for one resource: the bare client writes the same.
     async fn sample(&self, patience: Duration) -> (RefreshableCredential, Secret) {
         let namespace = "sample";
         self.resources(namespace, 1).await;

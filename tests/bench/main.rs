@@ -19,7 +19,7 @@ use course::Course;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What is to be measured.
+/// An order to measure.
 struct Order {
     latency: Duration,
     write_page: bool,

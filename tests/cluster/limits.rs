@@ -1,4 +1,4 @@
-//! What an administrator lets one namespace have: attempts a minute, and a number of resources.
+//! Limits that an administrator sets for one namespace: attempts a minute, and a number of resources.
 
 use super::fence::refused;
 use super::installed::Installed;

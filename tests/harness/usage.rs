@@ -1,4 +1,4 @@
-//! What a running program uses of the machine, as Linux counts it (proc(5)).
+//! Memory and processor time that a running program uses, as Linux counts it (proc(5)).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is so of the resources of each namespace. Switched on by `--namespace-metrics`: some ten
+//! Counts of the resources of each namespace. Switched on by `--namespace-metrics`: some ten
 //! series for each namespace that has resources.
 
 use super::inventory::{Tally, all};
