@@ -57,7 +57,7 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
             of_registry(json!({"region": "eu-west"})),
             "must be the code of an AWS Region",
         ),
-        ("a host of no kind", of_registry(json!({"hosts": ["IPv6"]})), "upported value"),
+        ("a host of no kind", of_registry(json!({"hosts": ["IPv6"]})), "supported values"),
         ("no hosts", of_registry(json!({"hosts": []})), "at least 1 items"),
         (
             "a registry twice",

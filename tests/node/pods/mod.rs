@@ -2,7 +2,6 @@
 
 mod injection;
 mod install;
-mod registry;
 mod restart;
 mod rotation;
 mod waiting;
