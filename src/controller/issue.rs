@@ -56,8 +56,8 @@ pub(super) async fn issue(
         Ok(Obtained::Nothing(until)) => rest(object, &uid, sight, until, context).await,
         Ok(Obtained::New(issued, bought)) => {
             let issued = match &bought {
-                Some(bought) => bought.instead_of(issued),
-                None => issued,
+                Some(bought) => bought.instead_of(*issued),
+                None => *issued,
             };
             let region = source::region(&object.spec, &sts.1);
             let files = match &bought {
@@ -125,7 +125,7 @@ enum Obtained {
     /// Nothing newer than what is published, which is valid until then.
     Nothing(jiff::Timestamp),
     /// A session, and what it bought where a token is asked for.
-    New(Issued, Option<Bought>),
+    New(Box<Issued>, Option<Bought>),
 }
 
 async fn obtain(
@@ -153,7 +153,7 @@ async fn obtain(
             }
             None => None,
         };
-        Ok(Obtained::New(issued, bought))
+        Ok(Obtained::New(Box::new(issued), bought))
     };
     in_time(context.settings.issue_timeout, work).await
 }

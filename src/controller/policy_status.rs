@@ -121,10 +121,10 @@ impl PolicyNews {
 }
 
 /// The changes that make another `part` of an object.
-fn differing<'a, K, Part: PartialEq>(
-    changes: &'a [Change<K>],
+fn differing<K, Part: PartialEq>(
+    changes: &[Change<K>],
     part: impl Fn(&K) -> Part,
-) -> impl Iterator<Item = &'a Change<K>> {
+) -> impl Iterator<Item = &Change<K>> {
     let side = move |side: &Option<Arc<K>>| side.as_deref().map(&part);
     changes.iter().filter(move |c| side(&c.before) != side(&c.after))
 }

@@ -40,7 +40,8 @@ impl Registries {
                 return Err(format!("{wrong} of registry {registry} is not text: {FORM}"));
             }
             let has = |key: &str| entry.get(key).is_some_and(|v| v != "");
-            if !has("auth") && !(has("username") && has("password")) {
+            let is_login = has("auth") || (has("username") && has("password"));
+            if !is_login {
                 return Err(format!(
                     "the entry of registry {registry} has neither auth nor username and password: {FORM}"
                 ));
