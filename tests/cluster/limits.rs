@@ -1,6 +1,5 @@
 //! Limits that an administrator sets for one namespace: attempts a minute, and a number of resources.
 
-use super::fence::refused;
 use super::installed::Installed;
 use super::stage::{SOON, Stage};
 use crate::harness::eventually;
@@ -76,7 +75,8 @@ async fn a_limit_that_is_no_number_is_refused_and_says_what_to_write() {
     })
     .await;
     for wrong in ["0", "-1", "1.5", "60001", "99999", "60/m", ""] {
-        refused(limit(&stage, wrong).await, advice);
+        let error = limit(&stage, wrong).await.expect_err(wrong).to_string();
+        assert!(error.contains(advice), "{wrong:?}: {error}");
     }
     for right in ["1", "60", "60000"] {
         limit(&stage, right).await.expect(right);
@@ -95,8 +95,7 @@ fn quota() -> ResourceQuota {
 #[tokio::test]
 async fn a_quota_bounds_the_resources_of_a_namespace() {
     let stage = Stage::without_controller().await;
-    let mut quota = quota();
-    quota.metadata.namespace = None;
+    let quota = quota();
     let name = quota.metadata.name.clone().expect("a name");
     let hard: Value = json!(quota.spec.as_ref().and_then(|s| s.hard.clone()));
     let quotas = stage.namespace.api::<ResourceQuota>();
@@ -110,7 +109,7 @@ async fn a_quota_bounds_the_resources_of_a_namespace() {
     let status = json!({"status": {"hard": hard, "used": used}});
     let params = PatchParams::default();
     quotas.patch_status(&name, &params, &Patch::Merge(status)).await.expect("counted");
-    let spec = json!({"source": {"accessKey": {"secretRef": {"name": "key"}}}});
+    let spec = json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/x"}]});
     let resource = |name: &str| {
         json!({
             "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
