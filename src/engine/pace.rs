@@ -1,54 +1,73 @@
 //! How many attempts a namespace may make, where its administrator limits them.
 
-use crate::rate_limits::RateLimits;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The unit of what an attempt costs.
-const UNIT: Duration = Duration::from_millis(1);
-/// Share that may be used at once after a pause: a tenth of what a minute grants, whatever the limit. Any
-/// minute so sees at most eleven tenths of the limit.
+/// Share that may be used at once after a pause: a tenth of what a minute grants, whatever the
+/// limit. Any minute so sees at most eleven tenths of the limit.
 const AT_ONCE: Duration = Duration::from_secs(6);
 
-/// Attempts of each namespace. Time is that since boot.
-#[derive(Debug)]
-pub(crate) struct Pace(RateLimits);
+/// Attempts of each namespace, by the generic cell rate algorithm. Time is that since boot.
+#[derive(Debug, Default)]
+pub(crate) struct Pace(BTreeMap<Arc<str>, Debt>);
+
+/// Attempts that were made and are not paid for yet.
+#[derive(Clone, Copy, Debug)]
+struct Debt {
+    /// When they will be.
+    paid_at: Duration,
+    /// How far apart the attempts lay when the last of them was made.
+    spacing: Duration,
+}
+
+impl Debt {
+    /// When they are paid for where attempts lie `spacing` apart from now on: after another limit was
+    /// set, as many attempts are owed, and each counts as it does now.
+    fn paid_at(self, spacing: Duration, now: Duration) -> Duration {
+        if self.spacing == spacing {
+            return self.paid_at;
+        }
+        let attempts = self.paid_at.saturating_sub(now).div_duration_f64(self.spacing);
+        now.saturating_add(
+            Duration::try_from_secs_f64(attempts * spacing.as_secs_f64()).unwrap_or(Duration::MAX),
+        )
+    }
+}
 
 impl Pace {
-    pub(crate) fn new() -> Self {
-        let units = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-        Self(RateLimits::new(units(Duration::from_secs(1)), units(AT_ONCE)))
-    }
-
     /// From when on an attempt of `tenant` may start, asked at `now`, where its attempts lie
-    /// `spacing` apart in the long run.
+    /// `spacing` apart in the long run; zero is no limit.
     pub(crate) fn granted_at(&self, tenant: &str, spacing: Duration, now: Duration) -> Duration {
-        match cost(spacing) {
-            0 => now,
-            cost => self.0.granted_at(tenant, cost, now),
+        if spacing.is_zero() {
+            return now;
         }
+        let paid_at = self.0.get(tenant).map_or(now, |debt| debt.paid_at(spacing, now)).max(now);
+        paid_at.saturating_add(spacing.min(AT_ONCE)).saturating_sub(AT_ONCE).max(now)
     }
 
     /// An attempt starts.
     pub(crate) fn take(&mut self, tenant: &Arc<str>, spacing: Duration, now: Duration) {
-        if cost(spacing) > 0 {
-            self.0.take(tenant, cost(spacing), now);
+        if spacing.is_zero() {
+            self.0.remove(tenant);
+            return;
         }
+        let before = self.0.get(tenant).map_or(now, |debt| debt.paid_at(spacing, now)).max(now);
+        let debt = Debt { paid_at: before.saturating_add(spacing), spacing };
+        self.0.insert(tenant.clone(), debt);
     }
 
     /// An attempt that was counted asked no issuer.
-    pub(crate) fn give_back(&mut self, tenant: &str, spacing: Duration) {
-        self.0.give_back(tenant, cost(spacing));
+    pub(crate) fn give_back(&mut self, tenant: &str) {
+        if let Some(debt) = self.0.get_mut(tenant) {
+            debt.paid_at = debt.paid_at.saturating_sub(debt.spacing);
+        }
     }
 
-    /// Forgets namespaces that may start as many at once as any.
+    /// Forgets namespaces that owe nothing.
     pub(crate) fn tidy(&mut self, now: Duration) {
-        self.0.tidy(now);
+        self.0.retain(|_, debt| debt.paid_at > now);
     }
-}
-
-fn cost(spacing: Duration) -> u32 {
-    u32::try_from(spacing.as_nanos().div_ceil(UNIT.as_nanos())).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -58,7 +77,7 @@ mod tests {
     /// How many attempts `a` starts in the second minute, of as many as it likes; and in the first
     /// second.
     fn started(spacing: Duration) -> (usize, usize) {
-        let (mut pace, tenant) = (Pace::new(), Arc::<str>::from("a"));
+        let (mut pace, tenant) = (Pace::default(), Arc::<str>::from("a"));
         let mut times = Vec::new();
         let mut now = Duration::ZERO;
         while now < Duration::from_secs(120) && times.len() < 100_000 {
@@ -90,13 +109,32 @@ mod tests {
     }
 
     #[test]
-    fn what_asked_nobody_is_given_back() {
-        let (mut pace, tenant) = (Pace::new(), Arc::<str>::from("a"));
+    fn another_limit_holds_for_what_is_owed_too() {
+        let minute = Duration::from_secs(60);
+        let (often, seldom) = (Duration::from_millis(100), Duration::from_secs(600));
+        let mut pace = Pace::default();
+        let tenant = Arc::<str>::from("a");
+        pace.take(&tenant, minute, Duration::ZERO);
+        pace.take(&tenant, minute, minute);
+        let now = minute;
+        assert_eq!(pace.granted_at(&tenant, minute, now), minute * 2);
+        assert_eq!(pace.granted_at(&tenant, often, now), now, "a higher one, at once");
+        assert_eq!(pace.granted_at(&tenant, Duration::ZERO, now), now, "none");
+        assert_eq!(pace.granted_at(&tenant, seldom, now), now + seldom, "a lower one");
+        pace.take(&tenant, often, now);
+        assert_eq!(pace.granted_at(&tenant, minute, now), now + minute * 2);
+        pace.tidy(now + often * 3);
+        assert_eq!(pace.granted_at(&tenant, minute, now), now, "nothing is owed any more");
+    }
+
+    #[test]
+    fn what_made_no_call_is_given_back() {
+        let (mut pace, tenant) = (Pace::default(), Arc::<str>::from("a"));
         let minute = Duration::from_secs(60);
         pace.take(&tenant, minute, Duration::ZERO);
         assert_eq!(pace.granted_at(&tenant, minute, Duration::ZERO), minute);
         assert_eq!(pace.granted_at("b", minute, Duration::ZERO), Duration::ZERO);
-        pace.give_back(&tenant, minute);
+        pace.give_back(&tenant);
         assert_eq!(pace.granted_at(&tenant, minute, Duration::ZERO), Duration::ZERO);
     }
 }

@@ -74,7 +74,6 @@ struct Reserved {
     tenant: Arc<str>,
     bucket: Arc<str>,
     calls: u32,
-    spacing: Duration,
 }
 
 /// A key that is to be looked at.
@@ -126,7 +125,7 @@ impl<K: Key> Queue<K> {
             waiting: Waiting::new(),
             governor: Governor::new(limits.slots, limits.slow_after),
             rate_limits: RateLimits::new(limits.calls_per_second, limits.burst),
-            pace: Pace::new(),
+            pace: Pace::default(),
             looks: 0,
             slots: limits.slots.max(1),
             arrivals: 0,
@@ -184,14 +183,8 @@ impl<K: Key> Queue<K> {
         pace.take(&tenant, spacing, now.boot);
         let permit = governor.start(&tenant, &endpoint, now.boot);
         let admission = Admission::default();
-        let taken = Box::new(Reserved {
-            permit,
-            admission: admission.clone(),
-            tenant,
-            bucket,
-            calls,
-            spacing,
-        });
+        let taken =
+            Box::new(Reserved { permit, admission: admission.clone(), tenant, bucket, calls });
         let entry = self.entries.get_mut(&key)?;
         if let Place::Waiting(_, look_at) = entry.place {
             self.timed.remove(&(look_at, key.clone()));
@@ -218,7 +211,7 @@ impl<K: Key> Queue<K> {
         self.governor.end(taken.permit, used, now.boot);
         if used.is_none() {
             self.rate_limits.give_back(&taken.bucket, taken.calls);
-            self.pace.give_back(&taken.tenant, taken.spacing);
+            self.pace.give_back(&taken.tenant);
             self.waiting.give_back(&taken.tenant, taken.calls);
         }
         self.waiting.an_end();
