@@ -37,7 +37,7 @@ impl Debt {
 
 impl Pace {
     /// From when on an attempt of `tenant` may start, asked at `now`, where its attempts lie
-    /// `spacing` apart in the long run; zero is no limit.
+    /// `spacing` apart in the long run; zero where they are not limited.
     pub(crate) fn granted_at(&self, tenant: &str, spacing: Duration, now: Duration) -> Duration {
         if spacing.is_zero() {
             return now;
