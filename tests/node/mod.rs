@@ -23,7 +23,7 @@ async fn propagation_of_a_change() {
 }
 
 #[tokio::test]
-#[ignore = "measures the kubelet's own minute: make bench"]
+#[ignore = "measures the kubelet's own minute: make bench-node"]
 async fn bench_of_propagation() {
     enter::run("node::minute").await;
 }
