@@ -20,9 +20,9 @@ pub(super) async fn wait(
     cause: Cause,
     context: &Context,
 ) -> Result<Next, CallError> {
-    let claim = of(object, sight, context);
-    let namespace = object.namespace().unwrap_or_default();
-    let Some(limit) = limit(&namespace, context) else { return Ok(claim) };
+    let limit = limit(&object.namespace().unwrap_or_default(), context);
+    let claim = of(object, sight, limit, context);
+    let Some(limit) = limit else { return Ok(claim) };
     let record = sight.secret.own();
     let content = record.and_then(|r| r.content.as_ref());
     match attempts_limit::says_so_at(object, content, cause) {
@@ -46,10 +46,14 @@ fn limit(namespace: &str, context: &Context) -> Option<AttemptsLimit> {
     context.view.attempts_limit(namespace).or(context.settings.attempts_limit)
 }
 
-/// The claim of `object`.
-fn of(object: &RefreshableCredential, sight: &Sight, context: &Context) -> Next {
+/// The claim of `object`, of whose namespace the attempts have this limit.
+fn of(
+    object: &RefreshableCredential,
+    sight: &Sight,
+    limit: Option<AttemptsLimit>,
+    context: &Context,
+) -> Next {
     let now = context.now();
-    let namespace = object.namespace().unwrap_or_default();
     let (band, band_ends) = band(object, sight, now);
     let expires = sight.expiration();
     // The status turns at the expiry, and the band before.
@@ -59,7 +63,7 @@ fn of(object: &RefreshableCredential, sight: &Sight, context: &Context) -> Next 
         endpoint: endpoint.into(),
         bucket: bucket.into(),
         calls,
-        spacing: limit(&namespace, context).map(AttemptsLimit::spacing).unwrap_or_default(),
+        spacing: limit.map(AttemptsLimit::spacing).unwrap_or_default(),
         band,
         expires,
         look_at: look_at.chain([now + LONGEST]).min().unwrap_or(now),

@@ -281,22 +281,18 @@ fn served(
     index: &PolicyIndex<'_>,
     view: &View,
 ) -> Served<ResourceName> {
-    let mut served = match before.filter(|b| !news.everything && b.is_of(policies)) {
-        Some(before) => before,
-        None => {
-            let mut served = Served::new(policies);
-            for (name, kept) in view.credentials.entries() {
-                if let Some(object) = kept.object() {
-                    served.judge(name, &object, index);
-                }
-            }
-            return served;
+    let before = before.filter(|b| !news.everything && b.is_of(policies));
+    let there = match &before {
+        Some(_) => {
+            let within = |namespace: &String| view.credentials.entries_within(namespace);
+            news.namespaces.iter().flat_map(within).collect()
         }
+        None => view.credentials.entries(),
     };
+    let mut served = before.unwrap_or_else(|| Served::new(policies));
     if !news.namespaces.is_empty() {
         served.forget_those(|name| news.namespaces.contains(&*name.namespace));
     }
-    let there = news.namespaces.iter().flat_map(|n| view.credentials.entries_within(n));
     for (name, kept) in there {
         if let Some(object) = kept.object() {
             served.judge(name, &object, index);

@@ -1,5 +1,6 @@
 //! How many attempts a namespace may make, where its administrator limits them.
 
+use crate::rate_limits;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +43,7 @@ impl Pace {
         if spacing.is_zero() {
             return now;
         }
-        let paid_at = self.0.get(tenant).map_or(now, |debt| debt.paid_at(spacing, now)).max(now);
-        paid_at.saturating_add(spacing.min(AT_ONCE)).saturating_sub(AT_ONCE).max(now)
+        rate_limits::granted_at(self.paid_at(tenant, spacing, now), spacing, AT_ONCE, now)
     }
 
     /// An attempt starts.
@@ -52,8 +52,8 @@ impl Pace {
             self.0.remove(tenant);
             return;
         }
-        let before = self.0.get(tenant).map_or(now, |debt| debt.paid_at(spacing, now)).max(now);
-        let debt = Debt { paid_at: before.saturating_add(spacing), spacing };
+        let paid_at = self.paid_at(tenant, spacing, now).saturating_add(spacing);
+        let debt = Debt { paid_at, spacing };
         self.0.insert(tenant.clone(), debt);
     }
 
@@ -62,6 +62,11 @@ impl Pace {
         if let Some(debt) = self.0.get_mut(tenant) {
             debt.paid_at = debt.paid_at.saturating_sub(debt.spacing);
         }
+    }
+
+    /// When all attempts of `tenant` so far are paid for.
+    fn paid_at(&self, tenant: &str, spacing: Duration, now: Duration) -> Duration {
+        self.0.get(tenant).map_or(now, |debt| debt.paid_at(spacing, now)).max(now)
     }
 
     /// Forgets namespaces that owe nothing.

@@ -31,10 +31,7 @@ impl RateLimits {
     /// From when on `calls` calls from `bucket` are granted, asked at `now`.
     pub fn granted_at(&self, bucket: &str, calls: u32, now: Duration) -> Duration {
         let busy = self.busy_until.get(bucket).copied().unwrap_or(now).max(now);
-        // An attempt that is larger than the burst goes when the bucket is full, and is paid for
-        // afterwards.
-        let cost = self.cost(calls).min(self.burst);
-        (busy + cost).saturating_sub(self.burst).max(now)
+        granted_at(busy, self.cost(calls), self.burst, now)
     }
 
     /// Takes `calls` calls from `bucket`.
@@ -60,6 +57,18 @@ impl RateLimits {
     fn cost(&self, calls: u32) -> Duration {
         self.interval.saturating_mul(calls)
     }
+}
+
+/// From when on something of this cost is granted, asked at `now`, where everything granted so far
+/// will have been caught up with at `busy` and so much may be ahead of that. What is larger than
+/// this goes when nothing is ahead, and is paid for afterwards.
+pub(crate) fn granted_at(
+    busy: Duration,
+    cost: Duration,
+    ahead: Duration,
+    now: Duration,
+) -> Duration {
+    busy.saturating_add(cost.min(ahead)).saturating_sub(ahead).max(now)
 }
 
 /// How many calls of a limit of `per_second` one call counts as, at an issuer that grants only so

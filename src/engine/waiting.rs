@@ -62,6 +62,15 @@ struct Tenant<K> {
     claims: BTreeMap<usize, BTreeMap<Rank, (K, u32)>>,
 }
 
+impl<K> Tenant<K> {
+    /// From when on it may be served, as far as that depends on itself: its attempts a minute; `None`
+    /// while one of its attempts has to end first.
+    fn free_at(&self, governor: &Governor, rates: Rates<'_>, now: Duration) -> Option<Duration> {
+        let granted_at = || rates.attempts.granted_at(&self.name, self.spacing, now);
+        governor.tenant_has_room(&self.name).then(granted_at)
+    }
+}
+
 /// Claims that are limited together: by an endpoint, and by the calls of one caller.
 #[derive(Debug)]
 struct Lane {
@@ -85,6 +94,14 @@ struct Stuck {
 impl Stuck {
     fn by(&mut self, until: Duration) {
         self.until = Some(self.until.map_or(until, |before| before.min(until)));
+    }
+
+    /// See [`Tenant::free_at`].
+    fn until(&mut self, free_at: Option<Duration>) {
+        match free_at {
+            Some(at) => self.by(at),
+            None => self.on_an_end = true,
+        }
     }
 }
 
@@ -228,8 +245,7 @@ impl<K: Clone> Waiting<K> {
         now: Duration,
     ) -> (Option<Ticket>, Stuck) {
         self.scan += 1;
-        self.release(governor, rates, now);
-        let mut stuck = Stuck::default();
+        let mut stuck = self.release(governor, rates, now);
         let mut held = Vec::new();
         let mut best: Option<((bool, Band, u64, i64), Ticket)> = None;
         for &(band, step, expires, id) in &self.turns {
@@ -239,13 +255,12 @@ impl<K: Clone> Waiting<K> {
             }
             let tenant = &self.tenants[id];
             let ahead = tenant.served > self.virtual_time + QUANTUM;
-            let has_room = governor.tenant_has_room(&tenant.name);
-            let granted_at = rates.attempts.granted_at(&tenant.name, tenant.spacing, now);
-            if !has_room || granted_at > now {
-                match has_room {
-                    true => stuck.by(granted_at),
-                    false => stuck.on_an_end = true,
-                }
+            if self.held.contains(&id) {
+                continue;
+            }
+            let free_at = tenant.free_at(governor, rates, now);
+            if free_at.is_none_or(|at| at > now) {
+                stuck.until(free_at);
                 held.push(id);
                 continue;
             }
@@ -290,18 +305,20 @@ impl<K: Clone> Waiting<K> {
         }
     }
 
-    /// Those that were held and may be served again begin to wait now.
-    fn release(&mut self, governor: &Governor, rates: Rates<'_>, now: Duration) {
-        let may = |tenant: &Tenant<K>| {
-            governor.tenant_has_room(&tenant.name)
-                && rates.attempts.granted_at(&tenant.name, tenant.spacing, now) <= now
-        };
-        let free: Vec<usize> =
-            self.held.iter().copied().filter(|id| may(&self.tenants[*id])).collect();
+    /// Those that were held and may be served again begin to wait now. What the others wait for.
+    fn release(&mut self, governor: &Governor, rates: Rates<'_>, now: Duration) -> Stuck {
+        let (mut stuck, mut free) = (Stuck::default(), Vec::new());
+        for &id in &self.held {
+            match self.tenants[id].free_at(governor, rates, now) {
+                Some(at) if at <= now => free.push(id),
+                later => stuck.until(later),
+            }
+        }
         for id in free {
             self.unindex(id);
             self.index(id);
         }
+        stuck
     }
 
     /// An attempt has ended, or a limit has changed.

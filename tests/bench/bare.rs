@@ -1,6 +1,6 @@
 //! A client that makes the controller's two writes for each resource, and decides nothing.
 
-use crate::harness::{Cluster, cluster};
+use crate::harness::Cluster;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams};
@@ -44,7 +44,7 @@ impl Writes {
 /// controller's watches of the namespace.
 pub(crate) async fn run(cluster: &Cluster, namespace: &str, writes: Vec<Writes>) -> Duration {
     // A connection of its own, as the controller has one.
-    let client = cluster::client(cluster.control_plane.admin_kubeconfig()).await;
+    let client = cluster.client().await;
     let _watches = watches(&client, namespace);
     let (secrets, resources) = (
         Api::<Secret>::namespaced(client.clone(), namespace),

@@ -1,17 +1,16 @@
 //! One run: the bare client, the controller, and the bare client again, on one API server.
 
 use crate::bare::{self, Writes};
-use crate::harness::eventually::eventually;
+use crate::harness::cluster::{Namespace, make_all};
 use crate::harness::usage::{memory, processor_time};
-use crate::harness::{Cluster, Controller, cluster, controller};
+use crate::harness::{Cluster, Controller, controller};
 use crate::stub::Stub;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Resource as _;
-use kube::api::{Api, ApiResource, Patch, PatchParams, PostParams};
-use kube::core::{DynamicObject, GroupVersionKind};
+use kube::api::{Api, ApiResource, DynamicObject};
 use kube::runtime::{WatchStreamExt as _, watcher};
-use refreshable_api::RefreshableCredential;
+use refreshable_api::{CredentialPolicy, RefreshableCredential};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -80,12 +79,11 @@ impl Course {
         let mut bare = [Duration::ZERO; 2];
         bare[0] = self.bare("bare-before", number, &sample).await;
 
-        let namespace = "controlled";
-        self.resources(namespace, number).await;
+        let namespace = self.resources("controlled", number).await;
         let granted = self.stub.granted();
         let began = Instant::now();
-        let mut controller = self.controller(namespace).start().await;
-        self.ready(namespace, number, patience).await;
+        let mut controller = self.controller(&namespace).start().await;
+        self.ready(&namespace, number, patience).await;
         let cold = began.elapsed();
         let process = controller.process().id();
         let (cold_cpu, most) = (processor_time(process), memory(process, "VmHWM"));
@@ -98,7 +96,7 @@ impl Course {
 
         let began = Instant::now();
         controller.restart().await;
-        looked_at(&controller, number, patience).await;
+        controller.looked_at(number, patience).await;
         let restart = began.elapsed();
         let process = controller.process().id();
         let (restart_cpu, held) = (processor_time(process), memory(process, "VmRSS"));
@@ -111,46 +109,37 @@ impl Course {
 
     /// Writes of the controller for one resource: the bare client writes the same.
     async fn sample(&self, patience: Duration) -> (RefreshableCredential, Secret) {
-        let namespace = "sample";
-        self.resources(namespace, 1).await;
-        let controller = self.controller(namespace).start().await;
-        self.ready(namespace, 1, patience).await;
+        let namespace = self.resources("sample", 1).await;
+        let controller = self.controller(&namespace).start().await;
+        self.ready(&namespace, 1, patience).await;
         controller.stop().await;
         let name = name_of(0);
-        let object = self.api::<RefreshableCredential>(namespace).await.get(&name).await;
-        let secret = self.api::<Secret>(namespace).await.get(&name).await;
+        let object = namespace.api::<RefreshableCredential>().get(&name).await;
+        let secret = namespace.api::<Secret>().get(&name).await;
         (object.expect("the resource"), secret.expect("its Secret"))
     }
 
     async fn bare(
         &self,
-        namespace: &str,
+        prefix: &str,
         number: usize,
         (object, secret): &(RefreshableCredential, Secret),
     ) -> Duration {
-        self.resources(namespace, number).await;
+        let namespace = self.resources(prefix, number).await;
         let writes = (0..number).map(|n| Writes::like(object, secret, &name_of(n))).collect();
-        bare::run(&self.cluster, namespace, writes).await
+        bare::run(&self.cluster, &namespace.name, writes).await
     }
 
-    fn controller(&self, namespace: &str) -> controller::Builder {
+    fn controller(&self, namespace: &Namespace) -> controller::Builder {
         Controller::program(&self.program)
             .kubeconfig(self.cluster.control_plane.admin_kubeconfig())
-            .args(["--no-leader-election", "--watch-namespace", namespace])
+            .args(["--no-leader-election", "--watch-namespace", &namespace.name])
             // What is measured is not the limit.
             .args(["--sts-calls-per-second", "100000", "--sts-burst", "100000"])
             .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "example")
             .env("AWS_REGION", "eu-west-1")
             .env("AWS_ENDPOINT_URL_STS", self.stub.url())
-    }
-
-    async fn api<K>(&self, namespace: &str) -> Api<K>
-    where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-    {
-        let client = cluster::client(self.cluster.control_plane.admin_kubeconfig()).await;
-        Api::namespaced(client, namespace)
     }
 
     /// Lets every namespace assume the role.
@@ -160,37 +149,22 @@ impl Course {
             "metadata": {"name": "bench"},
             "spec": {"namespaceSelector": {}, "allow": {"roles": [{"arns": [ROLE]}]}},
         });
-        let client = cluster::client(self.cluster.control_plane.admin_kubeconfig()).await;
-        let kind = GroupVersionKind::gvk("refreshable.dev", "v1alpha1", "CredentialPolicy");
-        let api = Api::<DynamicObject>::all_with(client, &ApiResource::from_gvk(&kind));
-        let policy: DynamicObject = serde_json::from_value(policy).expect("an object");
-        api.create(&PostParams::default(), &policy).await.expect("the policy is made");
+        let api = Api::<CredentialPolicy>::all(self.cluster.client().await);
+        make_all(&api, [policy].into_iter()).await;
     }
 
     /// A namespace with so many resources.
-    async fn resources(&self, namespace: &str, number: usize) {
-        let object: Value =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        let client = cluster::client(self.cluster.control_plane.admin_kubeconfig()).await;
-        let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(client);
-        let apply = PatchParams::apply("bench");
-        namespaces.patch(namespace, &apply, &Patch::Apply(&object)).await.expect("a namespace");
-        let api = self.api::<RefreshableCredential>(namespace).await;
-        futures::stream::iter(0..number)
-            .map(Ok::<_, kube::Error>)
-            .try_for_each_concurrent(30, |number| {
-                let (api, object) = (api.clone(), resource(number));
-                async move { api.create(&PostParams::default(), &object).await.map(drop) }
-            })
-            .await
-            .expect("the resources are made");
+    async fn resources(&self, prefix: &str, number: usize) -> Namespace {
+        let namespace = self.cluster.namespace(prefix).create().await;
+        let api = namespace.api::<RefreshableCredential>();
+        make_all(&api, (0..number).map(resource)).await;
+        namespace
     }
 
     /// Waits, by a watch, until so many resources are Ready.
-    async fn ready(&self, namespace: &str, number: usize, patience: Duration) {
-        let client = cluster::client(self.cluster.control_plane.admin_kubeconfig()).await;
+    async fn ready(&self, namespace: &Namespace, number: usize, patience: Duration) {
         let kind = ApiResource::erase::<RefreshableCredential>(&());
-        let api = Api::<DynamicObject>::namespaced_with(client, namespace, &kind);
+        let api = Api::<DynamicObject>::default_namespaced_with(namespace.client.clone(), &kind);
         let mut seen = BTreeSet::new();
         let wait = async {
             let mut events = pin!(watcher(api, watcher::Config::default()).applied_objects());
@@ -215,28 +189,14 @@ fn name_of(number: usize) -> String {
     format!("many-{number:06}")
 }
 
-fn resource(number: usize) -> RefreshableCredential {
-    let object = json!({
+fn resource(number: usize) -> Value {
+    json!({
         "apiVersion": RefreshableCredential::api_version(&()), "kind": "RefreshableCredential",
         "metadata": {"name": name_of(number)}, "spec": {"roles": [{"roleArn": ROLE}]},
-    });
-    serde_json::from_value(object).expect("a resource")
+    })
 }
 
 fn is_ready(object: &Value) -> bool {
     let conditions = object["status"]["conditions"].as_array();
     conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"))
-}
-
-/// Waits until the controller has looked as often as there are resources.
-async fn looked_at(controller: &Controller, number: usize, patience: Duration) {
-    eventually(patience, "every resource has been looked at", async || {
-        let page = controller.metrics().await;
-        let value = page
-            .lines()
-            .find_map(|l| l.strip_prefix("refreshable_reconcile_duration_seconds_count "));
-        let looks: usize = value.and_then(|v| v.trim().parse().ok()).ok_or("no count of looks")?;
-        if looks >= number { Ok(()) } else { Err(format!("{looks} looks at {number} resources")) }
-    })
-    .await;
 }

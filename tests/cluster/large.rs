@@ -1,7 +1,8 @@
 //! Objects that somebody made as large as the API server takes them.
 
-use super::scale::{LIMIT, make_all};
+use super::scale::LIMIT;
 use super::stage::Stage;
+use crate::harness::cluster::make_all;
 use crate::harness::usage::memory;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::Api;

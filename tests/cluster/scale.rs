@@ -2,15 +2,12 @@
 //! says how many others.
 
 use super::stage::{Stage, ready};
+use crate::harness::cluster::make_all;
 use crate::harness::usage::{memory, processor_time};
 use crate::harness::{eventually, proxy};
-use futures::StreamExt as _;
-use kube::api::{Api, ListParams, PostParams};
+use kube::api::{Api, ListParams};
 use refreshable_api::RefreshableCredential;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use std::fmt::Debug;
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// How many resources, and how long that may take.
@@ -22,19 +19,6 @@ fn scale() -> (usize, Duration) {
 
 /// What the chart's default `resources.limits.memory` is, in KiB.
 pub(super) const LIMIT: u64 = 256 * 1024;
-
-/// Makes all these objects, many at a time.
-pub(super) async fn make_all<K>(api: &Api<K>, objects: impl Iterator<Item = Value>)
-where
-    K: Clone + Debug + Serialize + DeserializeOwned,
-{
-    futures::stream::iter(objects)
-        .for_each_concurrent(30, |object| async {
-            let object: K = serde_json::from_value(object).expect("an object");
-            api.create(&PostParams::default(), &object).await.expect("made");
-        })
-        .await;
-}
 
 /// Makes so many resources with this role.
 pub(super) async fn make(api: &Api<RefreshableCredential>, many: usize, role: &str) {

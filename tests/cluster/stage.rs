@@ -134,23 +134,7 @@ impl Stage {
         let resources =
             self.credentials().list(&ListParams::default()).await.expect("resources").items.len();
         assert!(resources > 0, "there is something to look at");
-        eventually(patience, "every resource has been looked at", async || {
-            let page = self.controller().metrics().await;
-            let count = |name: &str| {
-                let value = page.lines().find_map(|l| l.strip_prefix(name));
-                value.and_then(|v| v.trim().parse().ok()).ok_or("no count of looks")
-            };
-            // Looks and attempts that have ended, without the attempts that have begun.
-            let ended: usize = count("refreshable_reconcile_duration_seconds_count ")?;
-            let attempts = count("refreshable_rate_limited_duration_seconds_count ")?;
-            let looks = ended.saturating_sub(attempts);
-            if looks >= resources {
-                Ok(())
-            } else {
-                Err(format!("{looks} looks at {resources} resources"))
-            }
-        })
-        .await;
+        self.controller().looked_at(resources, patience).await;
     }
 
     /// A role that the controller's own identity may assume, and a policy that allows it.

@@ -1,17 +1,22 @@
 //! What a test does with a control plane: clients, namespaces, kubeconfigs.
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PostParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::audit::Audit;
@@ -192,6 +197,19 @@ impl Namespace {
     {
         Api::default_namespaced(self.client.clone())
     }
+}
+
+/// Makes all these objects, many at a time.
+pub async fn make_all<K>(api: &Api<K>, objects: impl Iterator<Item = Value>)
+where
+    K: Clone + Debug + Serialize + DeserializeOwned,
+{
+    futures::stream::iter(objects)
+        .for_each_concurrent(30, |object| async {
+            let object: K = serde_json::from_value(object).expect("an object");
+            api.create(&PostParams::default(), &object).await.expect("made");
+        })
+        .await;
 }
 
 /// A client for a kubeconfig file, in the caller's runtime.

@@ -96,6 +96,27 @@ impl Controller {
         }
     }
 
+    /// Waits until it has looked as often as there are so many resources.
+    pub async fn looked_at(&self, resources: usize, patience: Duration) {
+        eventually(patience, "every resource has been looked at", async || {
+            let page = self.metrics().await;
+            let count = |name: &str| {
+                let value = page.lines().find_map(|l| l.strip_prefix(name));
+                value.and_then(|v| v.trim().parse().ok()).ok_or("no count of looks")
+            };
+            // Looks and attempts that have ended, without the attempts that have begun.
+            let ended: usize = count("refreshable_reconcile_duration_seconds_count ")?;
+            let attempts = count("refreshable_rate_limited_duration_seconds_count ")?;
+            let looks = ended.saturating_sub(attempts);
+            if looks >= resources {
+                Ok(())
+            } else {
+                Err(format!("{looks} looks at {resources} resources"))
+            }
+        })
+        .await;
+    }
+
     /// All that it has said so far.
     pub fn log(&self) -> String {
         self.process.log()

@@ -5,6 +5,8 @@ use super::promises::runtime;
 use super::state::Key;
 use super::users;
 use jiff::SignedDuration;
+use refreshable_controller::Settings;
+use refreshable_rules::attempts_limit::AttemptsLimit;
 use std::time::Duration;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -47,6 +49,28 @@ fn an_issuer_that_hangs_for_one_namespace_delays_no_other() {
         users::assert_settled(&world, &all);
         let latest = world.shared.lock().auditor.latest;
         assert!(latest < SECOND * 5, "{latest}");
+    });
+}
+
+/// Sixty a minute: six at once, and one a second after that.
+#[test]
+fn a_limited_namespace_keeps_to_its_limit_and_renews_in_time() {
+    runtime().block_on(async {
+        let attempts_limit = AttemptsLimit::parse("60").ok();
+        let settings = Settings { attempts_limit, ..Settings::default() };
+        let mut world = World::new(62, Setup { settings, ..Setup::default() });
+        let make = |name: String| users::make(&world, "team-a", &name, 3600);
+        let many: Vec<Key> = (0..60).map(|n| make(format!("many-{n}"))).collect();
+        let few = ten(&world, "few");
+        world.run(SECOND * 10).await;
+        let (limited, other) = (published(&world, &many), published(&world, &few));
+        assert!((14..=17).contains(&limited) && other == 10, "{limited} and {other}");
+        world.run(SECOND * 50).await;
+        assert_eq!(published(&world, &many), 60);
+        // Sixty resources make more than one attempt a minute: the limit leaves room for them.
+        world.run(HOUR * 4).await;
+        users::assert_settled(&world, &many);
+        users::assert_settled(&world, &few);
     });
 }
 
