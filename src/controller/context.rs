@@ -26,6 +26,8 @@ pub struct Settings {
     pub withdrawal: Limits,
     /// Attempts a minute of each namespace that sets no limit of its own.
     pub attempts_limit: Option<AttemptsLimit>,
+    /// After how long an attempt leaves its slot to others.
+    pub slow_after: Duration,
 }
 
 impl Default for Settings {
@@ -37,6 +39,7 @@ impl Default for Settings {
             burst: 400,
             withdrawal: Limits::default(),
             attempts_limit: None,
+            slow_after: SLOW_AFTER,
         }
     }
 }
@@ -44,8 +47,8 @@ impl Default for Settings {
 impl Settings {
     /// The engine's limits, with `slots` resources worked on at the same time.
     pub fn queue_limits(&self, slots: usize) -> refreshable_engine::Limits {
-        let Self { calls_per_second, burst, .. } = *self;
-        refreshable_engine::Limits { slots, slow_after: SLOW_AFTER, calls_per_second, burst }
+        let Self { calls_per_second, burst, slow_after, .. } = *self;
+        refreshable_engine::Limits { slots, slow_after, calls_per_second, burst }
     }
 }
 

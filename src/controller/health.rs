@@ -13,7 +13,7 @@ const BEAT_WITHIN: Duration = Duration::from_secs(30);
 
 /// Signs of life. Clones share them.
 #[derive(Clone, Debug)]
-pub(super) struct Health(Arc<Signs>);
+pub struct Health(Arc<Signs>);
 
 #[derive(Debug)]
 struct Signs {
@@ -26,7 +26,8 @@ struct Signs {
 }
 
 impl Health {
-    pub(super) fn new() -> Self {
+    /// Nothing has been heard yet.
+    pub fn new() -> Self {
         Self(Arc::new(Signs {
             heard: Mutex::new(None),
             beat: Mutex::new(Instant::now()),

@@ -15,7 +15,6 @@ use super::Metrics;
 use super::call::{CallError, bounded};
 use super::lease_timings::LeaseTimings;
 use crate::clock::{SharedClock, SystemClock};
-use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{Api, ObjectMeta, PostParams};
@@ -108,7 +107,8 @@ impl Fence {
 }
 
 /// One candidate for a Lease.
-pub(super) struct Candidate {
+#[derive(Debug)]
+pub struct Candidate {
     api: Api<Lease>,
     name: String,
     identity: String,
@@ -123,7 +123,8 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    pub(super) fn new(
+    /// A candidate with the name `identity` for the Lease `name`, which opens and closes `fence`.
+    pub fn new(
         client: kube::Client,
         namespace: &str,
         name: &str,
@@ -293,7 +294,7 @@ impl Candidate {
 
     fn spec(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
         let mine = before.is_some_and(|b| b.holder_identity.as_deref() == Some(&self.identity));
-        let now = MicroTime(Timestamp::now());
+        let now = MicroTime(self.fence.clock.now());
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: i32::try_from(self.timings().duration().as_secs()).ok(),

@@ -2,6 +2,7 @@ use super::*;
 use crate::clock::Clock;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
+use jiff::Timestamp;
 use kube::client::Body;
 use serde_json::{Value, json};
 

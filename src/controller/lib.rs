@@ -13,6 +13,7 @@
 //!   brake         what Action::Withdraw asks first: not too many at once
 //!
 //! watches -> policy_status    what the statuses of policies say, after a change that they tell of
+//! run             the process: signals, ports, client; replica: all else, from the lease to the end
 //! serve           probes, and metrics; secure_metrics: these over TLS, to users that Kubernetes knows
 //! ```
 
@@ -56,6 +57,7 @@ mod published;
 mod reconcile;
 mod reconciler;
 mod refusal;
+mod replica;
 mod restart;
 mod run;
 mod secret_meta;
@@ -75,9 +77,10 @@ pub use clock_watch::{ClockWatch, Jump};
 pub use context::{Context, Settings};
 pub use events::{Announcement, EventPublisher};
 pub use feeds::{Change, Feed, Feeds, Place};
+pub use health::Health;
 pub use input_key::InputKeys;
 pub use isolation::Panics;
-pub use lease::{Fence, NotLeading};
+pub use lease::{Candidate, Fence, NotLeading};
 pub use lease_timings::LeaseTimings;
 pub use logging::start as start_logging;
 pub use memory::Memory;
@@ -88,6 +91,7 @@ pub use packed::{Form, Kept};
 pub use policy_status::PolicyNews;
 pub use propagation::PodMeta;
 pub use reconciler::{Reconciler, ResourceName};
+pub use replica::Replica;
 pub use run::{Error, run};
 pub use secret_meta::{ConfigMapMeta, SecretMeta};
 pub use secure_metrics::CertificateError;

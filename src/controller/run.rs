@@ -8,14 +8,11 @@ use super::metrics_page::MetricsPage;
 use super::secure_metrics::{PortError, SecurePort};
 use super::{
     Brake, Calls, CertificateError, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory,
-    Metrics, Options, Panics, Reconciler, ResourceName, View, events, policy_status, serve,
-    watches,
+    Metrics, Options, Panics, Replica, View, serve,
 };
 use crate::clock::{SharedClock, SystemClock};
 use aws_config::BehaviorVersion;
-use futures::future::BoxFuture;
 use kube::{Client, Config};
-use refreshable_engine::{Queue, SharedQueue};
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::registry::{Registry, RegistryError};
 use refreshable_issuers::source::SourceContext;
@@ -23,20 +20,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 /// A watch's connection that is silent for longer is dead: the API server sends a bookmark every
 /// minute.
 const SILENCE: Duration = Duration::from_secs(150);
 /// Pause between two questions whether the API server is there.
 const PULSE: Duration = Duration::from_secs(5);
-
-/// Pause between two looks at the clocks.
-const CLOCKS: Duration = Duration::from_secs(5);
-/// Pause between two rounds of forgetting.
-const TIDY: Duration = Duration::from_secs(60);
 
 /// Why the controller ended.
 #[derive(Debug, thiserror::Error)]
@@ -93,128 +83,28 @@ pub async fn run(options: Options) -> Result<(), Error> {
     tokio::spawn(vital("pulse", pulse(client.clone(), health.clone(), metrics.clone())));
 
     let identity = options.identity();
-    let (fence, mut candidate) = candidate(&options, &client, &identity, &metrics)?;
+    let (fence, candidate) = candidate(&options, &client, &identity, &metrics)?;
     tracing::info!(version = refreshable_rules::version::long(), identity, "started");
-    if let Some(candidate) = &mut candidate {
-        tokio::select! {
-            () = candidate.acquire(|| health.heard()) => tracing::info!("this replica leads"),
-            () = stop.cancelled() => return Ok(()),
-        }
-    }
-    health.leads();
-    metrics.leads(true);
-    let (event_publisher, announcements) = EventPublisher::new();
-    tokio::spawn(vital(
-        "events",
-        events::publish(client.clone(), identity, announcements, metrics.clone()),
-    ));
-    let view = View::new(!options.no_policies, options.prompt_propagation);
-    let context = Arc::new(
-        context(&options, registry, client, fence, view, metrics.clone(), event_publisher).await,
-    );
-    metrics.observe(&context, options.namespace_metrics, options.object_metrics);
-    let result = lead(&options, &context, candidate.as_mut(), &health, &stop).await;
-    metrics.leads(false);
-    if let Some(candidate) = &mut candidate
-        && !matches!(result, Err(Error::LeaseLost))
-    {
-        candidate.release().await;
-    }
-    result
-}
-
-/// Works until asked to stop, or until the lease is lost.
-async fn lead(
-    options: &Options,
-    context: &Arc<Context>,
-    candidate: Option<&mut Candidate>,
-    health: &Health,
-    stop: &CancellationToken,
-) -> Result<(), Error> {
-    let ended = CancellationToken::new();
-    let scope = watches::Scope {
+    let replica = Replica {
+        identity,
+        candidate,
         namespaces: options.watch_namespace.clone(),
-        policies: context.view.reads_policies,
-        pods: context.view.reads_pods,
+        slots: options.concurrency,
+        shutdown: Duration::from_secs(options.shutdown_seconds),
+        health,
+        metrics: metrics.clone(),
     };
-    let (touched, watches) = watches::start(&scope, context);
-    let everywhere = options.watch_namespace.is_empty();
-    let work = work(
-        options.concurrency,
-        everywhere,
-        touched,
-        context.clone(),
-        health.clone(),
-        ended.clone(),
-    );
-    let mut work = tokio::spawn(vital("work", work));
-    let held: BoxFuture<'_, ()> = match candidate {
-        Some(candidate) => Box::pin(candidate.hold(|| health.heard())),
-        None => Box::pin(std::future::pending()),
+    let prepare = async |event_publisher| {
+        let view = View::new(!options.no_policies, options.prompt_propagation);
+        let calls =
+            Calls::new(client.clone(), fence, options.settings().api_timeout, metrics.clone());
+        let context = Arc::new(
+            context(&options, registry, calls, view, metrics.clone(), event_publisher).await,
+        );
+        metrics.observe(&context, options.namespace_metrics, options.object_metrics);
+        context
     };
-    let mut held = std::pin::pin!(held);
-    tokio::select! {
-        () = &mut held => return Err(lost(health, &work)),
-        () = stop.cancelled() => {}
-    }
-    tracing::info!("asked to stop");
-    health.stopping();
-    ended.cancel();
-    drop(watches);
-    let deadline = Duration::from_secs(options.shutdown_seconds);
-    tokio::select! {
-        // The lease is held until the work under way has ended.
-        () = held => Err(lost(health, &work)),
-        result = tokio::time::timeout(deadline, &mut work) => match result {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Error::Deadline(deadline)),
-        },
-    }
-}
-
-/// The fence is closed by now: whatever is under way can no longer write.
-fn lost(health: &Health, work: &JoinHandle<()>) -> Error {
-    tracing::error!("the lease was lost; this process ends");
-    health.lost();
-    work.abort();
-    Error::LeaseLost
-}
-
-/// Hands resources to the reconciler until `ended`, and keeps the statuses of policies meanwhile.
-/// `everywhere` says whether every namespace is watched.
-async fn work(
-    concurrency: u16,
-    everywhere: bool,
-    touched: watches::Touched,
-    context: Arc<Context>,
-    health: Health,
-    ended: CancellationToken,
-) {
-    tokio::select! {
-        () = watches::synced(&context.view) => {}
-        () = ended.cancelled() => return,
-    }
-    health.synced();
-    tracing::info!(resources = context.view.credentials.len(), "watches are synced");
-    let tidy = AbortOnDropHandle::new(tokio::spawn(vital("tidy", tidy(context.clone()))));
-    let policies = context.view.reads_policies.then(|| {
-        let keep = policy_status::keep(context.clone(), everywhere);
-        AbortOnDropHandle::new(tokio::spawn(vital("policy statuses", keep)))
-    });
-    let queue: SharedQueue<ResourceName> =
-        Queue::shared(context.settings.queue_limits(concurrency.into()));
-    context.metrics.observe_queue(&queue, &context.clock);
-    let (worker, clock) = (Reconciler(context.clone()), context.clock.clone());
-    refreshable_engine::run(&worker, queue, clock, touched, CLOCKS, ended.cancelled()).await;
-    drop((tidy, policies));
-}
-
-/// Forgets faults that are long past.
-async fn tidy(context: Arc<Context>) {
-    loop {
-        tokio::time::sleep(TIDY).await;
-        context.panics.tidy(context.clock.boot());
-    }
+    replica.run(client.clone(), prepare, std::convert::identity, stop).await
 }
 
 /// The secure port, where one is asked for.
@@ -258,8 +148,7 @@ fn candidate(
 async fn context(
     options: &Options,
     registry: Registry,
-    client: Client,
-    fence: Fence,
+    calls: Calls,
     view: View,
     metrics: Metrics,
     event_publisher: EventPublisher,
@@ -269,7 +158,7 @@ async fn context(
     let clock: SharedClock = Arc::new(SystemClock);
     let clocks = ClockWatch::new(&*clock);
     Context {
-        calls: Calls::new(client, fence, settings.api_timeout, metrics.clone()),
+        calls,
         view,
         memory: Memory::default(),
         panics: Panics::default(),

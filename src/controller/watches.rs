@@ -4,19 +4,23 @@ use super::feeds::{Feed, Feeds, Place};
 use super::isolation::vital;
 use super::packed::Kept;
 use super::{Context, Metrics, ResourceName, View};
+use backon::ExponentialBuilder;
 use futures::StreamExt as _;
 use futures::channel::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use futures::stream::{BoxStream, select_all};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::runtime::watcher::{self, Config, Event};
+use kube::runtime::utils::ResetTimerBackoff;
+use kube::runtime::watcher::{self, Config, Event, ExponentialBackoff};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
 use refreshable_api::names;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Server-side end of one watch in seconds, so that a connection that died in silence is noticed.
@@ -24,6 +28,13 @@ const WATCH_SECONDS: u32 = 240;
 /// Most objects in one page of a list. Whoever may write in a namespace decides how large each is,
 /// up to a megabyte and a half, and a page is in memory as a whole.
 const PAGE: u32 = 100;
+
+/// First pause after a watch that failed, which doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(800);
+/// Longest pause, without its jitter.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The first pause is the shortest again where the last failure is so long ago.
+const WELL_AFTER: Duration = Duration::from_secs(120);
 
 /// Resources that something happened to, as they come.
 pub(super) type Touched = UnboundedReceiver<ResourceName>;
@@ -148,10 +159,25 @@ fn watch_in<K>(place: Place, api: Api<K>, config: Config) -> Events<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
+    let pauses = pauses(&format!("{} {place:?}", K::plural(&())));
     watch(api, config.timeout(WATCH_SECONDS).page_size(PAGE))
-        .default_backoff()
+        .backoff(pauses)
         .map(move |event| (place.clone(), event))
         .boxed()
+}
+
+/// Pauses after a watch that failed, as client-go's reflector makes them. Each watch has its own
+/// jitter, which is the same every time.
+fn pauses(what: &str) -> ResetTimerBackoff<ExponentialBackoff> {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .with_jitter_seed(hasher.finish())
+        .without_max_times();
+    ResetTimerBackoff::new(pauses.into(), WELL_AFTER)
 }
 
 /// Keeps a watch going. A panic ends the process: nothing else would notice that a watch is no
