@@ -388,12 +388,20 @@ impl Memory {
         }
     }
 
-    /// What was written is no longer needed: it has been read back.
-    pub(super) fn settled(&self, uid: &str) {
-        self.known(uid, |entry| {
-            entry.object_version = None;
-            entry.secret = None;
-            entry.doubt = false;
+    /// The resource with this UID was read at `version`, and its Secret, because the view is
+    /// behind: until it shows as much, it is behind still. Where there is no Secret, the one that
+    /// the view shows, with the UID `shown`, is gone.
+    pub(super) fn read_back(
+        &self,
+        uid: &str,
+        version: Option<String>,
+        (secret, shown): (Option<ObjectMeta>, Option<String>),
+        now: Timestamp,
+    ) {
+        let applied = secret.map(|meta| WrittenSecret::Applied(Box::new(meta)));
+        let secret = applied.or(shown.map(|uid| WrittenSecret::Deleted { uid }));
+        self.update(uid, now, |entry| {
+            (entry.object_version, entry.secret, entry.doubt) = (version, secret, false);
         });
     }
 

@@ -59,7 +59,7 @@ async fn advance(
     admission: Option<Admission>,
     context: &Context,
 ) -> Result<Next, CallError> {
-    let Some((object, written)) = freshest(object, uid, context).await? else {
+    let Some((object, written)) = freshest(object, uid, admission.is_some(), context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
     let Some(mut sight) = Sight::of(&object, uid, written, admission, context).await? else {
@@ -216,10 +216,12 @@ async fn spread(
 }
 
 /// The resource, if the view of it is as new as the last status write. Where the view does not
-/// catch up, the resource and its Secret are read.
+/// catch up, the resource and its Secret are read; before an attempt at once, as the look that led
+/// to it may have read them, too.
 async fn freshest(
     object: Arc<RefreshableCredential>,
     uid: &str,
+    attempts: bool,
     context: &Context,
 ) -> Result<Option<(Arc<RefreshableCredential>, Option<Entry>)>, CallError> {
     let Some(written) = context.memory.of(uid) else { return Ok(Some((object, None))) };
@@ -228,7 +230,8 @@ async fn freshest(
     let behind = written.object_version.as_deref().is_some_and(|w| older(version, w));
     let late = context.now().duration_since(written.since) > CATCH_UP;
     let secret_behind = matches!(written.secret, Some(WrittenSecret::Applied(_)));
-    if !written.doubt && !((behind || secret_behind) && late) {
+    let read = written.doubt || (behind && attempts) || ((behind || secret_behind) && late);
+    if !read {
         return Ok((!behind).then_some((object, Some(written))));
     }
     let api = Api::<RefreshableCredential>::namespaced(
@@ -242,11 +245,9 @@ async fn freshest(
         return Ok(None);
     };
     let secret = publish::read(context, &live).await?;
-    let now = context.now();
-    context.memory.settled(uid);
-    if let Some(meta) = secret {
-        context.memory.secret_written(uid, meta, now);
-    }
+    let shown = context.view.secret_uid(&live);
+    let version = live.metadata.resource_version.clone();
+    context.memory.read_back(uid, version, (secret, shown), context.now());
     let known = context.memory.of(uid);
     let live = Arc::new(live);
     Ok(Some((known.as_ref().map_or(live.clone(), |k| k.onto(live)), known)))

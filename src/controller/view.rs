@@ -94,6 +94,11 @@ impl View {
         meta.map_or(SecretView::Absent, |m| ownership::view(&m, &uid))
     }
 
+    /// The UID of the Secret that is shown under the name that `object` publishes under.
+    pub(super) fn secret_uid(&self, object: &RefreshableCredential) -> Option<String> {
+        self.stored_secret(object)?.uid
+    }
+
     /// Whether there is a Secret of the name that `object` publishes under.
     pub(super) fn shows_secret(&self, object: &RefreshableCredential) -> bool {
         self.secrets.contains(&secret_key(object))

@@ -1,11 +1,14 @@
 //! The API server, behind the real `kube::Client`.
 
 use super::deployments;
+use super::leases;
 use super::refusals::{Denial, Written};
 use super::secrets::SimSecret;
-use super::state::{Key, Shared};
+use super::state::{Key, Shared, State};
+use super::watches::{Answer, Question, whole};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
+use jiff::SignedDuration;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -13,12 +16,17 @@ use std::time::Duration;
 
 /// How long a call hangs that never ends.
 const FOR_EVER: Duration = Duration::from_secs(3600);
+/// After so long without an answer, the HTTP client gives a list or a watch up.
+const SILENCE: Duration = Duration::from_secs(150);
+/// How long a watch that failed keeps everybody from being noticed: until it is begun again.
+const AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(75);
+const AFTER_SILENCE: SignedDuration = SignedDuration::from_secs(225);
 
 /// A client of instance `instance`.
 pub fn client(world: Shared, instance: usize) -> Client {
     let service = tower::service_fn(move |request: Request<Body>| {
         let world = world.clone();
-        async move { Ok::<_, tower::BoxError>(answer(&world, instance, request).await) }
+        async move { answer(&world, instance, request).await }
     });
     Client::new(service, "default")
 }
@@ -33,7 +41,11 @@ struct Asked {
     body: Value,
 }
 
-async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Response<Body> {
+async fn answer(
+    world: &Shared,
+    instance: usize,
+    request: Request<Body>,
+) -> Result<Answer, tower::BoxError> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
     let query: Vec<(String, String)> =
@@ -53,6 +65,22 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
         partial: accept.contains("PartialObjectMetadata"),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
+    let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
+    match path.as_slice() {
+        ["apis", "coordination.k8s.io", ..] => lease(world, &asked).await,
+        ["apis", "events.k8s.io", ..] => Ok(event(world, &asked)),
+        ["apis", _, _, "credentialpolicies", name, "status"] => {
+            Ok(policy_status(world, instance, name, &asked.body))
+        }
+        _ => match Question::of(instance, &path, parameter, asked.partial) {
+            Some(question) => watched(world, instance, question).await,
+            None => Ok(call(world, instance, &asked).await),
+        },
+    }
+}
+
+/// A call of the reconciler.
+async fn call(world: &Shared, instance: usize, asked: &Asked) -> Answer {
     let write = asked.method != Method::GET;
     if !world.lock().lives_to_call() {
         return std::future::pending().await;
@@ -61,7 +89,7 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
         let mut state = world.lock();
         state.auditor.api_call(&asked.method, &asked.path, write);
         if write {
-            let (leader, now) = (state.leader, state.now());
+            let (leader, now) = (leases::holder(&state), state.now());
             state.auditor.write_by(instance, leader, now);
         }
         let faults = state.faults;
@@ -79,12 +107,9 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
         tokio::time::sleep(FOR_EVER).await;
     }
     if fails {
-        let (code, reason) =
-            [(429, "TooManyRequests"), (500, "InternalError"), (503, "ServiceUnavailable")]
-                [world.lock().random.usize(0..3)];
-        return refusal(code, reason, "a fault");
+        return failure(world);
     }
-    let (code, body) = handle(world, &asked);
+    let (code, body) = handle(world, asked);
     if write && code >= 400 {
         super::auditor::api_setback(&mut world.lock(), &asked.path);
     }
@@ -99,12 +124,106 @@ async fn answer(world: &Shared, instance: usize, request: Request<Body>) -> Resp
     respond(code, &body)
 }
 
-fn respond(code: u16, body: &Value) -> Response<Body> {
-    let body = Body::from(serde_json::to_vec(body).expect("JSON"));
+/// A fault that passes.
+fn failure(world: &Shared) -> Answer {
+    let (code, reason) =
+        [(429, "TooManyRequests"), (500, "InternalError"), (503, "ServiceUnavailable")]
+            [world.lock().random.usize(0..3)];
+    refusal(code, reason, "a fault")
+}
+
+/// Whether a call beside the reconciler's meets a fault, and whether it hangs.
+fn strikes(state: &mut State) -> (bool, bool) {
+    let chance = state.faults.watches_fail;
+    (state.happens(chance), state.happens(chance / 4))
+}
+
+async fn lease(world: &Shared, asked: &Asked) -> Result<Answer, tower::BoxError> {
+    let (fails, hangs) = {
+        let mut state = world.lock();
+        let struck = strikes(&mut state);
+        if struck.0 || struck.1 {
+            leases::setback(&mut state);
+        }
+        struck
+    };
+    if hangs {
+        tokio::time::sleep(FOR_EVER).await;
+    }
+    if fails {
+        return Ok(failure(world));
+    }
+    let answer = leases::answer(&mut world.lock(), &asked.method, &asked.body);
+    Ok(match answer {
+        Ok((code, body)) => respond(code, &body),
+        Err((code, reason)) => refusal(code, reason, "the lease"),
+    })
+}
+
+/// A list or a watch of a controller.
+async fn watched(
+    world: &Shared,
+    instance: usize,
+    question: Question,
+) -> Result<Answer, tower::BoxError> {
+    let (away, (fails, hangs)) = {
+        let mut state = world.lock();
+        let away = state.links[&instance].away_until > state.now();
+        let struck = strikes(&mut state);
+        let delay = match struck {
+            (_, true) => AFTER_SILENCE,
+            (true, _) => AFTER_FAILURE,
+            _ => SignedDuration::ZERO,
+        };
+        if !delay.is_zero() {
+            let until = state.now() + delay;
+            state.auditor.hinder_until(until);
+        }
+        (away, struck)
+    };
+    if hangs {
+        tokio::time::sleep(SILENCE).await;
+    }
+    if away || hangs {
+        return Err("the connection is gone".into());
+    }
+    if fails {
+        return Ok(failure(world));
+    }
+    Ok(question.answer(world).await)
+}
+
+/// An Event: it may be seen by whoever may see the namespace.
+fn event(world: &Shared, asked: &Asked) -> Answer {
+    if asked.body.to_string().contains(super::sts::CANARY) {
+        let leak = "5, never leaked: a secret stands in an event".to_owned();
+        world.lock().auditor.check(Some(leak));
+    }
+    respond(201, &asked.body)
+}
+
+fn policy_status(world: &Shared, instance: usize, name: &str, body: &Value) -> Answer {
+    let mut state = world.lock();
+    let (leader, now) = (leases::holder(&state), state.now());
+    state.auditor.write_by(instance, leader, now);
+    let Some(mut policy) = state.policies.get(name).cloned() else {
+        return refusal(404, "NotFound", "not found");
+    };
+    if body["metadata"]["uid"].as_str().is_some_and(|uid| policy["metadata"]["uid"] != uid) {
+        return refusal(409, "Conflict", "uid precondition");
+    }
+    merge(&mut policy["status"], &body["status"]);
+    if state.policies[name] != policy {
+        state.write_policy(name, policy);
+    }
+    respond(200, &state.policies[name])
+}
+
+fn respond(code: u16, body: &Value) -> Answer {
     Response::builder()
         .status(code)
         .header("content-type", "application/json")
-        .body(body)
+        .body(whole(body.to_string()))
         .expect("a response")
 }
 
@@ -113,7 +232,7 @@ fn status(code: u16, reason: &str, message: &str) -> (u16, Value) {
     (code, body)
 }
 
-fn refusal(code: u16, reason: &str, message: &str) -> Response<Body> {
+fn refusal(code: u16, reason: &str, message: &str) -> Answer {
     let (code, body) = status(code, reason, message);
     respond(code, &body)
 }
@@ -137,13 +256,13 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
                 .secrets
                 .iter()
                 .filter(|(k, _)| k.0 == *ns)
-                .map(|(_, s)| shown(s, asked.partial))
+                .map(|(_, s)| s.shown(asked.partial))
                 .collect();
             (200, json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}))
         }
         (&Method::GET, ["api", "v1", "namespaces", ns, "secrets", name]) => {
             match world.lock().secrets.get(&key(ns, name)) {
-                Some(secret) => (200, shown(secret, asked.partial)),
+                Some(secret) => (200, secret.shown(asked.partial)),
                 None => status(404, "NotFound", "not found"),
             }
         }
@@ -164,7 +283,7 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
             state.auditor.check(verdict);
             state.delete_secret(&key);
             match state.secrets.get(&key) {
-                Some(waits) => (200, shown(waits, asked.partial)),
+                Some(waits) => (200, waits.shown(asked.partial)),
                 None => (200, json!({"kind": "Status", "apiVersion": "v1", "status": "Success"})),
             }
         }
@@ -188,18 +307,6 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
 
 fn key(namespace: &str, name: &str) -> Key {
     (namespace.to_owned(), name.to_owned())
-}
-
-fn shown(secret: &SimSecret, partial: bool) -> Value {
-    let metadata = secret.metadata();
-    if partial {
-        return json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata});
-    }
-    let mut whole = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": secret.kind, "data": secret.part("data/")});
-    if secret.immutable {
-        whole["immutable"] = json!(true);
-    }
-    whole
 }
 
 /// What refuses a write of a Secret before the API server looks at what is written, or after.
@@ -232,12 +339,12 @@ fn apply(world: &Shared, key: &Key, asked: &Asked) -> (u16, Value) {
             }
             (secret.namespace, secret.name) = key.clone();
             if asked.dry_run {
-                return (200, shown(&secret, asked.partial));
+                return (200, secret.shown(asked.partial));
             }
             let verdict = super::auditor::publication(&mut state, key, existing.as_ref(), &secret);
             state.auditor.check(verdict);
             let secret = state.put_secret(secret);
-            (200, shown(&secret, asked.partial))
+            (200, secret.shown(asked.partial))
         }
     }
 }
@@ -252,7 +359,7 @@ fn create(world: &Shared, namespace: &str, asked: &Asked) -> (u16, Value) {
     let mut secret =
         SimSecret::apply(None, &asked.body, "create", false).expect("nothing is in its way");
     (secret.namespace, secret.name) = key(namespace, name);
-    (201, shown(&state.put_secret(secret), asked.partial))
+    (201, state.put_secret(secret).shown(asked.partial))
 }
 
 fn patch_status(world: &Shared, key: &Key, body: &Value) -> (u16, Value) {

@@ -24,6 +24,8 @@ use refreshable_api::RefreshableCredential;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// A promise that was seen broken.
 pub type Verdict = Option<String>;
@@ -81,13 +83,24 @@ pub struct Auditor {
     spent: BTreeMap<String, usize>,
     /// The longest time that a renewal came after its refresh point, while nothing was wrong.
     pub latest: SignedDuration,
+    /// Until then the watches brought nothing.
+    pub blind_until: Option<Timestamp>,
+    alarm: Arc<Notify>,
     recent: VecDeque<Timestamp>,
     trace: DefaultHasher,
 }
 
 impl Auditor {
+    /// One that calls by `alarm` for whoever ends the run.
+    pub fn new(alarm: Arc<Notify>) -> Self {
+        Self { alarm, ..Self::default() }
+    }
+
     /// Takes note of a verdict.
     pub fn check(&mut self, verdict: Verdict) {
+        if verdict.is_some() {
+            self.alarm.notify_one();
+        }
         self.violations.extend(verdict);
     }
 
@@ -117,16 +130,21 @@ impl Auditor {
             (true, false, _) => &mut self.applies,
         } += 1;
         if self.exact && !write {
-            self.violations.push(format!("8, one call: {} was read", path.join("/")));
+            self.check(Some(format!("8, one call: {} was read", path.join("/"))));
         }
     }
 
-    pub fn write_by(&mut self, instance: usize, leader: usize, now: Timestamp) {
-        if instance != leader {
-            self.violations.push(format!(
-                "7, two leaders: instance {instance} wrote at {now} while {leader} held the lease"
-            ));
+    pub fn write_by(&mut self, instance: usize, leader: Option<usize>, now: Timestamp) {
+        if leader != Some(instance) {
+            self.check(Some(format!(
+                "7, two leaders: instance {instance} wrote at {now} while {leader:?} held the lease"
+            )));
         }
+    }
+
+    /// Whether what happened at `at` must have been noticed by `now`.
+    fn was_noticed(&self, at: Timestamp, now: Timestamp) -> bool {
+        now.duration_since(self.blind_until.map_or(at, |until| until.max(at))) >= NOTICED
     }
 
     pub fn issuer_called(&mut self, form: &BTreeMap<String, String>, now: Timestamp) {
@@ -146,8 +164,8 @@ impl Auditor {
         if let Some(most) = self.most_per_second
             && self.recent.len() > most
         {
-            self.violations
-                .push(format!("6, overrun: {} calls within a second at {now}", self.recent.len()));
+            let calls = self.recent.len();
+            self.check(Some(format!("6, overrun: {calls} calls within a second at {now}")));
         }
     }
 }
@@ -166,7 +184,7 @@ pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
     let earliest = first(state, spec, secret, |s| s.earliest(truth::before(spec)));
     let written = &state.auditor.written[&secret_key];
     // Not every change shows in the Secret, and a controller may have written before it knew of it.
-    let respecified = |at: &Timestamp| *at > written.at || now.duration_since(*at) < NOTICED;
+    let respecified = |at: &Timestamp| *at > written.at || !state.auditor.was_noticed(*at, now);
     let respecified = state.respecified.get(&key).is_some_and(respecified);
     let handled = secret.annotation("refreshable.dev/last-handled-refresh-at");
     let causes = [
@@ -312,7 +330,7 @@ fn recorded(secret: &SimSecret, wanted: &Wanted) -> Option<Timestamp> {
 
 /// Times in statuses are whole seconds.
 const ROUNDING: SignedDuration = SignedDuration::from_secs(1);
-/// An event that is lost shows in the next list, five minutes later.
+/// An event that is lost shows in the next list, three minutes later.
 const NOTICED: SignedDuration = SignedDuration::from_mins(7);
 /// The default grace period of a withdrawal.
 const WITHDRAWAL_GRACE: SignedDuration = SignedDuration::from_mins(10);
@@ -332,7 +350,7 @@ pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
     }
     let what = format!("2, never lose: {key:?}, valid until {end}, was deleted at {now}");
     // A permission that came back is known when its event, or the next list, arrives.
-    let known = |again: &&(Timestamp, Timestamp)| now.duration_since(again.1) < NOTICED;
+    let known = |again: &&(Timestamp, Timestamp)| !state.auditor.was_noticed(again.1, now);
     let returned = state.auditor.returned.get(&owner).filter(known).map(|(since, _)| since);
     let Some(&since) = state.auditor.unpermitted.get(&owner).or(returned) else {
         return Some(what);

@@ -1,7 +1,6 @@
 //! Each promise broken on purpose: the auditor must object, or its silence means nothing.
 
-use super::driver::{Flaw, Setup, World};
-use super::state::State;
+use super::driver::{Setup, World};
 use super::sts::SimSts;
 use super::users;
 use aws_smithy_runtime_api::client::http::HttpConnector as _;
@@ -45,8 +44,9 @@ fn what_is_sound_meets_no_objection() {
 
 #[test]
 fn a_controller_with_one_worker_for_all_is_late() {
-    let held = Some(std::time::Duration::from_secs(3600));
-    let setup = Setup { concurrency: 1, slow_after: held, ..Setup::default() };
+    let held = std::time::Duration::from_secs(3600);
+    let settings = Settings { slow_after: held, ..Settings::default() };
+    let setup = Setup { concurrency: 1, settings, ..Setup::default() };
     let seen = objections(setup, async |world| {
         world.run(SignedDuration::from_mins(5)).await;
         // An issuer so slow that one worker cannot keep up.
@@ -181,35 +181,17 @@ fn a_second_leader_that_writes_is_caught() {
     assert_objects("7, two leaders", &seen);
 }
 
-/// What the auditor objects to after a controller with this flaw was cut off while `meanwhile`
-/// happened.
-fn objections_after_a_gap(flaw: Flaw, meanwhile: impl Fn(&mut State)) -> Vec<String> {
-    let setup = Setup { flaw: Some(flaw), namespaced: true, ..Setup::default() };
-    objections(setup, async |world| {
-        world.run(SignedDuration::from_mins(5)).await;
-        let back = world.now() + SignedDuration::from_secs(10);
-        world.instances[0].cut_off(back);
-        meanwhile(&mut world.shared.lock());
-        world.run(SignedDuration::from_mins(10)).await;
-    })
-}
-
 #[test]
 fn a_controller_that_keeps_what_is_no_longer_listed_is_caught() {
-    let key = ("team-a".to_owned(), "x-1".to_owned());
-    let seen = objections_after_a_gap(Flaw::KeepsTheGone, |state| state.delete_secret(&key));
-    assert_objects("2, never lose", &seen);
-}
-
-#[test]
-fn a_controller_that_looks_before_a_list_is_complete_is_caught() {
-    let key = ("team-a".to_owned(), "x-1".to_owned());
-    let seen = objections_after_a_gap(Flaw::TouchesEarly, |state| {
-        state.put_credential(&key, |object| {
-            object["spec"]["roles"][0]["durationSeconds"] = 7200.into()
-        });
+    let setup = Setup { keeps_the_gone: true, namespaced: true, ..Setup::default() };
+    let seen = objections(setup, async |world| {
+        world.run(SignedDuration::from_mins(5)).await;
+        let back = world.now() + SignedDuration::from_secs(10);
+        world.instances[0].cut_off(&world.shared, back);
+        world.shared.lock().delete_secret(&("team-a".to_owned(), "x-1".to_owned()));
+        world.run(SignedDuration::from_mins(10)).await;
     });
-    assert_objects("1, never late", &seen);
+    assert_objects("2, never lose", &seen);
 }
 
 #[test]

@@ -7,7 +7,6 @@ use super::state::Key;
 use super::users;
 use jiff::SignedDuration;
 use refreshable_controller::Settings;
-use std::time::Duration;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -20,11 +19,6 @@ fn many(world: &World, count: usize) -> Vec<Key> {
 
 fn set_clock(world: &mut World, by: SignedDuration) {
     world.instances[0].set_clock(by);
-}
-
-/// A controller that compares its clocks as often as in production.
-fn watchful() -> Setup {
-    Setup { tick: Duration::from_secs(5), ..Setup::default() }
 }
 
 /// Issuer calls and Secret writes so far.
@@ -44,7 +38,7 @@ fn assert_as_cheap_as_ever(world: &World, keys: &[Key]) {
 #[test]
 fn a_clock_that_is_set_makes_nothing_late_and_costs_no_call() {
     runtime().block_on(async {
-        let mut world = World::new(13, watchful());
+        let mut world = World::new(13, Setup::default());
         let keys = many(&world, 40);
         world.shared.lock().auditor.exact = true;
         world.run(MINUTE * 10).await;
@@ -64,7 +58,7 @@ fn a_clock_that_is_set_makes_nothing_late_and_costs_no_call() {
 fn a_clock_that_was_wrong_from_the_start_is_corrected() {
     for off in [HOUR * 2, -HOUR * 2, -HOUR * 24 * 365 * 50] {
         runtime().block_on(async {
-            let mut world = World::new(14, Setup { clock_off: off, ..watchful() });
+            let mut world = World::new(14, Setup { clock_off: off, ..Setup::default() });
             let keys = many(&world, 40);
             world.shared.lock().auditor.exact = true;
             world.run(HOUR * 5).await;
@@ -79,7 +73,7 @@ fn a_clock_that_was_wrong_from_the_start_is_corrected() {
 #[test]
 fn a_restart_with_a_clock_that_is_behind_costs_nothing_and_makes_nothing_late() {
     runtime().block_on(async {
-        let mut world = World::new(15, Setup { clock_off: -HOUR * 2, ..watchful() });
+        let mut world = World::new(15, Setup { clock_off: -HOUR * 2, ..Setup::default() });
         let keys = many(&world, 40);
         world.run(MINUTE * 10).await;
         for _ in 0..5 {
@@ -95,7 +89,7 @@ fn a_backlog_drains_at_its_pace_whatever_the_clock_says() {
     for step in [-HOUR * 3, HOUR * 3] {
         runtime().block_on(async {
             let settings = Settings { calls_per_second: 5, burst: 5, ..Settings::default() };
-            let mut world = World::new(16, Setup { settings, ..watchful() });
+            let mut world = World::new(16, Setup { settings, ..Setup::default() });
             world.shared.lock().auditor.most_per_second = Some(10);
             let keys = many(&world, 600);
             world.run(MINUTE).await;

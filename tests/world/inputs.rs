@@ -183,7 +183,7 @@ fn a_wrong_input_that_is_corrected_is_noticed_in_time() {
             set(&world, "annotations/touched", "1");
             world.run(SECOND * 5).await;
             world.crash();
-            world.run(SECOND * 5).await;
+            world.run(SECOND * 30).await;
             assert_eq!(
                 calls(&world),
                 made,

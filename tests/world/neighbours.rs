@@ -48,7 +48,9 @@ fn an_issuer_that_hangs_for_one_namespace_delays_no_other() {
         world.run(HOUR * 4).await;
         users::assert_settled(&world, &all);
         let latest = world.shared.lock().auditor.latest;
-        assert!(latest < SECOND * 5, "{latest}");
+        // Its share is half of what the endpoint takes, which may be one at a time: ten that are due
+        // at once wait for ten that hang, a second each.
+        assert!(latest < SECOND * 11, "{latest}");
     });
 }
 
@@ -77,7 +79,8 @@ fn a_limited_namespace_keeps_to_its_limit_and_renews_in_time() {
 #[test]
 fn a_slot_that_is_held_to_the_end_starves_the_neighbours() {
     runtime().block_on(async {
-        let setup = Setup { slow_after: Some(Duration::from_secs(3600)), ..Setup::default() };
+        let settings = Settings { slow_after: Duration::from_secs(3600), ..Settings::default() };
+        let setup = Setup { settings, ..Setup::default() };
         let mut world = beside_four_hundred_that_hang(61, setup);
         world.run(SECOND * 2).await;
         let keys = ten(&world, "waits");

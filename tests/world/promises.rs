@@ -42,8 +42,7 @@ fn a_crash_a_relist_and_a_new_leader_cost_nothing() {
         }
         world.add_instance(Setup::default());
         world.run(MINUTE).await;
-        let second = world.instances[1].number;
-        world.shared.lock().leader = second;
+        world.instances[0].stop();
         world.run(HOUR).await;
         assert_eq!(calls(&world), before);
     });

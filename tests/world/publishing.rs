@@ -199,7 +199,7 @@ fn deletion_that_never_was_costs_no_call() {
         world.run(MINUTE).await;
         let before = calls(&world);
         let secret = world.shared.lock().secrets[&key].clone();
-        world.instances[0].mislead(&secret);
+        world.shared.lock().mislead(world.instances[0].number, &secret);
         world.run(MINUTE * 5).await;
         assert_eq!(calls(&world), before, "the Secret is read before the issuer is asked");
         assert_eq!(world.shared.lock().secrets[&key].uid, secret.uid);

@@ -16,7 +16,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Gives a resource a Deployment of its name to restart.
-fn restarting(state: &mut State, key: &Key) {
+pub(super) fn restarting(state: &mut State, key: &Key) {
     let version = state.next_version();
     state.deployments.insert(key.clone(), SimDeployment::new(version));
     state.put_credential(key, |o| {

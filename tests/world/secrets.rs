@@ -57,6 +57,19 @@ impl SimSecret {
         metadata
     }
 
+    /// As the API shows it: whole, or its metadata alone.
+    pub fn shown(&self, partial: bool) -> Value {
+        let metadata = self.metadata();
+        if partial {
+            return json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata});
+        }
+        let mut whole = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": self.kind, "data": self.part("data/")});
+        if self.immutable {
+            whole["immutable"] = json!(true);
+        }
+        whole
+    }
+
     /// All values together, in bytes.
     fn size(&self) -> usize {
         let values = self.fields.iter().filter(|(path, _)| path.starts_with("data/"));

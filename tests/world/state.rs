@@ -5,6 +5,7 @@ use super::clock::WorldClock;
 use super::deployments::SimDeployment;
 use super::refusals::Denial;
 use super::secrets::SimSecret;
+use super::watches::{Kind, Link, Log, Shown};
 use refreshable_api::RefreshableCredential;
 use refreshable_controller::clock::Clock as _;
 use refreshable_rules::timing::down_to_second;
@@ -16,30 +17,6 @@ use tokio::sync::Notify;
 
 /// `<namespace>/<name>`.
 pub type Key = (String, String);
-
-/// A change that the watches will bring.
-#[derive(Clone, Debug)]
-pub enum Change {
-    Credential {
-        object: Arc<RefreshableCredential>,
-        gone: bool,
-    },
-    Secret {
-        secret: Box<SimSecret>,
-        gone: bool,
-    },
-    Policy {
-        object: Value,
-        gone: bool,
-    },
-    Namespace {
-        name: String,
-    },
-    /// The administrator's orders on withdrawals.
-    Orders {
-        data: BTreeMap<String, String>,
-    },
-}
 
 /// A session that the issuer gave.
 #[derive(Clone, Debug)]
@@ -55,6 +32,8 @@ pub struct SimSession {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     pub api_fails: u32,
+    /// The same of calls beside the reconciler's: lists, watches, and what concerns the lease.
+    pub watches_fail: u32,
     pub api_loses_answers: u32,
     /// A write lands, and is answered with an error.
     pub api_fails_after_writing: u32,
@@ -112,14 +91,19 @@ pub struct State {
     pub asked_roles: BTreeSet<(String, String)>,
     /// The data of its inputs that each resource's credentials were made from.
     pub made_from: BTreeMap<Key, BTreeMap<String, String>>,
-    pub changes: Vec<Change>,
-    /// Wakes the driver when there are changes to deliver.
+    /// All of that as lists and watches show it.
+    pub log: Log,
+    /// How well each instance is connected.
+    pub links: BTreeMap<usize, Link>,
+    /// The Lease.
+    pub lease: Option<Value>,
+    /// Wakes the watches.
     pub changed: Arc<Notify>,
+    /// Wakes the driver: something is wrong, or an instance has ended.
+    pub alarm: Arc<Notify>,
     pub faults: Faults,
     pub latency: Duration,
     pub auditor: Auditor,
-    /// The instance that holds the lease.
-    pub leader: usize,
     /// Until then the lease cannot be renewed.
     pub unrenewable_until: jiff::Timestamp,
     /// The first instance dies when it has made this many more calls: the next one does not leave
@@ -141,6 +125,7 @@ impl std::fmt::Debug for Shared {
 
 impl Shared {
     pub fn new(seed: u64) -> Self {
+        let alarm: Arc<Notify> = Arc::default();
         Self(Arc::new(Mutex::new(State {
             clock: WorldClock::new(),
             random: fastrand::Rng::with_seed(seed),
@@ -159,12 +144,14 @@ impl Shared {
             last_seconds: BTreeMap::new(),
             asked_roles: BTreeSet::new(),
             made_from: BTreeMap::new(),
-            changes: Vec::new(),
+            log: Log::default(),
+            links: BTreeMap::new(),
+            lease: None,
             changed: Arc::default(),
+            alarm: alarm.clone(),
             faults: Faults::default(),
             latency: Duration::from_millis(60),
-            auditor: Auditor::default(),
-            leader: 0,
+            auditor: Auditor::new(alarm),
             unrenewable_until: jiff::Timestamp::MIN,
             dies_after: None,
             died: false,
@@ -173,16 +160,16 @@ impl Shared {
 
     /// All of a world is one thread: whoever would wait here would wait for itself.
     pub fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.try_lock().expect("the state is held once, and without a panic")
+        self.try_lock().expect("the state is held once, and without a panic")
+    }
+
+    /// The same, where nobody holds it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
+        self.0.try_lock().ok()
     }
 }
 
 impl State {
-    /// Whether this instance's lease is renewed as soon as that is needed.
-    pub fn can_renew(&self, instance: usize) -> bool {
-        instance == self.leader && self.unrenewable_until <= self.now()
-    }
-
     pub fn now(&self) -> jiff::Timestamp {
         self.clock.now()
     }
@@ -192,9 +179,12 @@ impl State {
         self.version
     }
 
-    fn change(&mut self, change: Change) {
-        self.changes.push(change);
-        self.changed.notify_one();
+    /// The object under `key` is as `after` is from `version` on, or gone.
+    fn commit(&mut self, kind: Kind, key: (&str, &str), after: Option<&Value>, version: u64) {
+        let after = after.map(|object| Shown::new(kind, object));
+        let now = self.now();
+        self.log.commit((kind, key.0, key.1), after, (version, now));
+        self.changed.notify_waiters();
     }
 
     /// One call leaves an instance, to the API server or the issuer: whether that instance lives to
@@ -203,7 +193,7 @@ impl State {
         match &mut self.dies_after {
             Some(0) => {
                 (self.died, self.dies_after) = (true, None);
-                self.changed.notify_one();
+                self.alarm.notify_one();
             }
             Some(left) => *left -= 1,
             None => {}
@@ -254,18 +244,18 @@ impl State {
         if let (Some(uid), Some(started)) = (uid, restarts.and_then(|r| r.restarted_for.as_ref())) {
             self.started_with.entry(uid).or_insert(started.0);
         }
-        self.typed.insert(key.clone(), typed.clone());
+        self.typed.insert(key.clone(), typed);
+        self.commit(Kind::Credential, (&key.0, &key.1), Some(&object), version);
         self.credentials.insert(key.clone(), object);
-        self.change(Change::Credential { object: typed, gone: false });
     }
 
     /// Deletes a resource, and with it the Secrets that it owns.
     pub fn delete_credential(&mut self, key: &Key) {
         let Some(object) = self.credentials.remove(key) else { return };
         let uid = object["metadata"]["uid"].clone();
-        if let Some(object) = self.typed.remove(key) {
-            self.change(Change::Credential { object, gone: true });
-        }
+        self.typed.remove(key);
+        let version = self.next_version();
+        self.commit(Kind::Credential, (&key.0, &key.1), None, version);
         let owned: Vec<Key> = self
             .secrets
             .iter()
@@ -282,7 +272,8 @@ impl State {
         if secret.uid.is_empty() {
             secret.uid = format!("secret-{}", secret.version);
         }
-        self.change(Change::Secret { secret: Box::new(secret.clone()), gone: false });
+        let shown = secret.shown(true);
+        self.commit(Kind::Secret, (&secret.namespace, &secret.name), Some(&shown), secret.version);
         let key = (secret.namespace.clone(), secret.name.clone());
         self.secrets.insert(key.clone(), secret.clone());
         self.collect_orphan(&key);
@@ -307,9 +298,10 @@ impl State {
     pub fn delete_secret(&mut self, key: &Key) {
         let Some(secret) = self.secrets.get(key) else { return };
         if secret.finalizers.is_empty() {
-            let secret = Box::new(self.secrets.remove(key).expect("it is there"));
+            self.secrets.remove(key);
             self.disturbed.insert(key.clone(), self.clock.now());
-            self.change(Change::Secret { secret, gone: true });
+            let version = self.next_version();
+            self.commit(Kind::Secret, (&key.0, &key.1), None, version);
         } else if secret.terminating.is_none() {
             let now = self.now();
             self.change_secret(key, |secret| secret.terminating = Some(down_to_second(now)));
@@ -327,22 +319,44 @@ impl State {
         }
     }
 
+    /// Tells an instance something about a Secret that is not true: that it went.
+    pub fn mislead(&mut self, instance: usize, secret: &SimSecret) {
+        self.log.lie(instance, &secret.shown(true));
+        self.changed.notify_waiters();
+    }
+
+    /// Writes a policy's specification.
     pub fn put_policy(&mut self, name: &str, spec: Value) {
-        let version = self.next_version();
-        let object = json!({
-            "apiVersion": "refreshable.dev/v1alpha1", "kind": "CredentialPolicy",
-            "metadata": {"name": name, "uid": format!("policy-{version}"), "resourceVersion": version.to_string()},
-            "spec": spec,
-        });
-        self.policies.insert(name.to_owned(), object.clone());
+        let before = self.policies.get(name).cloned().unwrap_or_default();
+        let generation = before["metadata"]["generation"].as_i64().unwrap_or_default();
+        let changed = i64::from(before["spec"] != spec);
+        let mut object = before;
+        object["spec"] = spec;
+        object["metadata"]["generation"] = (generation + changed).into();
+        self.write_policy(name, object);
         super::auditor::policies_changed(self);
-        self.change(Change::Policy { object, gone: false });
+    }
+
+    /// Writes a policy as it is given, with a new version.
+    pub fn write_policy(&mut self, name: &str, mut object: Value) {
+        let version = self.next_version();
+        object["apiVersion"] = "refreshable.dev/v1alpha1".into();
+        object["kind"] = "CredentialPolicy".into();
+        let metadata = &mut object["metadata"];
+        metadata["name"] = name.into();
+        if metadata["uid"].is_null() {
+            metadata["uid"] = format!("policy-{version}").into();
+        }
+        metadata["resourceVersion"] = version.to_string().into();
+        self.commit(Kind::Policy, ("", name), Some(&object), version);
+        self.policies.insert(name.to_owned(), object);
     }
 
     pub fn delete_policy(&mut self, name: &str) {
-        if let Some(object) = self.policies.remove(name) {
+        if self.policies.remove(name).is_some() {
+            let version = self.next_version();
+            self.commit(Kind::Policy, ("", name), None, version);
             super::auditor::policies_changed(self);
-            self.change(Change::Policy { object, gone: true });
         }
     }
 
@@ -350,13 +364,26 @@ impl State {
     pub fn order(&mut self, key: &str, value: &str) {
         let data = self.orders.get_or_insert_default();
         data.insert(key.to_owned(), value.to_owned());
-        let data = data.clone();
-        self.change(Change::Orders { data });
+        let version = self.next_version();
+        let (namespace, name) = (super::driver::HOME, super::driver::ORDERS);
+        let object = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": self.orders,
+            "metadata": {"namespace": namespace, "name": name, "uid": "orders", "resourceVersion": version.to_string()},
+        });
+        self.commit(Kind::ConfigMap, (namespace, name), Some(&object), version);
     }
 
     pub fn put_namespace(&mut self, name: &str) {
         if self.namespaces.insert(name.to_owned()) {
-            self.change(Change::Namespace { name: name.to_owned() });
+            let version = self.next_version();
+            let object = json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": {
+                    "name": name, "uid": format!("namespace-{name}"), "resourceVersion": version.to_string(),
+                    "labels": {"kubernetes.io/metadata.name": name},
+                },
+            });
+            self.commit(Kind::Namespace, ("", name), Some(&object), version);
         }
     }
 }

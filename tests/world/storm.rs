@@ -224,10 +224,7 @@ type Flawed = (&'static str, fn(Setup) -> Setup);
 fn flawed() -> [Flawed; 2] {
     [
         ("forgets what its fence refused", |s| Setup { forgets_refused: true, ..s }),
-        ("keeps what has gone from the list", |s| Setup {
-            flaw: Some(super::driver::Flaw::KeepsTheGone),
-            ..s
-        }),
+        ("keeps what has gone from the list", |s| Setup { keeps_the_gone: true, ..s }),
     ]
 }
 

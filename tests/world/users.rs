@@ -112,6 +112,7 @@ pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
             let mut draw = || chances[random.usize(0..chances.len())];
             state.faults = Faults {
                 api_fails: draw(),
+                watches_fail: draw(),
                 api_loses_answers: draw(),
                 issuer_throttles: draw(),
                 issuer_breaks: draw(),
@@ -132,11 +133,11 @@ pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
         10 => {
             let now = state.now();
             drop(state);
-            let first = &mut world.instances[0];
+            let first = &world.instances[0];
             match number % 3 {
                 0 => first.relist(&world.shared),
                 1 => first.relist_some(&world.shared),
-                _ => first.cut_off(now + SignedDuration::from_mins(5)),
+                _ => first.cut_off(&world.shared, now + SignedDuration::from_mins(5)),
             }
         }
         11 => change(&mut state, &key, |o| {

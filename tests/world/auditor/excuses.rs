@@ -1,6 +1,5 @@
 //! Excuses for delays: faults, each for whom it struck and for the pause that follows.
 
-use super::NOTICED;
 use crate::world::state::{Key, State};
 use crate::world::truth;
 use jiff::{SignedDuration, Timestamp};
@@ -53,7 +52,7 @@ pub fn denied(state: &mut State, role: &str) {
 pub fn may_renew(state: &State, key: &Key, now: Timestamp) -> bool {
     let again = state.auditor.permitted_again.get(key);
     !state.auditor.unpermitted.contains_key(key)
-        && again.is_none_or(|at| now.duration_since(*at) > NOTICED)
+        && again.is_none_or(|at| state.auditor.was_noticed(*at, now))
 }
 
 /// Whether something is wrong, or was until a moment ago, that delays `key`.
@@ -87,8 +86,8 @@ pub fn policies_changed(state: &mut State) {
                 // have been seen.
                 let seen_from = |until: Timestamp| until.max(state.unrenewable_until);
                 let returned = state.auditor.returned.get(key);
-                let unseen =
-                    returned.filter(|(_, until)| now.duration_since(seen_from(*until)) < NOTICED);
+                let unseen = returned
+                    .filter(|(_, until)| !state.auditor.was_noticed(seen_from(*until), now));
                 unpermitted.entry(key.clone()).or_insert(unseen.map_or(now, |(since, _)| *since));
             }
         }

@@ -1,7 +1,7 @@
 //! Looks for what is late, or forgotten.
 
 use super::excuses::{is_excused, may_renew};
-use super::{NOTICED, Verdict, first, own};
+use super::{Verdict, first, own};
 use crate::world::secrets::SimSecret;
 use crate::world::state::{Key, State};
 use crate::world::truth::{self, Wanted};
@@ -70,6 +70,7 @@ pub fn note_time(
     let part = early.as_secs_f64() / lifetime.as_secs_f64();
     let drawn = state.auditor.drawn.entry(name(&object.metadata.uid)).or_insert(part.max(0.0));
     let behind = SignedDuration::from_secs_f64((*drawn - part).max(0.0) * lifetime.as_secs_f64());
+    if behind > SignedDuration::from_secs(3) {}
     *drawn = drawn.max(part);
     state.auditor.latest = state.auditor.latest.max(behind);
 }
@@ -86,7 +87,7 @@ pub fn sweep(state: &mut State) {
         verdicts.extend(forgotten(state, key, object, secret, now));
         verdicts.extend(left_behind(state, key, object, now));
     }
-    state.auditor.violations.extend(verdicts);
+    verdicts.into_iter().for_each(|verdict| state.auditor.check(Some(verdict)));
 }
 
 /// A while after something happened to it, a status that says that all is well is true.
@@ -103,7 +104,7 @@ fn forgotten(
         .iter()
         .any(|c| c.type_ == "Ready" && c.status == "True" && c.reason == "Issued");
     let since = state.disturbed.get(key).copied().unwrap_or(Timestamp::UNIX_EPOCH);
-    if !well || is_excused(state, key, now) || now.duration_since(since) < NOTICED {
+    if !well || is_excused(state, key, now) || !state.auditor.was_noticed(since, now) {
         return None;
     }
     match secret {

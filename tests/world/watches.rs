@@ -1,0 +1,510 @@
+//! Lists and watches of the simulated API server: pages, versions that have grown too old, events
+//! late, lost or of a broken connection, and each connection's end.
+
+use super::state::{Shared, State};
+use http::Response;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Bytes, Frame};
+use jiff::{SignedDuration, Timestamp};
+use refreshable_api::names;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Changes that watches can go on from. Older ones are forgotten, as etcd compacts them.
+const REMEMBERED: usize = 50_000;
+/// After a lost event, everything is listed anew so much later: before a watch that has brought
+/// nothing is given up.
+const NOTICED_AFTER: SignedDuration = SignedDuration::from_mins(3);
+
+/// What the API server answers.
+pub type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// A kind that is listed and watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Credential,
+    Secret,
+    Policy,
+    Namespace,
+    ConfigMap,
+}
+
+impl Kind {
+    pub const ALL: [Self; 5] =
+        [Self::Credential, Self::Secret, Self::Policy, Self::Namespace, Self::ConfigMap];
+
+    /// The kind that a path ends with.
+    fn of(plural: &str) -> Option<Self> {
+        Some(match plural {
+            "refreshablecredentials" => Self::Credential,
+            "secrets" => Self::Secret,
+            "credentialpolicies" => Self::Policy,
+            "namespaces" => Self::Namespace,
+            "configmaps" => Self::ConfigMap,
+            _ => return None,
+        })
+    }
+}
+
+/// An object as a watch shows it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub kind: Kind,
+    pub namespace: String,
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    /// Its JSON: of a Secret, its metadata alone.
+    pub json: Arc<str>,
+}
+
+impl Shown {
+    pub fn new(kind: Kind, object: &Value) -> Self {
+        let meta = &object["metadata"];
+        let text = |name: &str| meta[name].as_str().unwrap_or_default().to_owned();
+        let labels = meta["labels"].as_object().into_iter().flatten();
+        let labels =
+            labels.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+        Self {
+            kind,
+            namespace: text("namespace"),
+            name: text("name"),
+            labels: labels.collect(),
+            json: object.to_string().into(),
+        }
+    }
+}
+
+/// One change, as it was committed.
+#[derive(Clone, Debug)]
+struct Committed {
+    version: u64,
+    at: Timestamp,
+    before: Option<Arc<Shown>>,
+    after: Option<Arc<Shown>>,
+}
+
+/// What is there, and the changes that led to it.
+#[derive(Debug, Default)]
+pub struct Log {
+    shown: BTreeMap<(Kind, String, String), Arc<Shown>>,
+    changes: VecDeque<Committed>,
+    /// The version of the last change that is forgotten.
+    compacted: u64,
+    /// The pages that lists still have to come, by what continues them.
+    pages: BTreeMap<u64, VecDeque<Arc<Shown>>>,
+    connections: BTreeMap<u64, Connection>,
+    opened: u64,
+}
+
+impl Log {
+    /// Takes note that an object is as `after` shows it, or that it is gone, at `version`.
+    pub fn commit(
+        &mut self,
+        (kind, namespace, name): (Kind, &str, &str),
+        after: Option<Shown>,
+        (version, at): (u64, Timestamp),
+    ) {
+        let key = (kind, namespace.to_owned(), name.to_owned());
+        let after = after.map(Arc::new);
+        let before = match &after {
+            Some(after) => self.shown.insert(key, after.clone()),
+            None => self.shown.remove(&key),
+        };
+        self.changes.push_back(Committed { version, at, before, after });
+        if self.changes.len() > REMEMBERED {
+            self.compacted = self.changes.pop_front().map_or(self.compacted, |c| c.version);
+        }
+    }
+
+    /// What instance `instance` is connected to, of this kind.
+    fn connections_of(&mut self, instance: usize) -> impl Iterator<Item = &mut Connection> {
+        self.connections.values_mut().filter(move |c| c.instance == instance)
+    }
+
+    /// Every watch of this instance has to list anew at `at`; those of it that `which` picks, in
+    /// their order.
+    pub fn relist(&mut self, instance: usize, at: Timestamp, which: impl Fn(usize) -> bool) {
+        for (_, connection) in self.connections_of(instance).enumerate().filter(|(n, _)| which(*n))
+        {
+            connection.ends_at = Some(at);
+        }
+    }
+
+    /// How many watches this instance has.
+    pub fn watches_of(&mut self, instance: usize) -> usize {
+        self.connections_of(instance).count()
+    }
+
+    /// Nothing more comes by this instance's watches of these kinds, which list anew at `until`.
+    pub fn silence(&mut self, instance: usize, until: Timestamp, kinds: &[Kind]) {
+        for connection in self.connections_of(instance).filter(|c| kinds.contains(&c.kind)) {
+            (connection.silent, connection.ends_at) = (true, Some(until));
+        }
+    }
+
+    /// Says to this instance's watch of Secrets what is not true: that this one went.
+    pub fn lie(&mut self, instance: usize, object: &Value) {
+        let lie = line("DELETED", &object.to_string());
+        let mut secrets = self.connections_of(instance).filter(|c| c.sees_secrets);
+        secrets.next().expect("it watches Secrets").lies.push(lie);
+    }
+}
+
+/// How well an instance is connected.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// Longest delay of an event, and of a list.
+    pub longest_delay: SignedDuration,
+    /// Chance in thousandths that an event is lost, until the next list.
+    pub loses_events: u32,
+    /// Lists show Secrets that have gone.
+    pub keeps_the_gone: bool,
+    /// Until then nothing reaches the API server.
+    pub away_until: Timestamp,
+}
+
+/// One watch that is open.
+#[derive(Debug)]
+struct Connection {
+    instance: usize,
+    kind: Kind,
+    /// Whether it brings Secrets with the controller's label.
+    sees_secrets: bool,
+    /// When its version turns out to be too old.
+    ends_at: Option<Timestamp>,
+    /// It brings nothing until then.
+    silent: bool,
+    lies: Vec<Bytes>,
+}
+
+/// What a list or a watch asks for.
+#[derive(Clone, Debug)]
+pub struct Question {
+    instance: usize,
+    kind: Kind,
+    /// One namespace, or all.
+    namespace: Option<String>,
+    labels: Vec<(String, String)>,
+    /// The one name that is asked for.
+    name: Option<String>,
+    partial: bool,
+    limit: usize,
+    page: Option<u64>,
+    /// The version to watch from, for so many seconds.
+    watch: Option<(u64, u64)>,
+}
+
+impl Question {
+    /// The question of a controller's watch, if this is one.
+    pub fn of(
+        instance: usize,
+        path: &[&str],
+        parameter: impl Fn(&str) -> String,
+        partial: bool,
+    ) -> Option<Self> {
+        let (namespace, plural) = match path {
+            ["api", "v1", "namespaces", namespace, plural]
+            | ["apis", _, _, "namespaces", namespace, plural] => {
+                (Some((*namespace).to_owned()), *plural)
+            }
+            ["api", "v1", plural] | ["apis", _, _, plural] => (None, *plural),
+            _ => return None,
+        };
+        let kind = Kind::of(plural)?;
+        let number = |name: &str| parameter(name).parse().ok();
+        let labels: Vec<(String, String)> = parameter("labelSelector")
+            .split(',')
+            .filter_map(|one| one.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        // The reconciler's own list of a namespace's Secrets has no selector.
+        if kind == Kind::Secret && labels.is_empty() {
+            return None;
+        }
+        let name = parameter("fieldSelector").strip_prefix("metadata.name=").map(str::to_owned);
+        let watch = (parameter("watch") == "true").then(|| {
+            let seconds = number("timeoutSeconds").expect("an end that the server knows");
+            (number("resourceVersion").expect("a version to watch from"), seconds)
+        });
+        let limit = number("limit").unwrap_or(u64::MAX);
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Some(Self {
+            instance,
+            kind,
+            namespace,
+            labels,
+            name,
+            partial,
+            limit,
+            page: number("continue"),
+            watch,
+        })
+    }
+
+    fn matches(&self, shown: &Shown) -> bool {
+        shown.kind == self.kind
+            && self.namespace.as_ref().is_none_or(|n| *n == shown.namespace)
+            && self.name.as_ref().is_none_or(|n| *n == shown.name)
+            && self.labels.iter().all(|(name, value)| shown.labels.get(name) == Some(value))
+    }
+
+    /// The answer, which takes its time.
+    pub async fn answer(self, world: &Shared) -> Answer {
+        assert!(
+            self.partial == (self.kind == Kind::Secret || self.kind == Kind::Namespace)
+                || self.kind == Kind::ConfigMap,
+            "data of Secrets are never watched: {self:?}"
+        );
+        match self.watch {
+            Some((version, seconds)) => self.watch(world, version, seconds),
+            None => {
+                let (page, delay) = {
+                    let mut state = world.lock();
+                    (self.page(&mut state), delay(&mut state, self.instance))
+                };
+                tokio::time::sleep(Duration::try_from(delay).expect("a delay")).await;
+                page
+            }
+        }
+    }
+
+    /// One page of a list, as of when it was begun.
+    fn page(&self, state: &mut State) -> Answer {
+        let version = state.version;
+        let gone = state.links[&self.instance].keeps_the_gone;
+        let log = &mut state.log;
+        let mut items = match self.page {
+            Some(page) => match log.pages.remove(&page) {
+                Some(items) => items,
+                None => return gone_away(),
+            },
+            None => {
+                let mut items: VecDeque<_> =
+                    log.shown.values().filter(|s| self.matches(s)).cloned().collect();
+                if gone && self.kind == Kind::Secret {
+                    let before = log.changes.iter().filter(|c| c.after.is_none());
+                    items.extend(
+                        before.filter_map(|c| c.before.clone()).filter(|s| self.matches(s)),
+                    );
+                }
+                items
+            }
+        };
+        let rest = items.split_off(items.len().min(self.limit));
+        let mut metadata = json!({"resourceVersion": version.to_string()});
+        if !rest.is_empty() {
+            log.opened += 1;
+            metadata["continue"] = log.opened.to_string().into();
+            log.pages.insert(log.opened, rest);
+        }
+        let (version, kind) = match self.partial {
+            true => ("meta.k8s.io/v1", "PartialObjectMetadataList"),
+            false => ("v1", "List"),
+        };
+        let items: Vec<&str> = items.iter().map(|s| &*s.json).collect();
+        let body = format!(
+            r#"{{"apiVersion":"{version}","kind":"{kind}","metadata":{metadata},"items":[{}]}}"#,
+            items.join(",")
+        );
+        Response::new(whole(body))
+    }
+
+    fn watch(self, world: &Shared, from: u64, seconds: u64) -> Answer {
+        let (id, random, ends) = {
+            let mut state = world.lock();
+            if from < state.log.compacted {
+                return gone_away();
+            }
+            let seed = state.random.u64(..);
+            let ends = state.now() + SignedDuration::from_secs(seconds.cast_signed());
+            let log = &mut state.log;
+            log.opened += 1;
+            let own = (names::MANAGED_BY_LABEL.to_owned(), names::MANAGED_BY.to_owned());
+            let connection = Connection {
+                instance: self.instance,
+                kind: self.kind,
+                sees_secrets: self.kind == Kind::Secret && self.labels.contains(&own),
+                ends_at: None,
+                silent: false,
+                lies: Vec::new(),
+            };
+            let id = log.opened;
+            log.connections.insert(id, connection);
+            (id, fastrand::Rng::with_seed(seed), ends)
+        };
+        let open = Open { world: world.clone(), id };
+        let watch =
+            Watch { open, question: self, seen: from, on_its_way: VecDeque::new(), ends, random };
+        let lines = futures::stream::unfold(Some(watch), |watch| async {
+            let mut watch = watch?;
+            let (line, goes_on) = watch.next().await?;
+            Some((Ok::<_, Infallible>(Frame::data(line)), goes_on.then_some(watch)))
+        });
+        Response::new(StreamBody::new(lines).boxed_unsync())
+    }
+}
+
+/// How long an answer or an event takes to this instance.
+fn delay(state: &mut State, instance: usize) -> SignedDuration {
+    let longest = state.links[&instance].longest_delay;
+    let longest = u64::try_from(longest.as_millis()).expect("a delay");
+    SignedDuration::from_millis(state.random.u64(0..=longest).cast_signed())
+}
+
+/// The connection of a watch, until it is dropped.
+struct Open {
+    world: Shared,
+    id: u64,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // A panic that holds the state is told already.
+        if let Some(mut state) = self.world.try_lock() {
+            state.log.connections.remove(&self.id);
+        }
+    }
+}
+
+/// One watch, as the API server has it.
+struct Watch {
+    open: Open,
+    question: Question,
+    /// The version of the last change that it has looked at.
+    seen: u64,
+    /// Events with their versions and times of arrival, in their order.
+    on_its_way: VecDeque<(Timestamp, Bytes)>,
+    ends: Timestamp,
+    random: fastrand::Rng,
+}
+
+/// What a watch does next.
+enum Step {
+    Line(Bytes),
+    /// The last line.
+    LastLine(Bytes),
+    End,
+    WaitUntil(Timestamp),
+}
+
+impl Watch {
+    /// The next line, and whether others follow.
+    async fn next(&mut self) -> Option<(Bytes, bool)> {
+        let world = self.open.world.clone();
+        let changed = world.lock().changed.clone();
+        loop {
+            let told = changed.notified();
+            let (step, now) = {
+                let mut state = world.lock();
+                (self.step(&mut state), state.now())
+            };
+            match step {
+                Step::Line(line) => return Some((line, true)),
+                Step::LastLine(line) => return Some((line, false)),
+                Step::End => return None,
+                Step::WaitUntil(then) => {
+                    let wait = Duration::try_from(then.duration_since(now)).unwrap_or_default();
+                    tokio::select! {
+                        biased;
+                        () = told => {}
+                        () = tokio::time::sleep(wait.max(Duration::from_micros(1))) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, state: &mut State) -> Step {
+        let now = state.now();
+        let link = state.links[&self.question.instance];
+        let compacted = state.log.compacted;
+        let connection = state.log.connections.get_mut(&self.open.id).expect("it is open");
+        if let Some(lie) = connection.lies.pop() {
+            return Step::Line(lie);
+        }
+        if connection.ends_at.is_some_and(|at| at <= now) || self.seen < compacted {
+            return Step::LastLine(too_old());
+        }
+        let (silent, mut wake) = (connection.silent, connection.ends_at.unwrap_or(self.ends));
+        if !silent {
+            let lost = self.look(state, link);
+            let connection = state.log.connections.get_mut(&self.open.id).expect("it is open");
+            if lost {
+                wake = *connection.ends_at.get_or_insert(now + NOTICED_AFTER);
+            }
+            match self.on_its_way.front() {
+                Some((at, _)) if *at <= now => {
+                    return Step::Line(self.on_its_way.pop_front().expect("there is one").1);
+                }
+                Some((at, _)) => wake = wake.min(*at),
+                // What was lost would stay so if it went on from here.
+                None if connection.ends_at.is_some() => {}
+                None if self.ends <= now => return Step::End,
+                None => wake = self.ends,
+            }
+        }
+        Step::WaitUntil(wake)
+    }
+
+    /// Takes the changes since the last look on their way. Whether one of them is lost.
+    fn look(&mut self, state: &State, link: Link) -> bool {
+        let changes = &state.log.changes;
+        let longest = u64::try_from(link.longest_delay.as_millis()).expect("a delay");
+        let mut lost = false;
+        for change in changes.range(changes.partition_point(|c| c.version <= self.seen)..) {
+            self.seen = change.version;
+            let [before, after] = [&change.before, &change.after]
+                .map(|side| side.as_ref().filter(|shown| self.question.matches(shown)));
+            let line = match (before, after) {
+                (None, None) => continue,
+                (None, Some(after)) => line("ADDED", &after.json),
+                (Some(_), Some(after)) => line("MODIFIED", &after.json),
+                // With the version of its end, as the API server has it.
+                (Some(before), None) => line("DELETED", &at_version(before, change.version)),
+            };
+            if link.loses_events > 0 && self.random.u32(0..1000) < link.loses_events {
+                lost = true;
+                continue;
+            }
+            let delay = SignedDuration::from_millis(self.random.u64(0..=longest).cast_signed());
+            // One watch keeps its order.
+            let at = change.at + delay;
+            let at = self.on_its_way.back().map_or(at, |(last, _)| at.max(*last));
+            self.on_its_way.push_back((at, line));
+        }
+        lost
+    }
+}
+
+fn at_version(shown: &Shown, version: u64) -> String {
+    let mut object: Value = serde_json::from_str(&shown.json).expect("JSON");
+    object["metadata"]["resourceVersion"] = version.to_string().into();
+    object.to_string()
+}
+
+fn line(kind: &str, object: &str) -> Bytes {
+    format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n").into()
+}
+
+fn expired() -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "too old resource version", "reason": "Expired", "code": 410})
+}
+
+fn too_old() -> Bytes {
+    line("ERROR", &expired().to_string())
+}
+
+fn gone_away() -> Answer {
+    let body = whole(expired().to_string());
+    Response::builder().status(410).body(body).expect("a response")
+}
+
+/// A body that is there at once.
+pub fn whole(text: String) -> UnsyncBoxBody<Bytes, Infallible> {
+    Full::new(text.into()).boxed_unsync()
+}
