@@ -41,9 +41,9 @@ test-alerts: prometheus ## The alert rules, by promtool: each fires and stays si
 fuzz: ## The parsers of what comes from outside, with 200,000 cases each (PROPTEST_CASES chooses another number)
 	PROPTEST_CASES=$${PROPTEST_CASES:-200000} $(CARGO) test --lib fuzz_tests -- --nocapture
 
-test-sim: ## The reconciler in a simulated world, months in seconds (SEEDS=10000: so many storms; REFRESHABLE_SEED replays one)
+test-sim: ## The reconciler in a simulated world, months in seconds (SEEDS=10000: so many storms; MONTHS=10: as many times the resources; REFRESHABLE_SEED replays one)
 	# And whatever is of no other tier: nothing can be left out.
-	REFRESHABLE_SEEDS=$(SEEDS) $(TIER) sim $(CARGO) test --test main -- --nocapture --skip cluster:: --skip consumers:: --skip node::
+	REFRESHABLE_SEEDS=$(SEEDS) REFRESHABLE_MONTHS=$(MONTHS) $(TIER) sim $(CARGO) test --test main -- --nocapture --skip cluster:: --skip consumers:: --skip node::
 
 test-cluster: controlplane python peers prometheus ## The controller on a real API server, with an AWS emulator
 	$(TIER) cluster $(CARGO) test --test main cluster::
