@@ -78,7 +78,7 @@ fn lua(value: &Value) -> String {
     }
 }
 
-/// What `show` prints of the `result` of a script that is run on an object.
+/// Runs a script on an object, and then `show`, which prints something of its `result`.
 async fn run(script: &str, object: &Value, show: &str) -> String {
     let source = format!(
         "{LIBRARIES}obj = {}\nlocal result = (function()\n{}\nend)()\n{show}\n",
@@ -95,7 +95,7 @@ async fn run(script: &str, object: &Value, show: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What Argo CD makes of an object: its health and the message.
+/// Health of an object and its message, as Argo CD gets them.
 async fn health(object: &Value) -> (String, String) {
     let text = run("health.lua", object, "print(result.status)\nprint(result.message)").await;
     let (status, message) = text.split_once('\n').expect("two lines");
