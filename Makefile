@@ -125,10 +125,12 @@ workflows-check: ## The workflows, by actionlint and zizmor; the shell scripts, 
 deny: ## Licences, duplicate TLS stacks and sources of the dependencies; advisories where their database can be had
 	.ci/deny $(DENY_VERSION)
 
-book: ## The documentation as a book, in target/book; a page that is not there fails it, a version that no test takes, and a claim of docs/security
+book: ## The documentation as a book, in target/book; a dead link fails it, a version that no test takes, a claim of docs/security, and a page that is too wide (with chromium)
 	.ci/support
 	.ci/security
 	"$$(.ci/tool mdbook $(MDBOOK_VERSION) --no-default-features --features search)" build docs
+	docs/pictures/status --check
+	tests/book/check target/book
 
 prerequisites: ## What must be on the machine
 	@.ci/prerequisites

@@ -1,11 +1,11 @@
-//! What Argo CD, Flux and kustomize are given: health checks over real statuses, and manifests that
-//! are taken.
+//! What Argo CD, Flux and kustomize are given: manifests that are taken, statuses that kstatus reads,
+//! and names that kustomize changes.
 
+use super::argo_cd::customization;
 use super::stage::{SOON, Stage};
 use crate::harness::helm::{Helm, Version};
 use crate::harness::{Cluster, background, eventually, helm, programs, scratch};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,109 +13,6 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn deploy(path: &str) -> PathBuf {
     Path::new(ROOT).join("deploy").join(path)
-}
-
-/// A JSON value as Lua writes it.
-fn lua(value: &Value) -> String {
-    match value {
-        Value::Null => "nil".to_owned(),
-        Value::Bool(_) | Value::Number(_) => value.to_string(),
-        Value::String(text) => {
-            text.chars().fold("\"".to_owned(), |mut quoted, c| {
-                match c {
-                    '"' | '\\' => quoted.extend(['\\', c]),
-                    '\n' => quoted.push_str("\\n"),
-                    c => quoted.push(c),
-                }
-                quoted
-            }) + "\""
-        }
-        Value::Array(list) => format!("{{{}}}", list.iter().map(lua).collect::<Vec<_>>().join(",")),
-        Value::Object(members) => {
-            members.iter().fold("{".to_owned(), |mut table, (name, value)| {
-                let _ = write!(table, "[{}]={},", lua(&json!(name)), lua(value));
-                table
-            }) + "}"
-        }
-    }
-}
-
-/// What Argo CD makes of an object: its health and the message.
-async fn health(object: &Value) -> (String, String) {
-    let check = std::fs::read_to_string(deploy("argocd/health.lua")).expect("the check");
-    let script = format!(
-        "obj = {}\nlocal hs = (function()\n{check}\nend)()\nprint(hs.status)\nprint(hs.message)\n",
-        lua(object)
-    );
-    let file = scratch::write(scratch::subfolder("lua").join("check.lua"), script);
-    let glua = background::blocking(programs::glua).await;
-    let output =
-        background::blocking(move || Command::new(glua).arg(file).output().expect("glua starts"))
-            .await;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{}\n{object:#}", String::from_utf8_lossy(&output.stderr));
-    let (status, message) = text.split_once('\n').expect("two lines");
-    (status.to_owned(), message.trim_end().to_owned())
-}
-
-async fn object(stage: &Stage, name: &str) -> Value {
-    let arguments =
-        ["get", "rcred", name, "--namespace", &stage.namespace.name, "--output", "json"];
-    serde_json::from_str(&stage.cluster.kubectl(&arguments).await).expect("JSON")
-}
-
-#[tokio::test]
-async fn argo_cd_sees_how_a_resource_fares() {
-    let stage = Stage::without_controller().await;
-    let role = stage.role("seen").await;
-    let spec = json!({"roles": [{"roleArn": role}]});
-    stage.credential("seen", spec.clone()).await;
-    assert_eq!(
-        health(&object(&stage, "seen").await).await.0,
-        "Progressing",
-        "no controller has seen it"
-    );
-
-    let stage = stage.started(|program| program.args(["--no-leader-election"])).await;
-    stage.until("seen", "True", "Issued").await;
-    let seen = object(&stage, "seen").await;
-    let (status, message) = health(&seen).await;
-    assert_eq!(status, "Healthy");
-    assert!(message.contains("valid until"), "{message}");
-
-    let mut changed = seen.clone();
-    changed["metadata"]["generation"] = json!(2);
-    assert_eq!(
-        health(&changed).await.0,
-        "Progressing",
-        "what it says is of an earlier specification"
-    );
-
-    stage.patch("seen", json!({"spec": {"suspend": true}})).await;
-    stage.until("seen", "True", "Suspended").await;
-    assert_eq!(health(&object(&stage, "seen").await).await.0, "Suspended");
-    stage.patch("seen", json!({"spec": {"suspend": false}})).await;
-    stage.until("seen", "True", "Issued").await;
-
-    // An issuer that is down is waited for; what is published is valid all the same.
-    let down = stage.aws.on("AssumeRole").breaks();
-    stage
-        .patch("seen", json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}))
-        .await;
-    stage.until("seen", "True", "RefreshFailing").await;
-    assert_eq!(health(&object(&stage, "seen").await).await.0, "Healthy");
-    stage.credential("waits", spec).await;
-    stage.until("waits", "False", "IssuerUnavailable").await;
-    assert_eq!(health(&object(&stage, "waits").await).await.0, "Progressing");
-    down.lift();
-
-    let other = format!("{role}-other");
-    stage.credential("forbidden", json!({"roles": [{"roleArn": other}]})).await;
-    stage.until("forbidden", "False", "NotPermitted").await;
-    let (status, message) = health(&object(&stage, "forbidden").await).await;
-    assert_eq!(status, "Degraded");
-    assert!(message.contains("CredentialPolicy"), "{message}");
-    stage.strike().await;
 }
 
 /// Flux and helm 4 read statuses by kstatus, the same library.
@@ -241,11 +138,19 @@ async fn every_kustomization_renders_and_is_taken_by_the_api_server() {
         );
         if name.contains("/argocd/") {
             let data = &objects[0]["data"];
-            let check = std::fs::read_to_string(deploy("argocd/health.lua")).expect("the check");
             assert_eq!(
                 data["resource.customizations.health.refreshable.dev_RefreshableCredential"],
-                json!(check)
+                json!(customization("health.lua"))
             );
+            let actions = "resource.customizations.actions.refreshable.dev_RefreshableCredential";
+            let actions = helm::documents(data[actions].as_str().expect("actions"));
+            let expected = json!({
+                "discovery.lua": customization("actions/discovery.lua"),
+                "definitions": [
+                    {"name": "refresh", "action.lua": customization("actions/refresh/action.lua")},
+                ],
+            });
+            assert_eq!(actions, [expected]);
             assert_eq!(data["timeout.reconciliation"], "180s", "what was there stays");
             let application = std::fs::read_to_string(deploy("argocd/application.yaml"))
                 .expect("the Application");
@@ -280,4 +185,149 @@ async fn every_kustomization_renders_and_is_taken_by_the_api_server() {
         })
         .await;
     }
+}
+
+/// A kustomization of everything in this list, with the component `names` and a prefix.
+async fn prefixed(cluster: &Cluster, objects: &[Value]) -> Vec<Value> {
+    let user = scratch::subfolder("names");
+    let component = Command::new("cp")
+        .arg("-R")
+        .arg(deploy("components/names"))
+        .arg(user.join("names"))
+        .status()
+        .expect("cp starts");
+    assert!(component.success());
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    scratch::write(user.join("all.yaml"), list.to_string());
+    let root = json!({
+        "namePrefix": "dev-",
+        "resources": ["all.yaml"],
+        "components": ["names"],
+        "secretGenerator": [{"name": "key", "literals": ["AWS_ACCESS_KEY_ID=x"]}],
+        "configMapGenerator": [{"name": "authority", "literals": ["ca.crt=x"]}],
+    });
+    scratch::write(user.join("kustomization.yaml"), root.to_string());
+    helm::documents(&cluster.kubectl(&["kustomize", &user.display().to_string()]).await)
+}
+
+#[tokio::test]
+async fn names_that_kustomize_changes_are_changed_in_resources_and_in_what_mounts_them() {
+    let cluster = Cluster::shared().await;
+    let role = "arn:aws:iam::111122223333:role/team-a/reports";
+    let template = json!({
+        "metadata": {
+            "labels": {"app": "reader"},
+            "annotations": {
+                "refreshable.dev/inject": "reports", "refreshable.dev/mounts": "reports",
+            },
+        },
+        "spec": {
+            "imagePullSecrets": [{"name": "images"}],
+            "containers": [{"name": "reader", "image": "example.com/reader"}],
+            "volumes": [
+                {"name": "aws", "secret": {"secretName": "reports"}},
+                {"name": "other", "secret": {"secretName": "foreign"}},
+            ],
+        },
+    });
+    let objects = [
+        json!({
+            "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
+            "metadata": {"name": "reports"},
+            "spec": {
+                "source": {"accessKey": {"secretRef": {"name": "key"}}},
+                "roles": [{"roleArn": role, "externalIdSecretRef": {"name": "foreign", "key": "id"}}],
+                "sts": {"caBundleRef": {"kind": "ConfigMap", "name": "authority", "key": "ca.crt"}},
+                "restart": [{"kind": "Deployment", "name": "reader"}],
+            },
+        }),
+        json!({
+            "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
+            "metadata": {"name": "images"},
+            "spec": {
+                "source": {"webIdentity": {"roleArn": role, "serviceAccountRef": {"name": "puller"}}},
+                "token": {"ecr": {"public": true, "mergeFrom": {"name": "key"}}},
+            },
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "puller"},
+            "imagePullSecrets": [{"name": "images"}],
+        }),
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "reader"},
+            "spec": {"selector": {"matchLabels": {"app": "reader"}}, "template": template},
+        }),
+    ];
+    let rendered = prefixed(cluster, &objects).await;
+    let of = |kind: &str, start: &str| {
+        let found = rendered.iter().find(|object| {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            object["kind"] == kind && name.starts_with(start)
+        });
+        found.unwrap_or_else(|| panic!("{kind} {start}: {rendered:#?}"))
+    };
+    let (key, authority) = (
+        &of("Secret", "dev-key-")["metadata"]["name"],
+        &of("ConfigMap", "dev-authority-")["metadata"]["name"],
+    );
+    let reports = &of("RefreshableCredential", "dev-reports")["spec"];
+    let images = &of("RefreshableCredential", "dev-images")["spec"];
+    let template = &of("Deployment", "dev-reader")["spec"]["template"];
+    for (found, expected) in [
+        (&reports["source"]["accessKey"]["secretRef"]["name"], key),
+        (&reports["sts"]["caBundleRef"]["name"], authority),
+        (&reports["restart"][0]["name"], &json!("dev-reader")),
+        (&reports["roles"][0]["externalIdSecretRef"]["name"], &json!("foreign")),
+        (&images["source"]["webIdentity"]["serviceAccountRef"]["name"], &json!("dev-puller")),
+        (&images["token"]["ecr"]["mergeFrom"]["name"], key),
+        (&of("ServiceAccount", "dev-puller")["imagePullSecrets"][0]["name"], &json!("dev-images")),
+        (&template["metadata"]["annotations"]["refreshable.dev/inject"], &json!("dev-reports")),
+        (&template["metadata"]["annotations"]["refreshable.dev/mounts"], &json!("dev-reports")),
+        (&template["spec"]["imagePullSecrets"][0]["name"], &json!("dev-images")),
+        (&template["spec"]["volumes"][0]["secret"]["secretName"], &json!("dev-reports")),
+        (&template["spec"]["volumes"][1]["secret"]["secretName"], &json!("foreign")),
+    ] {
+        assert_eq!(found, expected, "{rendered:#?}");
+    }
+}
+
+/// Paths of the names of other objects in a schema, as kustomize writes them.
+fn references(schema: &Value, path: &str, found: &mut Vec<String>) {
+    if let Some(items) = schema.get("items") {
+        references(items, path, found);
+    }
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}/{name}");
+        if name.ends_with("Ref") || name == "mergeFrom" {
+            found.push(format!("{path}/name"));
+        } else {
+            references(member, &path, found);
+        }
+    }
+}
+
+#[test]
+fn kustomize_is_told_of_every_reference_that_the_crd_has() {
+    let crd = serde_json::to_value(
+        <refreshable_api::RefreshableCredential as kube::CustomResourceExt>::crd(),
+    );
+    let crd = crd.expect("JSON");
+    let spec = crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec");
+    let mut expected = Vec::new();
+    references(spec.expect("a schema"), "spec", &mut expected);
+    assert!(expected.len() >= 25, "{expected:?}");
+    expected.push("spec/restart/name".to_owned());
+    let file = std::fs::read_to_string(deploy("components/names/name-reference.yaml"));
+    let rules = helm::documents(&file.expect("the rules"));
+    let rules = rules[0]["nameReference"].as_array().expect("rules");
+    let mut told: Vec<String> = rules
+        .iter()
+        .flat_map(|rule| rule["fieldSpecs"].as_array().expect("fields"))
+        .filter(|field| field["kind"] == "RefreshableCredential")
+        .map(|field| field["path"].as_str().expect("a path").to_owned())
+        .collect();
+    told.sort();
+    told.dedup();
+    expected.sort();
+    assert_eq!(told, expected);
 }

@@ -5,6 +5,7 @@ mod admission;
 mod admission_names;
 mod admission_sources;
 mod admission_tokens;
+mod argo_cd;
 mod ca_bundle;
 mod chart;
 mod documentation;
