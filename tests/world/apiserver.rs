@@ -67,7 +67,7 @@ async fn answer(
     };
     let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
     match path.as_slice() {
-        ["apis", "coordination.k8s.io", ..] => lease(world, &asked).await,
+        ["apis", "coordination.k8s.io", ..] => lease(world, instance, &asked).await,
         ["apis", "events.k8s.io", ..] => Ok(event(world, &asked)),
         ["apis", _, _, "credentialpolicies", name, "status"] => {
             Ok(policy_status(world, instance, name, &asked.body))
@@ -138,9 +138,12 @@ fn strikes(state: &mut State) -> (bool, bool) {
     (state.happens(chance), state.happens(chance / 4))
 }
 
-async fn lease(world: &Shared, asked: &Asked) -> Result<Answer, tower::BoxError> {
+async fn lease(world: &Shared, instance: usize, asked: &Asked) -> Result<Answer, tower::BoxError> {
     let (fails, hangs) = {
         let mut state = world.lock();
+        if state.links[&instance].leaseless_until > state.now() {
+            return Err("no way there".into());
+        }
         let struck = strikes(&mut state);
         if struck.0 || struck.1 {
             leases::setback(&mut state);

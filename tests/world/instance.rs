@@ -110,6 +110,7 @@ impl Instance {
                 loses_events: setup.loses_events,
                 keeps_the_gone: setup.keeps_the_gone,
                 away_until: Timestamp::MIN,
+                leaseless_until: Timestamp::MIN,
             };
             state.links.insert(number, link);
             state.clock.off_by(setup.clock_off)
@@ -196,6 +197,15 @@ impl Instance {
         }
         let blind = &mut state.auditor.blind_until;
         *blind = (*blind).max(Some(until));
+    }
+
+    /// It alone can neither read nor write the Lease until `until`.
+    pub fn cut_off_from_lease(&self, world: &Shared, until: Timestamp) {
+        let mut state = world.lock();
+        state.links.get_mut(&self.number).expect("its link").leaseless_until = until;
+        // Until somebody else leads.
+        let done = state.now() + self.setup.takeover();
+        state.auditor.hinder_until(done);
     }
 
     /// Whether it has listed all that it must know.

@@ -24,6 +24,7 @@ mod profiles;
 mod promises;
 mod publishing;
 pub mod refusals;
+mod replicas;
 mod restarts;
 mod secrets;
 mod server;

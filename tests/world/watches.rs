@@ -163,8 +163,10 @@ pub struct Link {
     pub loses_events: u32,
     /// Lists show Secrets that have gone.
     pub keeps_the_gone: bool,
-    /// Until then nothing reaches the API server.
+    /// Until then nothing can be listed or watched.
     pub away_until: Timestamp,
+    /// Until then the Lease can neither be read nor written.
+    pub leaseless_until: Timestamp,
 }
 
 /// One watch that is open.
@@ -337,8 +339,15 @@ impl Question {
             (id, fastrand::Rng::with_seed(seed), ends)
         };
         let open = Open { world: world.clone(), id };
-        let watch =
-            Watch { open, question: self, seen: from, on_its_way: VecDeque::new(), ends, random };
+        let watch = Watch {
+            open,
+            question: self,
+            seen: from,
+            told: from,
+            on_its_way: VecDeque::new(),
+            ends,
+            random,
+        };
         let lines = futures::stream::unfold(Some(watch), |watch| async {
             let mut watch = watch?;
             let (line, goes_on) = watch.next().await?;
@@ -376,6 +385,8 @@ struct Watch {
     question: Question,
     /// The version of the last change that it has looked at.
     seen: u64,
+    /// The version of the last bookmark.
+    told: u64,
     /// Events with their versions and times of arrival, in their order.
     on_its_way: VecDeque<(Timestamp, Bytes)>,
     ends: Timestamp,
@@ -443,6 +454,11 @@ impl Watch {
                 Some((at, _)) => wake = wake.min(*at),
                 // What was lost would stay so if it went on from here.
                 None if connection.ends_at.is_some() => {}
+                None if self.ends <= now && self.told < self.seen => {
+                    // So that the next watch begins from here.
+                    self.told = self.seen;
+                    return Step::Line(bookmark(self.seen));
+                }
                 None if self.ends <= now => return Step::End,
                 None => wake = self.ends,
             }
@@ -488,6 +504,11 @@ fn at_version(shown: &Shown, version: u64) -> String {
 
 fn line(kind: &str, object: &str) -> Bytes {
     format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n").into()
+}
+
+fn bookmark(version: u64) -> Bytes {
+    let metadata = json!({"resourceVersion": version.to_string()});
+    line("BOOKMARK", &json!({"apiVersion": "v1", "kind": "Any", "metadata": metadata}).to_string())
 }
 
 fn expired() -> Value {
