@@ -1,9 +1,18 @@
-//! The steps that every attempt at an issuer shares, of one session or of many profiles.
+//! An attempt at the issuer of a resource, of one session or of many profiles: what it asks with, and
+//! how its end is recorded.
 
-use super::Context;
 use super::context::SLOW_AFTER;
 use super::inputs::ClusterInputs;
+use super::next::{Next, first};
+use super::outcome::Outcome;
+use super::pending::{Progress, Written};
+use super::profile_failures::{finding, first_failure};
+use super::publication::Publication;
+use super::publish::{self, PublishError};
 use super::sight::Sight;
+use super::{CallError, Context, refusal};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use refreshable_api::conditions::Reason;
 use refreshable_api::{RefreshableCredential, StsSpec};
@@ -11,82 +20,242 @@ use refreshable_engine::{Admission, Pressure};
 use refreshable_issuers::aws::Sts;
 use refreshable_issuers::source::{self, Request};
 use refreshable_rules::failure::Failure;
+use refreshable_rules::fingerprint;
 use refreshable_rules::inputs::UsedInputs;
 use refreshable_rules::issuer::IssueError;
+use refreshable_rules::ownership;
 use refreshable_rules::plan::{self, Cause};
-use refreshable_rules::policy::Grants;
 use refreshable_rules::report::{self, Finding};
 use refreshable_rules::retry::Class;
 use refreshable_rules::session_name::default_session_name;
 use refreshable_rules::session_tags;
 use std::time::Duration;
 
-/// Remembers that the issuer is about to be asked: an attempt that never comes to its end has
-/// failed.
-pub(super) fn begins(
-    object: &RefreshableCredential,
-    sight: &Sight,
-    cause: Cause,
-    context: &Context,
-) {
-    let failure = Failure {
-        class: Class::Transient,
-        reason: Reason::IssuerUnavailable,
-        code: None,
-        request_id: None,
-        message: "the last attempt did not come to its end; it is repeated".to_owned(),
-        inputs: UsedInputs::new(),
-    };
-    let attempted = plan::attempt(object, cause);
-    let found = report::failing(object, &failure, attempted, sight.secret.own(), context.now());
-    if let Finding::Failing(recorded) = found {
-        context.memory.attempt_began(&object.uid().unwrap_or_default(), recorded);
+/// While credentials that could not be written are kept, their write is looked at so often.
+const WRITING: SignedDuration = SignedDuration::from_secs(1);
+
+/// An attempt at the issuer of the resource in sight.
+#[derive(Clone, Copy)]
+pub(super) struct Attempt<'a> {
+    pub(super) sight: &'a Sight,
+    pub(super) cause: Cause,
+    pub(super) context: &'a Context,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(sight: &'a Sight, cause: Cause, context: &'a Context) -> Self {
+        Self { sight, cause, context }
+    }
+
+    /// The resource.
+    pub(super) fn object(self) -> &'a RefreshableCredential {
+        &self.sight.object
+    }
+
+    /// Its inputs, each of which is read once.
+    pub(super) fn inputs(self) -> ClusterInputs<'a> {
+        ClusterInputs::new(self.context, self.sight.namespace(), &self.sight.at_hand)
+    }
+
+    /// How it reaches STS, and STS as far as its grants let it, in the Region of its source.
+    pub(super) fn sts(self) -> (StsSpec, Sts) {
+        let spec = self.object().spec.sts.clone().unwrap_or_default();
+        let reach = spec.endpoint.as_ref().map(|url| self.sight.grants.reach(url));
+        let sts = source::at_source(&self.object().spec, &self.context.sts);
+        (spec, sts.reaching(reach.unwrap_or_default()))
+    }
+
+    /// The request to its source.
+    pub(super) fn request<'r>(
+        self,
+        inputs: &'r ClusterInputs<'_>,
+        sts_spec: &'r StsSpec,
+        sts: &'r Sts,
+    ) -> Result<Request<'r>, IssueError>
+    where
+        'a: 'r,
+    {
+        let Self { sight, context, .. } = self;
+        let (object, namespace) = (self.object(), sight.namespace());
+        let cluster = context.source_context.cluster_name.as_deref();
+        let session_tags =
+            session_tags::resolve(&sight.grants.session_tags, object, cluster).map_err(|what| {
+                IssueError::Specification { field: "sessionTags".to_owned(), what: what.to_owned() }
+            })?;
+        Ok(Request {
+            namespace,
+            session_name: default_session_name(namespace, &object.name_any()),
+            roles: &object.spec.roles,
+            session_tags,
+            grants: &sight.grants,
+            sts_spec,
+            sts,
+            inputs,
+            totp: &context.totp,
+            now: context.now(),
+            ambient: context.ambient.clone(),
+            source_context: &context.source_context,
+        })
+    }
+
+    /// The issuer is about to be asked. It is remembered before: an attempt that never comes to its
+    /// end has failed.
+    pub(super) fn begin(self, admission: &'a Admission) -> Call<'a> {
+        let failure = Failure {
+            class: Class::Transient,
+            reason: Reason::IssuerUnavailable,
+            code: None,
+            request_id: None,
+            message: "the last attempt did not come to its end; it is repeated".to_owned(),
+            inputs: UsedInputs::new(),
+        };
+        let attempted = plan::attempt(self.object(), self.cause);
+        let (record, now) = (self.sight.secret.own(), self.context.now());
+        let found = report::failing(self.object(), &failure, attempted, record, now);
+        if let Finding::Failing(recorded) = found {
+            self.context.memory.ledger.began(self.sight.uid(), recorded);
+        }
+        admission.called();
+        Call { attempt: self, admission, began: self.context.clock.boot() }
+    }
+
+    /// Writes what was obtained. Where that fails for now, the write goes on by itself, for as long
+    /// as the credentials are kept, and this attempt ends.
+    pub(super) async fn publish(
+        self,
+        publication: Publication,
+        about: Written,
+    ) -> Result<Outcome, CallError> {
+        match publication.once().await {
+            Err(error) if error.may_succeed_later() => {
+                let failure = refusal::postponed(self.object(), &error, about.until);
+                let failure = failure.after_reading(about.inputs.clone());
+                self.context.memory.writes.start(self.sight.uid(), publication, about);
+                let next = Next::At(self.context.now() + WRITING);
+                Ok(self.record_failure(&failure).then(next))
+            }
+            written => self.record_write(written, about).await,
+        }
+    }
+
+    async fn record_write(
+        self,
+        written: Result<ObjectMeta, PublishError>,
+        about: Written,
+    ) -> Result<Outcome, CallError> {
+        let error = match written {
+            Ok(meta) => return self.record_success(meta, about).await,
+            Err(PublishError::NamespaceGone) => {
+                self.context.memory.ledger.failed(self.sight.uid());
+                return Ok(Outcome::silent(Next::Change));
+            }
+            Err(error) => error,
+        };
+        let now = self.context.now();
+        if matches!(error, PublishError::Call(_)) {
+            // The write may have arrived all the same: the next look reads what is there.
+            self.context.memory.doubt(self.sight.uid(), now);
+        }
+        let failure = refusal::of(self.object(), &error).after_reading(about.inputs);
+        // Its end may be learned long after it, where the lease had lapsed: the pause before the
+        // next attempt has passed meanwhile.
+        Ok(self.record_failure_at(&failure, now.min(about.until)))
+    }
+
+    /// Records what was published as a Secret with this metadata.
+    async fn record_success(self, meta: ObjectMeta, about: Written) -> Result<Outcome, CallError> {
+        let Self { sight, cause, context } = self;
+        let (object, now) = (self.object(), context.now());
+        context.memory.ledger.published(sight.uid(), now);
+        let view = ownership::view(&meta, sight.uid());
+        context.memory.secret_written(sight.uid(), meta, now);
+        sight.read_by_attempt(&about.inputs, context);
+        let Some(record) = view.own() else {
+            return Ok(Outcome::silent(Next::Change));
+        };
+        publish::prune(context, object).await?;
+        let content = record.content.as_ref();
+        tracing::info!(
+            namespace = sight.namespace(),
+            name = object.name_any(),
+            cause = cause.as_str(),
+            principal = content.and_then(|c| c.principal.arn.as_deref()).unwrap_or_default(),
+            next = content.map(|c| plan::refresh_at(object, c).to_string()),
+            "credentials published"
+        );
+        if let Some(failure) = first_failure(object, &about.failed) {
+            warn(object, &failure);
+        }
+        context.metrics.rotated(cause);
+        if let (Some(before), Cause::Due) = (sight.content(), cause) {
+            let due = plan::due_at(object, before, sight.rests_until);
+            context.metrics.late_by(now.duration_since(due));
+        }
+        let finding = finding(object, record, &about.failed, context.now());
+        Ok(Outcome::published(object, record, finding))
+    }
+
+    /// Records that it failed now. What is published stays as it is.
+    pub(super) fn record_failure(self, failure: &Failure) -> Outcome {
+        self.record_failure_at(failure, self.context.now())
+    }
+
+    fn record_failure_at(self, failure: &Failure, failed_at: Timestamp) -> Outcome {
+        let (sight, record) = (self.sight, self.sight.secret.own());
+        self.context.memory.ledger.failed(sight.uid());
+        sight.read_by_attempt(&failure.inputs, self.context);
+        let attempt = plan::attempt(self.object(), self.cause);
+        let attempted = match failure.class {
+            Class::Secret => plan::at_secret(&attempt, record),
+            _ => attempt,
+        };
+        warn(self.object(), failure);
+        let finding = report::failing(self.object(), failure, attempted, record, failed_at);
+        let next = match &finding {
+            Finding::Failing(recorded) => {
+                Next::At(first(recorded.next_try(), sight.expiration(), self.context.now()))
+            }
+            _ => Next::Change,
+        };
+        Outcome::told(finding, record, next)
     }
 }
 
-/// How `object` reaches STS, and STS as far as `terms` let it, in the Region of its source.
-pub(super) fn sts_of(
-    object: &RefreshableCredential,
-    grants: &Grants,
+/// The outcome of a write that went on after its attempt; `None` where there is none.
+pub(super) async fn written(
+    sight: &Sight,
     context: &Context,
-) -> (StsSpec, Sts) {
-    let spec = object.spec.sts.clone().unwrap_or_default();
-    let reach = spec.endpoint.as_ref().map(|url| grants.reach(url)).unwrap_or_default();
-    (spec, source::at_source(&object.spec, &context.sts).reaching(reach))
+) -> Result<Option<Outcome>, CallError> {
+    let uid = sight.uid();
+    match context.memory.writes.progress(uid).await {
+        Progress::None => Ok(None),
+        // What is written is no longer what is asked for.
+        Progress::Running(about)
+            if about.request != fingerprint::of_request(&sight.object.spec) =>
+        {
+            context.memory.writes.drop_of(uid);
+            Ok(None)
+        }
+        Progress::Running(_) => Ok(Some(Outcome::silent(Next::At(context.now() + WRITING)))),
+        Progress::Ended(result, about) => {
+            let attempt = Attempt::new(sight, about.cause, context);
+            attempt.record_write(*result, about).await.map(Some)
+        }
+    }
 }
 
-/// The request to the sources for `object`.
-pub(super) fn request<'a>(
-    object: &'a RefreshableCredential,
-    namespace: &'a str,
-    (sts_spec, sts): (&'a StsSpec, &'a Sts),
-    inputs: &'a ClusterInputs<'_>,
-    grants: &'a Grants,
-    context: &'a Context,
-) -> Result<Request<'a>, IssueError> {
-    let session_tags = session_tags::resolve(
-        &grants.session_tags,
-        object,
-        context.source_context.cluster_name.as_deref(),
-    )
-    .map_err(|what| IssueError::Specification {
-        field: "sessionTags".to_owned(),
-        what: what.to_owned(),
-    })?;
-    Ok(Request {
-        namespace,
-        session_name: default_session_name(namespace, &object.name_any()),
-        roles: &object.spec.roles,
-        session_tags,
-        grants,
-        sts_spec,
-        sts,
-        inputs,
-        totp: &context.totp,
-        now: context.now(),
-        ambient: context.ambient.clone(),
-        source_context: &context.source_context,
-    })
+/// Logs a failure.
+pub(super) fn warn(object: &RefreshableCredential, failure: &Failure) {
+    tracing::warn!(
+        namespace = object.namespace().unwrap_or_default(),
+        name = object.name_any(),
+        class = failure.class.as_str(),
+        reason = failure.reason.as_str(),
+        code = failure.code,
+        request_id = failure.request_id,
+        "{}",
+        failure.message
+    );
 }
 
 /// Ends work that does not end by itself.
@@ -103,28 +272,24 @@ pub(super) async fn in_time<T>(
     })
 }
 
-/// The calls of one attempt, as the engine hears of them.
+/// The calls of one attempt, as the engine and the metrics hear of them.
 pub(super) struct Call<'a> {
+    attempt: Attempt<'a>,
     admission: &'a Admission,
-    context: &'a Context,
     began: Duration,
 }
 
-impl<'a> Call<'a> {
-    /// The issuer is about to be called.
-    pub(super) fn begin(admission: &'a Admission, context: &'a Context) -> Self {
-        admission.called();
-        Self { admission, context, began: context.clock.boot() }
-    }
-
+impl Call<'_> {
     /// The issuer has answered, or not.
     pub(super) fn ended(self, error: Option<&IssueError>) {
-        let took = self.context.clock.boot().saturating_sub(self.began);
+        let Attempt { sight, cause, context } = self.attempt;
+        let took = context.clock.boot().saturating_sub(self.began);
         self.admission.saw(match error {
             // One that is faster to show that it cannot be reached refuses.
             Some(IssueError::Unreachable { .. }) if took >= SLOW_AFTER => Pressure::TimedOut,
             Some(error) if error.class() == Class::Throttled => Pressure::Throttled,
             _ => Pressure::Answered,
         });
+        context.metrics.attempted(sight.namespace(), cause, error);
     }
 }

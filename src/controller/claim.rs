@@ -1,40 +1,34 @@
 //! The claim with which a resource waits until its issuer may be asked.
 
+use super::Context;
+use super::attempt::Attempt;
 use super::next::Next;
+use super::outcome::Outcome;
 use super::sight::Sight;
-use super::{CallError, Context, status};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use refreshable_api::RefreshableCredential;
 use refreshable_engine::{Band, Claim, LONGEST, weight};
 use refreshable_issuers::source;
 use refreshable_rules::attempts_limit::{self, AttemptsLimit};
-use refreshable_rules::plan::{self, Cause};
+use refreshable_rules::plan;
 use refreshable_rules::report::Finding;
 
-/// The claim of `object`, which is to be issued for this reason. A resource that has waited long
+/// The claim of a resource whose issuer has to be asked. A resource that has waited long
 /// says what it waits for.
-pub(super) async fn wait(
-    object: &RefreshableCredential,
-    sight: &Sight,
-    cause: Cause,
-    context: &Context,
-) -> Result<Next, CallError> {
-    let limit = limit(&object.namespace().unwrap_or_default(), context);
-    let claim = of(object, sight, limit, context);
-    let Some(limit) = limit else { return Ok(claim) };
-    let record = sight.secret.own();
-    let content = record.and_then(|r| r.content.as_ref());
-    match attempts_limit::says_so_at(object, content, cause) {
-        Some(at) if at > context.now() => return Ok(claim.by(Some(at))),
+pub(super) fn wait(attempt: Attempt<'_>) -> Outcome {
+    let Attempt { sight, cause, context } = attempt;
+    let (object, limit) = (attempt.object(), limit(sight.namespace(), context));
+    let claim = of(sight, limit, context);
+    let Some(limit) = limit else { return Outcome::silent(claim) };
+    match attempts_limit::says_so_at(object, sight.content(), cause) {
+        Some(at) if at > context.now() => Outcome::silent(claim.by(Some(at))),
         Some(_) if !is_failing(object) => {
-            let finding = Finding::Waiting(limit);
-            status::report(context, object, &sight.permission, record, &finding).await?;
+            Outcome::told(Finding::Waiting(limit), sight.secret.own(), claim)
         }
         // What failed last says more.
-        _ => {}
+        _ => Outcome::silent(claim),
     }
-    Ok(claim)
 }
 
 fn is_failing(object: &RefreshableCredential) -> bool {
@@ -46,19 +40,14 @@ fn limit(namespace: &str, context: &Context) -> Option<AttemptsLimit> {
     context.view.attempts_limit(namespace).or(context.settings.attempts_limit)
 }
 
-/// The claim of `object`, of whose namespace the attempts have this limit.
-fn of(
-    object: &RefreshableCredential,
-    sight: &Sight,
-    limit: Option<AttemptsLimit>,
-    context: &Context,
-) -> Next {
+/// The claim of what is in sight, of whose namespace the attempts have this limit.
+fn of(sight: &Sight, limit: Option<AttemptsLimit>, context: &Context) -> Next {
     let now = context.now();
-    let (band, band_ends) = band(object, sight, now);
+    let (band, band_ends) = band(sight, now);
     let expires = sight.expiration();
     // The status turns at the expiry, and the band before.
     let look_at = expires.filter(|e| *e > now).into_iter().chain(band_ends);
-    let (endpoint, bucket, calls) = calls(object, context);
+    let (endpoint, bucket, calls) = calls(&sight.object, context);
     Next::Attempt(Box::new(Claim {
         endpoint: endpoint.into(),
         bucket: bucket.into(),
@@ -72,15 +61,11 @@ fn of(
 
 /// How urgent an attempt is, and until when. Before the refresh point somebody has asked for it: it
 /// is as urgent as a first issue.
-fn band(
-    object: &RefreshableCredential,
-    sight: &Sight,
-    now: Timestamp,
-) -> (Band, Option<Timestamp>) {
-    let Some(content) = sight.secret.own().and_then(|r| r.content.as_ref()) else {
+fn band(sight: &Sight, now: Timestamp) -> (Band, Option<Timestamp>) {
+    let Some(content) = sight.content() else {
         return (Band::Normal, None);
     };
-    let due = plan::refresh_at(object, content);
+    let due = plan::refresh_at(&sight.object, content);
     match due <= now {
         true => (Band::of(due, content.expiration, now), Band::ends(due, content.expiration, now)),
         false => (Band::Normal, Some(due)),

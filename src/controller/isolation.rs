@@ -2,8 +2,9 @@
 //! its own, and a panic in it ends that task alone.
 
 use super::memory::Entry;
+use super::outcome::Outcome;
 use super::reconcile::reconcile;
-use super::{CallError, Context, Next, issuer_time, status};
+use super::{CallError, Context, Next, issuer_time};
 use futures::FutureExt as _;
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
@@ -15,7 +16,7 @@ use refreshable_rules::failure::Failure;
 use refreshable_rules::ownership::SecretView;
 use refreshable_rules::plan::{self, Cause};
 use refreshable_rules::policy::Permission;
-use refreshable_rules::report::{self, Finding};
+use refreshable_rules::report;
 use refreshable_rules::retry::{self, Class};
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -147,14 +148,14 @@ async fn wait(
             Next::At(context.now() + left.min(AGAIN))
         }
         // What panics here, too, is told by the log alone.
-        Ok((Ok(()), _)) | Err(_) => {
+        Ok((Ok(_), _)) | Err(_) => {
             context.panics.reported(uid);
             until
         }
     }
 }
 
-async fn report(object: &RefreshableCredential, context: &Context) -> Result<(), CallError> {
+async fn report(object: &RefreshableCredential, context: &Context) -> Result<Next, CallError> {
     let uid = object.uid().unwrap_or_default();
     let written: Option<Entry> = context.memory.of(&uid);
     let secret: SecretView = context.view.secret(object, written.as_ref());
@@ -168,9 +169,9 @@ async fn report(object: &RefreshableCredential, context: &Context) -> Result<(),
         inputs: Default::default(),
     };
     let attempted = plan::attempt(object, Cause::Due);
-    let finding: Finding =
-        report::failing(object, &failure, attempted, secret.own(), context.now());
-    status::report(context, object, &permission, secret.own(), &finding).await
+    let finding = report::failing(object, &failure, attempted, secret.own(), context.now());
+    let outcome = Outcome::told(finding, secret.own(), Next::Change);
+    outcome.conclude(object, &permission, context).await
 }
 
 /// Work that the whole process stands on: a panic in it ends the process, as nothing else would

@@ -6,11 +6,14 @@
 //!   -> refreshable_engine  when each resource is looked at, and whose issuer is asked; it calls reconciler
 //!   -> reconcile    one look: sight (what is observed), plan (refreshable_rules)
 //!   -> claim        Action::Issue without an admission: what the resource waits with
-//!   -> issue, issue_profiles   with one: target, attempt (inputs, source of refreshable_issuers, verify), outcome
+//!   -> issue, issue_profiles   with one: target, attempt (inputs, source of refreshable_issuers, verify)
 //!   -> publication, publish   one server-side apply, guarded by ownership and by the lease (call, lease)
-//!   -> status     what the status says of it
-//!   -> next       when to look again
+//!   -> attempt    how it ended, as a finding
+//!   -> outcome    of each action: what the status says of it (status), then propagation and restart, and when to
+//!                 look again (next)
 //!   brake         what Action::Withdraw asks first: not too many at once
+//!   ledger        attempts that the status does not tell of, entered before the issuer is asked
+//!   memory        what was written and the view does not show yet
 //!
 //! watches -> policy_status    what the statuses of policies say, after a change that they tell of
 //! run             the process: signals, ports, client; replica: all else, from the lease to the end
@@ -39,6 +42,7 @@ mod issue_profiles;
 mod issuer_time;
 mod lease;
 mod lease_timings;
+mod ledger;
 mod logging;
 mod memory;
 mod metrics;
@@ -50,6 +54,7 @@ mod packed;
 mod pending;
 mod policy_status;
 mod profile_batch;
+mod profile_failures;
 mod propagation;
 mod publication;
 mod publish;

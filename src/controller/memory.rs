@@ -4,24 +4,19 @@
 //! the issuer twice, so what was written is remembered until the view has caught up.
 
 use super::feeds::Change;
+use super::ledger::Ledger;
 use super::pending::Writes;
 use super::secret_meta::{SecretMeta, owner_uid};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::Mutex;
-use refreshable_api::{RefreshableCredential, RefreshableCredentialStatus};
-use refreshable_rules::failure::RecordedFailure;
 use refreshable_rules::timing::down_to_second;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 /// A view that has not caught up after this long is no longer waited for: the object is read
 /// instead.
 pub(super) const CATCH_UP: SignedDuration = SignedDuration::from_secs(30);
 
-/// Pause after the first status write that failed; it doubles up to [`LONGEST_STATUS_PAUSE`].
-const STATUS_PAUSE: SignedDuration = SignedDuration::from_secs(2);
-const LONGEST_STATUS_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 /// The least time between two repairs of a Secret's labels, annotations and owner.
 const REPAIR_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
@@ -31,6 +26,8 @@ pub struct Memory {
     slots: Mutex<HashMap<Box<str>, Slot>>,
     /// Writes of Secrets that go on after their attempt.
     pub(super) writes: Writes,
+    /// Attempts that the statuses do not tell of.
+    pub(super) ledger: Ledger,
 }
 
 /// An entry as it is kept: of nearly all resources the version and the clock are all there is.
@@ -77,27 +74,12 @@ pub(super) struct Entry {
     /// Digests of inputs that were read because their version changed, with the version that was
     /// read.
     pub(super) compared: BTreeMap<String, (String, BTreeSet<String>)>,
-    /// The source had nothing newer than what is published; it is asked again at that time.
-    pub(super) rests_until: Option<Timestamp>,
     /// How far its issuer's clock was ahead of ours as that was when the process began.
     clock: Option<SignedDuration>,
-    /// A status that the API server does not take.
-    unsaved: Option<Box<Unsaved>>,
-    /// What is known of the attempt under way, should it never come to its end.
-    attempting: Option<Box<RecordedFailure>>,
     /// When the Secret's labels, annotations and owner were last repaired.
     repaired: Option<Timestamp>,
     /// Since when policies have denied it.
     pub(super) denied_since: Option<Timestamp>,
-}
-
-/// A status that could not be written. Rules see it in the place of the one that the API server
-/// has, so that its pauses hold.
-#[derive(Clone, Debug)]
-struct Unsaved {
-    status: RefreshableCredentialStatus,
-    tries: u32,
-    next_try: Timestamp,
 }
 
 impl Entry {
@@ -112,9 +94,6 @@ impl Entry {
             doubt,
             polled,
             compared,
-            rests_until,
-            unsaved,
-            attempting,
             repaired,
             denied_since,
         } = self;
@@ -122,27 +101,8 @@ impl Entry {
             && !doubt
             && polled.is_none()
             && compared.is_empty()
-            && rests_until.is_none()
-            && unsaved.is_none()
-            && attempting.is_none()
             && repaired.is_none()
             && denied_since.is_none()
-    }
-
-    /// `object` with the status that this process knows, where that is another than the API
-    /// server's.
-    pub(super) fn onto(&self, object: Arc<RefreshableCredential>) -> Arc<RefreshableCredential> {
-        if self.unsaved.is_none() && self.attempting.is_none() {
-            return object;
-        }
-        let mut object = Arc::unwrap_or_clone(object);
-        if let Some(unsaved) = &self.unsaved {
-            object.status = Some(unsaved.status.clone());
-        }
-        if let Some(failure) = &self.attempting {
-            failure.as_ref().clone().put_into(object.status.get_or_insert_default());
-        }
-        Arc::new(object)
     }
 }
 
@@ -197,56 +157,7 @@ impl Memory {
     }
 
     pub(super) fn status_written(&self, uid: &str, version: Option<String>, now: Timestamp) {
-        self.update(uid, now, |e| {
-            e.object_version = version;
-            e.unsaved = None;
-        });
-    }
-
-    /// The API server does not take `status`: it is kept here, and tried again at the time that is
-    /// returned.
-    pub(super) fn status_refused(
-        &self,
-        uid: &str,
-        status: RefreshableCredentialStatus,
-        now: Timestamp,
-    ) -> Timestamp {
-        self.any(uid, |entry| {
-            let tries = entry.unsaved.as_ref().map_or(0, |u| u.tries);
-            let pause = STATUS_PAUSE.saturating_mul(1 << tries.min(5)).min(LONGEST_STATUS_PAUSE);
-            entry.unsaved = Some(Box::new(Unsaved {
-                status,
-                tries: tries.saturating_add(1),
-                next_try: now + pause,
-            }));
-            now + pause
-        })
-    }
-
-    /// `status` waits for the lease: it is written as soon as that is renewed.
-    pub(super) fn status_put_off(
-        &self,
-        uid: &str,
-        status: RefreshableCredentialStatus,
-        now: Timestamp,
-    ) {
-        let unsaved = Unsaved { status, tries: 0, next_try: now };
-        self.any(uid, |entry| entry.unsaved = Some(Box::new(unsaved)));
-    }
-
-    /// When a status that could not be written is tried again.
-    pub(super) fn status_retry(&self, uid: &str) -> Option<Timestamp> {
-        self.known(uid, |entry| entry.unsaved.as_ref().map(|u| u.next_try))?
-    }
-
-    /// An attempt begins: should it never come to its end, it counts as `failure`.
-    pub(super) fn attempt_began(&self, uid: &str, failure: RecordedFailure) {
-        self.any(uid, |entry| entry.attempting = Some(Box::new(failure)));
-    }
-
-    /// The attempt came to its end.
-    pub(super) fn attempt_ended(&self, uid: &str) {
-        self.known(uid, |entry| entry.attempting = None);
+        self.update(uid, now, |e| e.object_version = version);
     }
 
     /// Whether the Secret's metadata may be repaired at `now`; where not, when it may.
@@ -322,18 +233,6 @@ impl Memory {
         });
     }
 
-    pub(super) fn rests(&self, uid: &str, until: Timestamp, now: Timestamp) {
-        self.update(uid, now, |e| e.rests_until = Some(until));
-    }
-
-    /// Whether the source of the resource with this UID had nothing newer, and is asked again after
-    /// `now`.
-    pub(super) fn is_resting(&self, uid: &str, now: Timestamp) -> bool {
-        let slots = self.slots.lock();
-        let rest = slots.get(uid).and_then(|slot| slot.rest.as_ref());
-        rest.and_then(|rest| rest.rests_until).is_some_and(|until| until > now)
-    }
-
     /// The clock of the issuer of the resource with this UID is so far ahead of ours as that was
     /// when the process began.
     pub(super) fn clock_learned(&self, uid: &str, ahead: SignedDuration) {
@@ -407,6 +306,7 @@ impl Memory {
 
     pub(super) fn forget(&self, uid: &str) {
         self.writes.drop_of(uid);
+        self.ledger.forget(uid);
         self.slots.lock().remove(uid);
     }
 

@@ -3,12 +3,12 @@
 //! Credentials that could not be written cost an issuer call. They are kept by the task that writes
 //! them, for at most [`KEPT`], and by nothing else.
 
+use super::attempt::Attempt;
 use super::publication::Publication;
 use super::publish::PublishError;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::Mutex;
-use refreshable_api::RefreshableCredential;
 use refreshable_rules::failure::Failure;
 use refreshable_rules::fingerprint;
 use refreshable_rules::inputs::UsedInputs;
@@ -47,17 +47,15 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// What was obtained for `object` at `now`.
-    pub(super) fn of(
-        object: &RefreshableCredential,
-        cause: Cause,
+    /// Credentials that `attempt` has just obtained.
+    pub(super) fn new(
+        attempt: Attempt<'_>,
         inputs: UsedInputs,
         failed: BTreeMap<String, Failure>,
-        now: Timestamp,
     ) -> Self {
-        let request = fingerprint::of_request(&object.spec);
-        let kept = SignedDuration::try_from(KEPT).unwrap_or_default();
-        Self { cause, request, inputs, failed, until: now + kept }
+        let request = fingerprint::of_request(&attempt.object().spec);
+        let until = attempt.context.now() + SignedDuration::try_from(KEPT).unwrap_or_default();
+        Self { cause: attempt.cause, request, inputs, failed, until }
     }
 }
 

@@ -1,19 +1,18 @@
 //! The thin hand between the rules and the network: observe, plan, carry out, report.
 
+use super::attempt::{self, Attempt};
 use super::brake::HELD_POLL;
 use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
 use super::next::{Next, first};
+use super::outcome::Outcome;
 use super::sight::Sight;
-use super::{
-    CallError, Context, claim, inspect, issue, outcome, propagation, publish, restart, status,
-};
-use jiff::{SignedDuration, Timestamp};
+use super::{CallError, Context, claim, inspect, issue, publish};
+use jiff::SignedDuration;
 use kube::ResourceExt as _;
 use kube::api::Api;
 use refreshable_api::RefreshableCredential;
 use refreshable_api::conditions::Reason;
 use refreshable_engine::Admission;
-use refreshable_rules::ownership::Record;
 use refreshable_rules::plan::{self, Action, INPUT_POLL};
 use refreshable_rules::report::{self, Finding, Revocation};
 use refreshable_rules::withdrawal::Decision;
@@ -39,7 +38,7 @@ pub async fn reconcile(
             // Never at once: not every look comes to the status, and one that does not must not be
             // repeated for it.
             let again = context.now() + AGAIN;
-            next.by(context.memory.status_retry(&uid).map(|retry| retry.max(again)))
+            next.by(context.memory.ledger.status_retry(&uid).map(|retry| retry.max(again)))
         }
         // What a closed fence refuses is done when it opens.
         Err(CallError::NotLeading(_)) => {
@@ -62,83 +61,67 @@ async fn advance(
     let Some((object, written)) = freshest(object, uid, admission.is_some(), context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
-    let Some(mut sight) = Sight::of(&object, uid, written, admission, context).await? else {
+    let Some(mut sight) = Sight::of(object, written, admission, context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
     let now = context.now();
-    let mut action = plan::plan(&sight.observed(&object), now);
+    let mut action = plan::plan(&sight.observed(), now);
     let asks = matches!(action, Action::Issue(_) | Action::Inspect(Some(_)) | Action::Pause(_));
     // A version may differ for a label alone. What is read to see that is what the attempt uses.
     let reads = asks && (sight.admission.is_some() || matches!(action, Action::Pause(_)));
-    if reads && sight.compare(&object, uid, context).await? {
-        action = plan::plan(&sight.observed(&object), now);
+    if reads && sight.compare(context).await? {
+        action = plan::plan(&sight.observed(), now);
     }
     let renews =
         asks || matches!(action, Action::Wait(_) | Action::Inspect(None) | Action::Backoff(_));
-    let next = carry_out(action, &object, uid, &sight, context).await?;
+    let outcome = carry_out(action, &sight, context).await?;
+    let next = outcome.conclude(&sight.object, &sight.permission, context).await?;
     let poll_at = context.memory.polled_at(uid).map(|at| at + INPUT_POLL);
     Ok(if renews { next.by(poll_at) } else { next })
 }
 
-async fn carry_out(
-    action: Action,
-    object: &Arc<RefreshableCredential>,
-    uid: &str,
-    sight: &Sight,
-    context: &Context,
-) -> Result<Next, CallError> {
-    let now = context.now();
-    let (record, permission) = (sight.secret.own(), &sight.permission);
+async fn carry_out(action: Action, sight: &Sight, context: &Context) -> Result<Outcome, CallError> {
+    let (record, now) = (sight.secret.own(), context.now());
     if ends_writing(&action) {
-        context.memory.writes.drop_of(uid);
-    } else if let Some(next) = outcome::written(object, sight, context).await? {
-        return Ok(next);
+        context.memory.writes.drop_of(sight.uid());
+    } else if let Some(written) = attempt::written(sight, context).await? {
+        return Ok(written);
     }
-    match action {
+    Ok(match action {
         Action::Issue(cause) | Action::Inspect(Some(cause)) if sight.admission.is_none() => {
-            claim::wait(object, sight, cause, context).await
+            claim::wait(Attempt::new(sight, cause, context))
         }
         Action::Leave => {
-            context.memory.forget(uid);
-            Ok(Next::Change)
+            context.memory.forget(sight.uid());
+            Outcome::silent(Next::Change)
         }
-        Action::Issue(cause) => issue::issue(object, sight, cause, context).await,
-        Action::Wait(until) => {
-            status::report(context, object, permission, record, &Finding::Good).await?;
-            let again = spread(object, record, context).await?;
-            Ok(Next::At(again.map_or(until, |a| a.min(until))))
-        }
-        Action::Inspect(cause) => inspect::inspect(object, sight, cause, context).await,
-        Action::AwaitDeletion(until) => {
-            inspect::await_deletion(object, sight, record, until, context).await
-        }
-        Action::Pause(until) => Ok(Next::At(until)),
+        Action::Issue(cause) => issue::issue(Attempt::new(sight, cause, context)).await?,
+        Action::Wait(until) => Outcome::told(Finding::Good, record, Next::At(until)).propagated(),
+        Action::Inspect(cause) => inspect::inspect(sight, cause, context).await?,
+        Action::AwaitDeletion(until) => inspect::await_deletion(record, until),
+        Action::Pause(until) => Outcome::silent(Next::At(until)),
         Action::Backoff(until) => {
-            if let Some(finding) = report::still_failing(object) {
-                status::report(context, object, permission, record, &finding).await?;
+            let next = Next::At(first(until, sight.expiration(), now));
+            match report::still_failing(&sight.object) {
+                Some(finding) => Outcome::told(finding, record, next).propagated(),
+                None => Outcome::silent(next),
             }
-            let again = spread(object, record, context).await?;
-            Ok(Next::At(first(again.map_or(until, |a| a.min(until)), sight.expiration(), now)))
         }
         Action::Suspend(until) => {
-            status::report(context, object, permission, record, &Finding::Suspended).await?;
-            Ok(until.map_or(Next::Change, Next::At))
+            Outcome::told(Finding::Suspended, record, until.map_or(Next::Change, Next::At))
         }
         Action::AwaitWithdrawal(at, why) => {
-            let finding = Finding::Revoked(sight.revocation(why, now));
-            status::report(context, object, permission, record, &finding).await?;
-            Ok(Next::At(at))
+            Outcome::told(Finding::Revoked(sight.revocation(why, now)), record, Next::At(at))
         }
-        Action::Withdraw(why) => withdraw(object, uid, sight, why, context).await,
+        Action::Withdraw(why) => withdraw(sight, why, context).await?,
         Action::Stall(reason, why) => {
-            status::report(context, object, permission, record, &Finding::Stalled(reason, why))
-                .await?;
-            Ok(match reason {
+            let next = match reason {
                 Reason::SecretConflict => Next::At(now + CONFLICT_POLL),
                 _ => Next::Change,
-            })
+            };
+            Outcome::told(Finding::Stalled(reason, why), record, next)
         }
-    }
+    })
 }
 
 /// Whether `action` leaves no room for a write that is still under way.
@@ -159,60 +142,35 @@ fn ends_writing(action: &Action) -> bool {
 }
 
 /// Withdraws what is published, if the brake lets it.
-async fn withdraw(
-    object: &Arc<RefreshableCredential>,
-    uid: &str,
-    sight: &Sight,
-    why: String,
-    context: &Context,
-) -> Result<Next, CallError> {
-    let (record, now) = (sight.secret.own(), context.now());
+async fn withdraw(sight: &Sight, why: String, context: &Context) -> Result<Outcome, CallError> {
+    let now = context.now();
     let revocation = sight.revocation(why, now);
     if let Decision::Held(held) = context.brake.ask(revocation.since, context).await {
         let finding = Finding::Revoked(Revocation { held: Some(held), ..revocation });
-        status::report(context, object, &sight.permission, record, &finding).await?;
-        return Ok(Next::At(now + HELD_POLL));
+        return Ok(Outcome::told(finding, sight.secret.own(), Next::At(now + HELD_POLL)));
     }
-    let withdrawn = delete_owned(object, uid, record, context).await?;
+    let withdrawn = delete_owned(sight, context).await?;
     let finding = if withdrawn {
         context.brake.withdrew(revocation.since, now).await;
         Finding::Withdrawn(revocation.why)
     } else {
         Finding::Stalled(Reason::NotPermitted, revocation.why)
     };
-    status::report(context, object, &sight.permission, None, &finding).await?;
-    Ok(Next::Change)
+    Ok(Outcome::told(finding, None, Next::Change))
 }
 
 /// Deletes every Secret that the resource owns: the one that is seen, and those of earlier names or
 /// without a label. Whether there was one.
-async fn delete_owned(
-    object: &RefreshableCredential,
-    uid: &str,
-    record: Option<&Record>,
-    context: &Context,
-) -> Result<bool, CallError> {
-    let mut owned = publish::owned(context, object).await?;
-    let seen = record.map(|r| (r.name.clone(), r.uid.clone()));
+async fn delete_owned(sight: &Sight, context: &Context) -> Result<bool, CallError> {
+    let mut owned = publish::owned(context, &sight.object).await?;
+    let seen = sight.secret.own().map(|r| (r.name.clone(), r.uid.clone()));
     owned.extend(seen.filter(|s| !owned.contains(s)));
     for (name, secret_uid) in &owned {
-        publish::delete(context, object, name, secret_uid).await?;
-        context.memory.secret_deleted(uid, secret_uid.clone(), context.now());
+        publish::delete(context, &sight.object, name, secret_uid).await?;
+        context.memory.secret_deleted(sight.uid(), secret_uid.clone(), context.now());
         context.metrics.withdrawn();
     }
     Ok(!owned.is_empty())
-}
-
-/// Brings what is published to the programs that use it. When to look again, if something is left
-/// to do.
-async fn spread(
-    object: &RefreshableCredential,
-    record: Option<&Record>,
-    context: &Context,
-) -> Result<Option<Timestamp>, CallError> {
-    let Some(content) = record.and_then(|r| r.content.as_ref()) else { return Ok(None) };
-    propagation::hasten(object, content, context).await?;
-    restart::follow(object, content, context).await
 }
 
 /// The resource, if the view of it is as new as the last status write. Where the view does not
@@ -224,8 +182,9 @@ async fn freshest(
     attempts: bool,
     context: &Context,
 ) -> Result<Option<(Arc<RefreshableCredential>, Option<Entry>)>, CallError> {
+    let ledger = &context.memory.ledger;
+    let object = ledger.merged(uid, object);
     let Some(written) = context.memory.of(uid) else { return Ok(Some((object, None))) };
-    let object = written.onto(object);
     let version = object.metadata.resource_version.as_deref();
     let behind = written.object_version.as_deref().is_some_and(|w| older(version, w));
     let late = context.now().duration_since(written.since) > CATCH_UP;
@@ -248,7 +207,5 @@ async fn freshest(
     let shown = context.view.secret_uid(&live);
     let version = live.metadata.resource_version.clone();
     context.memory.read_back(uid, version, (secret, shown), context.now());
-    let known = context.memory.of(uid);
-    let live = Arc::new(live);
-    Ok(Some((known.as_ref().map_or(live.clone(), |k| k.onto(live)), known)))
+    Ok(Some((ledger.merged(uid, Arc::new(live)), context.memory.of(uid))))
 }

@@ -1,4 +1,4 @@
-//! What is seen of a resource's surroundings when it is reconciled.
+//! What is seen of a resource and its surroundings when it is reconciled.
 
 use super::inputs::{ReadInputs, read_input};
 use super::memory::{Entry, Look, Polled};
@@ -6,7 +6,6 @@ use super::secret_meta::version_of;
 use super::{CallError, Context, brake};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::ResourceExt as _;
 use kube::api::Api;
 use refreshable_api::RefreshableCredential;
 use refreshable_engine::Admission;
@@ -14,14 +13,16 @@ use refreshable_issuers::source::inputs_of;
 use refreshable_rules::failure::RecordedFailure;
 use refreshable_rules::input_object::InputObject;
 use refreshable_rules::inputs::{self, InputVersions, KnownInputs, UsedInputs};
-use refreshable_rules::ownership::SecretView;
+use refreshable_rules::ownership::{Content, SecretView};
 use refreshable_rules::plan::{INPUT_POLL, Observed};
 use refreshable_rules::policy::{Grants, Judgement, Permission};
 use refreshable_rules::report::Revocation;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-/// What was seen of a resource's surroundings.
+/// What was seen of a resource and its surroundings.
 pub(super) struct Sight {
+    pub(super) object: Arc<RefreshableCredential>,
     /// Leave to ask the issuer; none while it is only looked at.
     pub(super) admission: Option<Admission>,
     pub(super) secret: SecretView,
@@ -44,36 +45,39 @@ pub(super) struct Sight {
 }
 
 impl Sight {
-    /// What is to be seen of `object`'s surroundings; `None` while its namespace is not in view.
+    /// What is to be seen of `object`; `None` while its namespace is not in view.
     pub(super) async fn of(
-        object: &RefreshableCredential,
-        uid: &str,
+        object: Arc<RefreshableCredential>,
         written: Option<Entry>,
         admission: Option<Admission>,
         context: &Context,
     ) -> Result<Option<Self>, CallError> {
-        let Some(judgement) = context.view.judgement(object) else { return Ok(None) };
+        let Some(judgement) = context.view.judgement(&object) else { return Ok(None) };
         let Judgement { permission, grants } = judgement;
-        let revoked = revoked(object, uid, &permission, written.as_ref(), context);
+        let revoked = revoked(&object, &permission, written.as_ref(), context);
         let failed =
             object.status.as_ref().and_then(RecordedFailure::from_status).and_then(|f| f.attempt);
         let attempted =
             failed.map(|attempt| inputs::from_status(&attempt.inputs)).unwrap_or_default();
         let mut sight = Self {
             admission,
-            secret: context.view.secret(object, written.as_ref()),
+            secret: context.view.secret(&object, written.as_ref()),
             permission,
             grants,
             revoked,
-            watched: context.view.watched_inputs(object),
+            watched: context.view.watched_inputs(&object),
             known: KnownInputs::default(),
             attempted,
             at_hand: ReadInputs::new(),
             poll_at: None,
-            rests_until: written.as_ref().and_then(|w| w.rests_until),
+            rests_until: context
+                .memory
+                .ledger
+                .rests_until(object.metadata.uid.as_deref().unwrap_or_default()),
+            object,
         };
         let written = written.unwrap_or_default();
-        let polled = sight.polled(object, uid, written.polled, context).await?;
+        let polled = sight.polled(written.polled, context).await?;
         let watched = sight.watched.iter().map(|(name, version)| (name, Some(version.clone())));
         let looked = polled.looks.iter().filter_map(|(name, look)| match look {
             Look::Version(version) => Some((name, Some(version.clone()))),
@@ -92,9 +96,22 @@ impl Sight {
         Ok(Some(sight))
     }
 
-    pub(super) fn observed<'a>(&'a self, object: &'a RefreshableCredential) -> Observed<'a> {
+    pub(super) fn uid(&self) -> &str {
+        self.object.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    pub(super) fn namespace(&self) -> &str {
+        self.object.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The record of what is published in the resource's own Secret.
+    pub(super) fn content(&self) -> Option<&Content> {
+        self.secret.own()?.content.as_ref()
+    }
+
+    pub(super) fn observed(&self) -> Observed<'_> {
         Observed {
-            object,
+            object: &self.object,
             secret: &self.secret,
             permission: &self.permission,
             withdraw_at: self.revoked.map(|(_, at)| at),
@@ -111,32 +128,29 @@ impl Sight {
     }
 
     pub(super) fn expiration(&self) -> Option<Timestamp> {
-        self.secret.own().and_then(|r| r.content.as_ref()).map(|c| c.expiration)
+        self.content().map(|c| c.expiration)
     }
 
     /// Inputs that what is published was made from, and those that the last failed attempt read.
     fn used(&self) -> impl Iterator<Item = &UsedInputs> {
-        let content = self.secret.own().and_then(|r| r.content.as_ref());
-        content.map(|c| &c.inputs).into_iter().chain([&self.attempted])
+        self.content().map(|c| &c.inputs).into_iter().chain([&self.attempted])
     }
 
     /// Inputs that matter and are not watched: looked at again after [`INPUT_POLL`], whether all is
     /// well or not.
     async fn polled(
         &mut self,
-        object: &RefreshableCredential,
-        uid: &str,
         last: Option<Polled>,
         context: &Context,
     ) -> Result<Polled, CallError> {
         let now = context.now();
-        let named = inputs_of(&object.spec).into_iter().map(|object| object.to_string());
+        let named = inputs_of(&self.object.spec).into_iter().map(|object| object.to_string());
         let matters = |n: &String| {
             !self.watched.contains_key(n) && self.used().any(|used| used.contains_key(n))
         };
         let names: BTreeSet<String> = named.filter(matters).collect();
         if names.is_empty() {
-            context.memory.no_longer_polled(uid);
+            context.memory.no_longer_polled(self.uid());
             return Ok(Polled::at(now));
         }
         if let Some(last) = last
@@ -146,10 +160,10 @@ impl Sight {
             self.poll_at = Some(last.at + INPUT_POLL);
             return Ok(last.of(&names));
         }
-        let namespace = object.namespace().unwrap_or_default();
         let mut polled = Polled::at(now);
         for name in names {
-            let look = match look_at(&InputObject::spelled(&name), &namespace, context).await {
+            let look = match look_at(&InputObject::spelled(&name), self.namespace(), context).await
+            {
                 Ok(Some(version)) => Look::Version(version),
                 Ok(None) => Look::Absent,
                 Err(error) if error.is_transient() => return Err(error),
@@ -158,19 +172,14 @@ impl Sight {
             };
             polled.looks.insert(name, look);
         }
-        context.memory.polled(uid, polled.clone());
+        context.memory.polled(self.uid(), polled.clone());
         self.poll_at = Some(now + INPUT_POLL);
         Ok(polled)
     }
 
     /// Reads inputs whose version changed, and compares the data that was used of them. Whether one
     /// was read.
-    pub(super) async fn compare(
-        &mut self,
-        object: &RefreshableCredential,
-        uid: &str,
-        context: &Context,
-    ) -> Result<bool, CallError> {
+    pub(super) async fn compare(&mut self, context: &Context) -> Result<bool, CallError> {
         if self.used().all(UsedInputs::is_empty) {
             return Ok(false);
         }
@@ -179,10 +188,9 @@ impl Sight {
         };
         let unread: BTreeSet<String> =
             self.used().flat_map(|used| self.known.unread(used, key)).collect();
-        let namespace = object.namespace().unwrap_or_default();
         for name in &unread {
             let input = InputObject::spelled(name);
-            let held = match read_input(&context.calls, &namespace, &input).await {
+            let held = match read_input(&context.calls, self.namespace(), &input).await {
                 Ok(held) => held,
                 Err(error) if error.is_transient() => return Err(error),
                 Err(_) => continue,
@@ -190,12 +198,12 @@ impl Sight {
             let digests = self.used().filter_map(|used| used.get(name)?.digest.as_ref());
             let compared = held.as_ref().map(|held| {
                 let keys = |d: &refreshable_api::InputDigest| {
-                    held.digest(key, uid, d.keys.iter().map(String::as_str)).mac
+                    held.digest(key, self.uid(), d.keys.iter().map(String::as_str)).mac
                 };
                 (held.version.clone(), digests.map(keys).collect::<BTreeSet<String>>())
             });
             if let Some((version, macs)) = &compared {
-                context.memory.compared(uid, name, version.clone(), macs.clone());
+                context.memory.compared(self.uid(), name, version.clone(), macs.clone());
             }
             let (version, macs) =
                 compared.map_or_else(Default::default, |(version, macs)| (Some(version), macs));
@@ -207,13 +215,13 @@ impl Sight {
 
     /// Takes note that an attempt has just read `used`: those that are not watched are looked at
     /// again later.
-    pub(super) fn read_by_attempt(&self, uid: &str, used: &UsedInputs, context: &Context) {
+    pub(super) fn read_by_attempt(&self, used: &UsedInputs, context: &Context) {
         let unwatched = used.iter().filter(|(name, _)| !self.watched.contains_key(*name));
         let look = |version: &Option<String>| version.clone().map_or(Look::Absent, Look::Version);
         let looks: BTreeMap<_, _> =
             unwatched.map(|(name, used)| (name.clone(), look(&used.version))).collect();
         if !looks.is_empty() {
-            context.memory.read_by_attempt(uid, looks, context.now());
+            context.memory.read_by_attempt(self.uid(), looks, context.now());
         }
     }
 }
@@ -221,11 +229,11 @@ impl Sight {
 /// Since when `object` is denied, and when what is published is withdrawn.
 fn revoked(
     object: &RefreshableCredential,
-    uid: &str,
     permission: &Permission,
     written: Option<&Entry>,
     context: &Context,
 ) -> Option<(Timestamp, Timestamp)> {
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
     if !matches!(permission, Permission::Denied(_)) {
         if written.is_some_and(|w| w.denied_since.is_some()) {
             context.memory.not_denied(uid);

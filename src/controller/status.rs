@@ -22,7 +22,7 @@ pub(super) async fn report(
     let now = context.now();
     let status = report::status(object, permission, record, finding, now);
     let uid = object.uid().unwrap_or_default();
-    let retry = context.memory.status_retry(&uid);
+    let retry = context.memory.ledger.status_retry(&uid);
     let said = object.status.as_ref() == Some(&status);
     if said && retry.is_none_or(|at| at > now) {
         return Ok(());
@@ -74,10 +74,10 @@ fn keep(
     error: CallError,
 ) -> Result<(), CallError> {
     if matches!(error, CallError::NotLeading(_)) {
-        context.memory.status_put_off(uid, status, context.now());
+        context.memory.ledger.status_put_off(uid, status, context.now());
         return Err(error);
     }
-    let until = context.memory.status_refused(uid, status, context.now());
+    let until = context.memory.ledger.status_refused(uid, status, context.now());
     tracing::warn!(uid, %error, %until, "the status could not be written; it is kept and tried again");
     Ok(())
 }
@@ -99,6 +99,7 @@ async fn write(
     match context.calls.write("patch status", api.patch_status(&name, &call::merge(), &patch)).await
     {
         Ok(new) => {
+            context.memory.ledger.status_written(&uid);
             context.memory.status_written(&uid, new.metadata.resource_version, context.now());
             Ok(true)
         }

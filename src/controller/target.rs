@@ -3,7 +3,6 @@
 use super::publish::{self, Place, PublishError};
 use super::sight::Sight;
 use super::{CallError, Context, refusal};
-use kube::ResourceExt as _;
 use refreshable_api::{ObjectName, RefreshableCredential};
 use refreshable_rules::failure::Failure;
 use refreshable_rules::issuer::IssueError;
@@ -29,10 +28,10 @@ impl Target {
 /// where there is reason to think that there is one: it is to be adopted, or the last write was
 /// refused.
 pub(super) async fn find(
-    object: &RefreshableCredential,
     sight: &Sight,
     context: &Context,
 ) -> Result<Result<Target, Failure>, CallError> {
+    let object = &*sight.object;
     // An object that was stored before the CRD said so may hold any text.
     if let Err(what) = ObjectName::check(&object.secret_name()) {
         let error = IssueError::Specification { field: "spec.secret.name".to_owned(), what };
@@ -48,7 +47,7 @@ pub(super) async fn find(
     let Some(meta) = publish::read(context, object).await? else {
         return Ok(Ok(Target::default()));
     };
-    Ok(match ownership::view(&meta, &object.uid().unwrap_or_default()) {
+    Ok(match ownership::view(&meta, sight.uid()) {
         SecretView::Absent => Ok(Target::default()),
         _ if meta.deletion_timestamp.is_some() => Err(refusal::terminating(object)),
         SecretView::Own(record) => Ok(Target { uid: Some(record.uid), adopted: record.adopted }),
