@@ -51,6 +51,8 @@ pub enum Reason {
     Throttled,
     /// The resources of the namespace made as many attempts a minute as its administrator allows.
     AttemptsLimited,
+    /// The resources of the namespace take more bytes than its administrator allows.
+    SizeLimited,
     /// The issuer could not be reached, or had an internal error.
     IssuerUnavailable,
     /// The issuer's response could not be used.

@@ -80,6 +80,8 @@ pub const RESTARTED_AT_ANNOTATION: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// Annotation of a Namespace: how many attempts a minute its resources may make, all together.
 pub const ATTEMPTS_ANNOTATION: &str = "refreshable.dev/attempts-per-minute";
+/// Annotation of a Namespace: how many bytes its resources may take, all together.
+pub const TOTAL_SIZE_ANNOTATION: &str = "refreshable.dev/total-size";
 
 /// Label on a Pod whose kubelet must read a renewed Secret at once.
 pub const PROPAGATION_LABEL: &str = "refreshable.dev/propagation";

@@ -5,6 +5,7 @@ use crate::clock::SharedClock;
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::source::SourceContext;
 use refreshable_rules::attempts_limit::AttemptsLimit;
+use refreshable_rules::size_limit::SizeLimit;
 use refreshable_rules::withdrawal::Limits;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Settings {
     pub withdrawal: Limits,
     /// Attempts a minute of each namespace that sets no limit of its own.
     pub attempts_limit: Option<AttemptsLimit>,
+    /// Bytes that the resources of each namespace may take that sets no limit of its own.
+    pub size_limit: Option<SizeLimit>,
     /// After how long an attempt leaves its slot to others.
     pub slow_after: Duration,
 }
@@ -39,6 +42,7 @@ impl Default for Settings {
             burst: 400,
             withdrawal: Limits::default(),
             attempts_limit: None,
+            size_limit: None,
             slow_after: SLOW_AFTER,
         }
     }

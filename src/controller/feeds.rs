@@ -7,7 +7,7 @@
 use super::packed::{Form as _, Kept};
 use super::store::{Store, name_of};
 use super::triggers::{Touched, Triggers};
-use super::{ConfigMapMeta, Context, PodMeta, ResourceName, SecretMeta};
+use super::{ConfigMapMeta, Context, PodMeta, ResourceName, SecretMeta, total_size};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Resource;
 use kube::core::PartialObjectMeta;
@@ -98,7 +98,10 @@ impl Feeds {
                     forgetting.memory.forget(gone.metadata.uid.as_deref().unwrap_or_default());
                 }
                 of_resource.of_resources(changes);
-                changes.iter().filter_map(|c| c.sides().next()).map(name_of).collect()
+                let changed = changes.iter().filter_map(|c| c.sides().next()).map(name_of);
+                let mut touched: Touched = changed.collect();
+                touched.extend(total_size::relieved(&touched, &forgetting));
+                touched
             }),
             secrets: Feed::new(&view.secrets, places, move |changes| {
                 changes.iter().for_each(|change| remembering.memory.learn(change));
@@ -267,9 +270,10 @@ impl<K: Kept> Feed<K> {
 
 /// The name of an object, the object without what the controller does not read, and its kept form.
 fn keep<K: Kept>(mut object: K) -> (ResourceName, Arc<K>, Arc<K::Form>) {
+    let bytes = object.bytes();
     object.trim();
     let (name, object) = (name_of(&object), Arc::new(object));
-    let kept = Arc::new(K::Form::of(&object));
+    let kept = Arc::new(K::Form::of(&object).of_bytes(bytes));
     (name, object, kept)
 }
 

@@ -72,6 +72,7 @@ mod sight;
 mod status;
 mod store;
 mod target;
+mod total_size;
 mod triggers;
 mod view;
 mod watches;

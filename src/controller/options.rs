@@ -7,6 +7,7 @@ use refreshable_agent::logging::LogFormat;
 use refreshable_api::{ObjectName, is_namespace};
 use refreshable_rules::attempts_limit::AttemptsLimit;
 use refreshable_rules::duration;
+use refreshable_rules::size_limit::SizeLimit;
 use refreshable_rules::withdrawal::{self, Limits};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -115,6 +116,12 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_ATTEMPTS_PER_MINUTE", value_parser = AttemptsLimit::parse)]
     pub attempts_per_minute: Option<AttemptsLimit>,
 
+    /// How many bytes the resources of one namespace may take, all together, where the Namespace
+    /// has no annotation refreshable.dev/total-size: for example 10Mi. Unlimited where this is
+    /// left out.
+    #[arg(long, env = "REFRESHABLE_TOTAL_SIZE", value_parser = SizeLimit::parse)]
+    pub total_size: Option<SizeLimit>,
+
     /// How long a published Secret stays after its permission was taken back, where no policy says
     /// otherwise (withdrawAfter): a duration, or Immediate. The permission may come back meanwhile.
     #[arg(long, env = "REFRESHABLE_WITHDRAW_AFTER", default_value = "10m", value_parser = withdrawal::parse_after)]
@@ -183,6 +190,7 @@ impl Options {
                 least: self.withdrawal_limit_least,
             },
             attempts_limit: self.attempts_per_minute,
+            size_limit: self.total_size,
             ..super::Settings::default()
         }
     }

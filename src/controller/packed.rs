@@ -13,6 +13,7 @@ use refreshable_rules::kept;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::io;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -25,6 +26,11 @@ pub trait Kept: Resource<DynamicType = ()> + Clone + Send + Sync + 'static {
     /// that is.
     fn trim(&mut self);
 
+    /// Its bytes as JSON, where those are counted together for each namespace; else zero.
+    fn bytes(&self) -> u32 {
+        0
+    }
+
     /// Part that a change of the object is judged by (which resources it touches, what it teaches
     /// memory). Where that stays the same, the object as it was is not opened for it.
     fn essence(&self) -> impl Hash;
@@ -34,6 +40,19 @@ pub trait Kept: Resource<DynamicType = ()> + Clone + Send + Sync + 'static {
 pub trait Form<K>: Send + Sync + 'static {
     /// Brings an object into the form.
     fn of(object: &Arc<K>) -> Self;
+
+    /// The same, of an object that had so many bytes before it was trimmed.
+    fn of_bytes(self, _: u32) -> Self
+    where
+        Self: Sized,
+    {
+        self
+    }
+
+    /// How many those were; zero of kinds that are not counted.
+    fn bytes(&self) -> u64 {
+        0
+    }
 
     /// The object. `None` where it cannot be read back: a fault of the controller itself, that is
     /// logged.
@@ -133,11 +152,21 @@ pub struct PackedCredential {
     packed: Packed<RefreshableCredential>,
     /// Its health follows from these.
     pub(super) vitals: Vitals,
+    /// As the API server returned it.
+    bytes: u32,
 }
 
 impl Form<RefreshableCredential> for PackedCredential {
     fn of(object: &Arc<RefreshableCredential>) -> Self {
-        Self { packed: Packed::of(object), vitals: Vitals::of(object) }
+        Self { packed: Packed::of(object), vitals: Vitals::of(object), bytes: 0 }
+    }
+
+    fn of_bytes(self, bytes: u32) -> Self {
+        Self { bytes, ..self }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.into()
     }
 
     fn object(&self) -> Option<Arc<RefreshableCredential>> {
@@ -153,11 +182,32 @@ impl Form<RefreshableCredential> for PackedCredential {
     }
 }
 
+/// Counts the bytes that are written to it.
+struct Counter(usize);
+
+impl io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl Kept for RefreshableCredential {
     type Form = PackedCredential;
 
     fn trim(&mut self) {
         kept::of_resource(self.meta_mut());
+    }
+
+    fn bytes(&self) -> u32 {
+        let mut bytes = Counter(0);
+        // A counter takes everything, and the object was JSON a moment ago.
+        let _ = serde_json::to_writer(&mut bytes, self);
+        u32::try_from(bytes.0).unwrap_or(u32::MAX)
     }
 
     fn essence(&self) -> impl Hash {
@@ -298,6 +348,15 @@ mod tests {
         let secret: Arc<SecretMeta> = Arc::new(serde_json::from_value(whole).expect("a Secret"));
         let back = Packed::of(&secret).object().expect("readable");
         assert_eq!(back.metadata, secret.metadata);
+    }
+
+    #[test]
+    fn a_resource_is_counted_as_the_api_server_returns_it() {
+        let object = resource();
+        let json = serde_json::to_vec(&object).expect("JSON");
+        assert_eq!(object.bytes() as usize, json.len());
+        let packed = PackedCredential::of(&Arc::new(object)).of_bytes(7);
+        assert_eq!(packed.bytes(), 7);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::inputs::{ReadInputs, read_input};
 use super::memory::{Entry, Look, Polled};
 use super::secret_meta::version_of;
-use super::{CallError, Context, brake};
+use super::{CallError, Context, brake, total_size};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::Api;
@@ -17,6 +17,7 @@ use refreshable_rules::ownership::{Content, SecretView};
 use refreshable_rules::plan::{INPUT_POLL, Observed};
 use refreshable_rules::policy::{Grants, Judgement, Permission};
 use refreshable_rules::report::Revocation;
+use refreshable_rules::size_limit::Oversize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -42,6 +43,9 @@ pub(super) struct Sight {
     poll_at: Option<Timestamp>,
     /// The source had nothing newer, and is asked again then.
     pub(super) rests_until: Option<Timestamp>,
+    /// How its namespace exceeds the size that is allowed; of a resource that publishes something,
+    /// nothing depends on it.
+    oversize: Option<Oversize>,
 }
 
 impl Sight {
@@ -59,9 +63,18 @@ impl Sight {
             object.status.as_ref().and_then(RecordedFailure::from_status).and_then(|f| f.attempt);
         let attempted =
             failed.map(|attempt| inputs::from_status(&attempt.inputs)).unwrap_or_default();
+        let secret = context.view.secret(&object, written.as_ref());
+        let oversize = match secret.own() {
+            Some(_) => None,
+            None => total_size::oversize(
+                object.metadata.namespace.as_deref().unwrap_or_default(),
+                context,
+            ),
+        };
         let mut sight = Self {
             admission,
-            secret: context.view.secret(&object, written.as_ref()),
+            secret,
+            oversize,
             permission,
             grants,
             revoked,
@@ -118,6 +131,7 @@ impl Sight {
             inputs: &self.known,
             poll_at: self.poll_at,
             rests_until: self.rests_until,
+            oversize: self.oversize,
         }
     }
 

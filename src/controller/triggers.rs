@@ -13,6 +13,7 @@ use refreshable_issuers::source::inputs_of;
 use refreshable_rules::attempts_limit::AttemptsLimit;
 use refreshable_rules::input_object::InputObject;
 use refreshable_rules::policy;
+use refreshable_rules::size_limit::SizeLimit;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -109,8 +110,8 @@ impl Triggers {
         changes.iter().any(|(before, after)| effect(before) != effect(after))
     }
 
-    /// Namespaces: where labels changed, every resource in them that policies bear on; where the
-    /// limit of attempts did, every resource.
+    /// Namespaces: where labels changed, every resource in them that policies bear on; where a limit
+    /// did, every resource.
     pub(super) fn of_namespaces(
         &self,
         changes: &[Change<PartialObjectMeta<Namespace>>],
@@ -118,16 +119,24 @@ impl Triggers {
         let labels = |namespace: &Option<Arc<PartialObjectMeta<Namespace>>>| {
             namespace.as_ref().map(|n| n.metadata.labels.clone().unwrap_or_default())
         };
-        let limit = |namespace: &Option<Arc<PartialObjectMeta<Namespace>>>| {
+        let attempts = |namespace: &Option<Arc<PartialObjectMeta<Namespace>>>| {
             namespace.as_ref().and_then(|n| AttemptsLimit::of_namespace(n.annotations()))
+        };
+        let size = |namespace: &Option<Arc<PartialObjectMeta<Namespace>>>| {
+            namespace.as_ref().and_then(|n| SizeLimit::of_namespace(n.annotations()))
         };
         let mut touched = Touched::new();
         for change in changes {
-            let limited = limit(&change.before) != limit(&change.after);
+            let paced = attempts(&change.before) != attempts(&change.after);
+            let sized = size(&change.before) != size(&change.after);
+            let limited = paced || sized;
             let labelled = labels(&change.before) != labels(&change.after);
             let Some(name) = change.sides().next().map(|n| n.name_any()) else { continue };
-            if let (true, Some(Err(advice))) = (limited, limit(&change.after)) {
+            if let (true, Some(Err(advice))) = (paced, attempts(&change.after)) {
                 tracing::warn!(namespace = name, "{}: {advice}", names::ATTEMPTS_ANNOTATION);
+            }
+            if let (true, Some(Err(advice))) = (sized, size(&change.after)) {
+                tracing::warn!(namespace = name, "{}: {advice}", names::TOTAL_SIZE_ANNOTATION);
             }
             if limited || labelled {
                 let there = self.credentials.within(&name);

@@ -4,6 +4,7 @@ use super::memory::{Entry, WrittenSecret, older};
 use super::packed::Kept;
 use super::secret_meta::{ConfigMapMeta, SecretMeta, version_of};
 use super::store::{Store, name_of};
+use super::total_size::Crowded;
 use super::{PodMeta, PolicyNews, ResourceName};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -17,6 +18,7 @@ use refreshable_rules::input_object::InputObject;
 use refreshable_rules::inputs::InputVersions;
 use refreshable_rules::ownership::{self, SecretView};
 use refreshable_rules::policy::{self, Judgement};
+use refreshable_rules::size_limit::SizeLimit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -46,6 +48,8 @@ pub struct View {
     pub orders: Store<ConfigMap>,
     /// Whether something changed that the statuses of policies tell of.
     pub policy_news: PolicyNews,
+    /// Namespaces whose resources wait until they take fewer bytes.
+    pub(super) crowded: Crowded,
 }
 
 impl View {
@@ -63,6 +67,7 @@ impl View {
             reads_policies: policies,
             orders: Store::default(),
             policy_news: PolicyNews::default(),
+            crowded: Crowded::default(),
         }
     }
 
@@ -147,6 +152,13 @@ impl View {
     pub(super) fn attempts_limit(&self, namespace: &str) -> Option<AttemptsLimit> {
         let namespace = self.namespaces.get(&ResourceName::of_cluster(namespace))?;
         AttemptsLimit::of_namespace(namespace.annotations())?.ok()
+    }
+
+    /// How many bytes the resources of `namespace` may take, where that is limited. A limit that
+    /// cannot be read counts as none, as that of attempts does.
+    pub(super) fn size_limit(&self, namespace: &str) -> Option<SizeLimit> {
+        let namespace = self.namespaces.get(&ResourceName::of_cluster(namespace))?;
+        SizeLimit::of_namespace(namespace.annotations())?.ok()
     }
 
     fn all_policies(&self) -> Vec<Arc<CredentialPolicy>> {

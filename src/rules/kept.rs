@@ -22,15 +22,15 @@ pub fn of_resource(meta: &mut ObjectMeta) {
     }
 }
 
-/// Leaves of `meta` what a namespace is judged by: its labels, and how many attempts it may make.
+/// Leaves of `meta` what a namespace is judged by: its labels, and the limits of its resources.
 pub fn of_namespace(meta: &mut ObjectMeta) {
     meta.managed_fields = None;
-    let limit =
-        meta.annotations.take().and_then(|mut a| a.remove_entry(names::ATTEMPTS_ANNOTATION));
-    meta.annotations = limit.map(|(key, mut text)| {
-        shorten(&mut text);
-        [(key, text)].into()
+    let mut annotations = meta.annotations.take().unwrap_or_default();
+    annotations.retain(|key, text| {
+        shorten(text);
+        [names::ATTEMPTS_ANNOTATION, names::TOTAL_SIZE_ANNOTATION].contains(&key.as_str())
     });
+    meta.annotations = (!annotations.is_empty()).then_some(annotations);
 }
 
 /// Of a limit that cannot be read, so many bytes tell enough.
@@ -142,6 +142,8 @@ mod tests {
         let limited =
             |text: &str| json!({"name": "x", "annotations": {names::ATTEMPTS_ANNOTATION: text}});
         assert_eq!(left(of_namespace, limited("60")), limited("60"));
+        let sized = json!({"name": "x", "annotations": {names::TOTAL_SIZE_ANNOTATION: "10Mi"}});
+        assert_eq!(left(of_namespace, sized.clone()), sized);
         assert_eq!(
             left(of_namespace, limited(&"\u{fc}".repeat(99))),
             limited(&"\u{fc}".repeat(16))

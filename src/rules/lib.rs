@@ -71,6 +71,7 @@ mod selector;
 pub mod session_arn;
 pub mod session_name;
 pub mod session_tags;
+pub mod size_limit;
 pub mod timing;
 pub mod token;
 pub mod unmatchable;

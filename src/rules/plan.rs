@@ -6,6 +6,7 @@ use super::inputs::{self, KnownInputs};
 use super::ownership::{Content, Record, SecretView};
 use super::policy::Permission;
 use super::profiles;
+use super::size_limit::{self, Oversize};
 use super::timing;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
@@ -29,6 +30,8 @@ pub struct Observed<'a> {
     pub rests_until: Option<Timestamp>,
     /// When to read inputs that are not watched, if the resource uses any.
     pub poll_at: Option<Timestamp>,
+    /// How its namespace exceeds the size that is allowed, if it does.
+    pub oversize: Option<Oversize>,
 }
 
 /// Reason to obtain credentials now.
@@ -162,6 +165,7 @@ pub fn plan(seen: &Observed<'_>, now: Timestamp) -> Action {
         Standing::Issue(cause) => pause_after_success(seen.object, record, cause, now)
             .map(Action::Pause)
             .or_else(|| backoff(seen, cause, now))
+            .or_else(|| too_large(seen, cause))
             .unwrap_or(Action::Issue(cause)),
         Standing::Wait(until) => Action::Wait(until),
     }
@@ -304,6 +308,14 @@ fn backoff(seen: &Observed<'_>, cause: Cause, now: Timestamp) -> Option<Action> 
     let until = if cause == Cause::Incomplete { due.map_or(next, |d| d.min(next)) } else { next };
     // An input that is not watched may be corrected during the pause.
     Some(Action::Backoff(sooner(until, seen.poll_at)))
+}
+
+/// Nothing is published for the first time in a namespace that takes more than it may. What was
+/// published before is renewed, and replaced where somebody deleted it.
+fn too_large(seen: &Observed<'_>, cause: Cause) -> Option<Action> {
+    let is_first = cause == Cause::First && size_limit::is_new(seen.object);
+    let oversize = seen.oversize.filter(|_| is_first)?;
+    Some(Action::Stall(Reason::SizeLimited, oversize.message()))
 }
 
 /// Digest of the attempt that would be made now. An attempt at the lacking profiles differs from

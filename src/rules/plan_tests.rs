@@ -8,6 +8,7 @@ use crate::ownership::Record;
 use crate::policy::Denial;
 use crate::report;
 use crate::retry::Class;
+use crate::size_limit::SizeLimit;
 use serde_json::json;
 
 /// A resource and its surroundings; tables change only the relevant part.
@@ -19,6 +20,7 @@ struct Case {
     rests_until: Option<Timestamp>,
     poll_at: Option<Timestamp>,
     withdraw_at: Option<Timestamp>,
+    oversize: Option<Oversize>,
 }
 
 impl Case {
@@ -32,8 +34,8 @@ impl Case {
     fn of(object: RefreshableCredential, record: Option<Record>) -> Self {
         let secret = record.map_or(SecretView::Absent, |r| SecretView::Own(Box::new(r)));
         let permission = Permission::Allowed(vec!["all".to_owned()]);
-        let (inputs, rests_until, poll_at, withdraw_at) = Default::default();
-        Self { object, secret, permission, inputs, rests_until, poll_at, withdraw_at }
+        let (inputs, rests_until, poll_at, withdraw_at, oversize) = Default::default();
+        Self { object, secret, permission, inputs, rests_until, poll_at, withdraw_at, oversize }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -57,6 +59,7 @@ impl Case {
             inputs: &self.inputs,
             rests_until: self.rests_until,
             poll_at: self.poll_at,
+            oversize: self.oversize,
         };
         plan(&seen, now)
     }
@@ -120,6 +123,38 @@ fn each_cause_asks_the_issuer() {
         ("expired", Case::good(), minute(61), Cause::Due),
     ] {
         assert_eq!(case.plan(now), Action::Issue(cause), "{name}");
+    }
+}
+
+#[test]
+fn a_namespace_that_is_too_large_gets_nothing_new_and_loses_nothing() {
+    let oversize = SizeLimit::parse("1Ki").expect("a limit").exceeded_by(5000);
+    let too_large = |c: &mut Case| c.oversize = oversize;
+    let message = oversize.expect("exceeded").message();
+    let waits = Action::Stall(Reason::SizeLimited, message);
+    let new = || Case::of(with_a_role(), None);
+    let unreported = |c: &mut Case| {
+        c.object.status = Some(refreshable_api::RefreshableCredentialStatus::default());
+    };
+    assert_eq!(new().with(too_large).plan(minute(1)), waits);
+    assert_eq!(new().with(unreported).with(too_large).plan(minute(1)), waits);
+    let denied = new().with(too_large).with(|c| c.permission = refusal());
+    assert!(matches!(denied.plan(minute(1)), Action::Stall(Reason::NotPermitted, _)));
+    let deleted = Case::good().with(|c| c.secret = SecretView::Absent);
+    let renamed = Case::good().with(|c| {
+        c.secret = SecretView::Absent;
+        c.object.spec.secret.get_or_insert_default().name = Some("another".to_owned());
+    });
+    let other = Case::good().with(|c| c.object.spec.roles[0].role_arn.push('2'));
+    for (name, case, now) in [
+        ("due", Case::good(), due()),
+        ("at rest", Case::good(), minute(1)),
+        ("deleted", deleted, minute(1)),
+        ("under another name", renamed, minute(1)),
+        ("another role", other, minute(1)),
+    ] {
+        let otherwise = case.plan(now);
+        assert_eq!(case.with(too_large).plan(now), otherwise, "{name}");
     }
 }
 

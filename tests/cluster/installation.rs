@@ -113,6 +113,8 @@ async fn what_the_pages_say_to_install_with_is_typed() {
     let fence = "validatingadmissionpolicybinding/refreshable-secrets";
     cluster.kubectl(&["delete", fence]).await;
     doctor.finds("fence", "refreshable-secrets has no binding that denies").await;
+    cluster.kubectl(&["delete", "validatingadmissionpolicy/refreshable-limits"]).await;
+    doctor.finds("limits", "refreshable-limits is missing").await;
     drop(pods);
     let stale =
         json!({"spec": {"holderIdentity": "gone", "renewTime": "2026-01-01T00:00:00.000000Z"}});

@@ -1,4 +1,5 @@
-//! Limits that an administrator sets for one namespace: attempts a minute, and a number of resources.
+//! Limits that an administrator sets for one namespace: attempts a minute, bytes, and a number of
+//! resources.
 
 use super::installed::Installed;
 use super::stage::{SOON, Stage};
@@ -12,10 +13,19 @@ use std::time::Duration;
 /// A resource says after a minute what it waits for.
 const SAYS_SO: Duration = Duration::from_secs(90);
 
-/// The administrator writes the limit of the stage's namespace.
+/// The administrator writes how many attempts the stage's namespace may make.
 async fn limit(stage: &Stage, attempts: &str) -> Result<Namespace, kube::Error> {
+    annotate(stage, names::ATTEMPTS_ANNOTATION, attempts).await
+}
+
+/// And how many bytes its resources may take.
+async fn limit_size(stage: &Stage, bytes: &str) -> Result<Namespace, kube::Error> {
+    annotate(stage, names::TOTAL_SIZE_ANNOTATION, bytes).await
+}
+
+async fn annotate(stage: &Stage, key: &str, value: &str) -> Result<Namespace, kube::Error> {
     let namespaces = Api::<Namespace>::all(stage.cluster.client().await);
-    let patch = json!({"metadata": {"annotations": {names::ATTEMPTS_ANNOTATION: attempts}}});
+    let patch = json!({"metadata": {"annotations": {key: value}}});
     let name = &stage.namespace.name;
     namespaces.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
 }
@@ -65,6 +75,54 @@ async fn a_namespace_makes_as_many_attempts_a_minute_as_its_administrator_allows
 }
 
 #[tokio::test]
+async fn a_namespace_that_takes_too_many_bytes_gets_nothing_new_and_loses_nothing() {
+    let stage = Stage::without_controller().await;
+    limit_size(&stage, "30Ki").await.expect("written");
+    let stage = stage.started(|p| p.args(["--no-leader-election"])).await;
+    let role = stage.role("sized").await;
+    let spec = json!({"roles": [{"roleArn": role}]});
+    stage.credential("one", spec.clone()).await;
+    stage.until("one", "True", "Issued").await;
+
+    // Annotations that the controller does not keep are counted, too.
+    stage
+        .apply(json!({
+            "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
+            "metadata": {"name": "large", "namespace": stage.namespace.name,
+                "annotations": {"example.com/note": "x".repeat(40 << 10)}},
+            "spec": spec,
+        }))
+        .await;
+    let large = stage.until("large", "False", "SizeLimited").await;
+    let message = large.status.map(|s| s.conditions[0].message.clone()).unwrap_or_default();
+    let words = "together, more than 30Ki (refreshable.dev/total-size)";
+    assert!(message.contains(words), "{message}");
+    stage.credential("two", spec.clone()).await;
+    stage.until("two", "False", "SizeLimited").await;
+    assert_eq!(stage.aws.calls_of("AssumeRole").len(), 1);
+
+    // The one that is published is renewed all the same, and made anew where it was deleted.
+    let asked = json!({"metadata": {"annotations": {names::REQUESTED_AT_ANNOTATION: "1"}}});
+    stage.patch("one", asked).await;
+    eventually(SOON, "it is renewed", async || match stage.aws.calls_of("AssumeRole").len() {
+        2 => Ok(()),
+        calls => Err(format!("{calls} calls")),
+    })
+    .await;
+    stage.until("one", "True", "Issued").await;
+
+    // Who waits goes on when the sum has fallen, and when the limit is raised.
+    stage.credentials().delete("large", &Default::default()).await.expect("deleted");
+    stage.until("two", "True", "Issued").await;
+    limit_size(&stage, "1Ki").await.expect("written");
+    stage.credential("three", spec).await;
+    stage.until("three", "False", "SizeLimited").await;
+    limit_size(&stage, "10Mi").await.expect("written");
+    stage.until("three", "True", "Issued").await;
+    stage.strike().await;
+}
+
+#[tokio::test]
 async fn a_limit_that_is_no_number_is_refused_and_says_what_to_write() {
     let stage = Stage::without_controller().await;
     let _installed = Installed::on(&stage, json!({})).await;
@@ -80,6 +138,14 @@ async fn a_limit_that_is_no_number_is_refused_and_says_what_to_write() {
     }
     for right in ["1", "60", "60000"] {
         limit(&stage, right).await.expect(right);
+    }
+    let advice = "at most 6 digits, with a unit (k, M, G, T, Ki, Mi, Gi, Ti) or without";
+    for wrong in ["0", "-1", "1.5Mi", "10MB", "1000000", "1e6", "10 Mi", "Mi", ""] {
+        let error = limit_size(&stage, wrong).await.expect_err(wrong).to_string();
+        assert!(error.contains(advice), "{wrong:?}: {error}");
+    }
+    for right in ["1", "500k", "10Mi", "999999Ti"] {
+        limit_size(&stage, right).await.expect(right);
     }
 }
 

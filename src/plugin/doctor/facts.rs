@@ -12,6 +12,10 @@ pub type Known<T> = Result<T, String>;
 
 /// Name of the environment variable with the Lease's name in the controller's container.
 const LEASE_NAME: &str = "REFRESHABLE_LEASE_NAME";
+/// The same, with the namespaces that it watches.
+const WATCHED: &str = "REFRESHABLE_WATCH_NAMESPACES";
+/// The same, where it reads neither policies nor Namespaces.
+const NO_POLICIES: &str = "REFRESHABLE_NO_POLICIES";
 /// The port of metrics and probes where the container names none.
 const PORT: i32 = 8080;
 
@@ -56,6 +60,10 @@ pub struct Controller {
     pub port: i32,
     /// Selector of its Pods, like `a=b,c=d`.
     pub selector: String,
+    /// One of the namespaces that it watches, where it does not watch all of them.
+    pub within: Option<String>,
+    /// Whether it reads Namespaces, and so the limits that they set.
+    pub reads_namespaces: bool,
 }
 
 impl Controller {
@@ -86,7 +94,16 @@ impl Controller {
                 .map(|(k, v)| format!("{k}={v}"))
                 .collect::<Vec<_>>()
                 .join(","),
+            within: container
+                .and_then(|c| variable(c, WATCHED))
+                .and_then(|all| all.split(',').next().map(str::to_owned)),
+            reads_namespaces: container.is_none_or(|c| variable(c, NO_POLICIES).is_none()),
         }
+    }
+
+    /// The user that its ServiceAccount is.
+    pub fn user(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.account)
     }
 
     /// Namespace and name.
@@ -99,13 +116,18 @@ fn variable(container: &Container, name: &str) -> Option<String> {
     container.env.iter().flatten().find(|v| v.name == name)?.value.clone()
 }
 
-/// An admission policy or binding of the cluster.
+/// The admission policies and bindings of the cluster, and what they have to bound.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fence {
     /// Policies: name, and the expressions of their match conditions.
     pub policies: Vec<(String, Vec<String>)>,
     /// Bindings: the policy, and the actions.
     pub bindings: Vec<(String, Vec<String>)>,
+    /// Kinds that controllers may change by RBAC besides Secrets: the controller's full name, and
+    /// the ending of the name of the policy that bounds that.
+    pub reach: Vec<(String, &'static str)>,
+    /// Why that is not known, if it is not.
+    pub unknown: Option<String>,
 }
 
 /// State of the Lease.

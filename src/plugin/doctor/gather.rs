@@ -11,7 +11,8 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+    SubjectAccessReviewSpec,
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Pod, Secret};
@@ -44,6 +45,11 @@ const RIGHTS: [(&str, &str, &str, bool); 17] = [
     ("create", "", "secrets", true),
     ("create", "", "configmaps", true),
 ];
+
+/// Kinds that a controller may patch where its chart says so, and the ending of the name of the
+/// policy that bounds that.
+const FENCED: [(&str, &str, &str); 2] =
+    [("apps", "deployments", "workloads"), ("", "pods", "pods")];
 
 fn known<T>(result: Result<T>) -> Known<T> {
     result.map_err(|error| words(&error))
@@ -148,8 +154,8 @@ pub(super) async fn controllers(cluster: &Cluster) -> Known<Vec<Controller>> {
     known(found).map(|list| list.items.iter().map(Controller::of).collect())
 }
 
-/// All admission policies and bindings.
-pub(super) async fn fence(cluster: &Cluster) -> Known<Fence> {
+/// All admission policies and bindings, and what these controllers may change.
+pub(super) async fn fence(cluster: &Cluster, controllers: &[Controller]) -> Known<Fence> {
     let policies = cluster.everywhere::<ValidatingAdmissionPolicy>();
     let policies = known(cluster.list(&policies, None).await)?;
     let bindings = cluster.everywhere::<ValidatingAdmissionPolicyBinding>();
@@ -163,7 +169,43 @@ pub(super) async fn fence(cluster: &Cluster) -> Known<Fence> {
         let spec = binding.spec?;
         Some((spec.policy_name?, spec.validation_actions.unwrap_or_default()))
     });
-    Ok(Fence { policies: policies.collect(), bindings: bindings.collect() })
+    let mut fence =
+        Fence { policies: policies.collect(), bindings: bindings.collect(), ..Fence::default() };
+    for controller in controllers {
+        for (group, resource, end) in FENCED {
+            match may_patch(cluster, controller, group, resource).await {
+                Ok(true) => fence.reach.push((controller.full_name(), end)),
+                Ok(false) => {}
+                Err(why) => fence.unknown = Some(why),
+            }
+        }
+    }
+    Ok(fence)
+}
+
+/// Whether RBAC lets the controller's ServiceAccount patch what it watches of a kind.
+async fn may_patch(
+    cluster: &Cluster,
+    controller: &Controller,
+    group: &str,
+    resource: &str,
+) -> Known<bool> {
+    let attributes = ResourceAttributes {
+        verb: Some("patch".to_owned()),
+        group: Some(group.to_owned()),
+        resource: Some(resource.to_owned()),
+        namespace: controller.within.clone(),
+        ..ResourceAttributes::default()
+    };
+    let spec = SubjectAccessReviewSpec {
+        resource_attributes: Some(attributes),
+        user: Some(controller.user()),
+        ..SubjectAccessReviewSpec::default()
+    };
+    let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+    let api = cluster.everywhere::<SubjectAccessReview>();
+    let answer = known(cluster.ask(api.create(&PostParams::default(), &review)).await)?;
+    Ok(answer.status.is_some_and(|s| s.allowed))
 }
 
 /// The Lease of a controller.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 const INSTALL: &str = "docs/install.md";
 const UPGRADE: &str = "docs/upgrade.md#the-controller";
-/// Endings of the names of the fence's policies; they begin with the Deployment's name.
+/// Endings of the names of the policies that each fence has; they begin with the Deployment's name.
 const FENCE: [&str; 2] = ["tokens", "secrets"];
 
 /// Judges the CRDs. Before an installation it is well if there are none.
@@ -193,21 +193,16 @@ pub fn fence(found: &Known<Fence>, controllers: &[Controller]) -> Check {
     let mut faults = Vec::new();
     let mut without = Vec::new();
     for controller in controllers {
-        let user =
-            format!("'system:serviceaccount:{}:{}'", controller.namespace, controller.account);
-        let mine: Vec<Option<String>> = FENCE
-            .iter()
-            .map(|end| fault(found, &format!("{}-{end}", controller.name), &user))
-            .collect();
-        let there = |end: &&str| {
-            let name = format!("{}-{end}", controller.name);
-            found.policies.iter().any(|(n, _)| *n == name)
-        };
-        if FENCE.iter().any(there) {
-            faults.extend(mine.into_iter().flatten());
-        } else {
+        if !is_fenced(found, controller) {
             without.push(controller.full_name());
+            continue;
         }
+        let user = format!("'{}'", controller.user());
+        let reach = found.reach.iter().filter(|(name, _)| *name == controller.full_name());
+        let ends = FENCE.into_iter().chain(reach.map(|(_, end)| *end));
+        faults.extend(ends.filter_map(|end| {
+            fault(found, &format!("{}-{end}", controller.name), Some(user.as_str()))
+        }));
     }
     if !faults.is_empty() {
         return Check::failure(
@@ -225,15 +220,52 @@ pub fn fence(found: &Known<Fence>, controllers: &[Controller]) -> Check {
             PAGE,
         );
     }
-    Check::ok(NAME, "the admission policies of the fence are there and bound")
+    match &found.unknown {
+        Some(why) => Check::not_checked(NAME, format!("what the controller may change: {why}")),
+        None => Check::ok(NAME, "the admission policies of the fence are there and bound"),
+    }
 }
 
-/// The fault of one policy.
-fn fault(found: &Fence, name: &str, user: &str) -> Option<String> {
+/// Judges the policy that checks limits where they are written.
+pub fn limits(found: &Known<Fence>, controllers: &[Controller]) -> Check {
+    const NAME: &str = "limits";
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => return Check::not_checked(NAME, why.as_str()),
+    };
+    let mut checked = controllers.iter().filter(|c| c.reads_namespaces && is_fenced(found, c));
+    let mut faults = checked
+        .clone()
+        .filter_map(|c| fault(found, &format!("{}-limits", c.name), None))
+        .peekable();
+    if faults.peek().is_some() {
+        return Check::failure(
+            NAME,
+            faults.collect::<Vec<_>>().join(", "),
+            "Apply the chart again: a limit of a namespace that cannot be read is none",
+            "docs/tenancy.md#limits-for-a-namespace",
+        );
+    }
+    match checked.next() {
+        Some(_) => Check::ok(NAME, "limits of namespaces are checked where they are written"),
+        None => Check::not_checked(NAME, "no controller has a fence and reads namespaces"),
+    }
+}
+
+/// Whether a controller has policies of the fence: all of them, or some that are left.
+fn is_fenced(found: &Fence, controller: &Controller) -> bool {
+    let names = FENCE.map(|end| format!("{}-{end}", controller.name));
+    found.policies.iter().any(|(name, _)| names.contains(name))
+}
+
+/// The fault of one policy, which bounds `user` if it is one of the fence.
+fn fault(found: &Fence, name: &str, user: Option<&str>) -> Option<String> {
     let Some((_, conditions)) = found.policies.iter().find(|(n, _)| n == name) else {
         return Some(format!("ValidatingAdmissionPolicy {name} is missing"));
     };
-    if !conditions.iter().any(|c| c.contains(user)) {
+    if let Some(user) = user
+        && !conditions.iter().any(|c| c.contains(user))
+    {
         return Some(format!("ValidatingAdmissionPolicy {name} is for another user than {user}"));
     }
     let denies = |(policy, actions): &(String, Vec<String>)| {

@@ -85,6 +85,8 @@ fn controller() -> Controller {
         region: None,
         port: 8080,
         selector: String::new(),
+        within: None,
+        reads_namespaces: true,
     }
 }
 
@@ -108,6 +110,7 @@ fn whole() -> Fence {
     Fence {
         policies: vec![("rf-tokens".into(), user.clone()), ("rf-secrets".into(), user)],
         bindings: ["rf-tokens", "rf-secrets"].map(|n| (n.to_owned(), vec!["Deny".into()])).into(),
+        ..Fence::default()
     }
 }
 
@@ -128,6 +131,48 @@ fn the_fence_must_be_whole_bound_and_for_the_controller() {
 }
 
 #[test]
+fn what_rbac_grants_besides_must_be_fenced_too() {
+    let of = |change: &dyn Fn(&mut Fence)| {
+        let mut fence = whole();
+        fence.reach = vec![("refreshable/rf".into(), "workloads"), ("another/rf".into(), "pods")];
+        let user = fence.policies[0].1.clone();
+        fence.policies.push(("rf-workloads".into(), user));
+        fence.bindings.push(("rf-workloads".into(), vec!["Deny".into()]));
+        change(&mut fence);
+        super::fence(&Ok(fence), &[controller()])
+    };
+    judged(&of(&|_| {}), Verdict::Ok, "are there and bound");
+    judged(&of(&|f| f.policies.truncate(2)), Failure, "rf-workloads is missing");
+    judged(&of(&|f| f.bindings.truncate(2)), Failure, "rf-workloads has no binding that denies");
+    judged(&of(&|f| f.policies[2].1.clear()), Failure, "rf-workloads is for another user");
+    let pods = |f: &mut Fence| f.reach.push(("refreshable/rf".into(), "pods"));
+    judged(&of(&pods), Failure, "rf-pods is missing");
+    let unknown = |f: &mut Fence| f.unknown = Some(unwell("forbidden"));
+    judged(&of(&unknown), NotChecked, "what the controller may change: forbidden");
+    judged(&of(&|f| *f = Fence { reach: f.reach.clone(), ..Fence::default() }), Warning, "bound");
+}
+
+#[test]
+fn limits_are_checked_where_the_fence_is() {
+    let of = |change: &dyn Fn(&mut Fence), controller: Controller| {
+        let mut fence = whole();
+        fence.policies.push(("rf-limits".into(), Vec::new()));
+        fence.bindings.push(("rf-limits".into(), vec!["Deny".into()]));
+        change(&mut fence);
+        limits(&Ok(fence), &[controller])
+    };
+    judged(&of(&|_| {}, controller()), Verdict::Ok, "are checked");
+    let missing = of(&|f| f.policies.truncate(2), controller());
+    judged(&missing, Failure, "rf-limits is missing");
+    judged(&of(&|f| f.bindings.truncate(2), controller()), Failure, "has no binding that denies");
+    let without = |f: &mut Fence| *f = Fence::default();
+    judged(&of(&without, controller()), NotChecked, "has a fence");
+    let blind = Controller { reads_namespaces: false, ..controller() };
+    judged(&of(&|f| f.policies.truncate(2), blind), NotChecked, "has a fence");
+    judged(&limits(&Err(unwell("forbidden")), &[controller()]), NotChecked, "forbidden");
+}
+
+#[test]
 fn a_deployment_says_where_its_lease_and_its_pods_are() {
     let deployment = |args: Value| {
         serde_json::from_value(json!({
@@ -140,6 +185,8 @@ fn a_deployment_says_where_its_lease_and_its_pods_are() {
                     "env": [
                         {"name": "REFRESHABLE_LEASE_NAME", "value": "lease"},
                         {"name": "AWS_REGION", "value": "eu-west-1"},
+                        {"name": "REFRESHABLE_WATCH_NAMESPACES", "value": "team-a,team-b"},
+                        {"name": "REFRESHABLE_NO_POLICIES", "value": "true"},
                     ],
                 }]}},
             },
@@ -156,6 +203,8 @@ fn a_deployment_says_where_its_lease_and_its_pods_are() {
         ready: 1,
         port: 9000,
         selector: "a=b,c=d".into(),
+        within: Some("team-a".into()),
+        reads_namespaces: false,
         ..controller()
     };
     assert_eq!(read, expected);

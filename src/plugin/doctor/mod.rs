@@ -110,7 +110,9 @@ impl Doctor {
     ) -> Vec<Check> {
         let mut checks = Vec::new();
         if !controllers.is_empty() {
-            checks.push(installation::fence(&gather::fence(cluster).await, controllers));
+            let fence = gather::fence(cluster, controllers).await;
+            checks.push(installation::fence(&fence, controllers));
+            checks.push(installation::limits(&fence, controllers));
         }
         for controller in controllers {
             let lease = gather::lease(cluster, controller).await;

@@ -20,6 +20,8 @@ fn controller() -> Controller {
         region: None,
         port: 8080,
         selector: String::new(),
+        within: None,
+        reads_namespaces: true,
     }
 }
 

@@ -70,6 +70,7 @@ impl Doctor<'_> {
             ("crds", "serve v1alpha1 as this build knows it"),
             ("controller", "refreshable/refreshable: 2 of 2 ready"),
             ("fence", "are there and bound"),
+            ("limits", "are checked where they are written"),
             ("lease", "Lease refreshable/refreshable is held by refreshable-"),
             ("credentials", "none of them fails"),
             ("issuer-clock", "notes no difference"),
