@@ -25,9 +25,9 @@ struct Signs {
     stopping: AtomicBool,
 }
 
-impl Health {
+impl Default for Health {
     /// Nothing has been heard yet.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self(Arc::new(Signs {
             heard: Mutex::new(None),
             beat: Mutex::new(Instant::now()),
@@ -37,7 +37,9 @@ impl Health {
             stopping: AtomicBool::new(false),
         }))
     }
+}
 
+impl Health {
     /// The API server answered.
     pub(super) fn heard(&self) {
         *self.0.heard.lock() = Some(Instant::now());
@@ -104,7 +106,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn readiness_follows_its_signs() {
-        let health = Health::new();
+        let health = Health::default();
         assert!(health.unready().is_some_and(|u| u.contains("has not answered yet")));
         health.heard();
         assert_eq!(health.unready(), None, "a replica that waits for the lease is ready");

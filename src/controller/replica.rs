@@ -146,7 +146,7 @@ fn lost(health: &Health, work: &AbortOnDropHandle<()>) -> Error {
     Error::LeaseLost
 }
 
-/// What a leader does beside holding its lease.
+/// The work of a leader beside holding its lease.
 struct Work {
     slots: u16,
     /// Whether every namespace is watched.

@@ -70,7 +70,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let stop = stop_signal()?;
     let registry = options.registry.as_deref().map(Registry::read).transpose()?.unwrap_or_default();
     let metrics = Metrics::new();
-    let health = Health::new();
+    let health = Health::default();
     let listener =
         TcpListener::bind(options.listen).await.map_err(|e| Error::Listen(options.listen, e))?;
     let secure = secure_port(&options).await?;

@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn three_pages_are_served_and_nothing_else() {
         let here = Place::Here(Box::new(MetricsPage::new(Metrics::new())));
-        let pages = Pages { metrics: here, health: Health::new() };
+        let pages = Pages { metrics: here, health: Health::default() };
         for (method, path, status) in [
             (Method::GET, "/metrics", 200),
             (Method::HEAD, "/metrics", 200),
@@ -100,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn beside_a_secure_port_probes_alone_are_served() {
-        let pages = Pages { metrics: Place::Secure(8443), health: Health::new() };
+        let pages = Pages { metrics: Place::Secure(8443), health: Health::default() };
         for (path, status, words) in [
             ("/metrics", 404, "over TLS on port 8443"),
             ("/metrics?x=1", 404, "over TLS on port 8443"),

@@ -76,7 +76,7 @@ impl Default for Setup {
 }
 
 impl Setup {
-    /// How long nobody leads after a leader that ended without a word: until the lease is taken,
+    /// The time without a leader after one that ended without a word: until the lease is taken,
     /// and everything listed.
     pub fn takeover(&self) -> SignedDuration {
         let waits = self.lease.duration() + 3 * self.lease.retry_period();
@@ -92,7 +92,7 @@ pub struct Instance {
     pub setup: Setup,
     clock: WorldClock,
     metrics: Metrics,
-    /// What it works with, once it leads.
+    /// Its context, once it leads.
     context: Arc<OnceLock<Arc<Context>>>,
     looks: Looks,
     stop: CancellationToken,
@@ -136,7 +136,7 @@ impl Instance {
             namespaces,
             slots: setup.concurrency,
             shutdown: SHUTDOWN,
-            health: Health::new(),
+            health: Health::default(),
             metrics: metrics.clone(),
         };
         let calls =
@@ -263,7 +263,7 @@ impl Instance {
     }
 }
 
-/// What a controller works with.
+/// The context of a controller.
 fn prepare(
     world: Shared,
     clock: WorldClock,

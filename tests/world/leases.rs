@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// meanwhile is done.
 const PAUSE: SignedDuration = SignedDuration::from_secs(45);
 
-/// The Lease's holder, or nobody.
+/// The Lease's holder, if it has one.
 pub fn holder(state: &State) -> Option<usize> {
     let holder = state.lease.as_ref()?["spec"]["holderIdentity"].as_str()?;
     holder.strip_prefix("instance-")?.parse().ok()
@@ -21,7 +21,7 @@ pub fn identity(instance: usize) -> String {
     format!("instance-{instance}")
 }
 
-/// What the API server answers to a call that concerns the Lease.
+/// The API server's answer to a call that concerns the Lease.
 pub fn answer(
     state: &mut State,
     method: &Method,
@@ -42,7 +42,7 @@ pub fn answer(
         }
         (&Method::PUT, Some(_)) => Err((409, "Conflict")),
         (&Method::PUT, None) => Err((404, "NotFound")),
-        (method, _) => panic!("nobody calls {method} of a Lease"),
+        (method, _) => panic!("the simulated API server does not know {method} of a Lease"),
     }
 }
 

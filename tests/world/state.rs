@@ -163,7 +163,7 @@ impl Shared {
         self.try_lock().expect("the state is held once, and without a panic")
     }
 
-    /// The same, where nobody holds it.
+    /// The same, where it is not held.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, State>> {
         self.0.try_lock().ok()
     }

@@ -20,7 +20,7 @@ const REMEMBERED: usize = 50_000;
 /// nothing is given up.
 const NOTICED_AFTER: SignedDuration = SignedDuration::from_mins(3);
 
-/// What the API server answers.
+/// An answer of the API server.
 pub type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// A kind that is listed and watched.
@@ -87,7 +87,7 @@ struct Committed {
     after: Option<Arc<Shown>>,
 }
 
-/// What is there, and the changes that led to it.
+/// The objects, and the changes that led to them.
 #[derive(Debug, Default)]
 pub struct Log {
     shown: BTreeMap<(Kind, String, String), Arc<Shown>>,
@@ -120,7 +120,7 @@ impl Log {
         }
     }
 
-    /// What instance `instance` is connected to, of this kind.
+    /// The watches of this instance.
     fn connections_of(&mut self, instance: usize) -> impl Iterator<Item = &mut Connection> {
         self.connections.values_mut().filter(move |c| c.instance == instance)
     }
@@ -183,7 +183,7 @@ struct Connection {
     lies: Vec<Bytes>,
 }
 
-/// What a list or a watch asks for.
+/// The objects that a list or a watch asks for.
 #[derive(Clone, Debug)]
 pub struct Question {
     instance: usize,
@@ -393,7 +393,7 @@ struct Watch {
     random: fastrand::Rng,
 }
 
-/// What a watch does next.
+/// The next thing that a watch does.
 enum Step {
     Line(Bytes),
     /// The last line.

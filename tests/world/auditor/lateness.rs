@@ -70,7 +70,6 @@ pub fn note_time(
     let part = early.as_secs_f64() / lifetime.as_secs_f64();
     let drawn = state.auditor.drawn.entry(name(&object.metadata.uid)).or_insert(part.max(0.0));
     let behind = SignedDuration::from_secs_f64((*drawn - part).max(0.0) * lifetime.as_secs_f64());
-    if behind > SignedDuration::from_secs(3) {}
     *drawn = drawn.max(part);
     state.auditor.latest = state.auditor.latest.max(behind);
 }
