@@ -9,7 +9,7 @@ use hyper::body::{Bytes, Frame};
 use jiff::{SignedDuration, Timestamp};
 use refreshable_api::names;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,6 +98,15 @@ pub struct Log {
     pages: BTreeMap<u64, VecDeque<Arc<Shown>>>,
     connections: BTreeMap<u64, Connection>,
     opened: u64,
+    /// Watches that ended after an event was lost and before they were told to list anew: the next
+    /// one of the same instance, kind and place is.
+    owed: BTreeSet<(usize, Kind, Option<String>, bool)>,
+}
+
+impl Connection {
+    fn identity(&self) -> (usize, Kind, Option<String>, bool) {
+        (self.instance, self.kind, self.place.clone(), self.sees_secrets)
+    }
 }
 
 impl Log {
@@ -174,6 +183,9 @@ pub struct Link {
 struct Connection {
     instance: usize,
     kind: Kind,
+    place: Option<String>,
+    /// An event was lost, and it has not been told to list anew.
+    has_lost: bool,
     /// Whether it brings Secrets with the controller's label.
     sees_secrets: bool,
     /// When its version turns out to be too old.
@@ -318,24 +330,25 @@ impl Question {
     fn watch(self, world: &Shared, from: u64, seconds: u64) -> Answer {
         let (id, random, ends) = {
             let mut state = world.lock();
-            if from < state.log.compacted {
-                return gone_away();
-            }
-            let seed = state.random.u64(..);
-            let ends = state.now() + SignedDuration::from_secs(seconds.cast_signed());
+            let (seed, now) = (state.random.u64(..), state.now());
+            let ends = now + SignedDuration::from_secs(seconds.cast_signed());
             let log = &mut state.log;
             log.opened += 1;
             let own = (names::MANAGED_BY_LABEL.to_owned(), names::MANAGED_BY.to_owned());
             let connection = Connection {
                 instance: self.instance,
                 kind: self.kind,
+                place: self.namespace.clone(),
+                has_lost: false,
                 sees_secrets: self.kind == Kind::Secret && self.labels.contains(&own),
                 ends_at: None,
                 silent: false,
                 lies: Vec::new(),
             };
             let id = log.opened;
-            log.connections.insert(id, connection);
+            let owed = log.owed.remove(&connection.identity());
+            let ends_at = owed.then_some(now);
+            log.connections.insert(id, Connection { ends_at, ..connection });
             (id, fastrand::Rng::with_seed(seed), ends)
         };
         let open = Open { world: world.clone(), id };
@@ -374,7 +387,8 @@ impl Drop for Open {
     fn drop(&mut self) {
         // A panic that holds the state is told already.
         if let Some(mut state) = self.world.try_lock() {
-            state.log.connections.remove(&self.id);
+            let gone = state.log.connections.remove(&self.id).filter(|c| c.has_lost);
+            state.log.owed.extend(gone.map(|c| c.identity()));
         }
     }
 }
@@ -438,6 +452,7 @@ impl Watch {
             return Step::Line(lie);
         }
         if connection.ends_at.is_some_and(|at| at <= now) || self.seen < compacted {
+            connection.has_lost = false;
             return Step::LastLine(too_old());
         }
         let (silent, mut wake) = (connection.silent, connection.ends_at.unwrap_or(self.ends));
@@ -445,6 +460,7 @@ impl Watch {
             let lost = self.look(state, link);
             let connection = state.log.connections.get_mut(&self.open.id).expect("it is open");
             if lost {
+                connection.has_lost = true;
                 wake = *connection.ends_at.get_or_insert(now + NOTICED_AFTER);
             }
             match self.on_its_way.front() {
