@@ -164,7 +164,7 @@ pub struct Feed<K: Kept> {
     /// Those that have not had their first list: the view is not ready before they have.
     waiting: BTreeSet<Place>,
     touches: Touches<K>,
-    /// What else a list of a place touches once it is complete.
+    /// Touched by a list of a place that is complete, beside its changes.
     listed: Box<dyn FnMut(&Place) -> Touched + Send>,
 }
 
