@@ -229,7 +229,7 @@ pub(super) async fn written(
     let uid = sight.uid();
     match context.memory.writes.progress(uid).await {
         Progress::None => Ok(None),
-        // What is written is no longer what is asked for.
+        // The resource asks for something else by now.
         Progress::Running(about)
             if about.request != fingerprint::of_request(&sight.object.spec) =>
         {

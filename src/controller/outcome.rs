@@ -12,7 +12,7 @@ use refreshable_rules::report::Finding;
 /// The outcome of a look or an attempt.
 #[must_use]
 pub(super) struct Outcome {
-    /// What was found; without, the status stays as it is.
+    /// The finding; without one, the status stays as it is.
     finding: Option<Finding>,
     /// The resource's own Secret as it is now.
     record: Option<Record>,

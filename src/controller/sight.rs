@@ -1,4 +1,4 @@
-//! What is seen of a resource and its surroundings when it is reconciled.
+//! A resource and its surroundings, as they are seen when it is reconciled.
 
 use super::inputs::{ReadInputs, read_input};
 use super::memory::{Entry, Look, Polled};
@@ -21,7 +21,7 @@ use refreshable_rules::size_limit::Oversize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What was seen of a resource and its surroundings.
+/// A resource and its surroundings, as they were seen.
 pub(super) struct Sight {
     pub(super) object: Arc<RefreshableCredential>,
     /// Leave to ask the issuer; none while it is only looked at.

@@ -1,9 +1,9 @@
 //! One running controller: production's replica over the simulated API server and issuer.
 
 use super::clock::WorldClock;
+use super::history::{Kind, Link};
 use super::state::{Key, Shared};
 use super::sts::SimSts;
-use super::watches::{Kind, Link};
 use super::{apiserver, leases};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;

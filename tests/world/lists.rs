@@ -2,10 +2,10 @@
 //! done.
 
 use super::driver::{Setup, World};
+use super::history::Kind;
 use super::promises::runtime;
 use super::state::Key;
 use super::users::{self, NAMESPACES};
-use super::watches::Kind;
 use jiff::SignedDuration;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);

@@ -10,6 +10,7 @@ mod clock_steps;
 mod crashes;
 mod deployments;
 mod driver;
+mod history;
 mod inputs;
 mod instance;
 mod lapses;

@@ -3,9 +3,9 @@
 use super::auditor::Auditor;
 use super::clock::WorldClock;
 use super::deployments::SimDeployment;
+use super::history::{Kind, Link, Log, Shown};
 use super::refusals::Denial;
 use super::secrets::SimSecret;
-use super::watches::{Kind, Link, Log, Shown};
 use refreshable_api::RefreshableCredential;
 use refreshable_controller::clock::Clock as _;
 use refreshable_rules::timing::down_to_second;
