@@ -227,13 +227,13 @@ pub(super) async fn written(
     context: &Context,
 ) -> Result<Option<Outcome>, CallError> {
     let uid = sight.uid();
-    match context.memory.writes.progress(uid).await {
+    match context.memory.writes.progress(uid) {
         Progress::None => Ok(None),
         // The resource asks for something else by now.
         Progress::Running(about)
             if about.request != fingerprint::of_request(&sight.object.spec) =>
         {
-            context.memory.writes.drop_of(uid);
+            context.memory.give_up_write(uid, context.now());
             Ok(None)
         }
         Progress::Running(_) => Ok(Some(Outcome::silent(Next::At(context.now() + WRITING)))),

@@ -206,6 +206,21 @@ impl Memory {
         self.update(uid, now, |e| e.doubt = true);
     }
 
+    /// A write that goes on after its attempt may have come through since the last look.
+    pub(super) fn learn_landed(&self, uid: &str, now: Timestamp) {
+        if let Some(meta) = self.writes.landed(uid) {
+            self.secret_written(uid, meta, now);
+        }
+    }
+
+    /// There is no room any more for a write that goes on after its attempt. It may come through
+    /// all the same.
+    pub(super) fn give_up_write(&self, uid: &str, now: Timestamp) {
+        if self.writes.drop_of(uid) {
+            self.doubt(uid, now);
+        }
+    }
+
     pub(super) fn polled(&self, uid: &str, polled: Polled) {
         self.any(uid, |entry| entry.polled = Some(polled));
     }

@@ -58,6 +58,8 @@ async fn advance(
     admission: Option<Admission>,
     context: &Context,
 ) -> Result<Next, CallError> {
+    // Before anything is decided: a view that is behind may be about to give it up.
+    context.memory.learn_landed(uid, context.now());
     let Some((object, written)) = freshest(object, uid, admission.is_some(), context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
@@ -83,7 +85,7 @@ async fn advance(
 async fn carry_out(action: Action, sight: &Sight, context: &Context) -> Result<Outcome, CallError> {
     let (record, now) = (sight.secret.own(), context.now());
     if ends_writing(&action) {
-        context.memory.writes.drop_of(sight.uid());
+        context.memory.give_up_write(sight.uid(), now);
     } else if let Some(written) = attempt::written(sight, context).await? {
         return Ok(written);
     }
@@ -130,10 +132,12 @@ fn ends_writing(action: &Action) -> bool {
         Action::Leave
         | Action::AwaitWithdrawal(..)
         | Action::Withdraw(_)
-        | Action::Stall(..)
+        | Action::Stall(Reason::NotPermitted, _)
         | Action::Suspend(_)
         | Action::AwaitDeletion(_) => true,
-        Action::Issue(_)
+        // What is in the way may be so in the view alone; where it is not, the write meets it.
+        Action::Stall(..)
+        | Action::Issue(_)
         | Action::Wait(_)
         | Action::Inspect(_)
         | Action::Pause(_)

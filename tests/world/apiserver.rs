@@ -12,6 +12,8 @@ use jiff::SignedDuration;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use std::fmt::{self, Display, Formatter};
+use std::ops::Range;
 use std::time::Duration;
 
 /// How long a call hangs that never ends.
@@ -21,6 +23,8 @@ const SILENCE: Duration = Duration::from_secs(150);
 /// How long a watch that failed keeps everybody from being noticed: until it is begun again.
 const AFTER_FAILURE: SignedDuration = SignedDuration::from_secs(75);
 const AFTER_SILENCE: SignedDuration = SignedDuration::from_secs(225);
+/// In seconds: a write that lands so late has been given up by whoever sent it.
+const LANDS_LATE: Range<i64> = 20..90;
 
 /// A client of instance `instance`.
 pub fn client(world: Shared, instance: usize) -> Client {
@@ -66,30 +70,34 @@ async fn answer(
         body: serde_json::from_slice(&body).unwrap_or_default(),
     };
     let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
+    let question = Question::of(instance, &path, parameter, asked.partial);
     match path.as_slice() {
         ["apis", "coordination.k8s.io", ..] => lease(world, instance, &asked).await,
         ["apis", "events.k8s.io", ..] => Ok(event(world, &asked)),
         ["apis", _, _, "credentialpolicies", name, "status"] => {
             Ok(policy_status(world, instance, name, &asked.body))
         }
-        _ => match Question::of(instance, &path, parameter, asked.partial) {
+        _ => match question {
             Some(question) => watched(world, instance, question).await,
-            None => Ok(call(world, instance, &asked).await),
+            None => Ok(call(world, instance, asked).await),
         },
     }
 }
 
 /// A call of the reconciler.
-async fn call(world: &Shared, instance: usize, asked: &Asked) -> Answer {
+async fn call(world: &Shared, instance: usize, asked: Asked) -> Answer {
     let write = asked.method != Method::GET;
     if !world.lock().lives_to_call() {
         return std::future::pending().await;
     }
     let (fails, loses, hangs, fails_late) = {
         let mut state = world.lock();
+        let now = state.now();
+        let line = format!("{instance}: {} {}", asked.method, asked.path[3..].join("/"));
+        state.auditor.note(now, &line);
         state.auditor.api_call(&asked.method, &asked.path, write);
         if write {
-            let (leader, now) = (leases::holder(&state), state.now());
+            let leader = leases::holder(&state);
             state.auditor.write_by(instance, leader, now);
         }
         let faults = state.faults;
@@ -109,10 +117,13 @@ async fn call(world: &Shared, instance: usize, asked: &Asked) -> Answer {
     if fails {
         return failure(world);
     }
-    let (code, body) = handle(world, asked);
-    if write && code >= 400 {
-        super::auditor::api_setback(&mut world.lock(), &asked.path);
-    }
+    let (there, back) = travel(&mut world.lock(), instance, write);
+    let landing = land(world.clone(), asked, there);
+    let (code, body) = match there.is_zero() {
+        true => landing.await,
+        // On its way it needs nobody who waits for its end.
+        false => tokio::spawn(landing).await.expect("no panic"),
+    };
     if loses {
         tokio::time::sleep(FOR_EVER).await;
     }
@@ -121,7 +132,65 @@ async fn call(world: &Shared, instance: usize, asked: &Asked) -> Answer {
             [(500, "InternalError"), (504, "Timeout")][world.lock().random.usize(0..2)];
         return refusal(code, reason, "a fault after the write");
     }
+    pass(back).await;
     respond(code, &body)
+}
+
+/// How long a call takes to the API server, and its answer back.
+fn travel(state: &mut State, instance: usize, write: bool) -> (SignedDuration, SignedDuration) {
+    let chance = state.faults.api_lands_late;
+    let (there, back) = (answer_delay(state, instance), answer_delay(state, instance));
+    if write && state.happens(chance) {
+        let late = LANDS_LATE.start..LANDS_LATE.end;
+        return (SignedDuration::from_secs(state.random.i64(late)), back);
+    }
+    (there, back)
+}
+
+fn answer_delay(state: &mut State, instance: usize) -> SignedDuration {
+    let longest = state.links[&instance].longest_answer;
+    match i64::try_from(longest.as_millis()).expect("a delay") {
+        0 => SignedDuration::ZERO,
+        longest => SignedDuration::from_millis(state.random.i64(0..=longest)),
+    }
+}
+
+async fn pass(time: SignedDuration) {
+    if !time.is_zero() {
+        tokio::time::sleep(Duration::try_from(time).expect("a delay")).await;
+    }
+}
+
+/// The call arrives after `there`, and is carried out.
+async fn land(world: Shared, asked: Asked, there: SignedDuration) -> (u16, Value) {
+    pass(there).await;
+    let late = there.as_secs() >= LANDS_LATE.start;
+    let (code, body) = handle(&world, &asked, late);
+    let mut state = world.lock();
+    let now = state.now();
+    state.auditor.note(now, &Answered { code, asked: &asked, body: &body });
+    if asked.method != Method::GET && (code >= 400 || late) {
+        super::auditor::api_setback(&mut state, &asked.path);
+    }
+    (code, body)
+}
+
+/// An answer, in words.
+struct Answered<'a> {
+    code: u16,
+    asked: &'a Asked,
+    body: &'a Value,
+}
+
+impl Display for Answered<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "answered {} {}", self.code, self.body["message"])?;
+        for condition in self.asked.body["status"]["conditions"].as_array().into_iter().flatten() {
+            let part = |name: &str| condition[name].as_str().unwrap_or_default();
+            write!(f, "; {} {}: {}", part("type"), part("reason"), part("message"))?;
+        }
+        Ok(())
+    }
 }
 
 /// A fault that passes.
@@ -240,7 +309,7 @@ fn refusal(code: u16, reason: &str, message: &str) -> Answer {
     respond(code, &body)
 }
 
-fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
+fn handle(world: &Shared, asked: &Asked, late: bool) -> (u16, Value) {
     let path: Vec<&str> = asked.path.iter().map(String::as_str).collect();
     match (&asked.method, path.as_slice()) {
         (&Method::GET, ["apis", _, _, "namespaces", ns, "refreshablecredentials", name]) => {
@@ -270,7 +339,7 @@ fn handle(world: &Shared, asked: &Asked) -> (u16, Value) {
             }
         }
         (&Method::PATCH, ["api", "v1", "namespaces", ns, "secrets", name]) => {
-            apply(world, &key(ns, name), asked)
+            apply(world, &key(ns, name), asked, late)
         }
         (&Method::POST, ["api", "v1", "namespaces", ns, "secrets"]) => create(world, ns, asked),
         (&Method::DELETE, ["api", "v1", "namespaces", ns, "secrets", name]) => {
@@ -327,7 +396,7 @@ fn denied(denial: Option<Denial>, early: bool, exists: bool, key: &Key) -> Optio
     Some(status(code, reason, &message))
 }
 
-fn apply(world: &Shared, key: &Key, asked: &Asked) -> (u16, Value) {
+fn apply(world: &Shared, key: &Key, asked: &Asked, late: bool) -> (u16, Value) {
     let mut state = world.lock();
     let existing = state.secrets.get(key).cloned();
     let denial = state.faults.secret_writes;
@@ -344,7 +413,8 @@ fn apply(world: &Shared, key: &Key, asked: &Asked) -> (u16, Value) {
             if asked.dry_run {
                 return (200, secret.shown(asked.partial));
             }
-            let verdict = super::auditor::publication(&mut state, key, existing.as_ref(), &secret);
+            let verdict =
+                super::auditor::publication(&mut state, key, (existing.as_ref(), &secret), late);
             state.auditor.check(verdict);
             let secret = state.put_secret(secret);
             (200, secret.shown(asked.partial))

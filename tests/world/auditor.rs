@@ -6,6 +6,7 @@
 
 mod excuses;
 mod lateness;
+mod trace;
 
 pub use excuses::{
     PAUSE_AFTER_DENIAL, PAUSE_FOR_A_PERSON, PAUSE_OF_ISSUER, api_setback, denied, issuer_answered,
@@ -23,9 +24,10 @@ use lateness::{late, note_time};
 use refreshable_api::RefreshableCredential;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::fmt::Display;
 use std::sync::Arc;
 use tokio::sync::Notify;
+use trace::Trace;
 
 /// A promise that was seen broken.
 pub type Verdict = Option<String>;
@@ -87,13 +89,13 @@ pub struct Auditor {
     pub blind_until: Option<Timestamp>,
     alarm: Arc<Notify>,
     recent: VecDeque<Timestamp>,
-    trace: DefaultHasher,
+    trace: Trace,
 }
 
 impl Auditor {
     /// One that calls by `alarm` for whoever ends the run.
     pub fn new(alarm: Arc<Notify>) -> Self {
-        Self { alarm, ..Self::default() }
+        Self { alarm, trace: Trace::of_environment(), ..Self::default() }
     }
 
     /// Takes note of a verdict.
@@ -117,11 +119,15 @@ impl Auditor {
 
     /// A digest of everything that happened, in its order.
     pub fn digest(&self) -> u64 {
-        self.trace.finish()
+        self.trace.digest()
+    }
+
+    /// Takes note of what happened at `at`.
+    pub fn note(&mut self, at: Timestamp, line: &impl Display) {
+        self.trace.note(at, line);
     }
 
     pub fn api_call(&mut self, method: &Method, path: &[String], write: bool) {
-        (method.as_str(), path).hash(&mut self.trace);
         let status = path.last().is_some_and(|p| p == "status");
         *match (write, status, method) {
             (false, ..) => &mut self.reads,
@@ -148,7 +154,6 @@ impl Auditor {
     }
 
     pub fn issuer_called(&mut self, form: &BTreeMap<String, String>, now: Timestamp) {
-        (form.get("RoleSessionName"), now.as_millisecond()).hash(&mut self.trace);
         self.issuer_calls += 1;
         let name = form.get("RoleSessionName").cloned().unwrap_or_default();
         *self.calls_of.entry(name.clone()).or_default() += 1;
@@ -210,12 +215,14 @@ pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
     ))
 }
 
-/// What is published must be right, valid, in time, and over nobody else's Secret.
+/// What is published must be right, valid, in time, and over nobody else's Secret. A write that
+/// lands late, after it was given up, may take back what was published since: its sender cannot
+/// know.
 pub fn publication(
     state: &mut State,
     key: &Key,
-    before: Option<&SimSecret>,
-    after: &SimSecret,
+    (before, after): (Option<&SimSecret>, &SimSecret),
+    given_up: bool,
 ) -> Verdict {
     let now = state.now();
     let owner = after.annotation("refreshable.dev/owner-name").unwrap_or_default().to_owned();
@@ -224,7 +231,7 @@ pub fn publication(
     let spec = state.credentials[&owner]["spec"].clone();
     let uid = object.metadata.uid.clone().unwrap_or_default();
     let name = format!("{}.{}", owner.0, owner.1);
-    let intact = before.is_some_and(|b| is_intact(state, key, &uid, b));
+    let intact = !given_up && before.is_some_and(|b| is_intact(state, key, &uid, b));
     let (wanted, shared) = (truth::wanted(&spec), truth::shared(&spec));
     for wanted in &wanted {
         if let Some(wrong) = wrong_session(state, (key, &uid, &name), wanted, before, after) {

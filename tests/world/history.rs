@@ -147,6 +147,8 @@ impl Log {
 pub struct Link {
     /// Longest delay of an event, and of a list.
     pub longest_delay: SignedDuration,
+    /// The longest that a call takes to the API server, and its answer back.
+    pub longest_answer: SignedDuration,
     /// Chance in thousandths that an event is lost, until the next list.
     pub loses_events: u32,
     /// Lists show Secrets that have gone.

@@ -47,6 +47,8 @@ pub struct Setup {
     pub lease: LeaseTimings,
     /// Longest delay of a watch event, and of a list.
     pub longest_delay: SignedDuration,
+    /// The longest that a call takes to the API server, and its answer back.
+    pub longest_answer: SignedDuration,
     /// Chance in thousandths that a watch event is lost, until the next list.
     pub loses_events: u32,
     /// Whether each namespace is watched for itself.
@@ -67,6 +69,7 @@ impl Default for Setup {
             forced: false,
             lease: LeaseTimings::default(),
             longest_delay: SignedDuration::from_millis(20),
+            longest_answer: SignedDuration::ZERO,
             loses_events: 0,
             namespaced: false,
             forgets_refused: false,
@@ -107,6 +110,7 @@ impl Instance {
             let mut state = world.lock();
             let link = Link {
                 longest_delay: setup.longest_delay,
+                longest_answer: setup.longest_answer,
                 loses_events: setup.loses_events,
                 keeps_the_gone: setup.keeps_the_gone,
                 away_until: Timestamp::MIN,

@@ -2,7 +2,9 @@
 //! is obtained at the pace at which writes fail.
 
 use super::driver::{Setup, World};
+use super::history::Kind;
 use super::promises::runtime;
+use super::secrets::SimSecret;
 use super::state::{Faults, Key};
 use super::users;
 use jiff::SignedDuration;
@@ -203,5 +205,59 @@ fn deletion_that_never_was_costs_no_call() {
         world.run(MINUTE * 5).await;
         assert_eq!(calls(&world), before, "the Secret is read before the issuer is asked");
         assert_eq!(world.shared.lock().secrets[&key].uid, secret.uid);
+    });
+}
+
+/// Another resource's Secret under the name of `key`, as the watch of own Secrets shows it.
+fn another_s(world: &World, key: &Key) {
+    let mut state = world.shared.lock();
+    let other = state.secrets[&(key.0.clone(), "other".to_owned())].clone();
+    state.put_secret(SimSecret { name: key.1.clone(), uid: String::new(), ..other });
+}
+
+#[test]
+fn what_was_obtained_outlives_another_s_secret_that_is_gone_again() {
+    runtime().block_on(async {
+        let mut world = World::new(38, Setup::default());
+        let other = users::make(&world, "team-a", "other", 3600);
+        world.run(MINUTE).await;
+        api_server_fails(&world, 1000);
+        let key = users::make(&world, "team-a", "one", 3600);
+        world.run(SECOND * 3).await;
+        assert_eq!(calls(&world), 2, "it is obtained, and cannot be written");
+        another_s(&world, &key);
+        world.run(SECOND * 3).await;
+        world.shared.lock().delete_secret(&key);
+        world.run(SECOND * 3).await;
+        api_server_fails(&world, 0);
+        world.run(MINUTE).await;
+        assert_eq!(calls(&world), 2, "what was obtained is published");
+        users::assert_settled(&world, &[key, other]);
+    });
+}
+
+#[test]
+fn a_write_that_came_through_counts_more_than_a_view_that_is_behind() {
+    runtime().block_on(async {
+        let mut world = World::new(39, Setup::default());
+        let other = users::make(&world, "team-a", "other", 3600);
+        world.run(MINUTE).await;
+        api_server_fails(&world, 1000);
+        let key = users::make(&world, "team-a", "one", 3600);
+        world.run(SECOND * 3).await;
+        another_s(&world, &key);
+        world.run(SECOND).await;
+        // From here on the view shows it, and nothing else.
+        let end = world.now() + MINUTE * 3;
+        let instance = world.instances[0].number;
+        world.shared.lock().log.silence(instance, end, &[Kind::Secret]);
+        world.shared.lock().auditor.blind_until = Some(end);
+        world.shared.lock().delete_secret(&key);
+        api_server_fails(&world, 0);
+        world.run(SECOND * 20).await;
+        users::assert_settled(&world, &[key.clone(), other.clone()]);
+        world.run(MINUTE * 10).await;
+        assert_eq!(calls(&world), 2, "nothing was obtained again");
+        users::assert_settled(&world, &[key, other]);
     });
 }

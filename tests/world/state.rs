@@ -35,6 +35,8 @@ pub struct Faults {
     /// The same of calls beside the reconciler's: lists, watches, and what concerns the lease.
     pub watches_fail: u32,
     pub api_loses_answers: u32,
+    /// A write lands after whoever sent it has given it up.
+    pub api_lands_late: u32,
     /// A write lands, and is answered with an error.
     pub api_fails_after_writing: u32,
     /// Each write of a Secret is refused.

@@ -55,6 +55,8 @@ impl<'a> Storm<'a> {
         let steps = (0..MISHAPS).map(|_| step()).collect();
         let setup = Setup {
             longest_delay: SignedDuration::from_secs(3),
+            // An event may come before the answer to the write that it tells of.
+            longest_answer: SignedDuration::from_secs(1),
             loses_events: 20,
             namespaced: seed % 2 == 1,
             ..Setup::default()

@@ -70,6 +70,7 @@ impl HttpConnector for SimSts {
     }
 }
 
+#[derive(Debug)]
 enum Outcome {
     Dead,
     Hang,
@@ -100,6 +101,7 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outco
     } else {
         outcome(&mut state, &role, (name, key_id))
     };
+    state.auditor.note(now, &format_args!("{name} asks for {role}: {outcome:?}"));
     auditor::issuer_answered(&mut state, form, matches!(outcome, Outcome::Session));
     let pause = match &outcome {
         Outcome::Session => return outcome,

@@ -70,6 +70,9 @@ pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
     let number = mishap.number;
     let mut random = fastrand::Rng::with_seed(number.into());
     let key = keys[mishap.target % keys.len()].clone();
+    let now = state.now();
+    let line = format_args!("mishap {} of {}.{}, {number}", mishap.kind, key.0, key.1);
+    state.auditor.note(now, &line);
     let secret = (key.0.clone(), key.1.clone());
     match mishap.kind {
         0 => {
@@ -114,6 +117,7 @@ pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
                 api_fails: draw(),
                 watches_fail: draw(),
                 api_loses_answers: draw(),
+                api_lands_late: draw() / 4,
                 issuer_throttles: draw(),
                 issuer_breaks: draw(),
                 issuer_hangs: draw() / 4,

@@ -12,6 +12,8 @@ use refreshable_api::names;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// After a lost event, everything is listed anew so much later: before a watch that has brought
@@ -309,21 +311,22 @@ impl Watch {
     }
 
     /// Takes the changes since the last look on their way. Whether one of them is lost.
-    fn look(&mut self, state: &State, link: Link) -> bool {
-        let changes = &state.log.changes;
+    fn look(&mut self, state: &mut State, link: Link) -> bool {
+        let (changes, auditor) = (&state.log.changes, &mut state.auditor);
         let longest = u64::try_from(link.longest_delay.as_millis()).expect("a delay");
         let mut lost = false;
         for change in changes.range(changes.partition_point(|c| c.version <= self.seen)..) {
             self.seen = change.version;
             let [before, after] = [&change.before, &change.after]
                 .map(|side| side.as_ref().filter(|shown| self.question.matches(shown)));
-            let line = match (before, after) {
+            let (shown, kind, json) = match (before, after) {
                 (None, None) => continue,
-                (None, Some(after)) => line("ADDED", &after.json),
-                (Some(_), Some(after)) => line("MODIFIED", &after.json),
+                (None, Some(after)) => (after, "ADDED", after.json.clone()),
+                (Some(_), Some(after)) => (after, "MODIFIED", after.json.clone()),
                 // With the version of its end, as the API server has it.
-                (Some(before), None) => line("DELETED", &at_version(before, change.version)),
+                (Some(before), None) => (before, "DELETED", at_version(before, change.version)),
             };
+            let line = line(kind, &json);
             if link.loses_events > 0 && self.random.u32(0..1000) < link.loses_events {
                 lost = true;
                 continue;
@@ -332,16 +335,33 @@ impl Watch {
             // One watch keeps its order.
             let at = change.at + delay;
             let at = self.on_its_way.back().map_or(at, |(last, _)| at.max(*last));
+            auditor.note(change.at, &Arriving { kind, shown, version: change.version, at });
             self.on_its_way.push_back((at, line));
         }
         lost
     }
 }
 
-fn at_version(shown: &Shown, version: u64) -> String {
+/// An event on its way to a watch, in words.
+struct Arriving<'a> {
+    kind: &'a str,
+    shown: &'a Shown,
+    version: u64,
+    at: Timestamp,
+}
+
+impl Display for Arriving<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { kind, shown, version, at } = self;
+        let (what, namespace, name) = (shown.kind, &shown.namespace, &shown.name);
+        write!(f, "{what:?} {namespace}/{name} {kind} at version {version}, shown at {at:.3}")
+    }
+}
+
+fn at_version(shown: &Shown, version: u64) -> Arc<str> {
     let mut object: Value = serde_json::from_str(&shown.json).expect("JSON");
     object["metadata"]["resourceVersion"] = version.to_string().into();
-    object.to_string()
+    object.to_string().into()
 }
 
 fn line(kind: &str, object: &str) -> Bytes {
