@@ -10,7 +10,7 @@ DENY_VERSION := 0.20.2
 MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-page fuzz bench bench-node book test test-unit test-image test-alerts test-sim test-cluster test-attack test-consumers size generate lint fmt-check \
+.PHONY: help demo demo-page fuzz bench bench-node book test test-unit test-image test-alerts test-sim test-mutants test-cluster test-attack test-consumers size generate lint fmt-check \
 	clippy crates-check generated-check chart-check workflows-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
@@ -44,6 +44,9 @@ fuzz: ## The parsers of what comes from outside, with 200,000 cases each (PROPTE
 test-sim: ## The reconciler in a simulated world, months in seconds (SEEDS=10000: so many storms; MONTHS=10: as many times the resources; REFRESHABLE_SEED replays one)
 	# And whatever is of no other tier: nothing can be left out.
 	REFRESHABLE_SEEDS=$(SEEDS) REFRESHABLE_MONTHS=$(MONTHS) $(TIER) sim $(CARGO) test --test main -- --nocapture --skip cluster:: --skip consumers:: --skip node::
+
+test-mutants: ## Breaks production code, one fault at a time, and sees that the simulated world objects: minutes for each
+	tests/mutants/run $(MUTANTS)
 
 test-cluster: controlplane python peers prometheus ## The controller on a real API server, with an AWS emulator
 	$(TIER) cluster $(CARGO) test --test main cluster::
@@ -101,9 +104,10 @@ generate: ## Write what is generated: CRDs, API reference, chart README, deploy/
 
 lint: fmt-check clippy crates-check generated-check chart-check deny image-lint workflows-check book ## Every check that is no test
 
-fmt-check: ## Formatting, and habits of wording: their number may only fall
+fmt-check: ## Formatting, habits of wording (their number may only fall), and whether each mutant still applies
 	$(CARGO) fmt --all --check
 	.ci/style
+	tests/mutants/run --check
 
 clippy: ## Clippy, every warning an error
 	$(CARGO) clippy --all-targets -- -D warnings

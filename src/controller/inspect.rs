@@ -6,8 +6,9 @@ use super::next::Next;
 use super::outcome::Outcome;
 use super::publish::{self, Place};
 use super::published::published;
+use super::reconcile::LAGGING;
 use super::sight::Sight;
-use super::{CallError, Context, issue, refusal};
+use super::{CallError, Context, issue, live, refusal};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use refreshable_rules::ownership::{self, Record};
@@ -26,6 +27,9 @@ pub(super) async fn inspect(
     let (object, uid, now) = (&*sight.object, sight.uid(), context.now());
     let attempt = |cause| Attempt::new(sight, cause, context);
     let Some(secret) = publish::read_data(context, object).await? else {
+        if live::read(context, object).await?.is_none() {
+            return Ok(Outcome::silent(Next::At(now + LAGGING)));
+        }
         return obtain(attempt(cause.unwrap_or(Cause::Deleted)), None).await;
     };
     let seen = ownership::view(&secret.metadata, uid);

@@ -43,6 +43,7 @@ mod issuer_time;
 mod lease;
 mod lease_timings;
 mod ledger;
+mod live;
 mod logging;
 mod memory;
 mod metrics;

@@ -2,6 +2,7 @@
 //! at again.
 
 use super::next::Next;
+use super::reconcile::LAGGING;
 use super::{CallError, Context, propagation, restart, status};
 use refreshable_api::RefreshableCredential;
 use refreshable_rules::ownership::Record;
@@ -66,8 +67,10 @@ impl Outcome {
         context: &Context,
     ) -> Result<Next, CallError> {
         let record = self.record.as_ref();
-        if let Some(finding) = &self.finding {
-            status::report(context, object, permission, record, finding).await?;
+        if let Some(finding) = &self.finding
+            && !status::report(context, object, permission, record, finding).await?
+        {
+            return Ok(Next::At(context.now() + LAGGING));
         }
         let content = record.and_then(|r| r.content.as_ref()).filter(|_| self.propagates);
         let Some(content) = content else { return Ok(self.next) };

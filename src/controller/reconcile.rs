@@ -6,10 +6,9 @@ use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
 use super::next::{Next, first};
 use super::outcome::Outcome;
 use super::sight::Sight;
-use super::{CallError, Context, claim, inspect, issue, publish};
+use super::{CallError, Context, claim, inspect, issue, live, publish};
 use jiff::SignedDuration;
 use kube::ResourceExt as _;
-use kube::api::Api;
 use refreshable_api::RefreshableCredential;
 use refreshable_api::conditions::Reason;
 use refreshable_engine::Admission;
@@ -21,7 +20,7 @@ use std::sync::Arc;
 /// After a Kubernetes call that failed, or that was not made for want of the lease.
 const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 /// While the view has not caught up with the last write; the watch usually comes first.
-const LAGGING: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const LAGGING: SignedDuration = SignedDuration::from_secs(5);
 /// While a foreign Secret holds the name: those are not watched.
 const CONFLICT_POLL: SignedDuration = SignedDuration::from_mins(2);
 
@@ -197,16 +196,7 @@ async fn freshest(
     if !read {
         return Ok((!behind).then_some((object, Some(written))));
     }
-    let api = Api::<RefreshableCredential>::namespaced(
-        context.calls.client(),
-        &object.namespace().unwrap_or_default(),
-    );
-    let name = object.name_any();
-    let live = context.calls.read("get refreshablecredentials", api.get_opt(&name)).await?;
-    let Some(live) = live.filter(|l| l.metadata.uid.as_deref() == Some(uid)) else {
-        context.memory.forget(uid);
-        return Ok(None);
-    };
+    let Some(live) = live::read(context, &object).await? else { return Ok(None) };
     let secret = publish::read(context, &live).await?;
     let shown = context.view.secret_uid(&live);
     let version = live.metadata.resource_version.clone();

@@ -1,6 +1,6 @@
 //! Writes the status where it says something new, and announces what changed.
 
-use super::{Announcement, CallError, Context, call};
+use super::{Announcement, CallError, Context, call, live};
 use kube::ResourceExt as _;
 use kube::api::{Api, Patch};
 use refreshable_api::conditions::{RECONCILING, WITHDRAWN};
@@ -11,25 +11,26 @@ use refreshable_rules::report::{self, Finding};
 use serde_json::{Value, json};
 
 /// Reports `finding`. Writes nothing where the status says it already. A status that the API server
-/// does not take is kept in memory, so that its pauses hold all the same, and tried again.
+/// does not take is kept in memory, so that its pauses hold all the same, and tried again. Whether the
+/// resource is still there, as far as is known.
 pub(super) async fn report(
     context: &Context,
     object: &RefreshableCredential,
     permission: &Permission,
     record: Option<&Record>,
     finding: &Finding,
-) -> Result<(), CallError> {
+) -> Result<bool, CallError> {
     let now = context.now();
     let status = report::status(object, permission, record, finding, now);
     let uid = object.uid().unwrap_or_default();
     let retry = context.memory.ledger.status_retry(&uid);
     let said = object.status.as_ref() == Some(&status);
     if said && retry.is_none_or(|at| at > now) {
-        return Ok(());
+        return Ok(true);
     }
     match write(context, object, json!(status)).await {
         Ok(true) => {}
-        Ok(false) => return Ok(()),
+        Ok(false) => return Ok(false),
         Err(error) => keep(context, &uid, status.clone(), error)?,
     }
     if let Some(condition) = report::transition(object.status.as_ref(), &status) {
@@ -41,7 +42,7 @@ pub(super) async fn report(
         }
         context.event_publisher.announce(announcement);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Writes how far workloads have followed the rotations, where the status does not say it yet.
@@ -104,7 +105,10 @@ async fn write(
             Ok(true)
         }
         // Deleted, or deleted and made anew: there is nothing to report to.
-        Err(e) if e.is_not_found() || e.is_conflict() => Ok(false),
+        Err(e) if e.is_not_found() || e.is_conflict() => {
+            live::is_gone(context, object);
+            Ok(false)
+        }
         Err(e) => Err(e),
     }
 }

@@ -1,11 +1,11 @@
 //! The API server, behind the real `kube::Client`.
 
-use super::deployments;
 use super::leases;
 use super::refusals::{Denial, Written};
 use super::secrets::SimSecret;
 use super::state::{Key, Shared, State};
 use super::watches::{Answer, Question, whole};
+use super::{choices, deployments};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use jiff::SignedDuration;
@@ -149,10 +149,7 @@ fn travel(state: &mut State, instance: usize, write: bool) -> (SignedDuration, S
 
 fn answer_delay(state: &mut State, instance: usize) -> SignedDuration {
     let longest = state.links[&instance].longest_answer;
-    match i64::try_from(longest.as_millis()).expect("a delay") {
-        0 => SignedDuration::ZERO,
-        longest => SignedDuration::from_millis(state.random.i64(0..=longest)),
-    }
+    choices::delay(&mut state.choices, &mut state.random, longest)
 }
 
 async fn pass(time: SignedDuration) {

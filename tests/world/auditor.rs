@@ -4,10 +4,12 @@
 //! A delay is excused only by a fault, for whom it struck, and for no longer than the pause that
 //! follows it.
 
+mod calls;
 mod excuses;
 mod lateness;
 mod trace;
 
+pub use calls::issuer_call;
 pub use excuses::{
     PAUSE_AFTER_DENIAL, PAUSE_FOR_A_PERSON, PAUSE_OF_ISSUER, api_setback, denied, issuer_answered,
     policies_changed, setback,
@@ -83,6 +85,8 @@ pub struct Auditor {
     pub exact: bool,
     /// Issuer calls under each session name since its last publication.
     spent: BTreeMap<String, usize>,
+    /// When each session name was lately asked for whose resource had no Secret.
+    unheld: BTreeMap<String, VecDeque<Timestamp>>,
     /// The longest time that a renewal came after its refresh point, while nothing was wrong.
     pub latest: SignedDuration,
     /// Until then the watches brought nothing.
@@ -175,46 +179,6 @@ impl Auditor {
     }
 }
 
-/// An issuer call must have a cause that is true.
-pub fn issuer_call(state: &State, form: &BTreeMap<String, String>) -> Verdict {
-    let session = form.get("RoleSessionName")?;
-    let (namespace, name) = session.split_once('.')?;
-    let key = (namespace.to_owned(), name.to_owned());
-    // Deleted while the call was on its way.
-    let object = state.typed.get(&key)?;
-    let spec = &state.credentials[&key]["spec"];
-    let secret_key = (key.0.clone(), object.secret_name());
-    let secret = own(state, object, &secret_key)?;
-    let now = state.now();
-    let earliest = first(state, spec, secret, |s| s.earliest(truth::before(spec)));
-    let written = &state.auditor.written[&secret_key];
-    // Not every change shows in the Secret, and a controller may have written before it knew of it.
-    let respecified = |at: &Timestamp| *at > written.at || !state.auditor.was_noticed(*at, now);
-    let respecified = state.respecified.get(&key).is_some_and(respecified);
-    let handled = secret.annotation("refreshable.dev/last-handled-refresh-at");
-    let causes = [
-        !truth::is_as_asked(state, spec, secret),
-        earliest.is_none_or(|at| at <= now),
-        object.requested_at().is_some_and(|r| handled != Some(r)),
-        written.data != truth::data(secret),
-        respecified,
-        // An attempt that failed, or has not led to a publication, is repeated.
-        state.auditor.spent.contains_key(session),
-        state.auditor.refused.iter().any(|(name, _)| name == session),
-        state
-            .made_from
-            .get(&key)
-            .is_some_and(|data| *data != super::inputs::used_data(state, object)),
-    ];
-    if causes.contains(&true) {
-        return None;
-    }
-    Some(format!(
-        "3, never early: {session} was asked for at {now} without a cause; it may be renewed from {} on",
-        earliest?
-    ))
-}
-
 /// What is published must be right, valid, in time, and over nobody else's Secret. A write that
 /// lands late, after it was given up, may take back what was published since: its sender cannot
 /// know.
@@ -234,7 +198,8 @@ pub fn publication(
     let intact = !given_up && before.is_some_and(|b| is_intact(state, key, &uid, b));
     let (wanted, shared) = (truth::wanted(&spec), truth::shared(&spec));
     for wanted in &wanted {
-        if let Some(wrong) = wrong_session(state, (key, &uid, &name), wanted, before, after) {
+        let held = if given_up { Some(after) } else { before };
+        if let Some(wrong) = wrong_session(state, (key, &uid, &name), wanted, held, after) {
             return Some(wrong);
         }
         if let Some(lost) =

@@ -151,6 +151,8 @@ pub struct Link {
     pub longest_answer: SignedDuration,
     /// Chance in thousandths that an event is lost, until the next list.
     pub loses_events: u32,
+    /// Chance in thousandths that a watch event comes twice.
+    pub repeats_events: u32,
     /// Lists show Secrets that have gone.
     pub keeps_the_gone: bool,
     /// Until then nothing can be listed or watched.

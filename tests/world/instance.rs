@@ -51,6 +51,8 @@ pub struct Setup {
     pub longest_answer: SignedDuration,
     /// Chance in thousandths that a watch event is lost, until the next list.
     pub loses_events: u32,
+    /// Chance in thousandths that a watch event comes twice.
+    pub repeats_events: u32,
     /// Whether each namespace is watched for itself.
     pub namespaced: bool,
     /// Whether it forgets what a closed fence refused.
@@ -71,6 +73,7 @@ impl Default for Setup {
             longest_delay: SignedDuration::from_millis(20),
             longest_answer: SignedDuration::ZERO,
             loses_events: 0,
+            repeats_events: 0,
             namespaced: false,
             forgets_refused: false,
             keeps_the_gone: false,
@@ -112,6 +115,7 @@ impl Instance {
                 longest_delay: setup.longest_delay,
                 longest_answer: setup.longest_answer,
                 loses_events: setup.loses_events,
+                repeats_events: setup.repeats_events,
                 keeps_the_gone: setup.keeps_the_gone,
                 away_until: Timestamp::MIN,
                 leaseless_until: Timestamp::MIN,

@@ -5,6 +5,7 @@
 mod apiserver;
 mod auditor;
 mod broken;
+mod choices;
 mod clock;
 mod clock_steps;
 mod crashes;
@@ -13,6 +14,7 @@ mod driver;
 mod history;
 mod inputs;
 mod instance;
+mod interleavings;
 mod lapses;
 mod leases;
 mod lists;

@@ -1,6 +1,7 @@
 //! What is true in a world: objects at the API server, sessions at the issuer, faults under way.
 
 use super::auditor::Auditor;
+use super::choices::Choices;
 use super::clock::WorldClock;
 use super::deployments::SimDeployment;
 use super::history::{Kind, Link, Log, Shown};
@@ -69,6 +70,8 @@ pub struct Faults {
 pub struct State {
     pub clock: WorldClock,
     pub random: fastrand::Rng,
+    /// Delays that are not left to chance.
+    pub choices: Option<Choices>,
     pub version: u64,
     pub credentials: BTreeMap<Key, Value>,
     /// The same, read as the controller reads them.
@@ -131,6 +134,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(State {
             clock: WorldClock::new(),
             random: fastrand::Rng::with_seed(seed),
+            choices: None,
             version: 1,
             credentials: BTreeMap::new(),
             typed: BTreeMap::new(),

@@ -12,6 +12,7 @@ use super::users::{self, Mishap};
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::str::FromStr;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 /// How many mishaps a storm has.
@@ -58,6 +59,7 @@ impl<'a> Storm<'a> {
             // An event may come before the answer to the write that it tells of.
             longest_answer: SignedDuration::from_secs(1),
             loses_events: 20,
+            repeats_events: 20,
             namespaced: seed % 2 == 1,
             ..Setup::default()
         };
@@ -162,14 +164,15 @@ impl<'a> Storm<'a> {
     }
 }
 
-fn number(variable: &str) -> Option<u64> {
+/// A number in the environment.
+pub fn number<N: FromStr>(variable: &str) -> Option<N> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
 /// The seeds to run: the usual ones, or as many as `REFRESHABLE_SEEDS` says from their first on, or
 /// the one that `REFRESHABLE_SEED` names.
 pub fn seeds(usual: std::ops::Range<u64>) -> Vec<u64> {
-    match (number("REFRESHABLE_SEED"), number("REFRESHABLE_SEEDS")) {
+    match (number("REFRESHABLE_SEED"), number::<u64>("REFRESHABLE_SEEDS")) {
         (Some(seed), _) => vec![seed],
         (None, Some(count)) => (usual.start..usual.start + count).collect(),
         (None, None) => usual.collect(),

@@ -86,7 +86,7 @@ fn signer(authorization: &str) -> Option<&str> {
 
 fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outcome {
     let mut state = world.lock();
-    let verdict = auditor::issuer_call(&state, form);
+    let verdict = auditor::issuer_call(&mut state, form);
     state.auditor.check(verdict);
     let now = state.now();
     state.auditor.issuer_called(form, now);

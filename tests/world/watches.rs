@@ -1,7 +1,8 @@
 //! Lists and watches of the simulated API server: pages, versions that have grown too old, events
 //! late, lost or of a broken connection, and each connection's end.
 
-use super::history::{Connection, Kind, Link, Shown};
+use super::choices;
+use super::history::{Connection, Kind, Link, Log, Shown};
 use super::state::{Shared, State};
 use http::Response;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -201,8 +202,7 @@ impl Question {
 /// How long an answer or an event takes to this instance.
 fn delay(state: &mut State, instance: usize) -> SignedDuration {
     let longest = state.links[&instance].longest_delay;
-    let longest = u64::try_from(longest.as_millis()).expect("a delay");
-    SignedDuration::from_millis(state.random.u64(0..=longest).cast_signed())
+    choices::delay(&mut state.choices, &mut state.random, longest)
 }
 
 /// The connection of a watch, until it is dropped.
@@ -312,8 +312,7 @@ impl Watch {
 
     /// Takes the changes since the last look on their way. Whether one of them is lost.
     fn look(&mut self, state: &mut State, link: Link) -> bool {
-        let (changes, auditor) = (&state.log.changes, &mut state.auditor);
-        let longest = u64::try_from(link.longest_delay.as_millis()).expect("a delay");
+        let State { log: Log { changes, .. }, auditor, choices, .. } = state;
         let mut lost = false;
         for change in changes.range(changes.partition_point(|c| c.version <= self.seen)..) {
             self.seen = change.version;
@@ -331,10 +330,14 @@ impl Watch {
                 lost = true;
                 continue;
             }
-            let delay = SignedDuration::from_millis(self.random.u64(0..=longest).cast_signed());
+            let delay = choices::delay(choices, &mut self.random, link.longest_delay);
             // One watch keeps its order.
             let at = change.at + delay;
             let at = self.on_its_way.back().map_or(at, |(last, _)| at.max(*last));
+            // What was shown before a connection broke may be shown again after it.
+            if link.repeats_events > 0 && self.random.u32(0..1000) < link.repeats_events {
+                self.on_its_way.push_back((at, line.clone()));
+            }
             auditor.note(change.at, &Arriving { kind, shown, version: change.version, at });
             self.on_its_way.push_back((at, line));
         }
