@@ -130,6 +130,10 @@ async fn obtain(
     let request = attempt.request(inputs, &sts_spec, sts)?;
     let source = object.spec.source();
     let work = async {
+        let order = match &object.spec.token {
+            Some(token) => Some(source::order(token, &object.secret_name(), &request).await?),
+            None => None,
+        };
         let mut issued = source::issue(&source, object.spec.principal.as_ref(), &request).await?;
         context.learn_clock(object, request.now, issued.lifetime.issued_at);
         if let Some(content) = unchanged(sight, &issued) {
@@ -138,10 +142,8 @@ async fn obtain(
                 return Ok(Obtained::Nothing(content.expiration));
             }
         }
-        let bought = match &object.spec.token {
-            Some(token) => {
-                Some(source::buy(token, &object.secret_name(), &issued, &request).await?)
-            }
+        let bought = match order {
+            Some(order) => Some(order.buy(&issued, &request).await?),
             None => None,
         };
         Ok(Obtained::New(Box::new(issued), bought))

@@ -3,13 +3,14 @@
 //!
 //! ```text
 //! source::Request, which the controller builds for one attempt
+//!   -> source::order      where spec.token asks for one: what buying a token needs, judged
 //!   -> source::issue      one set of credentials; source::issue_profiles: many
 //!        source::of          the `Source` that the specification names, in the file of its name
 //!        Source::obtain      -> Obtained: a Caller (signs, never published) or a Session
 //!        each role of the chain   AssumeRole with the credentials before it -> Session
 //!        source::verify      the principal of each step, and of the result
 //!   -> Issued, or IssueError (refreshable_rules::issuer)
-//!   -> source::buy        where spec.token asks for it: what is published instead of the session
+//!   -> Order::buy         the token that is published instead of the session
 //!
 //! below the sources:
 //!   aws           AWS's services, through the SDK or, where it has no operation, signed here

@@ -134,6 +134,7 @@ impl Reader {
             "stringData": {"awsiamrole-generation": "1"},
         });
         self.applies(&[policy("team-a"), policy("old"), reader(), legacy, aws_iam_roles()]).await;
+        self.applies(&[ecr_login()]).await;
         self.cluster.established(&["crd/awsiamroles.zalando.org"]).await;
         self.applies(&[app, secret]).await;
         let ready = [
@@ -187,6 +188,23 @@ fn reader() -> Value {
     json!({
         "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
         "metadata": {"name": "reader", "namespace": "team-a"}, "spec": {"source": {"identityCenter": source}},
+    })
+}
+
+/// A CronJob as many clusters have one, which renews a password of ECR.
+fn ecr_login() -> Value {
+    let script = format!(
+        "kubectl create secret docker-registry regcred --docker-server={ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com \
+         --docker-username=AWS --docker-password=$(aws ecr get-login-password --region eu-west-1)"
+    );
+    let container = json!({
+        "name": "renew", "image": "registry.example.com/aws-kubectl:1", "command": ["/bin/sh", "-c", script],
+        "envFrom": [{"secretRef": {"name": "legacy-aws"}}],
+    });
+    let pod = json!({"restartPolicy": "Never", "containers": [container]});
+    json!({
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "ecr-login", "namespace": "team-a"},
+        "spec": {"schedule": "0 */6 * * *", "jobTemplate": {"spec": {"template": {"spec": pod}}}},
     })
 }
 

@@ -68,6 +68,7 @@ impl Ground {
                 key("AWS_SECRET_ACCESS_KEY", "secret"),
                 {"name": "AWS_REGION", "value": issuer::REGION},
                 {"name": "AWS_ENDPOINT_URL_STS", "value": self.issuer.url()},
+                {"name": "AWS_ENDPOINT_URL_ECR", "value": self.issuer.url()},
                 {"name": "AWS_EC2_METADATA_DISABLED", "value": "true"},
             ],
         });

@@ -40,7 +40,7 @@ pub use home::{at_source, region, region_of_profile};
 pub use inputs::{InputData, Inputs, inputs_of, names_of_inputs};
 pub use profiles::{Outcome, issue_profiles};
 pub use sso_token::SsoToken;
-pub use token::{Bought, buy, calls as token_calls};
+pub use token::{Bought, Order, calls as token_calls, order};
 
 use crate::aws::region::Home;
 use crate::aws::{Caller, Sts, TotpSteps};

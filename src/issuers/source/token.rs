@@ -8,7 +8,8 @@ use refreshable_api::{EcrToken, RefreshableCredentialSpec, SecretReference, Toke
 use refreshable_rules::issuer::{IssueError, Issued, Issuer, Lifetime};
 use refreshable_rules::render::Files;
 use refreshable_rules::token::docker_config::{self, Registries};
-use refreshable_rules::token::{ecr, lifetime};
+use refreshable_rules::token::ecr::{self, TokenCall};
+use refreshable_rules::token::lifetime;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// A token, ready to be published. It holds secret material and therefore has no `Debug`.
@@ -39,61 +40,83 @@ pub fn calls(spec: &RefreshableCredentialSpec) -> u32 {
     spec.token.as_ref().and_then(|t| t.ecr.as_ref()).map_or(0, ecr::count)
 }
 
-/// Buys the token of a specification with the session `issued`, which is to be published as the
-/// Secret `name`. `issued` begins when what is published does.
+/// A token that can be bought: whatever but the session is known and has been judged. It holds
+/// secret material and therefore has no `Debug`.
+pub struct Order<'a> {
+    calls: Vec<TokenCall>,
+    others: Registries,
+    merge_from: Option<&'a SecretReference>,
+}
+
+/// Reads and judges all that the token of a specification needs but the session, so that nothing
+/// invalid costs a call to an issuer. It is to be published as the Secret `name`.
 ///
 /// # Errors
 /// Any [`IssueError`], without confidential values.
-pub async fn buy(
-    token: &TokenSpec,
+pub async fn order<'a>(
+    token: &'a TokenSpec,
     name: &str,
-    issued: &Issued,
     request: &Request<'_>,
-) -> Result<Bought, IssueError> {
-    let bought = match &token.ecr {
-        Some(ecr) => of_ecr(ecr, name, issued, request).await,
+) -> Result<Order<'a>, IssueError> {
+    let ordered = match &token.ecr {
+        Some(ecr) => of_ecr(ecr, name, request).await,
         None => Err(specification(
             "spec.token",
             "this version of the controller knows none of its members: upgrade the controller",
         )),
     };
-    bought.map_err(|error| error.redacted(request.redactor()))
+    ordered.map_err(|error| error.redacted(request.redactor()))
 }
 
-async fn of_ecr(
-    token: &EcrToken,
+async fn of_ecr<'a>(
+    token: &'a EcrToken,
     name: &str,
-    issued: &Issued,
     request: &Request<'_>,
-) -> Result<Bought, IssueError> {
+) -> Result<Order<'a>, IssueError> {
     if issuer_of(request.sts_spec) == Issuer::Store {
         return Err(specification(
             "spec.token.ecr",
             "only a session of AWS buys a token of Amazon ECR: take spec.sts.endpoint out",
         ));
     }
-    let others = match &token.merge_from {
+    let calls = ecr::calls(token)?;
+    let merge_from = token.merge_from.as_ref();
+    let others = match merge_from {
         Some(reference) => merged(reference, name, request).await?,
         None => Registries::default(),
     };
-    let mut secrets = others.secrets();
-    secrets.iter().for_each(|secret| request.protect(secret));
-    let (aws, redactor) = (&request.source_context.aws, request.redactor());
-    let mut logins = Vec::new();
-    for call in ecr::calls(token)? {
-        let reached = (aws, request.sts_spec);
-        let asked =
-            get_authorization_token(&call, &issued.session.key, reached, redactor, request.now);
-        logins
-            .push((call.hosts.clone(), counted(ecr::OPERATION, request.sts.meter(), asked).await?));
+    others.secrets().iter().for_each(|secret| request.protect(secret));
+    Ok(Order { calls, others, merge_from })
+}
+
+impl Order<'_> {
+    /// Buys the token with the session `issued`, which begins when what is published does.
+    ///
+    /// # Errors
+    /// Any [`IssueError`], without confidential values.
+    pub async fn buy(self, issued: &Issued, request: &Request<'_>) -> Result<Bought, IssueError> {
+        self.bought(issued, request).await.map_err(|error| error.redacted(request.redactor()))
     }
-    let ends = logins.iter().map(|(_, login)| login.expires_at);
-    let lifetime = lifetime(ecr::OPERATION, issued.lifetime, ends)?;
-    secrets.extend(logins.iter().map(|(_, login)| login.password.clone()));
-    let rendered = docker_config::render(&logins, others);
-    let warning = token.merge_from.as_ref().and_then(|from| replaced(from, &rendered.replaced));
-    let files = Files::from([(TokenSpec::DATA_KEY.to_owned(), rendered.file)]);
-    Ok(Bought { files, lifetime, warning, secrets })
+
+    async fn bought(self, issued: &Issued, request: &Request<'_>) -> Result<Bought, IssueError> {
+        let (aws, redactor) = (&request.source_context.aws, request.redactor());
+        let mut logins = Vec::new();
+        for call in self.calls {
+            let reached = (aws, request.sts_spec);
+            let asked =
+                get_authorization_token(&call, &issued.session.key, reached, redactor, request.now);
+            let login = counted(ecr::OPERATION, request.sts.meter(), asked).await?;
+            logins.push((call.hosts, login));
+        }
+        let ends = logins.iter().map(|(_, login)| login.expires_at);
+        let lifetime = lifetime(ecr::OPERATION, issued.lifetime, ends)?;
+        let mut secrets = self.others.secrets();
+        secrets.extend(logins.iter().map(|(_, login)| login.password.clone()));
+        let rendered = docker_config::render(&logins, self.others);
+        let warning = self.merge_from.and_then(|from| replaced(from, &rendered.replaced));
+        let files = Files::from([(TokenSpec::DATA_KEY.to_owned(), rendered.file)]);
+        Ok(Bought { files, lifetime, warning, secrets })
+    }
 }
 
 /// The registries of another Secret.

@@ -56,7 +56,8 @@ impl Keys {
     }
 }
 
-fn plain(key: &str) -> String {
+/// A name without its case and separators.
+pub(super) fn plain(key: &str) -> String {
     key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 

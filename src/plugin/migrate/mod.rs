@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`iam_role`] | kube-aws-iam-controller's AWSIAMRole |
 //! | [`access_key`] | a Secret with a long-lived key |
+//! | [`ecr`] | a CronJob or Deployment that renews passwords of Amazon ECR |
 //! | [`boto3`] | a call of boto3-refresh-session |
 //! | [`python`], [`arguments`] | calls, read without Python |
 //! | [`outcome`] | manifests and notes |
@@ -11,6 +12,7 @@
 mod access_key;
 mod arguments;
 mod boto3;
+mod ecr;
 mod iam_role;
 mod outcome;
 mod python;
@@ -37,6 +39,7 @@ use std::process::ExitCode;
 #[command(after_help = "\
   kubectl refreshable migrate aws-iam-role -n team-a app
   kubectl refreshable migrate access-key -n team-a legacy-aws --role-arn arn:aws:iam::111122223333:role/reports
+  kubectl refreshable migrate ecr -n team-a ecr-login
   kubectl refreshable migrate boto3 -n team-a --name reports -f session.py")]
 pub struct Migrate {
     #[command(subcommand)]
@@ -71,6 +74,8 @@ enum From {
         #[arg(long)]
         name: String,
     },
+    /// A CronJob or Deployment that renews passwords of Amazon ECR for imagePullSecrets.
+    Ecr(ecr::Ecr),
 }
 
 /// An object of the cluster, or of a file.
@@ -113,6 +118,7 @@ impl Migrate {
                     boto3::migrate(&call, &name, namespace, &mut outcome).map_err(Error::failed)?;
                 }
             }
+            From::Ecr(ecr) => ecr.migrate(global, &mut outcome).await?,
         }
         output::print(&outcome.yaml()?)?;
         for note in &outcome.notes {

@@ -5,6 +5,7 @@ use super::facts::{Facts, Missing};
 use super::plan::{Caller, Plan, Session};
 use super::source;
 use super::statement::Statement;
+use super::token;
 use refreshable_api::{RefreshableCredentialSpec, Role};
 use refreshable_rules::session_name::default_session_name;
 
@@ -16,7 +17,8 @@ pub fn plan(spec: &RefreshableCredentialSpec, facts: &Facts) -> Result<Plan, Mis
     let mut plan = Plan::default();
     let anybody_follows =
         !spec.roles.is_empty() || spec.profiles.iter().flatten().any(|p| !p.roles.is_empty());
-    let first = source::begin(spec, facts, anybody_follows, &mut plan)?;
+    let needed = anybody_follows || spec.token.is_some();
+    let first = source::begin(spec, facts, needed, &mut plan)?;
     if let Some(mut session) = first {
         let tagged: Vec<Role> =
             spec.roles.iter().enumerate().map(|(n, r)| tagged_role(r, n == 0, facts)).collect();
@@ -34,6 +36,9 @@ pub fn plan(spec: &RefreshableCredentialSpec, facts: &Facts) -> Result<Plan, Mis
                 )?;
             }
         }
+        token::allow(spec, &session.caller, &mut plan);
+    } else if let Some(user) = &facts.base_identity {
+        token::allow(spec, &Caller::Identity(user.clone()), &mut plan);
     }
     Ok(plan)
 }

@@ -126,6 +126,20 @@ fn cases() -> Vec<(&'static str, Value)> {
                 ],
             }),
         ),
+        (
+            "token",
+            json!({
+                "source": {"webIdentity": {"roleArn": HUB, "serviceAccountRef": {"name": "app", "audience": "sts.amazonaws.com"}}},
+                "roles": [{"roleArn": SPOKE}],
+                "token": {"ecr": {
+                    "registries": [
+                        {"accountId": "444455556666", "region": "eu-west-1"},
+                        {"accountId": "222233334444", "region": "eu-central-1"},
+                    ],
+                    "public": true,
+                }},
+            }),
+        ),
     ]
 }
 
@@ -152,7 +166,7 @@ fn each_source_s_policies_are_as_they_were_read_by_a_person() {
 fn the_other_forms_hold_the_same_policies() {
     for (name, spec) in cases()
         .into_iter()
-        .filter(|(n, _)| ["everything", "iot", "access-key", "profiles"].contains(n))
+        .filter(|(n, _)| ["everything", "iot", "access-key", "profiles", "token"].contains(n))
     {
         let plan = planned(spec).unwrap_or_else(|e| panic!("{name}: {e}"));
         let policy = "refreshable-team-a.reports";
@@ -240,6 +254,38 @@ fn what_is_missing_is_asked_for_by_its_flag() {
         serde_json::from_value(json!({"source": {"instanceMetadata": {}}}))
             .expect("a specification");
     assert!(plan(&nothing, &Facts::default()).expect("nothing to do").roles.is_empty());
+}
+
+/// A source whose role is set up elsewhere says which it is, where its session buys a token.
+#[test]
+fn whoever_buys_a_token_gets_the_permissions() {
+    let key = json!({"secretRef": {"name": "key"}});
+    let given = "arn:aws:iam::111122223333:role/given";
+    for (spec, buyer) in [
+        (json!({"source": {"instanceMetadata": {}}}), given),
+        (json!({"source": {"container": {"fullUri": "https://x.example.com"}}}), given),
+        (
+            json!({"source": {"podIdentity": {"clusterName": "c", "serviceAccountRef": {"name": "app"}}}}),
+            given,
+        ),
+        (json!({"source": {"sessionToken": {"accessKey": key}}}), BASE),
+        (json!({"source": {"federationToken": {"accessKey": key}}}), BASE),
+        (json!({"source": {"accessKey": key}, "roles": [{"roleArn": HUB}]}), HUB),
+        (json!({"roles": [{"roleArn": HUB}, {"roleArn": SPOKE}]}), SPOKE),
+    ] {
+        let mut buying = spec.clone();
+        buying["token"] = json!({"ecr": {"public": true}});
+        let planned = planned(buying).unwrap_or_else(|e| panic!("{spec}: {e}")).to_value();
+        let callers = planned["callers"].as_array().expect("callers");
+        let policy = callers.iter().find(|c| c["caller"] == buyer).expect("the buyer");
+        let statements = policy["policy"]["Statement"].as_array().expect("statements");
+        let bought = statements.iter().filter(|s| s["Sid"] == "PublicToken").count();
+        assert_eq!(bought, 1, "{spec}: {policy:#}");
+    }
+    let spec = json!({"source": {"instanceMetadata": {}}, "token": {"ecr": {"public": true}}});
+    let spec: RefreshableCredentialSpec = serde_json::from_value(spec).expect("a specification");
+    let error = plan(&spec, &Facts::default()).expect_err("who buys is not known").to_string();
+    assert!(error.contains("--source-role"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! | [`chain`] | the chain of roles, pure |
 //! | [`plan`] | the setup in AWS |
 //! | [`source`] | roles and callers of each source, pure |
+//! | [`token`] | permissions of the session that buys a token, pure |
 //! | [`facts`] | facts outside the resource |
 //! | [`arn`], [`statement`] | names and policies of IAM |
 //! | [`certificate`] | the subject of a certificate |
@@ -20,6 +21,7 @@ pub mod plan;
 mod source;
 mod statement;
 mod terraform;
+mod token;
 
 use super::cluster::{Cluster, bare_name, object_name};
 use super::discovery;

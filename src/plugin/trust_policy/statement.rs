@@ -9,7 +9,7 @@ pub struct Statement {
     sid: &'static str,
     principal: Option<Value>,
     actions: Vec<&'static str>,
-    resource: Option<String>,
+    resources: Vec<String>,
     conditions: Vec<(&'static str, String, Value)>,
 }
 
@@ -20,7 +20,7 @@ impl Statement {
             sid,
             principal: Some(principal),
             actions: actions.to_vec(),
-            resource: None,
+            resources: Vec::new(),
             conditions: Vec::new(),
         }
     }
@@ -31,8 +31,19 @@ impl Statement {
         actions: &[&'static str],
         resource: impl Into<String>,
     ) -> Self {
-        let resource = Some(resource.into());
-        Self { sid, principal: None, actions: actions.to_vec(), resource, conditions: Vec::new() }
+        Self {
+            sid,
+            principal: None,
+            actions: actions.to_vec(),
+            resources: vec![resource.into()],
+            conditions: Vec::new(),
+        }
+    }
+
+    /// The same, for these resources.
+    #[must_use]
+    pub fn on(self, resources: Vec<String>) -> Self {
+        Self { resources, ..self }
     }
 
     /// Only where `key` compares so to `value`.
@@ -71,7 +82,10 @@ impl Statement {
             "Action".to_owned(),
             one_or_many(self.actions.iter().map(|a| Value::from(*a)).collect()),
         );
-        whole.extend(self.resource.clone().map(|r| ("Resource".to_owned(), r.into())));
+        if !self.resources.is_empty() {
+            let resources = self.resources.iter().map(|r| Value::from(r.as_str())).collect();
+            whole.insert("Resource".to_owned(), one_or_many(resources));
+        }
         if !self.conditions.is_empty() {
             let mut conditions = Map::new();
             for (operator, key, value) in &self.conditions {

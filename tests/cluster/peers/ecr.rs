@@ -320,6 +320,43 @@ async fn registries_of_another_secret_are_published_with_those_of_ecr() {
     stage.strike().await;
 }
 
+#[tokio::test]
+async fn a_secret_that_cannot_be_merged_costs_no_call_to_aws() {
+    let ecr = Ecr::start().await;
+    let (stage, role) = stage(ecr.server.url()).await;
+    let merging = json!({"registries": [registry("eu-west-1")], "mergeFrom": {"name": "others"}});
+    stage.secret("others", &[("auths", "{}")]).await;
+    stage.credential("images", asking(&role, merging)).await;
+    let missing = stage.until("images", "False", "InputMissing").await;
+    let words = "Secret others, key .dockerconfigjson does not exist";
+    assert!(message(&missing).contains(words), "{}", message(&missing));
+
+    let login = json!({"username": "u", "password": 7});
+    for (content, words) in [
+        ("registry.example.com", "this is not a JSON object"),
+        ("{\"registry.example.com\": {}}", "it has no object auths"),
+        (&json!({"auths": {"registry.example.com": login}}).to_string(), "password of registry"),
+    ] {
+        others(&stage, content).await;
+        let told = stage
+            .until_it("images", "what is wrong with the other registries is told", |c| {
+                message(c).contains(words)
+            })
+            .await;
+        let failure = told.status.and_then(|s| s.failures).expect("a failure");
+        assert_eq!((failure.reason.as_str(), failure.class.as_str()), ("InputInvalid", "Input"));
+    }
+    let called = (stage.aws.calls_for_role(&role).len(), ecr.asked().len());
+    assert_eq!(called, (0, 0), "calls to STS and ECR");
+
+    let login = json!({"username": "u", "password": "static-password"});
+    others(&stage, &json!({"auths": {"registry.example.com": login}}).to_string()).await;
+    stage.until("images", "True", "Issued").await;
+    let called = (stage.aws.calls_for_role(&role).len(), ecr.asked().len());
+    assert_eq!(called, (1, 1), "calls to STS and ECR");
+    stage.strike().await;
+}
+
 async fn delete(stage: &Stage, name: &str) {
     let secrets = stage.namespace.api::<Secret>();
     secrets.delete(name, &DeleteParams::default()).await.expect("deleted");

@@ -3,7 +3,7 @@
 use super::super::plugin::User;
 use super::super::stage::Stage;
 use crate::harness::{canary, scratch};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// A migration's output, once both have taken it.
@@ -26,6 +26,27 @@ async fn taken(stage: &Stage, user: &User, arguments: &[&str]) -> (String, Strin
 
 fn file(folder: &Path, name: &str, text: &str) -> String {
     scratch::write(folder.join(name), text).display().to_string()
+}
+
+/// A CronJob that renews a password of ECR with the key in the Secret `legacy`.
+fn renewal(namespace: &str) -> Value {
+    let script = "kubectl delete secret --ignore-not-found regcred
+kubectl create secret docker-registry regcred --docker-username=AWS \\
+  --docker-server=111122223333.dkr.ecr.eu-west-1.amazonaws.com \\
+  --docker-password=\"$(aws ecr get-login-password --region eu-west-1)\"";
+    let key = |name: &str, key: &str| json!({"name": name, "valueFrom": {"secretKeyRef": {"name": "legacy", "key": key}}});
+    let container = json!({
+        "name": "renew", "image": "registry.example.com/aws-kubectl:1", "command": ["/bin/sh", "-c", script],
+        "env": [
+            key("AWS_ACCESS_KEY_ID", "access-key-id"), key("AWS_SECRET_ACCESS_KEY", "secret-access-key"),
+            {"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"},
+        ],
+    });
+    let pod = json!({"restartPolicy": "Never", "containers": [container]});
+    json!({
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "ecr-login", "namespace": namespace},
+        "spec": {"schedule": "0 */6 * * *", "jobTemplate": {"spec": {"template": {"spec": pod}}}},
+    })
 }
 
 #[tokio::test]
@@ -59,6 +80,19 @@ async fn what_others_use_becomes_manifests() {
         output.contains("accessKeyIdKey: access-key-id") && notes.contains("trust-policy"),
         "{output}{notes}"
     );
+
+    let renewal = renewal(&namespace);
+    stage.apply(renewal.clone()).await;
+    let (output, notes) = taken(&stage, &user, &["ecr", "ecr-login"]).await;
+    for part in ["accessKeyIdKey: access-key-id", "name: regcred-ecr", "region: eu-west-1"] {
+        assert!(output.contains(part), "{part}\n{output}");
+    }
+    for part in ["variable HTTPS_PROXY is left out", "instead of regcred"] {
+        assert!(notes.contains(part), "{part}\n{notes}");
+    }
+    let renewal = file(&folder, "renewal.json", &renewal.to_string());
+    let (same, _) = taken(&stage, &user, &["ecr", "-n", &namespace, "-f", &renewal]).await;
+    assert_eq!(same, output);
 
     let call = "from boto3_refresh_session import RefreshableSession\nsession = RefreshableSession(\n    assume_role_kwargs={'RoleArn': 'arn:aws:iam::111122223333:role/reports', 'DurationSeconds': 3600, 'ExternalId': '4f2a'},\n    sts_client_kwargs={'region_name': 'eu-west-1', 'aws_secret_access_key': 'a-long-lived-secret-access-key'},\n)\n";
     let call = file(&folder, "session.py", call);

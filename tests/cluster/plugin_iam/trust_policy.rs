@@ -30,10 +30,11 @@ impl Scene {
         account.iam("CreateUser", &[("UserName", "base")]).await;
         let key = account.access_key("base").await;
         let base = account.user_arn("base");
-        let namespace = neighbour.name.clone();
+        let (namespace, ecr) = (neighbour.name.clone(), stage.issuer.url().to_owned());
         let stage = stage
             .started(|program| {
                 program
+                    .env("AWS_ENDPOINT_URL_ECR", ecr)
                     .args(["--no-leader-election", "--watch-namespace", &namespace])
                     .env("AWS_ACCESS_KEY_ID", key.access_key_id())
                     .env("AWS_SECRET_ACCESS_KEY", key.secret_access_key())
@@ -224,6 +225,48 @@ async fn session_tags_of_the_cluster_s_policies_are_asked_for() {
     let own = format!("namespace={namespace}");
     let said = [&command[..], &["--session-tag", "cluster=bench", "--session-tag", &own]].concat();
     assert_eq!(read(&tenant.run(&said).await.clean()), printed);
+}
+
+#[tokio::test]
+async fn a_token_is_bought_by_a_role_that_may_do_what_is_printed() {
+    let scene = Scene::set().await;
+    let (stage, namespace) = (&scene.stage, scene.stage.namespace.name.clone());
+    // The emulator judges the permissions of a role that has some.
+    let role = stage.issuer.account(&stage.account).role("puller");
+    let role = role.trusting("arn:aws:iam::999999999999:user/another").allowing(&["s3:GetObject"]);
+    let role = role.create().await;
+    stage.allow(&[&role]).await;
+    let registry = json!({"accountId": stage.account, "region": "eu-west-1"});
+    let ecr = json!({"registries": [registry]});
+    stage.credential("images", json!({"roles": [{"roleArn": role}], "token": {"ecr": ecr}})).await;
+    stage.until("images", "False", "AccessDenied").await;
+    let user = User::administrator(stage);
+    let command = ["trust-policy", "-n", &namespace, "images", "--base-identity", &scene.base];
+    let run = user.run(&command).await;
+    assert!(run.code == 0 && run.errors.contains("narrow it to those"), "{run:?}");
+    let printed = read(&run.output);
+
+    // Who is let in, and may do nothing, buys nothing.
+    let mut poor = printed.clone();
+    let callers = poor["callers"].as_array_mut().expect("callers");
+    callers.retain(|caller| caller["caller"] == scene.base);
+    assert_eq!(callers.len(), 1, "{printed:#}");
+    scene.put(&poor).await;
+    stage
+        .patch(
+            "images",
+            json!({"metadata": {"annotations": {"refreshable.dev/requested-at": "1"}}}),
+        )
+        .await;
+    stage
+        .until_it("images", "the token is denied", |object| {
+            let failure = object.status.as_ref().and_then(|s| s.failures.as_ref());
+            failure.is_some_and(|f| f.message.starts_with("GetAuthorizationToken of ECR"))
+        })
+        .await;
+    scene.put(&printed).await;
+    scene.is_let_in("images").await;
+    scene.end().await;
 }
 
 #[tokio::test]

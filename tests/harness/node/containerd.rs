@@ -51,6 +51,16 @@ impl Containerd {
         imported.unwrap_or_else(|error| panic!("{}: {error}", image.name));
     }
 
+    /// Has it ask the registry at `url` for images of `host`. It reads that at each pull.
+    pub(super) fn mirror(&self, host: &str, url: &str) {
+        let folder = registries(&self.folder).join(host);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let text = format!(
+            "server = \"{url}\"\n[host.\"{url}\"]\ncapabilities = [\"pull\", \"resolve\"]\n"
+        );
+        scratch::write(folder.join("hosts.toml"), text);
+    }
+
     async fn ctr(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(self.programs.join("usr/bin/ctr"));
         command.args(["--address", SOCKET]).args(arguments);
@@ -60,6 +70,11 @@ impl Containerd {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
+}
+
+/// Where containerd looks up how a registry is reached.
+fn registries(folder: &Path) -> PathBuf {
+    folder.join("registries")
 }
 
 fn mount_memory(folder: &Path) {
@@ -108,6 +123,8 @@ address = "{SOCKET}"
 restrict_oom_score_adj = true
 sandbox_image = "{SHELL}"
 stream_server_address = "127.0.0.1"
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "{registries}"
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{programs}/usr/lib/cni"
 conf_dir = "{network}"
@@ -123,6 +140,7 @@ SystemdCgroup = false
         root = root.display(),
         unused = unused.concat(),
         network = folder.join("network").display(),
+        registries = registries(folder).display(),
     )
 }
 

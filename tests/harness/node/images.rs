@@ -47,6 +47,13 @@ pub fn python() -> Image {
     pack(PYTHON, &[busybox(&folder), rest], &[interpreter.trim()], &environment)
 }
 
+/// The shell in an image that no node has: it is to be pulled.
+pub fn pulled() -> Image {
+    let folder = scratch::subfolder("image-pulled");
+    let entrypoint = ["/bin/busybox", "sleep", "2147483647"];
+    pack("registry.example.com/pulled:1", &[busybox(&folder)], &entrypoint, &["PULLED=yes"])
+}
+
 /// The image of one of the project's programs: `controller`, `agent` or `kubectl`.
 pub fn own(name: &str, binary: &Path) -> Image {
     let archive = scratch::subfolder("image").join(format!("{name}.tar"));

@@ -6,12 +6,14 @@
 //! | [`enter`] | runs tests of this program again inside such a namespace, where the machine can |
 //! | [`containerd`] | the container runtime |
 //! | [`kubelet`] | the kubelet, and the scheduler that gives it Pods |
+//! | [`registry`] | a private image registry |
 //! | [`images`] | what Pods run: the project's programs, a shell, Python with boto3 |
 
 pub mod containerd;
 pub mod enter;
 pub mod images;
 pub mod kubelet;
+pub mod registry;
 
 use super::{Cluster, background};
 use containerd::Containerd;
@@ -44,6 +46,11 @@ impl Node {
     /// Makes an image known to the node, so that nothing is pulled.
     pub async fn import(&self, image: &Image) {
         self.containerd.import(image).await;
+    }
+
+    /// Has containerd ask the registry at `url` for images of `host`.
+    pub fn mirror(&self, host: &str, url: &str) {
+        self.containerd.mirror(host, url);
     }
 
     /// All that kubelet, containerd and scheduler have written.

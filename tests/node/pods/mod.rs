@@ -2,6 +2,7 @@
 
 mod injection;
 mod install;
+mod registry;
 mod restart;
 mod rotation;
 mod waiting;
