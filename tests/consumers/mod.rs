@@ -2,6 +2,7 @@
 
 mod agent;
 mod files;
+mod given;
 mod matrix;
 mod sdks;
 mod table;

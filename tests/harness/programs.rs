@@ -81,10 +81,10 @@ pub fn gitops_crds() -> Vec<PathBuf> {
     said("tests/gitops/crds", &[]).lines().map(PathBuf::from).collect()
 }
 
-/// The folder of a program that calls AWS all the time (`tests/consumers/build`), by its language:
-/// `go` or `java`.
-pub fn consumer(language: &str) -> PathBuf {
-    prepared("tests/consumers/build", &[language])
+/// The folder of what `tests/consumers/build` builds or unpacks, by its name there: the programs of
+/// a language, or one that a recipe is for.
+pub fn consumer(name: &str) -> PathBuf {
+    prepared("tests/consumers/build", &[name])
 }
 
 /// SoftHSM: its PKCS#11 module and its tool.
