@@ -4,5 +4,6 @@ mod agent;
 mod files;
 mod given;
 mod matrix;
+mod recipes;
 mod sdks;
 mod table;
