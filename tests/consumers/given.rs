@@ -22,7 +22,7 @@ const SHORTEST: i32 = 900;
 /// its defaults.
 const KUBELET_DELAYS: [u32; 3] = [47, 81, 72];
 
-/// What is given to the programs.
+/// The credentials, their files and the sidecar.
 pub(super) struct Given {
     pub(super) stage: Stage,
     pub(super) mount: Mount,
@@ -75,7 +75,7 @@ impl Given {
         Self { stage, mount, folder, sidecar, ends, life, _source: server }
     }
 
-    /// What a Pod's manifest sets.
+    /// The variables that a Pod's manifest sets.
     pub(super) async fn environment(&self, way: Way) -> Vec<(String, String)> {
         let file = |variable: &str, name: &str| {
             vec![(variable.to_owned(), self.folder.join(name).display().to_string())]

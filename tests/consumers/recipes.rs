@@ -41,7 +41,7 @@ impl Recipe {
         found.next().unwrap_or_else(|| panic!("{PAGE} has no container {container}"))
     }
 
-    /// What it sets, with the Secret mounted at `folder`.
+    /// The variables that it sets, with the Secret mounted at `folder`.
     fn environment(&self, folder: &Path) -> Vec<(String, String)> {
         let folder = folder.display().to_string();
         let variables = self.container["env"].as_array().expect("variables");
@@ -96,7 +96,7 @@ impl Running {
     }
 }
 
-/// A program with what its container sets, as far as it finds AWS by itself.
+/// A program with the variables of its container.
 fn program(given: &Given, recipe: &Recipe, name: &str, program: impl Into<PathBuf>) -> Builder {
     let process = Process::builder(name, program, &scratch::subfolder("recipe"))
         .env("CALL_EVERY_MS", "500")
