@@ -66,6 +66,11 @@ consumers-table: controlplane python consumers ## Put the table of failed calls 
 
 consumers: ## Build the programs that call AWS with each SDK, once, into the user's cache folder
 	@tests/consumers/build go >/dev/null
+	@tests/consumers/build objstore >/dev/null
+	@tests/consumers/build rclone >/dev/null
+	@tests/tools/duckdb >/dev/null
+	@if grep -qx VERSION_CODENAME=bookworm /etc/os-release; then \
+		tests/consumers/build interpreters >/dev/null && tests/consumers/build libraries >/dev/null; fi
 	@if command -v javac >/dev/null && command -v mvn >/dev/null; then tests/consumers/build java >/dev/null; fi
 	@tests/tools/awscli2 >/dev/null
 	@tests/javascript/setup >/dev/null

@@ -9,28 +9,15 @@
 //! as it is in a cluster, and a run takes forty minutes. `REFRESHABLE_WRITE_TABLE` puts the table
 //! into the documentation.
 
+use super::given::{Given, LIFE};
 use super::sdks::{self, Fate, Sdk, Way};
 use super::table::{self, Outcome, Outcomes};
-use crate::cluster::peers::{Desk, allow};
-use crate::cluster::stage::Stage;
-use crate::harness::agent::Agent;
-use crate::harness::mounted::Mount;
 use crate::harness::process::Process;
-use crate::harness::standin::StandIn;
 use crate::harness::{Proxy, canary, eventually, issuer, page, scratch};
 use jiff::Timestamp;
-use serde_json::{Value, json};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use serde_json::Value;
 use std::time::Duration;
 
-/// How long a session lives, in seconds, unless told.
-const LIFE: i32 = 20;
-/// AWS's shortest session, in seconds.
-const SHORTEST: i32 = 900;
-/// From the change of a Secret to the change of the file, in seconds, as measured on a kubelet with
-/// its defaults.
-const KUBELET_DELAYS: [u32; 3] = [47, 81, 72];
 /// So many times the files change after the last program has started.
 const ROTATIONS: usize = 3;
 /// Between two looks at what all the programs have said, which takes a while itself.
@@ -46,18 +33,6 @@ struct Cell {
     way: Way,
     aws: Proxy,
     process: Process,
-}
-
-/// What is given to the programs.
-struct Given {
-    stage: Stage,
-    mount: Mount,
-    folder: PathBuf,
-    sidecar: Agent,
-    /// When each session that was issued ends.
-    ends: Arc<Mutex<Vec<Timestamp>>>,
-    life: i32,
-    _source: StandIn,
 }
 
 impl Cell {
@@ -123,55 +98,14 @@ impl Cell {
             self.process.log_tail(10)
         ))
     }
-}
 
-impl Given {
-    async fn out(life: i32) -> Self {
-        let stage = Stage::set().await;
-        let desk = Desk::of(&stage, "consumer").await;
-        let ends = Arc::new(Mutex::new(Vec::new()));
-        let noted = ends.clone();
-        let server = StandIn::start(move |_| {
-            let (desk, noted) = (desk.clone(), noted.clone());
-            async move {
-                let session = desk.session_of(life).await;
-                noted.lock().expect("no panic inside").push(session.expiration);
-                (200, session.process_json())
-            }
-        })
-        .await;
-        allow(&stage, "consumers", json!({"urls": [server.url()]})).await;
-        let folder = scratch::subfolder("mount");
-        let spec = json!({
-            "source": {"custom": {"http": {"url": format!("{}/credentials", server.url())}}},
-            "sts": {"region": issuer::REGION},
-            "secret": {"mountPath": folder, "formats": ["Credentials", "Config", "ProcessJson", "Environment"]},
-        });
-        stage.credential("consumer", spec).await;
-        stage.until("consumer", "True", "Issued").await;
-        let scale = f64::from(life) / f64::from(SHORTEST);
-        let delays = KUBELET_DELAYS
-            .map(|seconds| Duration::from_secs(seconds.into()).mul_f64(scale))
-            .to_vec();
-        let secrets = stage.namespace.api();
-        let mount =
-            Mount::of(secrets, "consumer", folder.clone(), delays).await.expect("a mounted Secret");
-        let sidecar = Agent::program(
-            env!("CARGO_BIN_EXE_refreshable-agent"),
-            &folder.join("credentials.json"),
-        )
-        .start()
-        .await;
-        Self { stage, mount, folder, sidecar, ends, life, _source: server }
-    }
-
-    async fn start(&self, sdk: &'static Sdk, way: Way) -> Cell {
-        let aws = Proxy::to(self.stage.issuer.url()).start().await;
+    async fn start(given: &Given, sdk: &'static Sdk, way: Way) -> Self {
+        let aws = Proxy::to(given.stage.issuer.url()).start().await;
         let [program, arguments @ ..] = &sdk.prepared().await[..] else {
             panic!("{}: no program", sdk.name)
         };
         let folder = scratch::subfolder("consumer");
-        let pause = sdk.pause.mul_f64((f64::from(self.life) / f64::from(LIFE)).min(10.0));
+        let pause = sdk.pause.mul_f64((f64::from(given.life) / f64::from(LIFE)).min(10.0));
         let mut process = Process::builder("consumer", program, &folder)
             .args(arguments)
             .env("CALL_EVERY_MS", pause.as_millis().to_string())
@@ -179,80 +113,50 @@ impl Given {
             .env("AWS_REGION", issuer::REGION)
             .env("AWS_DEFAULT_REGION", issuer::REGION)
             .env("AWS_EC2_METADATA_DISABLED", "true");
-        for (name, value) in self.environment(way).await {
+        for (name, value) in given.environment(way).await {
             process = process.env(name, value);
         }
-        Cell { sdk, way, aws, process: process.start() }
+        Self { sdk, way, aws, process: process.start() }
     }
+}
 
-    /// What a Pod's manifest sets.
-    async fn environment(&self, way: Way) -> Vec<(String, String)> {
-        let file = |variable: &str, name: &str| {
-            vec![(variable.to_owned(), self.folder.join(name).display().to_string())]
+/// Lets everybody call until the files have changed often enough, everybody who can has
+/// followed, and whoever has not has been refused.
+async fn rotate(given: &Given, cells: &[Cell]) {
+    let life = Duration::from_secs(u64::try_from(given.life).expect("positive"));
+    let deadline = life * 4 + PATIENCE;
+    let before = given.mount.written();
+    eventually(deadline, "the files have changed three times", async || {
+        let changes = given.mount.written() - before;
+        eventually::check(changes >= ROTATIONS, || changes)
+    })
+    .await;
+    eventually(deadline, "everybody who can has followed", async || {
+        tokio::time::sleep(LOOK).await;
+        let behind = |cell: &&Cell| {
+            !matches!(cell.sdk.fate(cell.way), Fate::Fails(_)) && cell.keys() <= ROTATIONS
         };
-        match way {
-            Way::File => file("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
-            Way::Process => file("AWS_CONFIG_FILE", "config"),
-            Way::Endpoint => {
-                self.sidecar.environment().map(|(name, value)| (name.to_owned(), value)).to_vec()
-            }
-            Way::Environment => {
-                let data = self.stage.published("consumer").await;
-                data.into_iter().filter(|(name, _)| name.starts_with("AWS_")).collect()
-            }
-        }
-    }
-
-    /// When the last of the sessions ends that the files no longer hold.
-    fn former_end(&self) -> Timestamp {
-        let text =
-            std::fs::read_to_string(self.folder.join("credentials.json")).expect("a mounted file");
-        let mounted: Value = serde_json::from_str(&text).expect("JSON");
-        let mounted: Timestamp =
-            mounted["Expiration"].as_str().and_then(|t| t.parse().ok()).expect("an expiration");
-        let ends = self.ends.lock().expect("no panic inside");
-        ends.iter().copied().filter(|end| *end < mounted).max().expect("a former session")
-    }
-
-    /// Lets everybody call until the files have changed often enough, everybody who can has
-    /// followed, and whoever has not has been refused.
-    async fn rotate(&self, cells: &[Cell]) {
-        let life = Duration::from_secs(u64::try_from(self.life).expect("positive"));
-        let deadline = life * 4 + PATIENCE;
-        let before = self.mount.written();
-        eventually(deadline, "the files have changed three times", async || {
-            let changes = self.mount.written() - before;
-            eventually::check(changes >= ROTATIONS, || changes)
-        })
-        .await;
-        eventually(deadline, "everybody who can has followed", async || {
-            tokio::time::sleep(LOOK).await;
-            let behind = |cell: &&Cell| {
-                !matches!(cell.sdk.fate(cell.way), Fate::Fails(_)) && cell.keys() <= ROTATIONS
-            };
-            let behind: Vec<String> = cells
-                .iter()
-                .filter(behind)
-                .map(|cell| cell.name() + &cell.process.log_tail(3))
-                .collect();
-            eventually::check(behind.is_empty(), || behind.join("\n"))
-        })
-        .await;
-        let former = self.former_end();
-        eventually(deadline, "what was there before has ended", async || {
-            eventually::check(Timestamp::now() > former, Timestamp::now)
-        })
-        .await;
-        let then: Vec<usize> = cells.iter().map(Cell::calls).collect();
-        eventually(deadline, "everybody has called since", async || {
-            tokio::time::sleep(LOOK).await;
-            let waiting =
-                cells.iter().zip(&then).filter(|(cell, calls)| cell.calls() < **calls + 2);
-            let waiting: Vec<String> = waiting.map(|(cell, _)| cell.name()).collect();
-            eventually::check(waiting.is_empty(), || waiting.join("\n"))
-        })
-        .await;
-    }
+        let behind: Vec<String> = cells
+            .iter()
+            .filter(behind)
+            .map(|cell| cell.name() + &cell.process.log_tail(3))
+            .collect();
+        eventually::check(behind.is_empty(), || behind.join("\n"))
+    })
+    .await;
+    let former = given.former_end();
+    eventually(deadline, "what was there before has ended", async || {
+        eventually::check(Timestamp::now() > former, Timestamp::now)
+    })
+    .await;
+    let then: Vec<usize> = cells.iter().map(Cell::calls).collect();
+    eventually(deadline, "everybody has called since", async || {
+        tokio::time::sleep(LOOK).await;
+        let waiting = cells.iter().zip(&then).filter(|(cell, calls)| cell.calls() < **calls + 2);
+        let waiting: Vec<String> = waiting.map(|(cell, _)| cell.name()).collect();
+        eventually::check(waiting.is_empty(), || waiting.join("\n"))
+    })
+    .await;
 }
 
 fn number(variable: &str) -> Option<i32> {
@@ -277,7 +181,7 @@ async fn rotation_reaches_every_sdk_as_the_documentation_says() {
     // processors would feel.
     for way in [Way::Environment, Way::File, Way::Process, Way::Endpoint] {
         for sdk in &there {
-            cells.push(given.start(sdk, way).await);
+            cells.push(Cell::start(&given, sdk, way).await);
         }
         eventually(PATIENCE, "everybody has called", async || {
             tokio::time::sleep(LOOK).await;
@@ -288,7 +192,7 @@ async fn rotation_reaches_every_sdk_as_the_documentation_says() {
         })
         .await;
     }
-    given.rotate(&cells).await;
+    rotate(&given, &cells).await;
     for cell in &cells {
         cell.process.assert_running();
         cell.process.kill();

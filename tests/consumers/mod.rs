@@ -2,6 +2,8 @@
 
 mod agent;
 mod files;
+mod given;
 mod matrix;
+mod recipes;
 mod sdks;
 mod table;

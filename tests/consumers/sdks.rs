@@ -71,6 +71,8 @@ pub(super) struct Sdk {
     pub(super) command: fn() -> Vec<OsString>,
     /// A program without which the row is left out: whoever does not write Java need not have it.
     pub(super) needs: &'static [&'static str],
+    /// The release of Debian that has its packages, without which the row is left out.
+    pub(super) debian: Option<&'static str>,
 }
 
 /// Why calls fail in the environment, whatever the SDK.
@@ -80,10 +82,15 @@ const OFTEN: Duration = Duration::from_millis(500);
 /// A command of the CLI takes a second of one processor's time.
 const SELDOM: Duration = Duration::from_secs(6);
 const READ_ONCE: &str = "read once, and kept as long as the process lives.";
+const NO_PROCESS: &str = "it knows no `credential_process`.";
+const KEPT_PATH: &str = "PHP remembers for two minutes where a path leads (`realpath_cache_ttl`), and after a change of the mounted files nothing is there.";
 const AT_THE_END: &str = "taken anew when they have expired, not before: a call under way at that moment may fail, one at each.";
 
+/// The release whose packages `tests/consumers/build` unpacks.
+const UNPACKED: Option<&str> = Some("bookworm");
+
 /// All of them, in the order of the table's rows.
-pub(super) const ALL: [Sdk; 8] = [
+pub(super) const ALL: [Sdk; 11] = [
     Sdk {
         name: "Python: boto3",
         recommended: Way::Process,
@@ -92,6 +99,7 @@ pub(super) const ALL: [Sdk; 8] = [
         pause: OFTEN,
         command: || vec![programs::python("python").into(), source("python/consumer.py")],
         needs: &[],
+        debian: None,
     },
     Sdk {
         name: "AWS CLI 1",
@@ -101,6 +109,7 @@ pub(super) const ALL: [Sdk; 8] = [
         pause: SELDOM,
         command: || vec!["bash".into(), source("cli/consumer.sh"), programs::python("aws").into()],
         needs: &[],
+        debian: None,
     },
     Sdk {
         name: "AWS CLI 2",
@@ -110,6 +119,7 @@ pub(super) const ALL: [Sdk; 8] = [
         pause: SELDOM,
         command: || vec!["bash".into(), source("cli/consumer.sh"), programs::aws_cli_2().into()],
         needs: &[],
+        debian: None,
     },
     Sdk {
         name: "JavaScript: SDK v3",
@@ -119,6 +129,7 @@ pub(super) const ALL: [Sdk; 8] = [
         pause: OFTEN,
         command: || vec!["node".into(), programs::node_packages().join("consumer.js").into()],
         needs: &[],
+        debian: None,
     },
     Sdk {
         name: "Java: SDK v2",
@@ -141,6 +152,7 @@ pub(super) const ALL: [Sdk; 8] = [
             std::iter::once("java").chain(flags).map(OsString::from).collect()
         },
         needs: &["java", "javac", "mvn"],
+        debian: None,
     },
     Sdk {
         name: "Go: SDK v2",
@@ -150,6 +162,37 @@ pub(super) const ALL: [Sdk; 8] = [
         pause: OFTEN,
         command: || vec![programs::consumer("go").join("consumer").into()],
         needs: &[],
+        debian: None,
+    },
+    Sdk {
+        name: "Go: minio-go",
+        recommended: Way::Endpoint,
+        file: Fate::Whole,
+        process: Fate::Whole,
+        pause: OFTEN,
+        command: || vec![programs::consumer("go").join("minio").into()],
+        needs: &[],
+        debian: None,
+    },
+    Sdk {
+        name: "Ruby: SDK v3",
+        recommended: Way::Process,
+        file: Fate::Fails(READ_ONCE),
+        process: Fate::Whole,
+        pause: OFTEN,
+        command: || unpacked("ruby/run"),
+        needs: &[],
+        debian: UNPACKED,
+    },
+    Sdk {
+        name: "PHP: AsyncAws",
+        recommended: Way::Endpoint,
+        file: Fate::Fails(KEPT_PATH),
+        process: Fate::Fails(NO_PROCESS),
+        pause: OFTEN,
+        command: || unpacked("php/run"),
+        needs: &[],
+        debian: UNPACKED,
     },
     Sdk {
         name: "Rust: SDK",
@@ -159,6 +202,7 @@ pub(super) const ALL: [Sdk; 8] = [
         pause: OFTEN,
         command: || vec![example().into()],
         needs: &[],
+        debian: None,
     },
     Sdk {
         name: "C++: SDK",
@@ -168,6 +212,7 @@ pub(super) const ALL: [Sdk; 8] = [
         pause: OFTEN,
         command: || vec![programs::python("python").into(), source("cpp/consumer.py")],
         needs: &[],
+        debian: None,
     },
 ];
 
@@ -182,13 +227,21 @@ impl Sdk {
         }
     }
 
-    /// The program that is missing on this machine, where one is.
-    pub(super) fn missing(&self) -> Option<&'static str> {
+    /// What is missing on this machine, where anything is.
+    pub(super) fn missing(&self) -> Option<String> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let there = |program: &str| {
             std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
         };
-        self.needs.iter().find(|program| !there(program)).copied()
+        let system = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let is = |release: &str| {
+            system.lines().any(|line| line.strip_prefix("VERSION_CODENAME=") == Some(release))
+        };
+        let program = self.needs.iter().find(|program| !there(program));
+        let release = self.debian.filter(|release| !is(release));
+        program
+            .map(|program| (*program).to_owned())
+            .or_else(|| release.map(|release| format!("Debian's {release}")))
     }
 
     /// The command that starts it, built where it must be.
@@ -199,6 +252,13 @@ impl Sdk {
 
 fn source(path: &str) -> OsString {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consumers").join(path).into()
+}
+
+/// A script that runs a program of a language whose interpreter and libraries are unpacked from
+/// Debian's packages.
+fn unpacked(script: &str) -> Vec<OsString> {
+    let folders = ["interpreters", "libraries"].map(|part| programs::consumer(part).into());
+    std::iter::once(source(script)).chain(folders).collect()
 }
 
 /// The example `consumer`, which lies beside the programs.

@@ -81,10 +81,15 @@ pub fn gitops_crds() -> Vec<PathBuf> {
     said("tests/gitops/crds", &[]).lines().map(PathBuf::from).collect()
 }
 
-/// The folder of a program that calls AWS all the time (`tests/consumers/build`), by its language:
-/// `go` or `java`.
-pub fn consumer(language: &str) -> PathBuf {
-    prepared("tests/consumers/build", &[language])
+/// The folder of what `tests/consumers/build` builds or unpacks, by its name there: the programs of
+/// a language, or one that a recipe is for.
+pub fn consumer(name: &str) -> PathBuf {
+    prepared("tests/consumers/build", &[name])
+}
+
+/// The folder of DuckDB's Python package and its extensions (`tests/tools/duckdb`).
+pub fn duckdb() -> PathBuf {
+    prepared("tests/tools/duckdb", &[])
 }
 
 /// SoftHSM: its PKCS#11 module and its tool.

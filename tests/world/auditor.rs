@@ -208,6 +208,10 @@ pub fn publication(
             return Some(lost);
         }
     }
+    if given_up {
+        // It may lack what was published since.
+        state.respecified.insert(owner.clone(), now);
+    }
     let data = super::inputs::used_data(state, &object);
     state.made_from.insert(owner.clone(), data);
     let intact_before = before.filter(|_| intact);
