@@ -124,9 +124,11 @@ async fn carry_out(action: Action, sight: &Sight, context: &Context) -> Result<O
     })
 }
 
-/// Whether `action` leaves no room for a write that is still under way.
+/// Whether `action` leaves no room for a write that is still under way. A namespace that is too large
+/// gets nothing new: what was obtained before is not.
 fn ends_writing(action: &Action) -> bool {
     match action {
+        Action::Stall(Reason::SizeLimited, _) => false,
         Action::Leave
         | Action::AwaitWithdrawal(..)
         | Action::Withdraw(_)
