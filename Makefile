@@ -38,8 +38,9 @@ test-image: ## The program that packs images
 test-alerts: prometheus ## The alert rules, by promtool: each fires and stays silent when it should
 	tests/prometheus/check
 
-fuzz: ## The parsers of what comes from outside, with 200,000 cases each (PROPTEST_CASES chooses another number)
+fuzz: ## The parsers of what comes from outside: 200,000 generated cases each, then a minute each under libFuzzer (PROPTEST_CASES and SECONDS_EACH choose others)
 	PROPTEST_CASES=$${PROPTEST_CASES:-200000} $(CARGO) test --lib fuzz_tests -- --nocapture
+	CARGO="$(CARGO)" tests/fuzz/run $${SECONDS_EACH:-60}
 
 test-sim: ## The reconciler in a simulated world, months in seconds (SEEDS=10000: so many storms; MONTHS=10: as many times the resources; REFRESHABLE_SEED replays one)
 	# And whatever is of no other tier: nothing can be left out.
@@ -111,6 +112,7 @@ lint: fmt-check clippy crates-check generated-check chart-check deny image-lint 
 
 fmt-check: ## Formatting, habits of wording (their number may only fall), and whether each mutant still applies
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	.ci/style
 	tests/mutants/run --check
 

@@ -125,7 +125,8 @@ async fn carry_out(action: Action, sight: &Sight, context: &Context) -> Result<O
     })
 }
 
-/// Whether `action` leaves no room for a write that is still under way.
+/// Whether `action` leaves no room for a write that is still under way. A namespace that is too large
+/// gets nothing new: what was obtained before is not.
 fn ends_writing(action: &Action) -> bool {
     match action {
         Action::Leave

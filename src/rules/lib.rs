@@ -38,6 +38,10 @@
 
 #![warn(unused_crate_dependencies)]
 
+// The properties of tests/fuzz name this crate as the targets do, which link it.
+#[cfg(test)]
+extern crate self as refreshable_rules;
+
 pub mod ambiguous;
 pub mod attempts_limit;
 mod chain;
@@ -47,6 +51,8 @@ pub mod failure;
 pub mod fingerprint;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+#[cfg(test)]
+mod fuzz_tests;
 pub mod health;
 pub mod input_object;
 pub mod inputs;

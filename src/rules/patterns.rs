@@ -103,10 +103,14 @@ pub fn can_be_matched(url: &str) -> bool {
 }
 
 /// A URL as it may be shown: without user name, password, query and fragment, which may hold what
-/// is nobody's business.
+/// is nobody's business. Text without `://` is shown as it is.
 pub fn shown_url(url: &str) -> Cow<'_, str> {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
-    let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
+    if !url.contains("://") {
+        return url.into();
+    }
+    // The query of a URL that lacks its scheme may hold another URL.
+    let shown = &url[..url.find(['?', '#']).unwrap_or(url.len())];
+    let Some((scheme, rest)) = shown.split_once("://") else { return shown.into() };
     let authority = rest.find(['/', '\\']).unwrap_or(rest.len());
     match rest[..authority].rfind('@') {
         None if scheme.len() + 3 + rest.len() == url.len() => url.into(),
@@ -169,6 +173,8 @@ mod tests {
             ("https://a.example.com/x@y", "https://a.example.com/x@y"),
             ("https://a.example.com/x?y=@z", "https://a.example.com/x"),
             ("https://p@ss@a.example.com/", "https://a.example.com/"),
+            ("a.example.com/x?token=t&next=https://b.example.com/", "a.example.com/x"),
+            ("a.example.com/x#token=t&next=https://b.example.com/", "a.example.com/x"),
             ("STS in eu-west-1", "STS in eu-west-1"),
             ("arn:aws:iam::111122223333:role/a?b", "arn:aws:iam::111122223333:role/a?b"),
         ] {

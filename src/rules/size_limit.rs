@@ -3,6 +3,9 @@
 //! An administrator sets it for a namespace by an annotation of the Namespace object, which its
 //! tenants cannot write. Counted is each resource as JSON, as the API server returns it, with its
 //! status and its managed fields.
+//!
+//! Neither kube nor k8s-openapi reads a quantity, and no library does it better: `kube_quantity` reads
+//! the number as a float and `Mi` without one as zero, `k8s_quantity_parser` is of k8s-openapi 0.14.
 
 use refreshable_api::{RefreshableCredential, names};
 use std::collections::BTreeMap;

@@ -255,6 +255,78 @@ async fn a_renewed_certificate_is_served_without_a_restart_and_a_broken_one_is_n
     controller.assert_clean().await;
 }
 
+#[tokio::test]
+async fn an_expired_certificate_is_told_of_before_and_after_its_renewal() {
+    let stage = Stage::without_controller().await;
+    let folder = scratch::subfolder("expired-certificate");
+    let authority = Authority::new(&scratch::subfolder("expired-authority"));
+    let expired = authority.server_until("expired", &[], 2020);
+    let renewed = authority.server_until("renewed", &[], 2100);
+    let (namespace, address) = (&stage.namespace.name, format!("127.0.0.1:{}", ports::free()));
+    let role = ["create", "clusterrole", namespace, "--verb=get", "--non-resource-url=/metrics"];
+    stage.cluster.kubectl(&role).await;
+    let account = format!("--serviceaccount={namespace}:default");
+    let role = format!("--clusterrole={namespace}");
+    stage.cluster.kubectl(&["create", "clusterrolebinding", namespace, &role, &account]).await;
+    let token = eventually(SOON, "the namespace has its ServiceAccount", async || {
+        let get = ["get", "serviceaccount", "default", "--namespace", namespace];
+        let (there, _, said) = stage.cluster.try_kubectl(&get).await;
+        if there { Ok(stage.cluster.token(namespace, "default", &[]).await) } else { Err(said) }
+    })
+    .await;
+
+    mount(&folder, "1", &expired.certificate, &expired.key);
+    let program = stage.program().arg("--no-leader-election");
+    let program = program.args(["--secure-metrics-listen", &address]);
+    let controller = program.arg("--metrics-certificate-dir").arg(&folder).start().await;
+    let told = |words: &str| controller.log().matches(words).count();
+    eventually(SOON, "the log says that it has expired", async || {
+        if told("expired at 2020-01-01T00:00:00Z") > 0 { Ok(()) } else { Err(controller.log()) }
+    })
+    .await;
+    let ends = async |at: &str| {
+        let line = format!("refreshable_metrics_certificate_expiration_timestamp_seconds {at}\n");
+        eventually(SOON, &line, async || {
+            let page = tls::get(&address, "/metrics", Some(&token), Trust::Any).await?;
+            if page.text.contains(&line) { Ok(()) } else { Err(page.text) }
+        })
+        .await;
+    };
+    ends("1577836800").await;
+    let ca = authority.certificate();
+    let verified = tls::get(&address, "/metrics", Some(&token), Trust::Authority(&ca)).await;
+    let refused = verified.map(|page| page.status).expect_err("it has expired");
+    assert!(refused.contains("xpired"), "{refused}");
+
+    let file = scratch::write(scratch::subfolder("expired-token").join("token"), &token);
+    let identified = Identified { token_file: &file };
+    let prometheus = Prometheus::scraping_as(&address, Some(identified)).await;
+    let alerts = async |wanted: usize| {
+        let alerts = "ALERTS{alertname=\"RefreshableMetricsCertificateExpiresSoon\"}";
+        eventually(SOON, &format!("{wanted} alerts"), async || {
+            let up = prometheus.query("up == 1").await?;
+            let found = prometheus.query(alerts).await?;
+            if up.len() == 1 && found.len() == wanted { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await;
+    };
+    alerts(1).await;
+
+    mount(&folder, "2", &renewed.certificate, &renewed.key);
+    ends("4102444800").await;
+    alerts(0).await;
+    let page = tls::get(&address, "/metrics", Some(&token), Trust::Authority(&ca)).await;
+    assert_eq!(page.map(|page| page.status), Ok(200));
+    assert_eq!(told("expired at"), 1, "it is said once: {}", controller.log());
+
+    drop(prometheus);
+    for kind in ["clusterrolebinding", "clusterrole"] {
+        stage.cluster.kubectl(&["delete", kind, namespace]).await;
+    }
+    assert!(controller.stop().await.success());
+    controller.assert_clean().await;
+}
+
 fn pem(der: &[u8]) -> String {
     pem::encode(&pem::Pem::new("CERTIFICATE", der))
 }

@@ -55,12 +55,13 @@ impl Authority {
 
     /// A server's certificate for these names and for loopback.
     pub fn server(&self, file: &str, names: &[&str]) -> Identity {
-        let loopback = ["localhost", "127.0.0.1"];
-        let mut params = CertificateParams::default();
-        params.distinguished_name = name(file, &[]);
-        params.subject_alt_names =
-            names.iter().chain(&loopback).map(|name| alternative(name)).collect();
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        self.sign(file, server(file, names))
+    }
+
+    /// The same, of which the validity ends with the begin of `year`.
+    pub fn server_until(&self, file: &str, names: &[&str], year: i32) -> Identity {
+        let mut params = server(file, names);
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         self.sign(file, params)
     }
 
@@ -105,6 +106,16 @@ impl Authority {
 pub fn signing_key(folder: &Path) -> PathBuf {
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("an RSA key");
     scratch::write(folder.join("service-account.key"), key.serialize_pem())
+}
+
+fn server(name_of: &str, names: &[&str]) -> CertificateParams {
+    let loopback = ["localhost", "127.0.0.1"];
+    let mut params = CertificateParams::default();
+    params.distinguished_name = name(name_of, &[]);
+    params.subject_alt_names =
+        names.iter().chain(&loopback).map(|name| alternative(name)).collect();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params
 }
 
 fn name(common: &str, organizations: &[&str]) -> DistinguishedName {

@@ -8,6 +8,8 @@ use super::secrets::SimSecret;
 use super::state::{Faults, Key};
 use super::users;
 use jiff::SignedDuration;
+use refreshable_controller::Settings;
+use refreshable_rules::size_limit::SizeLimit;
 use serde_json::json;
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -59,6 +61,32 @@ fn credentials_that_cannot_be_written_are_kept_and_written_later() {
             assert_eq!(calls(&world), each * 2, "{name}: and nothing was obtained again");
             users::assert_settled(&world, &[key]);
         }
+    });
+}
+
+#[test]
+fn a_first_issue_that_cannot_be_written_outlasts_its_namespace_becoming_too_large() {
+    runtime().block_on(async {
+        let settings = Settings { size_limit: SizeLimit::parse("10k").ok(), ..Settings::default() };
+        let mut world = World::new(37, Setup { settings, ..Setup::default() });
+        api_server_fails(&world, 1000);
+        let key = users::make(&world, "team-a", "one", 3600);
+        world.run(SECOND * 10).await;
+        assert_eq!(calls(&world), 1, "it was obtained");
+        // Asked for anew, it has no pause: the plan is that the namespace gets nothing new.
+        ask(&world, &key, "1");
+        let other = users::make(&world, "team-a", "other", 3600);
+        world.shared.lock().put_credential(&other, |o| {
+            o["metadata"]["annotations"]["note"] = "x".repeat(10_000).into();
+        });
+        world.run(SECOND * 10).await;
+        assert!(!world.shared.lock().secrets.contains_key(&key), "nothing could be written");
+        api_server_fails(&world, 0);
+        world.run(SECOND * 15).await;
+        // What was obtained first is published, so that the request is met like any other.
+        assert_eq!(handled(&world, &key).as_deref(), Some("1"), "it is published");
+        assert_eq!(calls(&world), 2, "nothing was obtained for the other one");
+        assert!(!world.shared.lock().secrets.contains_key(&other), "the other one waits");
     });
 }
 

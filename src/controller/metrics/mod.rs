@@ -5,6 +5,7 @@
 //! scrape, so that it goes when the object goes. Every metric has its line in `docs/operations.md`.
 
 mod backlog;
+pub(crate) mod certificate;
 mod inventory;
 mod labels;
 mod namespaces;

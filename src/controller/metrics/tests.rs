@@ -5,6 +5,7 @@ use super::*;
 use crate::Settings;
 use crate::clock::SystemClock;
 use refreshable_engine::Queue;
+use refreshable_issuers::certificate::ValidityPeriod;
 use refreshable_rules::health::Health;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -42,6 +43,9 @@ struct Sample;
 impl Collector for Sample {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let now = jiff::Timestamp::from_second(100).expect("in range");
+        let day = SignedDuration::from_hours(24);
+        let period = ValidityPeriod { not_before: now, not_after: now + day };
+        certificate::encode(period, &mut encoder)?;
         let health = Health {
             ready: Some(true),
             expiration: Some(now + SignedDuration::from_mins(9)),
@@ -104,6 +108,8 @@ fn the_page_has_units_and_help_and_no_names() {
         "refreshable_build_info{version=",
         "refreshable_credentials{condition=\"ready\"} 1",
         "refreshable_earliest_expiry_seconds 540.0",
+        "refreshable_metrics_certificate_not_before_timestamp_seconds 100",
+        "refreshable_metrics_certificate_expiration_timestamp_seconds 86500",
         "refreshable_credential_expiration_timestamp_seconds{namespace=\"team-a\",name=\"reports\"} 640",
         "refreshable_credential_renewal_timestamp_seconds{namespace=\"team-a\",name=\"reports\"} 400",
         "refreshable_credential_ready_status{namespace=\"team-a\",name=\"reports\",condition=\"Unknown\"} 0",

@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest::{Context, Digest, SHA256};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use refreshable_issuers::certificate::ValidityPeriod;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _};
 use rustls::sign::CertifiedKey;
@@ -52,6 +53,8 @@ pub enum CertificateError {
 pub(super) struct Certificate {
     /// In the form of rustls.
     pub(super) key: Arc<CertifiedKey>,
+    /// When it is valid, together with those above it in the file.
+    pub(super) period: ValidityPeriod,
     /// Digest of the files.
     pub(super) digest: Vec<u8>,
 }
@@ -67,13 +70,18 @@ pub(super) fn read(folder: &Path) -> Result<Certificate, CertificateError> {
     let chain = chain
         .ok()
         .filter(|chain| !chain.is_empty())
-        .ok_or(CertificateError::Certificate(certificate_file))?;
+        .ok_or_else(|| CertificateError::Certificate(certificate_file.clone()))?;
     let private = PrivateKeyDer::from_pem_slice(key.expose_secret())
         .map_err(|_| CertificateError::Key(key_file))?;
     let certified = CertifiedKey::from_der(chain, private, &provider())
         .map_err(|error| CertificateError::Together(folder.into(), error))?;
+    let periods: Option<Vec<_>> =
+        certified.cert.iter().map(|der| ValidityPeriod::read(der)).collect();
+    let period = periods
+        .and_then(|periods| periods.into_iter().reduce(ValidityPeriod::and))
+        .ok_or(CertificateError::Certificate(certificate_file))?;
     let digest = digest(&certificates, key.expose_secret()).as_ref().to_vec();
-    Ok(Certificate { key: Arc::new(certified), digest })
+    Ok(Certificate { key: Arc::new(certified), period, digest })
 }
 
 /// Both files as they were at one time: a kubelet replaces them together, perhaps between two reads.

@@ -2,7 +2,8 @@
 //! with controller-runtime serve it.
 //!
 //! ```text
-//! served       the certificate, renewed without a restart (certificate: from files, or self-signed)
+//! served       the certificate, renewed without a restart (certificate: from files, or self-signed;
+//!              expiry: the warning of one that is not valid, or not for long)
 //!   -> access  one request: its token (bearer), what is known of it (verdicts), or a review
 //!   -> review  TokenReview, then SubjectAccessReview: get /metrics
 //!   -> refusal 401, 403, 503
@@ -14,6 +15,7 @@
 mod access;
 mod bearer;
 mod certificate;
+mod expiry;
 mod refusal;
 mod review;
 mod served;
@@ -23,7 +25,7 @@ pub use self::certificate::CertificateError;
 
 use self::access::Access;
 use self::review::Reviews;
-use self::served::Served;
+use self::served::{CertificateMetrics, Served};
 use super::Metrics;
 use super::answers::{text, unless_allowed};
 use super::isolation::vital;
@@ -89,8 +91,9 @@ impl SecurePort {
     pub(super) fn serve(self, client: Client, metrics: Metrics) -> u16 {
         let port = self.port;
         let clock: SharedClock = Arc::new(SystemClock);
+        metrics.collect(CertificateMetrics(Arc::clone(&self.served)));
         let reviews = Reviews::new(client, metrics.clone(), CALL);
-        let access = Access::new(reviews, clock, self.key);
+        let access = Access::new(reviews, Arc::clone(&clock), self.key);
         let pages = Arc::new(Pages { access, page: MetricsPage::new(metrics) });
         let acceptor = TlsAcceptor::from(Arc::new(self.tls));
         let answer = move |asked: Parts| {
@@ -107,7 +110,7 @@ impl SecurePort {
             Duration::ZERO,
         );
         tokio::spawn(vital("serve metrics", serving));
-        tokio::spawn(vital("certificate", self.served.follow()));
+        tokio::spawn(vital("certificate", self.served.follow(clock)));
         port
     }
 }

@@ -1,7 +1,14 @@
 //! The certificate that is served, and its renewal without a restart.
 
 use super::certificate::{self, Certificate, CertificateError};
+use super::expiry::State;
+use crate::clock::SharedClock;
+use crate::metrics;
+use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use refreshable_issuers::certificate::ValidityPeriod;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use std::fmt;
@@ -28,6 +35,8 @@ struct Files {
 struct Seen {
     /// Digest of those that are served.
     digest: Vec<u8>,
+    /// When the certificate is valid.
+    period: ValidityPeriod,
     /// Fault of those that are not.
     fault: Option<String>,
 }
@@ -52,18 +61,25 @@ impl Served {
         let Some(folder) = folder else {
             return Ok(Self { key: RwLock::new(certificate::self_signed()?), files: None });
         };
-        let Certificate { key, digest } = certificate::read(folder)?;
-        let seen = Mutex::new(Seen { digest, fault: None });
+        let Certificate { key, period, digest } = certificate::read(folder)?;
+        let seen = Mutex::new(Seen { digest, period, fault: None });
         let files = Some(Files { folder: folder.into(), seen });
         Ok(Self { key: RwLock::new(key), files })
     }
 
+    /// When the certificate that is served is valid. Of a self-signed one nothing is told, because
+    /// none can verify it.
+    fn period(&self) -> Option<ValidityPeriod> {
+        self.files.as_ref().map(|files| files.seen.lock().period)
+    }
+
     /// Serves what is written into the files, until the process ends.
-    pub(super) async fn follow(self: Arc<Self>) {
-        if self.files.is_none() {
-            return;
-        }
-        loop {
+    pub(super) async fn follow(self: Arc<Self>, clock: SharedClock) {
+        let mut told = None;
+        while let Some(period) = self.period() {
+            if let Some(warning) = warning(period, &mut told, clock.now()) {
+                tracing::warn!("{warning}");
+            }
             tokio::time::sleep(PAUSE).await;
             let served = Arc::clone(&self);
             match tokio::task::spawn_blocking(move || served.look()).await {
@@ -87,7 +103,7 @@ impl Served {
                 if read.digest == seen.digest {
                     return News::Same;
                 }
-                seen.digest = read.digest;
+                (seen.digest, seen.period) = (read.digest, read.period);
                 *self.key.write() = read.key;
                 News::Renewed
             }
@@ -103,9 +119,30 @@ impl Served {
     }
 }
 
+/// The warning about a certificate that is valid for `period`: once for each of its states.
+fn warning(
+    period: ValidityPeriod,
+    told: &mut Option<(ValidityPeriod, State)>,
+    now: Timestamp,
+) -> Option<State> {
+    let state = State::new(period, now);
+    let news = told.replace((period, state)) != Some((period, state));
+    (news && state != State::Valid).then_some(state)
+}
+
 impl ResolvesServerCert for Served {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.key.read()))
+    }
+}
+
+/// Its validity as metrics.
+#[derive(Debug)]
+pub(super) struct CertificateMetrics(pub(super) Arc<Served>);
+
+impl Collector for CertificateMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.period().map_or(Ok(()), |period| metrics::certificate::encode(period, &mut encoder))
     }
 }
 
@@ -144,6 +181,7 @@ mod tests {
         write(folder.path(), &second.certificate, &second.key);
         assert_eq!(serving.look(), News::Renewed);
         assert_eq!(served(&serving), second.der);
+        assert_eq!(serving.period(), ValidityPeriod::read(&second.der));
         std::fs::remove_file(folder.path().join("tls.key")).expect("removed");
         assert!(matches!(serving.look(), News::Unusable(_)));
         write(folder.path(), &second.certificate, &second.key);
@@ -151,10 +189,36 @@ mod tests {
     }
 
     #[test]
+    fn each_state_of_each_certificate_is_a_warning_once() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("time");
+        let until = |end: &str| ValidityPeriod {
+            not_before: at("2026-01-01T00:00:00Z"),
+            not_after: at(end),
+        };
+        let (first, second) = (until("2026-04-01T00:00:00Z"), until("2026-05-01T00:00:00Z"));
+        let mut told = None;
+        for (period, now, state) in [
+            (first, "2025-12-01T00:00:00Z", Some(State::NotYet(first.not_before))),
+            (first, "2025-12-02T00:00:00Z", None),
+            (first, "2026-02-01T00:00:00Z", None),
+            (first, "2026-03-31T00:00:00Z", Some(State::ExpiresSoon(first.not_after))),
+            (first, "2026-03-31T01:00:00Z", None),
+            (first, "2026-04-02T00:00:00Z", Some(State::Expired(first.not_after))),
+            (first, "2026-04-03T00:00:00Z", None),
+            (second, "2026-04-03T00:00:00Z", None),
+            (first, "2026-04-03T00:00:00Z", Some(State::Expired(first.not_after))),
+            (second, "2026-06-01T00:00:00Z", Some(State::Expired(second.not_after))),
+        ] {
+            assert_eq!(warning(period, &mut told, at(now)), state, "{now}");
+        }
+    }
+
+    #[test]
     fn without_files_each_process_has_a_certificate_of_its_own() {
         let [one, other] = [(); 2].map(|()| Served::new(None).expect("a certificate"));
         assert_ne!(served(&one), served(&other));
         assert_eq!(one.look(), News::Same);
+        assert_eq!(one.period(), None, "nothing is told of it");
         assert_eq!(format!("{one:?}"), "Served { .. }");
     }
 }

@@ -5,6 +5,7 @@ mod authorities;
 mod blocking;
 mod key;
 mod module;
+mod period;
 mod pin;
 mod tls;
 mod token;
@@ -13,10 +14,11 @@ mod x509;
 pub use authorities::authorities;
 pub use key::PrivateKey;
 pub use module::Modules;
+pub use period::{Validity, ValidityPeriod};
 pub use pin::Pin;
 pub use tls::TokenIdentity;
 pub use token::TokenKey;
-pub use x509::{Certificate, KeyKind, Validity};
+pub use x509::{Certificate, KeyKind};
 
 use secrecy::SecretString;
 

@@ -1,12 +1,10 @@
 //! Reads certificates (RFC 5280).
 
-use jiff::{SignedDuration, Timestamp};
+use super::period::ValidityPeriod;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-/// Clocks may differ by this much.
-const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
 /// Longest chain that is read.
 const LONGEST_CHAIN: usize = 10;
 
@@ -21,17 +19,6 @@ pub enum KeyKind {
     P384,
 }
 
-/// Whether a certificate may be used now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validity {
-    /// It may.
-    Valid,
-    /// Not before that time.
-    NotYet(Timestamp),
-    /// It ended at that time.
-    Expired(Timestamp),
-}
-
 /// A certificate and those above it.
 #[derive(Clone, Debug)]
 pub struct Certificate {
@@ -39,10 +26,8 @@ pub struct Certificate {
     pub chain: Vec<CertificateDer<'static>>,
     /// Its serial number in decimal.
     pub serial: String,
-    /// From when it is valid.
-    pub not_before: Timestamp,
-    /// Until when.
-    pub not_after: Timestamp,
+    /// When it is valid.
+    pub period: ValidityPeriod,
     /// The kind of its public key.
     pub kind: KeyKind,
     /// Its public key: an RSAPublicKey (RFC 8017) or an uncompressed point (SEC 1).
@@ -67,10 +52,6 @@ impl Certificate {
             .ok_or("it lacks a certificate: it must begin with -----BEGIN CERTIFICATE-----")?;
         let (_, read) = X509Certificate::from_der(first)
             .map_err(|_| "the certificate cannot be read".to_owned())?;
-        let time = |t: x509_parser::time::ASN1Time| {
-            Timestamp::from_second(t.timestamp())
-                .map_err(|_| "its validity cannot be read".to_owned())
-        };
         let public = read.public_key();
         let kind =
             match public.parsed() {
@@ -84,23 +65,11 @@ impl Certificate {
             };
         Ok(Self {
             serial: read.tbs_certificate.serial.to_string(),
-            not_before: time(read.validity().not_before)?,
-            not_after: time(read.validity().not_after)?,
+            period: ValidityPeriod::of(&read),
             kind,
             public_key: public.subject_public_key.data.to_vec(),
             chain,
         })
-    }
-
-    /// Whether it may be used at `now`.
-    pub fn validity(&self, now: Timestamp) -> Validity {
-        if now > self.not_after {
-            Validity::Expired(self.not_after)
-        } else if now + CLOCK_TOLERANCE < self.not_before {
-            Validity::NotYet(self.not_before)
-        } else {
-            Validity::Valid
-        }
     }
 }
 
@@ -129,21 +98,12 @@ mod tests {
             let read = Certificate::parse(pem.as_bytes()).expect("a certificate");
             assert_eq!((read.serial.as_str(), read.kind), ("65536", kind));
             assert_eq!(read.public_key, rcgen::PublicKeyData::der_bytes(&key));
-            let at = |text: &str| text.parse::<Timestamp>().expect("time");
-            assert_eq!(read.validity(at("2026-01-15T00:00:00Z")), Validity::Valid);
-            assert_eq!(
-                read.validity(at("2025-12-31T23:58:00Z")),
-                Validity::Valid,
-                "clocks differ a little"
-            );
-            assert_eq!(
-                read.validity(at("2025-12-31T23:00:00Z")),
-                Validity::NotYet(at("2026-01-01T00:00:00Z"))
-            );
-            assert_eq!(
-                read.validity(at("2026-02-01T00:00:01Z")),
-                Validity::Expired(at("2026-02-01T00:00:00Z"))
-            );
+            let time = |text: &str| text.parse().expect("time");
+            let period = ValidityPeriod {
+                not_before: time("2026-01-01T00:00:00Z"),
+                not_after: time("2026-02-01T00:00:00Z"),
+            };
+            assert_eq!(read.period, period);
         }
     }
 

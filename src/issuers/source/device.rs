@@ -29,7 +29,7 @@ pub(super) async fn identity(
     };
     let certificate = Certificate::parse(secret.bytes(CERTIFICATE)?)
         .map_err(|what| invalid(CERTIFICATE, what))?;
-    match certificate.validity(request.now) {
+    match certificate.period.validity(request.now) {
         Validity::Valid => {}
         Validity::Expired(end) => {
             return Err(IssueError::InputExpired {

@@ -87,10 +87,15 @@ async fn a_status_steers_no_terminal() {
         let text = harmless(&user.run(arguments).await);
         shown += usize::from(text.contains(SHOWN));
     }
-    // Tabs stand before what a candidate does.
-    let mut completed = user.run(&["__complete", "inspect", ""]).await;
-    completed.output = completed.output.replace('\t', " ");
-    assert!(harmless(&completed).contains("\nreports\n"), "{completed:?}");
+    // Names are offered where the API server gives them within two seconds.
+    eventually(SOON, "the name is offered", async || {
+        let mut completed = user.run(&["__complete", "inspect", ""]).await;
+        // Tabs stand before what a candidate does.
+        completed.output = completed.output.replace('\t', " ");
+        let offered = harmless(&completed).contains("\nreports\n");
+        if offered { Ok(()) } else { Err(format!("{completed:?}")) }
+    })
+    .await;
     assert!(shown >= 6, "the messages are shown, not dropped: in {shown} outputs");
     // On a terminal, too, there is no escape sequence but the plugin's own colours.
     let line = format!(
