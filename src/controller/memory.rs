@@ -213,7 +213,7 @@ impl Memory {
         }
     }
 
-    /// There is no room any more for a write that goes on after its attempt. It may come through
+    /// A write that goes on after its attempt has to give way to something else. It may come through
     /// all the same.
     pub(super) fn give_up_write(&self, uid: &str, now: Timestamp) {
         if self.writes.drop_of(uid) {

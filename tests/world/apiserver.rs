@@ -121,7 +121,7 @@ async fn call(world: &Shared, instance: usize, asked: Asked) -> Answer {
     let landing = land(world.clone(), asked, there);
     let (code, body) = match there.is_zero() {
         true => landing.await,
-        // On its way it needs nobody who waits for its end.
+        // On its way it needs no caller that waits for its end.
         false => tokio::spawn(landing).await.expect("no panic"),
     };
     if loses {

@@ -2,7 +2,7 @@
 
 use refreshable_rules::issuer::{REDACTED, Redactor};
 
-/// Shorter words are no secrets: they stand in texts by chance.
+/// Shorter words are not secrets: they stand in texts by chance.
 const SHORTEST: usize = 8;
 
 /// Holds for every text.

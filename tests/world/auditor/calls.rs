@@ -53,7 +53,7 @@ pub fn issuer_call(state: &mut State, form: &BTreeMap<String, String>) -> Verdic
     ))
 }
 
-/// What has no Secret yet is asked for until it has one, and not at the pace at which calls are
+/// A resource without a Secret is asked for until it has one, and not at the pace at which calls are
 /// answered.
 fn asked_in_vain(state: &mut State, key: &Key, session: &str, now: Timestamp) -> Verdict {
     let roles = truth::roles(&state.credentials[key]["spec"]);

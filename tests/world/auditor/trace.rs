@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-/// What happened, in its order.
+/// All that happened, in its order.
 #[derive(Default)]
 pub struct Trace {
     hasher: DefaultHasher,
