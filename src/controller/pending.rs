@@ -95,8 +95,8 @@ impl Writes {
         self.lock().insert(uid.to_owned(), Write { stage: Stage::Running(task), about });
     }
 
-    /// The Secret that the write for the resource with this UID has left, where it has come through and its
-    /// end has not been told.
+    /// The Secret that the write for the resource with this UID has left, where it has come through
+    /// and its end has not been told.
     pub(super) fn landed(&self, uid: &str) -> Option<ObjectMeta> {
         let mut writes = self.lock();
         let write = writes.remove(uid)?.settled()?;
