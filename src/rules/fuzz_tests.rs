@@ -13,7 +13,9 @@ mod patterns;
 #[path = "../../tests/fuzz/properties/redaction.rs"]
 mod redaction;
 
-const TARGETS: [(&str, fn(&[u8])); 4] = [
+type Property = fn(&[u8]);
+
+const TARGETS: [(&str, Property); 4] = [
     ("answers", answers::check),
     ("names", names::check),
     ("patterns", patterns::check),
