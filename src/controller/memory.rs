@@ -297,6 +297,15 @@ impl Memory {
         owners
     }
 
+    /// When to look whether the Secret that was written is there still, where the view has not shown
+    /// it: it may have been deleted before the answer to the write came, and no event tells again.
+    pub(super) fn unseen_until(&self, uid: &str) -> Option<Timestamp> {
+        self.known(uid, |entry| {
+            let unseen = matches!(entry.secret, Some(WrittenSecret::Applied(_)));
+            unseen.then(|| entry.since + CATCH_UP + SignedDuration::from_secs(1))
+        })?
+    }
+
     /// The view saw the Secret with this UID go.
     pub(super) fn secret_gone(&self, uid: &str, secret_uid: &str) {
         self.known(uid, |entry| {

@@ -37,7 +37,8 @@ pub async fn reconcile(
             // Never at once: not every look comes to the status, and one that does not must not be
             // repeated for it.
             let again = context.now() + AGAIN;
-            next.by(context.memory.ledger.status_retry(&uid).map(|retry| retry.max(again)))
+            let retry = context.memory.ledger.status_retry(&uid).map(|retry| retry.max(again));
+            next.by(retry).by(context.memory.unseen_until(&uid))
         }
         // What a closed fence refuses is done when it opens.
         Err(CallError::NotLeading(_)) => {

@@ -164,3 +164,21 @@ fn what_is_gone_unseen_is_asked_for_no_more() {
         });
     }
 }
+
+#[test]
+fn a_secret_that_goes_before_its_write_is_answered_is_published_again() {
+    for seed in 0..8 {
+        runtime().block_on(async {
+            let longest_answer = SignedDuration::from_secs(2);
+            let mut world = World::new(seed, Setup { longest_answer, ..Setup::default() });
+            let key = users::make(&world, "team-a", "goes", 3600);
+            while !world.shared.lock().secrets.contains_key(&key) {
+                world.run(SignedDuration::from_millis(100)).await;
+            }
+            world.shared.lock().delete_secret(&key);
+            world.run(MINUTE).await;
+            users::assert_settled(&world, &[key]);
+            assert_eq!(counts(&world)[0], 2, "seed {seed}");
+        });
+    }
+}
