@@ -69,7 +69,6 @@ consumers: ## Build the programs that call AWS with each SDK, once, into the use
 	@tests/consumers/build go >/dev/null
 	@tests/consumers/build objstore >/dev/null
 	@tests/consumers/build rclone >/dev/null
-	@tests/tools/duckdb >/dev/null
 	@if grep -qx VERSION_CODENAME=bookworm /etc/os-release; then \
 		tests/consumers/build interpreters >/dev/null && tests/consumers/build libraries >/dev/null; fi
 	@if command -v javac >/dev/null && command -v mvn >/dev/null; then tests/consumers/build java >/dev/null; fi

@@ -7,7 +7,6 @@ use crate::harness::process::{Builder, Process};
 use crate::harness::{Proxy, background, canary, eventually, helm, programs, python, scratch};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -147,25 +146,6 @@ async fn thanos(given: &Given) -> Running {
     Running { name: "Thanos", aws, process }
 }
 
-async fn duckdb(given: &Given, bucket: &str) -> Running {
-    let recipe = Recipe::of("queries");
-    let aws = Proxy::to(given.stage.issuer.url()).start().await;
-    let host = aws.url().strip_prefix("http://").expect("HTTP");
-    let [statement] = &typist::fenced(PAGE, "sql")[..] else { panic!("{PAGE}: one statement") };
-    let statement = statement.replace(
-        "REFRESH auto",
-        &format!("REFRESH auto, ENDPOINT '{host}', USE_SSL false, URL_STYLE 'path'"),
-    );
-    let file = scratch::write(scratch::subfolder("duckdb").join("secret.sql"), statement);
-    let (interpreter, packages) =
-        background::blocking(|| (programs::python("python"), programs::duckdb())).await;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/consumers/duckdb/consumer.py");
-    let query = format!("SELECT count(orders) FROM 's3://{bucket}/1.csv'");
-    let arguments: [OsString; 4] = [script.into(), packages.into(), file.into(), query.into()];
-    let process = program(given, &recipe, "duckdb", interpreter).args(arguments).start();
-    Running { name: "DuckDB", aws, process }
-}
-
 /// Makes the buckets that the recipes name, with objects in the first.
 async fn buckets(given: &Given) {
     let published = given.stage.published("consumer").await;
@@ -186,7 +166,7 @@ async fn each_recipe_loses_no_call_over_rotations() {
     let given = Given::out(LIFE).await;
     buckets(&given).await;
     let (copy, data) = rclone(&given).await;
-    let calling = [thanos(&given).await, duckdb(&given, "reports").await];
+    let calling = [thanos(&given).await];
     eventually(PATIENCE, "each program has called", async || {
         tokio::time::sleep(LOOK).await;
         calling.iter().for_each(|running| running.process.assert_running());
@@ -238,14 +218,13 @@ async fn each_recipe_loses_no_call_over_rotations() {
 
 #[test]
 fn each_recipe_mounts_the_secret_where_its_variables_point() {
-    for name in ["store", "queries"] {
-        let recipe = Recipe::of(name);
-        let mounts = recipe.container["volumeMounts"].as_array().expect("mounts");
-        assert!(mounts.iter().any(|m| m["mountPath"] == MOUNT && m["subPath"].is_null()), "{name}");
-        let folder = scratch::subfolder("mount");
-        let variables = recipe.environment(&folder);
-        let inside = |value: &String| Path::new(value).starts_with(&folder);
-        assert!(variables.iter().any(|(_, value)| inside(value)), "{name}: {variables:?}");
-        assert!(!variables.iter().any(|(_, value)| value.contains(MOUNT)), "{variables:?}");
-    }
+    let name = "store";
+    let recipe = Recipe::of(name);
+    let mounts = recipe.container["volumeMounts"].as_array().expect("mounts");
+    assert!(mounts.iter().any(|m| m["mountPath"] == MOUNT && m["subPath"].is_null()), "{name}");
+    let folder = scratch::subfolder("mount");
+    let variables = recipe.environment(&folder);
+    let inside = |value: &String| Path::new(value).starts_with(&folder);
+    assert!(variables.iter().any(|(_, value)| inside(value)), "{name}: {variables:?}");
+    assert!(!variables.iter().any(|(_, value)| value.contains(MOUNT)), "{variables:?}");
 }

@@ -87,11 +87,6 @@ pub fn consumer(name: &str) -> PathBuf {
     prepared("tests/consumers/build", &[name])
 }
 
-/// The folder of DuckDB's Python package and its extensions (`tests/tools/duckdb`).
-pub fn duckdb() -> PathBuf {
-    prepared("tests/tools/duckdb", &[])
-}
-
 /// SoftHSM: its PKCS#11 module and its tool.
 pub struct SoftHsm {
     /// The module's library.
