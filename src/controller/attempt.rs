@@ -227,7 +227,7 @@ pub(super) async fn written(
     context: &Context,
 ) -> Result<Option<Outcome>, CallError> {
     let uid = sight.uid();
-    match context.memory.writes.progress(uid) {
+    match context.memory.writes.progress(uid).await {
         Progress::None => Ok(None),
         // The resource asks for something else by now.
         Progress::Running(about)

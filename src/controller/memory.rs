@@ -206,15 +206,8 @@ impl Memory {
         self.update(uid, now, |e| e.doubt = true);
     }
 
-    /// A write that goes on after its attempt may have come through since the last look.
-    pub(super) fn learn_landed(&self, uid: &str, now: Timestamp) {
-        if let Some(meta) = self.writes.landed(uid) {
-            self.secret_written(uid, meta, now);
-        }
-    }
-
-    /// A write that goes on after its attempt has to give way to something else. It may come through
-    /// all the same.
+    /// A write that goes on after its attempt has to give way to something else. It may have come
+    /// through, or do so all the same.
     pub(super) fn give_up_write(&self, uid: &str, now: Timestamp) {
         if self.writes.drop_of(uid) {
             self.doubt(uid, now);
@@ -300,10 +293,11 @@ impl Memory {
     /// When to look whether the Secret that was written is there still, where the view has not shown
     /// it: it may have been deleted before the answer to the write came, and no event tells again.
     pub(super) fn unseen_until(&self, uid: &str) -> Option<Timestamp> {
-        self.known(uid, |entry| {
-            let unseen = matches!(entry.secret, Some(WrittenSecret::Applied(_)));
-            unseen.then(|| entry.since + CATCH_UP + SignedDuration::from_secs(1))
-        })?
+        let slots = self.slots.lock();
+        let slot = slots.get(uid)?;
+        let written = slot.rest.as_ref().and_then(|rest| rest.secret.as_ref());
+        matches!(written, Some(WrittenSecret::Applied(_)))
+            .then(|| slot.since + CATCH_UP + SignedDuration::from_secs(1))
     }
 
     /// The view saw the Secret with this UID go.

@@ -6,7 +6,6 @@
 use super::attempt::Attempt;
 use super::publication::Publication;
 use super::publish::PublishError;
-use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::Mutex;
@@ -27,27 +26,9 @@ pub(super) struct Writes(Mutex<HashMap<String, Write>>);
 
 /// One of them.
 #[derive(Debug)]
-struct Write {
-    stage: Stage,
-    about: Written,
-}
-
-#[derive(Debug)]
-enum Stage {
-    Running(AbortOnDropHandle<Result<ObjectMeta, PublishError>>),
-    Ended(Box<Result<ObjectMeta, PublishError>>),
-}
-
-impl Write {
-    /// Takes its end in, if it has come; `None` where its task was ended with the runtime.
-    fn settled(mut self) -> Option<Self> {
-        if let Stage::Running(task) = &mut self.stage
-            && let Some(end) = task.now_or_never()
-        {
-            self.stage = Stage::Ended(Box::new(end.ok()?));
-        }
-        Some(self)
-    }
+pub(super) struct Write {
+    task: AbortOnDropHandle<Result<ObjectMeta, PublishError>>,
+    pub(super) about: Written,
 }
 
 /// What is written, without the credentials.
@@ -92,43 +73,33 @@ impl Writes {
     /// Goes on writing `publication` for the resource with this UID.
     pub(super) fn start(&self, uid: &str, publication: Publication, about: Written) {
         let task = AbortOnDropHandle::new(tokio::spawn(publication.persist(KEPT)));
-        self.lock().insert(uid.to_owned(), Write { stage: Stage::Running(task), about });
-    }
-
-    /// The Secret that the write for the resource with this UID has left, where it has come through
-    /// and its end has not been told.
-    pub(super) fn landed(&self, uid: &str) -> Option<ObjectMeta> {
-        let mut writes = self.lock();
-        let write = writes.remove(uid)?.settled()?;
-        let landed = match &write.stage {
-            Stage::Ended(end) => end.as_ref().as_ref().ok().cloned(),
-            Stage::Running(_) => None,
-        };
-        writes.insert(uid.to_owned(), write);
-        landed
+        self.lock().insert(uid.to_owned(), Write { task, about });
     }
 
     /// How far the write for the resource with this UID has come. One that has ended is told once.
-    pub(super) fn progress(&self, uid: &str) -> Progress {
-        let mut writes = self.lock();
-        let Some(Write { stage, about }) = writes.remove(uid).and_then(Write::settled) else {
-            return Progress::None;
-        };
-        match stage {
-            Stage::Ended(end) => Progress::Ended(end, about),
-            Stage::Running(_) => {
-                let told = about.clone();
-                writes.insert(uid.to_owned(), Write { stage, about });
-                Progress::Running(told)
+    pub(super) async fn progress(&self, uid: &str) -> Progress {
+        let ended = {
+            let mut writes = self.lock();
+            match writes.get(uid) {
+                None => return Progress::None,
+                Some(write) if !write.task.is_finished() => {
+                    return Progress::Running(write.about.clone());
+                }
+                Some(_) => writes.remove(uid),
             }
+        };
+        let Some(Write { task, about }) = ended else { return Progress::None };
+        // A task that ended without a result was ended with the runtime.
+        match task.await {
+            Ok(result) => Progress::Ended(Box::new(result), about),
+            Err(_) => Progress::None,
         }
     }
 
-    /// Gives up the write for the resource with this UID, and with it the credentials. Whether it
-    /// was still under way, so that only the API server knows what came of it.
+    /// Gives up the write for the resource with this UID, and with it the credentials. Whether there
+    /// was one: what came of it only the API server knows.
     pub(super) fn drop_of(&self, uid: &str) -> bool {
-        let write = self.lock().remove(uid).and_then(Write::settled);
-        write.is_some_and(|write| matches!(write.stage, Stage::Running(_)))
+        self.lock().remove(uid).is_some()
     }
 
     fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, Write>> {

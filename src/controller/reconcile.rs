@@ -58,8 +58,6 @@ async fn advance(
     admission: Option<Admission>,
     context: &Context,
 ) -> Result<Next, CallError> {
-    // Before anything is decided: a view that is behind may be about to give it up.
-    context.memory.learn_landed(uid, context.now());
     let Some((object, written)) = freshest(object, uid, admission.is_some(), context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };

@@ -236,24 +236,29 @@ fn deletion_that_never_was_costs_no_call() {
     });
 }
 
-/// Another resource's Secret under the name of `key`, as the watch of own Secrets shows it.
-fn another_s(world: &World, key: &Key) {
-    let mut state = world.shared.lock();
-    let other = state.secrets[&(key.0.clone(), "other".to_owned())].clone();
-    state.put_secret(SimSecret { name: key.1.clone(), uid: String::new(), ..other });
+/// A world in which one resource's credentials are obtained and cannot be written, while another's
+/// Secret has come under its name; the resource, and the other one.
+async fn obtained_beside_another_s(seed: u64) -> (World, Key, Key) {
+    let mut world = World::new(seed, Setup::default());
+    let other = users::make(&world, "team-a", "other", 3600);
+    world.run(MINUTE).await;
+    api_server_fails(&world, 1000);
+    let key = users::make(&world, "team-a", "one", 3600);
+    world.run(SECOND * 3).await;
+    assert_eq!(calls(&world), 2, "it is obtained, and cannot be written");
+    {
+        // As the watch of own Secrets shows it.
+        let mut state = world.shared.lock();
+        let secret = state.secrets[&other].clone();
+        state.put_secret(SimSecret { name: key.1.clone(), uid: String::new(), ..secret });
+    }
+    (world, key, other)
 }
 
 #[test]
 fn what_was_obtained_outlives_another_s_secret_that_is_gone_again() {
     runtime().block_on(async {
-        let mut world = World::new(38, Setup::default());
-        let other = users::make(&world, "team-a", "other", 3600);
-        world.run(MINUTE).await;
-        api_server_fails(&world, 1000);
-        let key = users::make(&world, "team-a", "one", 3600);
-        world.run(SECOND * 3).await;
-        assert_eq!(calls(&world), 2, "it is obtained, and cannot be written");
-        another_s(&world, &key);
+        let (mut world, key, other) = obtained_beside_another_s(38).await;
         world.run(SECOND * 3).await;
         world.shared.lock().delete_secret(&key);
         world.run(SECOND * 3).await;
@@ -267,13 +272,7 @@ fn what_was_obtained_outlives_another_s_secret_that_is_gone_again() {
 #[test]
 fn a_write_that_came_through_counts_more_than_a_view_that_is_behind() {
     runtime().block_on(async {
-        let mut world = World::new(39, Setup::default());
-        let other = users::make(&world, "team-a", "other", 3600);
-        world.run(MINUTE).await;
-        api_server_fails(&world, 1000);
-        let key = users::make(&world, "team-a", "one", 3600);
-        world.run(SECOND * 3).await;
-        another_s(&world, &key);
+        let (mut world, key, other) = obtained_beside_another_s(39).await;
         world.run(SECOND).await;
         // From here on the view shows it, and nothing else.
         let end = world.now() + MINUTE * 3;
