@@ -36,6 +36,7 @@ pub fn client(world: Shared, instance: usize) -> Client {
 }
 
 struct Asked {
+    instance: usize,
     method: Method,
     path: Vec<String>,
     manager: String,
@@ -61,6 +62,7 @@ async fn answer(
     };
     let accept = parts.headers.get("accept").and_then(|a| a.to_str().ok()).unwrap_or_default();
     let asked = Asked {
+        instance,
         method: parts.method,
         path: parts.uri.path().trim_matches('/').split('/').map(str::to_owned).collect(),
         manager: parameter("fieldManager"),
@@ -79,13 +81,14 @@ async fn answer(
         }
         _ => match question {
             Some(question) => watched(world, instance, question).await,
-            None => Ok(call(world, instance, asked).await),
+            None => Ok(call(world, asked).await),
         },
     }
 }
 
 /// A call of the reconciler.
-async fn call(world: &Shared, instance: usize, asked: Asked) -> Answer {
+async fn call(world: &Shared, asked: Asked) -> Answer {
+    let instance = asked.instance;
     let write = asked.method != Method::GET;
     if !world.lock().lives_to_call() {
         return std::future::pending().await;
@@ -410,8 +413,9 @@ fn apply(world: &Shared, key: &Key, asked: &Asked, late: bool) -> (u16, Value) {
             if asked.dry_run {
                 return (200, secret.shown(asked.partial));
             }
+            let sender = super::auditor::Sender { instance: asked.instance, given_up: late };
             let verdict =
-                super::auditor::publication(&mut state, key, (existing.as_ref(), &secret), late);
+                super::auditor::publication(&mut state, key, (existing.as_ref(), &secret), sender);
             state.auditor.check(verdict);
             let secret = state.put_secret(secret);
             (200, secret.shown(asked.partial))

@@ -7,6 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::time::Duration;
 
+/// How long a controller that is asked to end may take, at most.
+const SHUTDOWN: SignedDuration = SignedDuration::from_secs(20);
+
 /// The ConfigMap with the administrator's orders on withdrawals.
 pub const ORDERS: &str = "refreshable-controller-withdrawals";
 
@@ -47,9 +50,30 @@ impl World {
         self.instances.push(instance);
     }
 
-    /// The first controller crashes, and another one takes its place once its lease has ended.
+    /// Where the controller is that holds the lease: the first, where nobody that runs does.
+    fn leader(&self) -> usize {
+        let holder = super::leases::holder(&self.shared.lock());
+        self.instances.iter().position(|i| Some(i.number) == holder).unwrap_or_default()
+    }
+
+    /// The controller that leads.
+    pub fn leading(&self) -> &Instance {
+        &self.instances[self.leader()]
+    }
+
+    /// The controller that leads is asked to end, and another one begins.
+    pub fn hand_over(&mut self) {
+        let gone = self.leading();
+        gone.stop();
+        let again = gone.again();
+        let until = self.now() + again.takeover() + SHUTDOWN;
+        self.shared.lock().auditor.hinder_until(until);
+        self.add_instance(again);
+    }
+
+    /// The controller that leads crashes, and another one takes its place once its lease has ended.
     pub fn crash(&mut self) {
-        let gone = self.instances.remove(0);
+        let gone = self.instances.remove(self.leader());
         self.shared.lock().died = false;
         self.replace(gone);
     }
@@ -75,6 +99,23 @@ impl World {
         // Work that came due meanwhile is done soon after, also where somebody waits for the lease.
         let done = state.unrenewable_until + self.instances[0].setup.takeover();
         state.auditor.hinder_until(done);
+    }
+
+    /// The machines of all controllers stand still for so long. What came due meanwhile is due when
+    /// they go on, all at once; and where somebody could take the lease, somebody has.
+    pub async fn stand_still(&mut self, time: SignedDuration) {
+        let takeover = self.instances[0].setup.takeover();
+        {
+            let mut state = self.shared.lock();
+            let lasts = self.instances[0].setup.lease.duration();
+            let mut until = state.now() + time;
+            if time > SignedDuration::try_from(lasts).expect("a time") {
+                super::leases::take(&mut state);
+                until += takeover;
+            }
+            state.auditor.hinder_until(until + takeover);
+        }
+        tokio::time::advance(Duration::try_from(time).expect("a time")).await;
     }
 
     /// The time.

@@ -24,11 +24,15 @@ const MOST_CALLS: usize = 2;
 type Deed = fn(&mut World, &Key);
 
 /// Runs the deeds, one after the other, in each way in which what follows can come.
-/// `REFRESHABLE_ORDER` names one of them.
 ///
 /// # Panics
 /// Where a promise is broken in one of them, or the world does not settle.
 fn in_every_order(deeds: &[Deed]) {
+    by_replicas_in_every_order(1, deeds);
+}
+
+/// The same with so many replicas, of which one leads. `REFRESHABLE_ORDER` names one order.
+fn by_replicas_in_every_order(replicas: usize, deeds: &[Deed]) {
     let choices: u32 = number("REFRESHABLE_CHOICES").unwrap_or(CHOICES);
     let orders = match number("REFRESHABLE_ORDER") {
         Some(order) => order..order + 1,
@@ -36,7 +40,7 @@ fn in_every_order(deeds: &[Deed]) {
     };
     let count = orders.len();
     for order in orders {
-        let run = AssertUnwindSafe(|| run(deeds, Choices::new(order, choices)));
+        let run = AssertUnwindSafe(|| run(replicas, deeds, Choices::new(order, choices)));
         if let Err(panic) = catch_unwind(run) {
             println!("REFRESHABLE_CHOICES={choices} REFRESHABLE_ORDER={order} runs this one again");
             std::panic::resume_unwind(panic);
@@ -46,10 +50,11 @@ fn in_every_order(deeds: &[Deed]) {
 }
 
 /// Runs them in one way.
-fn run(deeds: &[Deed], choices: Choices) {
+fn run(replicas: usize, deeds: &[Deed], choices: Choices) {
     runtime().block_on(async {
         let setup = Setup { longest_delay: SECOND * 3, longest_answer: SECOND, ..Setup::default() };
-        let mut world = World::new(51, setup);
+        let mut world = World::new(51, setup.clone());
+        (1..replicas).for_each(|_| world.add_instance(setup.clone()));
         world.shared.lock().choices = Some(Choices::new(0, 0));
         let keys = [900, 3600].map(|s| users::make(&world, "team-a", &format!("c-{s}"), s));
         world.run(MINUTE).await;
@@ -112,6 +117,15 @@ fn loses_its_controller(world: &mut World, _: &Key) {
     world.crash();
 }
 
+fn is_handed_over(world: &mut World, _: &Key) {
+    world.hand_over();
+}
+
+fn has_its_leader_cut_off(world: &mut World, _: &Key) {
+    let back = world.now() + MINUTE;
+    world.leading().cut_off_from_lease(&world.shared, back);
+}
+
 #[test]
 fn a_resource_that_is_made_anew() {
     in_every_order(&[made_anew]);
@@ -140,4 +154,19 @@ fn a_permission_that_goes_and_comes_back_while_the_secret_is_deleted() {
 #[test]
 fn a_controller_that_crashes_while_the_specification_changes() {
     in_every_order(&[asks_for_longer, loses_its_controller]);
+}
+
+#[test]
+fn a_leader_that_hands_over_while_the_specification_changes() {
+    by_replicas_in_every_order(2, &[asks_for_longer, is_handed_over]);
+}
+
+#[test]
+fn a_leader_that_loses_the_lease_while_the_secret_is_deleted_and_another_leads() {
+    by_replicas_in_every_order(2, &[loses_its_secret, has_its_leader_cut_off, asks_for_longer]);
+}
+
+#[test]
+fn one_of_three_replicas_that_crashes_while_the_resource_is_made_anew() {
+    by_replicas_in_every_order(3, &[made_anew, loses_its_controller]);
 }

@@ -54,6 +54,15 @@ fn write(state: &mut State, body: &Value) -> Value {
     lease
 }
 
+/// Somebody takes the lease, and does not renew it.
+pub fn take(state: &mut State) {
+    let Some(mut lease) = state.lease.clone() else { return };
+    let spec = &mut lease["spec"];
+    spec["holderIdentity"] = "somebody".into();
+    spec["leaseTransitions"] = (spec["leaseTransitions"].as_i64().unwrap_or_default() + 1).into();
+    write(state, &lease);
+}
+
 /// A call that concerns the Lease met a fault.
 pub fn setback(state: &mut State) {
     let until = state.now() + PAUSE;

@@ -32,9 +32,8 @@ fn a_leader_that_loses_the_lease_alone_writes_nothing_more_and_another_goes_on()
         for seed in 70..75 {
             let (mut world, keys) = world(seed, 3).await;
             let first = holder(&world).expect("one leads");
-            let at = world.instances.iter().position(|i| i.number == first).expect("it runs");
             let back = world.now() + MINUTE * 5;
-            world.instances[at].cut_off_from_lease(&world.shared, back);
+            world.leading().cut_off_from_lease(&world.shared, back);
             // The auditor objects to each write of one that does not hold the lease.
             world.run(MINUTE).await;
             let second = holder(&world).expect("one leads");
@@ -54,14 +53,33 @@ fn a_leader_that_is_asked_to_end_hands_over_at_once() {
         let (mut world, keys) = world(76, 2).await;
         for _ in 0..5 {
             let first = holder(&world).expect("one leads");
-            let at = world.instances.iter().position(|i| i.number == first).expect("it runs");
-            world.instances[at].stop();
-            world.add_instance(Setup::default());
+            world.hand_over();
             // Two pauses between attempts to get it, and the lists.
             world.run(SignedDuration::from_secs(6)).await;
             assert!(holder(&world).is_some_and(|now| now != first), "{:?}", holder(&world));
         }
         world.run(MINUTE * 30).await;
         users::assert_settled(&world, &keys);
+    });
+}
+
+#[test]
+fn a_leader_that_stands_still_past_its_lease_writes_nothing_when_it_goes_on() {
+    runtime().block_on(async {
+        for seed in 77..81 {
+            let (mut world, keys) = world(seed, 1).await;
+            for stops in 0..20 {
+                // The issuer has been asked, and its answer comes when somebody else leads.
+                let calls = |world: &World| world.shared.lock().auditor.issuer_calls;
+                let before = calls(&world);
+                while calls(&world) == before {
+                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                }
+                world.stand_still(SignedDuration::from_secs(16 + stops)).await;
+                world.run(MINUTE * 2).await;
+            }
+            world.run(MINUTE * 15).await;
+            users::assert_settled(&world, &keys);
+        }
     });
 }

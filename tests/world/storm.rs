@@ -37,6 +37,7 @@ pub type Deed<'a> = dyn Fn(&World, &[Key]) + 'a;
 pub struct Storm<'a> {
     seed: u64,
     setup: Setup,
+    replicas: usize,
     steps: Vec<Step>,
     prepare: &'a Deed<'a>,
     settled: &'a Deed<'a>,
@@ -63,7 +64,9 @@ impl<'a> Storm<'a> {
             namespaced: seed % 2 == 1,
             ..Setup::default()
         };
-        Self { seed, setup, steps, prepare: &|_, _| (), settled: &|_, _| () }
+        // Each number with all namespaces watched at once, and one by one.
+        let replicas = [1, 1, 2, 3][usize::try_from(seed / 2 % 4).expect("a number")];
+        Self { seed, setup, replicas, steps, prepare: &|_, _| (), settled: &|_, _| () }
     }
 
     /// The same, with what is done before, and what is expected after.
@@ -88,6 +91,7 @@ impl<'a> Storm<'a> {
     fn run(&self) -> u64 {
         runtime().block_on(async {
             let mut world = World::new(self.seed, self.setup.clone());
+            (1..self.replicas).for_each(|_| world.add_instance(self.setup.clone()));
             let place = |n: usize| ["team-a", "team-b"][n % 2];
             let mut keys: Vec<Key> = [900, 3600, 43200, 900, 3600, 900]
                 .into_iter()
@@ -98,7 +102,7 @@ impl<'a> Storm<'a> {
             (self.prepare)(&world, &keys);
             world.run(MINUTE).await;
             for step in &self.steps {
-                users::mishap(&mut world, &keys, &step.mishap);
+                users::mishap(&mut world, &keys, &step.mishap).await;
                 world.run(step.pause).await;
             }
             users::mend(&world, &keys);

@@ -57,7 +57,7 @@ impl Mishap {
     /// One by chance.
     pub fn draw(random: &mut fastrand::Rng) -> Self {
         Self {
-            kind: random.u32(0..14),
+            kind: random.u32(0..16),
             target: random.usize(0..1000),
             number: random.u32(0..1_000_000),
         }
@@ -65,7 +65,7 @@ impl Mishap {
 }
 
 /// Lets it happen to one of `keys`.
-pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
+pub async fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
     let mut state = world.shared.lock();
     let number = mishap.number;
     let mut random = fastrand::Rng::with_seed(number.into());
@@ -137,11 +137,11 @@ pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
         10 => {
             let now = state.now();
             drop(state);
-            let first = &world.instances[0];
+            let leading = world.leading();
             match number % 3 {
-                0 => first.relist(&world.shared),
-                1 => first.relist_some(&world.shared),
-                _ => first.cut_off(&world.shared, now + SignedDuration::from_mins(5)),
+                0 => leading.relist(&world.shared),
+                1 => leading.relist_some(&world.shared),
+                _ => leading.cut_off(&world.shared, now + SignedDuration::from_mins(5)),
             }
         }
         11 => change(&mut state, &key, |o| {
@@ -150,6 +150,15 @@ pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
         12 => {
             drop(state);
             world.hinder_renewals(SignedDuration::from_secs(i64::from(number % 600)));
+        }
+        13 => {
+            drop(state);
+            let seconds = i64::from(number % 90);
+            world.stand_still(SignedDuration::from_secs(seconds)).await;
+        }
+        14 => {
+            drop(state);
+            world.hand_over();
         }
         _ => {
             drop(state);
