@@ -7,6 +7,11 @@
 //! Clocks of different machines are never compared, only how long a lease has been seen unchanged
 //! (as client-go does).
 //!
+//! A version of the Lease that is lower than one seen before tells that the API server's data were
+//! replaced by older ones (etcd restored from a snapshot). A watch that goes on from a version that
+//! is still to come shows nothing until then, for hours (kubernetes/kubernetes#107457): the lease
+//! counts as lost, and the process that begins anew lists everything.
+//!
 //! It is our own because the libraries for this (`kube-leader-election`, `kubert`) tell who leads,
 //! and leave it to the caller to stop in time. The fence needs the moment at which a renewal was
 //! sent, on a clock that goes on in suspension.
@@ -14,6 +19,7 @@
 use super::Metrics;
 use super::call::{CallError, bounded};
 use super::lease_timings::LeaseTimings;
+use super::versions::older;
 use crate::clock::{SharedClock, SystemClock};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -118,6 +124,8 @@ pub struct Candidate {
     seen: Option<(String, Instant)>,
     /// The lease's count of holders since this process holds it.
     term: Option<i32>,
+    /// The version last seen, in whosever hand.
+    newest: Option<String>,
     /// As this process last wrote it: a renewal needs no read, as the version goes with the write.
     written: Option<Lease>,
 }
@@ -140,6 +148,7 @@ impl Candidate {
             metrics,
             seen: None,
             term: None,
+            newest: None,
             written: None,
         }
     }
@@ -229,6 +238,9 @@ impl Candidate {
             Some(lease) => Some(lease),
             None => self.call(GET, self.api.get_opt(&self.name)).await?,
         };
+        if read.as_ref().is_some_and(|lease| self.goes_back(lease)) {
+            return Ok(false);
+        }
         let written = match read {
             None => {
                 let metadata =
@@ -245,6 +257,9 @@ impl Candidate {
                     .await?
             }
         };
+        if self.goes_back(&written) {
+            return Ok(false);
+        }
         if self.fence.has_lapsed() {
             tracing::warn!(
                 lease = self.name,
@@ -255,6 +270,20 @@ impl Candidate {
         self.written = Some(written);
         self.fence.renewed(sent);
         Ok(true)
+    }
+
+    /// Whether `lease` is of an older version than one seen before.
+    fn goes_back(&mut self, lease: &Lease) -> bool {
+        let version = lease.metadata.resource_version.clone();
+        let before = std::mem::replace(&mut self.newest, version);
+        let back = before.is_some_and(|before| older(self.newest.as_deref(), &before));
+        if back {
+            tracing::error!(
+                lease = self.name,
+                "the API server's data were replaced by older ones: all that is known of them is void"
+            );
+        }
+        back
     }
 
     async fn call<T>(

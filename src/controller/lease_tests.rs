@@ -354,6 +354,32 @@ async fn a_lease_that_was_deleted_or_freed_by_hand_is_taken_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lease_whose_version_goes_back_is_lost() {
+    let stage = Stage::new();
+    let mut candidate = stage.holder("me").await;
+    let snapshot = (stage.server().version, stage.server().lease.clone());
+    assert!(tokio::time::timeout(SECOND * 30, candidate.hold(|| ())).await.is_err(), "it is held");
+    (stage.server().version, stage.server().lease) = snapshot;
+    tokio::time::timeout(SECOND * 3, candidate.hold(|| ())).await.expect("it is lost");
+    assert_eq!(candidate.fence.check(), Err(NotLeading));
+
+    // The older data have no lease: the one that is made is older than what was known.
+    let mut candidate = stage.holder("other").await;
+    assert!(tokio::time::timeout(SECOND * 30, candidate.hold(|| ())).await.is_err(), "it is held");
+    (stage.server().version, stage.server().lease) = (1, None);
+    tokio::time::timeout(SECOND * 3, candidate.hold(|| ())).await.expect("it is lost");
+    assert_eq!(candidate.fence.check(), Err(NotLeading));
+
+    // Who waits for it has nothing to lose.
+    let mut waiting = stage.candidate("next");
+    assert!(!waiting.attempt().await.expect("an answer"));
+    stage.server().version = 0;
+    stage.server().write(|lease| lease["spec"]["holderIdentity"] = Value::Null);
+    waiting.acquire(|| ()).await;
+    assert!(waiting.fence.check().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_machine_that_was_suspended_cannot_prove_that_it_leads() {
     let stage = Stage::new();
     let mut candidate = stage.holder("me").await;

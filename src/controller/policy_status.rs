@@ -5,9 +5,9 @@
 //! Apart from the queue of resources: a rotation neither waits for this nor causes it.
 
 use super::feeds::Change;
-use super::memory::older;
 use super::packed::Form as _;
 use super::store::name_of;
+use super::versions::older;
 use super::{CallError, Calls, Context, ResourceName, View, call};
 use crate::clock::SharedClock;
 use k8s_openapi::api::core::v1::Namespace;

@@ -2,10 +2,11 @@
 
 use super::attempt::{self, Attempt};
 use super::brake::HELD_POLL;
-use super::memory::{CATCH_UP, Entry, WrittenSecret, older};
+use super::memory::{CATCH_UP, Entry, WrittenSecret};
 use super::next::{Next, first};
 use super::outcome::Outcome;
 use super::sight::Sight;
+use super::versions::older;
 use super::{CallError, Context, claim, inspect, issue, live, publish};
 use jiff::SignedDuration;
 use kube::ResourceExt as _;

@@ -1,10 +1,11 @@
 //! What is known of the cluster without asking: the watches' stores, and memory where they lag.
 
-use super::memory::{Entry, WrittenSecret, older};
+use super::memory::{Entry, WrittenSecret};
 use super::packed::Kept;
 use super::secret_meta::{ConfigMapMeta, SecretMeta, version_of};
 use super::store::{Store, name_of};
 use super::total_size::Crowded;
+use super::versions::older;
 use super::{PodMeta, PolicyNews, ResourceName};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};

@@ -109,6 +109,14 @@ impl Log {
         }
     }
 
+    /// All is as `shown` has it, at `version`, and later changes have never been. Watches go on from
+    /// where they are.
+    pub fn go_back(&mut self, shown: BTreeMap<(Kind, String, String), Arc<Shown>>, version: u64) {
+        self.shown = shown;
+        self.changes.retain(|change| change.version <= version);
+        self.pages.clear();
+    }
+
     /// The watches of this instance.
     fn connections_of(&mut self, instance: usize) -> impl Iterator<Item = &mut Connection> {
         self.connections.values_mut().filter(move |c| c.instance == instance)

@@ -29,6 +29,7 @@ mod publishing;
 pub mod refusals;
 mod replicas;
 mod restarts;
+mod restores;
 mod secrets;
 mod server;
 mod state;

@@ -73,6 +73,8 @@ pub struct State {
     /// Delays that are not left to chance.
     pub choices: Option<Choices>,
     pub version: u64,
+    /// How many identities were given out: they are never given again, whatever goes back.
+    made: u64,
     pub credentials: BTreeMap<Key, Value>,
     /// The same, read as the controller reads them.
     pub typed: BTreeMap<Key, Arc<RefreshableCredential>>,
@@ -136,6 +138,7 @@ impl Shared {
             random: fastrand::Rng::with_seed(seed),
             choices: None,
             version: 1,
+            made: 0,
             credentials: BTreeMap::new(),
             typed: BTreeMap::new(),
             secrets: BTreeMap::new(),
@@ -185,6 +188,12 @@ impl State {
         self.version
     }
 
+    /// A number that nothing else has had.
+    pub fn next_identity(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
     /// The object under `key` is as `after` is from `version` on, or gone.
     fn commit(&mut self, kind: Kind, key: (&str, &str), after: Option<&Value>, version: u64) {
         let after = after.map(|object| Shown::new(kind, object));
@@ -216,9 +225,10 @@ impl State {
     pub fn put_credential(&mut self, key: &Key, change: impl FnOnce(&mut Value)) {
         let version = self.next_version();
         let mut object = self.credentials.remove(key).unwrap_or_else(|| {
+            let made = self.next_identity();
             json!({
                 "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
-                "metadata": {"namespace": key.0, "name": key.1, "uid": format!("uid-{version}-{}", key.1), "generation": 0},
+                "metadata": {"namespace": key.0, "name": key.1, "uid": format!("uid-{made}-{}", key.1), "generation": 0},
                 "spec": {}, "status": {"observedGeneration": -1},
             })
         });
@@ -276,7 +286,7 @@ impl State {
     pub fn put_secret(&mut self, mut secret: SimSecret) -> SimSecret {
         secret.version = self.next_version();
         if secret.uid.is_empty() {
-            secret.uid = format!("secret-{}", secret.version);
+            secret.uid = format!("secret-{}", self.next_identity());
         }
         let shown = secret.shown(true);
         self.commit(Kind::Secret, (&secret.namespace, &secret.name), Some(&shown), secret.version);
@@ -351,7 +361,7 @@ impl State {
         let metadata = &mut object["metadata"];
         metadata["name"] = name.into();
         if metadata["uid"].is_null() {
-            metadata["uid"] = format!("policy-{version}").into();
+            metadata["uid"] = format!("policy-{}", self.next_identity()).into();
         }
         metadata["resourceVersion"] = version.to_string().into();
         self.commit(Kind::Policy, ("", name), Some(&object), version);

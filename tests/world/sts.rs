@@ -174,7 +174,7 @@ fn session(world: &Shared, form: &BTreeMap<String, String>) -> String {
     let mut state = world.lock();
     let (role, name) = (form["RoleArn"].clone(), form["RoleSessionName"].clone());
     let seconds = form.get("DurationSeconds").and_then(|s| s.parse().ok()).unwrap_or(3600);
-    let number = state.next_version();
+    let number = state.next_identity();
     let id = format!("ASIA{number:016}");
     let expiration = state.now() + SignedDuration::from_secs(seconds);
     let given = if state.faults.issuer_swaps {
