@@ -27,14 +27,6 @@ pub enum Place {
 }
 
 impl Place {
-    /// Whether `namespace` is a part of it.
-    fn holds(&self, namespace: &str) -> bool {
-        match self {
-            Self::Everywhere => true,
-            Self::Namespace(name) => name == namespace,
-        }
-    }
-
     /// Where namespaced kinds are watched: in `namespaces`, or everywhere where none are named.
     pub fn of(namespaces: &[String]) -> BTreeSet<Self> {
         match namespaces {
@@ -94,8 +86,7 @@ impl Feeds {
         let triggers = Triggers::new(view.credentials.clone(), view.namespaces.clone());
         let (own, input, config_map) = (triggers.clone(), triggers.clone(), triggers.clone());
         let (policy, namespace, order) = (triggers.clone(), triggers.clone(), triggers);
-        let (remembering, listing, forgetting) =
-            (context.clone(), context.clone(), context.clone());
+        let (remembering, forgetting) = (context.clone(), context.clone());
         let (by_policies, by_namespaces, by_orders) =
             (context.clone(), context.clone(), context.clone());
         let news = context.view.policy_news.clone();
@@ -115,11 +106,6 @@ impl Feeds {
             secrets: Feed::new(&view.secrets, places, move |changes| {
                 changes.iter().for_each(|change| remembering.memory.learn(change));
                 own.of_own_secrets(changes)
-            })
-            .listing(move |place| {
-                listing.memory.doubt_unseen(|secret| {
-                    place.holds(&secret.namespace) && !listing.view.secrets.contains(secret)
-                })
             }),
             inputs: Feed::new(&view.inputs, places, move |changes| {
                 input.of_inputs(InputObject::Secret, changes)
@@ -164,8 +150,6 @@ pub struct Feed<K: Kept> {
     /// Those that have not had their first list: the view is not ready before they have.
     waiting: BTreeSet<Place>,
     touches: Touches<K>,
-    /// Touched by a list of a place that is complete, beside its changes.
-    listed: Box<dyn FnMut(&Place) -> Touched + Send>,
 }
 
 type Touches<K> = Box<dyn FnMut(&[Change<K>]) -> Touched + Send>;
@@ -185,13 +169,7 @@ impl<K: Kept> Feed<K> {
             places: places.clone(),
             waiting: places.clone(),
             touches: Box::new(touches),
-            listed: Box::new(|_| Touched::new()),
         }
-    }
-
-    /// The same; a list of a place that is complete touches what `listed` says, too.
-    fn listing(self, listed: impl FnMut(&Place) -> Touched + Send + 'static) -> Self {
-        Self { listed: Box::new(listed), ..self }
     }
 
     /// Where the kind is watched.
@@ -231,9 +209,7 @@ impl<K: Kept> Feed<K> {
                 if self.waiting.is_empty() {
                     self.store.is_complete();
                 }
-                let mut touched = self.touch_all(changes);
-                touched.extend((self.listed)(place));
-                touched
+                self.touch_all(changes)
             }
         }
     }

@@ -3,18 +3,16 @@
 //! A watch lags behind the writes. Planning from a view that lacks one's own last write would ask
 //! the issuer twice, so what was written is remembered until the view has caught up.
 
-use super::ResourceName;
 use super::feeds::Change;
 use super::ledger::Ledger;
 use super::pending::Writes;
-use super::secret_meta::{SecretMeta, owner_name, owner_uid};
+use super::secret_meta::{SecretMeta, owner_uid};
 use super::versions::older;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::Mutex;
 use refreshable_rules::timing::down_to_second;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 
 /// A view that has not caught up after this long is no longer waited for: the object is read
 /// instead.
@@ -261,29 +259,9 @@ impl Memory {
         });
     }
 
-    /// A list of Secrets is complete. Those that were written and are still not shown may have come
-    /// and gone in the gap, where no event tells: whether they are there has to be read. The
-    /// resources that they belong to, of those for which `lacks` says that the view lacks theirs.
-    pub(super) fn doubt_unseen(&self, lacks: impl Fn(&ResourceName) -> bool) -> Vec<ResourceName> {
-        let mut owners = Vec::new();
-        for rest in self.slots.lock().values_mut().filter_map(|slot| slot.rest.as_mut()) {
-            let Some(WrittenSecret::Applied(meta)) = &rest.secret else { continue };
-            let namespace: Arc<str> = meta.namespace.as_deref().unwrap_or_default().into();
-            let named =
-                |name: &str| ResourceName { namespace: namespace.clone(), name: name.into() };
-            let (Some(secret), Some(owner)) = (meta.name.as_deref(), owner_name(meta)) else {
-                continue;
-            };
-            if lacks(&named(secret)) {
-                owners.push(named(owner));
-                rest.doubt = true;
-            }
-        }
-        owners
-    }
-
     /// When to look whether the Secret that was written is there still, where the view has not shown
-    /// it: it may have been deleted before the answer to the write came, and no event tells again.
+    /// it: it may have been deleted before the answer to the write came, or in the gap before a list,
+    /// and no event tells again.
     pub(super) fn unseen_until(&self, uid: &str) -> Option<Timestamp> {
         let slots = self.slots.lock();
         let slot = slots.get(uid)?;
@@ -371,7 +349,6 @@ fn in_slot<T>(slot: &mut Slot, act: impl FnOnce(&mut Entry) -> T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use refreshable_api::names;
 
     fn meta(uid: &str, version: &str) -> ObjectMeta {
         ObjectMeta {
@@ -390,27 +367,6 @@ mod tests {
         assert!(memory.of("me").expect("entry").secret.is_some());
         memory.secret_seen("me", &meta("s", "10"));
         assert!(memory.of("me").expect("entry").secret.is_none());
-    }
-
-    #[test]
-    fn a_secret_that_a_list_does_not_hold_is_in_doubt() {
-        let memory = Memory::default();
-        let annotations = [(names::OWNER_NAME_ANNOTATION.to_owned(), "x".to_owned())];
-        let written = ObjectMeta {
-            namespace: Some("a".into()),
-            name: Some("y".into()),
-            annotations: Some(annotations.into()),
-            ..meta("s", "10")
-        };
-        memory.secret_written("me", written, Timestamp::UNIX_EPOCH);
-        assert!(memory.doubt_unseen(|_| false).is_empty());
-        assert!(!memory.of("me").expect("entry").doubt);
-        let owners =
-            memory.doubt_unseen(|secret| (&*secret.namespace, &*secret.name) == ("a", "y"));
-        assert_eq!(owners, [ResourceName { namespace: "a".into(), name: "x".into() }]);
-        assert!(memory.of("me").expect("entry").doubt);
-        memory.secret_seen("me", &meta("s", "10"));
-        assert!(memory.doubt_unseen(|_| true).is_empty(), "it was seen");
     }
 
     #[test]

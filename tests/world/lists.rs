@@ -116,20 +116,20 @@ fn a_status_that_the_watch_does_not_show_is_not_lost() {
 /// A Secret may come and go while the watch is away: no event tells of it, and no list.
 #[test]
 fn a_secret_that_came_and_went_in_the_gap_is_published_again() {
-    for namespaced in [false, true] {
+    for (namespaced, deleted_after) in [(false, 10), (true, 10), (false, 60), (true, 60)] {
         runtime().block_on(async {
             let mut world = World::new(34, Setup { namespaced, ..Setup::default() });
             world.run(MINUTE).await;
-            let back = world.now() + MINUTE;
+            let back = world.now() + SignedDuration::from_secs(deleted_after + 50);
             let instance = world.instances[0].number;
             world.shared.lock().log.silence(instance, back, &[Kind::Secret]);
             let key = users::make(&world, "team-a", "x", 43200);
-            world.run(SignedDuration::from_secs(10)).await;
+            world.run(SignedDuration::from_secs(deleted_after)).await;
             assert!(world.shared.lock().secrets.contains_key(&key), "it is published");
             world.shared.lock().delete_secret(&key);
             world.run(MINUTE * 2).await;
             users::assert_settled(&world, std::slice::from_ref(&key));
-            assert_eq!(counts(&world)[..2], [2, 2], "namespaced: {namespaced}");
+            assert_eq!(counts(&world)[..2], [2, 2], "{namespaced}, after {deleted_after} s");
         });
     }
 }
