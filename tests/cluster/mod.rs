@@ -43,6 +43,7 @@ mod publishing;
 mod reach;
 mod refusals;
 mod restart;
+mod restore;
 mod rights;
 mod rollouts;
 mod runbook;

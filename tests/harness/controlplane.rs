@@ -1,6 +1,7 @@
 //! A real control plane as processes: etcd, the API server, the controller manager.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -143,6 +144,30 @@ impl ControlPlane {
         wait_ready(&self.api_server, &self.admin).await;
     }
 
+    /// All that etcd holds, for [`restore`](Self::restore). etcd stands still meanwhile.
+    pub fn snapshot(&self) -> PathBuf {
+        self.etcd.kill();
+        let snapshot = self.folder.join("snapshot");
+        copy(&self.data(), &snapshot);
+        self.etcd.start_again();
+        snapshot
+    }
+
+    /// What came after `snapshot` has never been: etcd and the API server end, and go on from it.
+    pub async fn restore(&self, snapshot: &Path) {
+        self.api_server.kill();
+        self.etcd.kill();
+        std::fs::remove_dir_all(self.data()).expect("etcd's folder");
+        copy(snapshot, &self.data());
+        self.etcd.start_again();
+        self.api_server.start_again();
+        wait_ready(&self.api_server, &self.admin).await;
+    }
+
+    fn data(&self) -> PathBuf {
+        data(&self.folder)
+    }
+
     /// Ends it, where it cannot be dropped.
     pub fn end(&self) {
         for process in self.controller_manager.iter().chain([&self.api_server, &self.etcd]) {
@@ -168,11 +193,21 @@ impl ControlPlane {
     }
 }
 
+/// etcd's folder.
+fn data(folder: &Path) -> PathBuf {
+    folder.join("etcd")
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-R").args([from, to]).status().expect("cp starts");
+    assert!(copied.success(), "{} is copied to {}", from.display(), to.display());
+}
+
 async fn start_etcd(bin: &Path, folder: &Path) -> (Process, String) {
     let client = format!("http://127.0.0.1:{}", ports::free());
     let peer = format!("http://127.0.0.1:{}", ports::free());
     let etcd = Process::builder("etcd", bin.join("etcd"), folder)
-        .args(["--data-dir".as_ref(), folder.join("etcd").as_os_str()])
+        .args(["--data-dir".as_ref(), data(folder).as_os_str()])
         .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
         .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
         .arg(format!("--initial-cluster=default={peer}"))
