@@ -7,7 +7,7 @@ use crate::harness::cluster;
 use refreshable_api::{Role, StsSpec};
 use refreshable_issuers::aws::sts::RoleCall;
 use refreshable_issuers::aws::{Caller, Meter, Sts};
-use refreshable_issuers::http::{self, Call};
+use refreshable_issuers::http::{self, Call, Transport as _};
 use refreshable_rules::issuer::{AccessKey, IssueError};
 use refreshable_rules::patterns::NetworkScope;
 use std::collections::BTreeMap;
@@ -203,7 +203,7 @@ async fn get(url: &str, way: http::Way) -> Result<(), IssueError> {
         identity: None,
         timeout_seconds,
     };
-    http::get(&call).await.map(drop)
+    http::Guarded.send(&call, None).await.map(drop)
 }
 
 /// As the controller does it, which takes the SDK's client from the default configuration.

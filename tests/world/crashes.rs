@@ -93,6 +93,17 @@ fn of_a_first_issue_of_profiles() {
     assert_lossless("x", usual, crashed);
 }
 
+#[test]
+fn of_a_first_issue_of_a_token() {
+    let run = async |world: &mut World, _: &Key| {
+        users::make_token(world, "team-a", "x", 3600);
+        world.run(MINUTE).await;
+    };
+    let (usual, crashed) = crashed_after_each_call(async |_| ("team-a".into(), "x".into()), run);
+    assert_eq!((usual, crashed.len()), ([2, 1, 0], 4), "the role, the token, Secret, status");
+    assert_lossless("x", usual, crashed);
+}
+
 /// A resource of an hour's sessions that is published.
 async fn published(world: &mut World) -> Key {
     let key = users::make(world, "team-a", "x", 3600);

@@ -1,6 +1,7 @@
 //! One running controller: production's replica over the simulated API server and issuer.
 
 use super::clock::WorldClock;
+use super::ecr::SimEcr;
 use super::history::{Kind, Link};
 use super::state::{Key, Shared};
 use super::sts::SimSts;
@@ -284,7 +285,7 @@ fn prepare(
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new("eu-west-1"))
         .credentials_provider(provider.clone())
-        .http_client(SimSts(world))
+        .http_client(SimSts(world.clone()))
         .time_source(SharedTimeSource::new(clock.clone()))
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .build();
@@ -299,7 +300,7 @@ fn prepare(
         sts: Sts::new(&aws, metrics.clone()),
         ambient: Some(Caller::Ambient(provider)),
         totp: TotpSteps::default(),
-        source_context: SourceContext::new(aws, Registry::default()),
+        source_context: SourceContext::new(aws, Registry::default()).by(SimEcr(world)),
         clocks: ClockWatch::new(&clock),
         clock: Arc::new(clock),
         metrics,

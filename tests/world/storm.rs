@@ -99,6 +99,7 @@ impl<'a> Storm<'a> {
                 .map(|(n, seconds)| users::make(&world, place(n), &format!("c-{n}"), seconds))
                 .collect();
             keys.push(users::make_profiles(&world, "team-a", "many", 3, 900));
+            keys.push(users::make_token(&world, "team-b", "images", 3600));
             (self.prepare)(&world, &keys);
             world.run(MINUTE).await;
             for step in &self.steps {

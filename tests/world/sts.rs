@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Stands in every secret that the issuer hands out.
 pub const CANARY: &str = "c4n4ry";
 /// How long a call hangs that never ends.
-const FOR_EVER: Duration = Duration::from_secs(3600);
+pub const FOR_EVER: Duration = Duration::from_secs(3600);
 
 /// The issuer, as an HTTP connector.
 #[derive(Clone, Debug)]
@@ -55,13 +55,10 @@ impl HttpConnector for SimSts {
                     Err(ConnectorError::io("too late".into()))
                 }
                 Outcome::Panic => panic!("on purpose; {CANARY}-in-a-panic"),
-                Outcome::Answer(status, body) => {
-                    let status = status.try_into().expect("a status");
-                    Ok(HttpResponse::new(status, SdkBody::from(body)))
-                }
-                Outcome::Session => {
-                    let body = SdkBody::from(session(&world, &form));
-                    let mut answer = HttpResponse::new(200.try_into().expect("a status"), body);
+                Outcome::Refused(status, code) => Ok(respond(status, error(code))),
+                Outcome::Garbage(body) => Ok(respond(200, body)),
+                Outcome::Granted => {
+                    let mut answer = respond(200, session(&world, &form));
                     answer.headers_mut().insert("date", date(world.lock().now()));
                     Ok(answer)
                 }
@@ -70,21 +67,30 @@ impl HttpConnector for SimSts {
     }
 }
 
+/// What becomes of a call.
 #[derive(Debug)]
-enum Outcome {
+pub enum Outcome {
     Dead,
     Hang,
     Panic,
-    Answer(u16, String),
-    Session,
+    /// An error of the service, by its code.
+    Refused(u16, &'static str),
+    /// What is no answer of the service.
+    Garbage(String),
+    Granted,
+}
+
+fn respond(status: u16, body: String) -> HttpResponse {
+    HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body))
 }
 
 /// The access key id in a signature.
-fn signer(authorization: &str) -> Option<&str> {
+pub fn signer(authorization: &str) -> Option<&str> {
     authorization.split_once("Credential=")?.1.split('/').next()
 }
 
-fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outcome {
+/// A call with this form, signed with `key_id`, arrives at an issuer.
+pub fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outcome {
     let mut state = world.lock();
     let verdict = auditor::issuer_call(&mut state, form);
     state.auditor.check(verdict);
@@ -97,28 +103,27 @@ fn begin(world: &Shared, form: &BTreeMap<String, String>, key_id: &str) -> Outco
         // It excuses those that publish this role, and not those that need it on the way.
         auditor::denied(&mut state, &role);
         auditor::issuer_answered(&mut state, form, false);
-        return error(403, "AccessDenied");
+        return DENIED;
     } else {
         outcome(&mut state, &role, (name, key_id))
     };
     state.auditor.note(now, &format_args!("{name} asks for {role}: {outcome:?}"));
-    auditor::issuer_answered(&mut state, form, matches!(outcome, Outcome::Session));
+    auditor::issuer_answered(&mut state, form, matches!(outcome, Outcome::Granted));
     let pause = match &outcome {
-        Outcome::Session => return outcome,
+        Outcome::Granted => return outcome,
         Outcome::Panic => auditor::PAUSE_FOR_A_PERSON,
-        Outcome::Answer(403 | 200, _) => auditor::PAUSE_AFTER_DENIAL,
-        Outcome::Dead | Outcome::Hang | Outcome::Answer(..) => auditor::PAUSE_OF_ISSUER,
+        Outcome::Refused(403, _) | Outcome::Garbage(_) => auditor::PAUSE_AFTER_DENIAL,
+        Outcome::Dead | Outcome::Hang | Outcome::Refused(..) => auditor::PAUSE_OF_ISSUER,
     };
     auditor::setback(&mut state, name, pause);
     outcome
 }
 
-fn error(status: u16, code: &str) -> Outcome {
-    Outcome::Answer(
-        status,
-        format!(
-            "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>a fault</Message></Error><RequestId>r-1</RequestId></ErrorResponse>"
-        ),
+const DENIED: Outcome = Outcome::Refused(403, "AccessDenied");
+
+fn error(code: &str) -> String {
+    format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>a fault</Message></Error><RequestId>r-1</RequestId></ErrorResponse>"
     )
 }
 
@@ -128,7 +133,10 @@ fn outcome(state: &mut State, role: &str, (name, key_id): (&str, &str)) -> Outco
         return Outcome::Dead;
     }
     if faults.denied_namespace.is_some_and(|n| name.starts_with(&format!("{n}."))) {
-        return error(403, "AccessDenied");
+        return DENIED;
+    }
+    if faults.tokens_denied && role == super::ecr::SERVICE {
+        return DENIED;
     }
     if faults.hanging_namespace.is_some_and(|n| name.starts_with(&format!("{n}."))) {
         return Outcome::Hang;
@@ -137,32 +145,29 @@ fn outcome(state: &mut State, role: &str, (name, key_id): (&str, &str)) -> Outco
         return Outcome::Panic;
     }
     if faults.denied_key == Some(key_id) {
-        return error(403, "AccessDenied");
+        return DENIED;
     }
     if state.happens(faults.issuer_throttles) {
-        return error(400, "Throttling");
+        return Outcome::Refused(400, "Throttling");
     }
     if state.happens(faults.issuer_breaks) {
-        return error(500, "InternalFailure");
+        return Outcome::Refused(500, "InternalFailure");
     }
     if state.happens(faults.issuer_hangs) {
         return Outcome::Hang;
     }
     if state.happens(faults.issuer_garbage) {
         let bodies = ["<html>", "", "{}", "<AssumeRoleResponse/>"];
-        return Outcome::Answer(200, bodies[state.random.usize(0..bodies.len())].to_owned());
+        return Outcome::Garbage(bodies[state.random.usize(0..bodies.len())].to_owned());
     }
     if state.happens(faults.issuer_lies) {
-        return Outcome::Answer(
-            200,
-            answer(
-                "ASIALIE00000000000",
-                "arn:aws:sts::999999999999:assumed-role/liar/x",
-                "2020-01-01T00:00:00Z",
-            ),
-        );
+        return Outcome::Garbage(answer(
+            "ASIALIE00000000000",
+            "arn:aws:sts::999999999999:assumed-role/liar/x",
+            "2020-01-01T00:00:00Z",
+        ));
     }
-    Outcome::Session
+    Outcome::Granted
 }
 
 /// A time as HTTP's `Date` has it.

@@ -3,6 +3,7 @@
 //!
 //! None of it is computed by the product: a rule that is wrong there must not be wrong here as well.
 
+use super::ecr::PASSWORD;
 use super::secrets::SimSecret;
 use super::state::{Key, SimSession, State};
 use base64::Engine as _;
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 
 /// Times in files, statuses and annotations are whole seconds; so are expirations.
 const ROUNDING: SignedDuration = SignedDuration::from_secs(2);
+/// Where a token for registries is published.
+const DOCKER_CONFIG: &str = ".dockerconfigjson";
 /// AWS's default lifetime of a session of a role, in seconds.
 const DEFAULT_SECONDS: i64 = 3600;
 
@@ -48,7 +51,8 @@ pub fn wanted(spec: &Value) -> Vec<Wanted> {
     let none = Value::Null;
     let shared = spec["roles"].as_array().and_then(|r| r.last()).unwrap_or(&none);
     let Some(profiles) = spec["profiles"].as_array() else {
-        return vec![Wanted::by("credentials.json".to_owned(), "", shared)];
+        let data_key = if spec["token"].is_object() { DOCKER_CONFIG } else { "credentials.json" };
+        return vec![Wanted::by(data_key.to_owned(), "", shared)];
     };
     let of = |profile: &Value| {
         let name = profile["name"].as_str().unwrap_or_default();
@@ -68,10 +72,12 @@ pub fn request(spec: &Value) -> Value {
     request
 }
 
-/// How many roles a specification has assumed for it.
-pub fn roles(spec: &Value) -> usize {
+/// How many calls of issuers a specification costs: one for each role, and one for the token that
+/// the last of them buys.
+pub fn calls(spec: &Value) -> usize {
     let count = |of: &Value| of["roles"].as_array().map_or(0, Vec::len);
-    count(spec) + spec["profiles"].as_array().into_iter().flatten().map(count).sum::<usize>()
+    let profiles = spec["profiles"].as_array().into_iter().flatten().map(count).sum::<usize>();
+    count(spec) + profiles + usize::from(spec["token"].is_object())
 }
 
 /// The session that the process JSON under `data_key` belongs to, as the issuer gave it.
@@ -79,10 +85,15 @@ pub fn held<'a>(state: &'a State, secret: &SimSecret, data_key: &str) -> Option<
     state.sessions.get(&key_id(secret, data_key)?)
 }
 
-/// The access key id that the process JSON under `data_key` names.
+/// The access key id that the process JSON under `data_key` names, or that the password there was
+/// bought with.
 pub fn key_id(secret: &SimSecret, data_key: &str) -> Option<String> {
     let (text, _) = secret.fields.get(&format!("data/{data_key}"))?;
     let json: Value = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
+    if let Some(registries) = json["auths"].as_object() {
+        let password = registries.values().next()?["password"].as_str()?;
+        return Some(password.strip_prefix(PASSWORD)?.to_owned());
+    }
     Some(json["AccessKeyId"].as_str()?.to_owned())
 }
 

@@ -23,6 +23,16 @@ pub fn make(world: &World, namespace: &str, name: &str, seconds: i64) -> Key {
     key
 }
 
+/// Makes a resource with a role that lives for `seconds`, and the registry token that it buys.
+pub fn make_token(world: &World, namespace: &str, name: &str, seconds: i64) -> Key {
+    let key = make(world, namespace, name, seconds);
+    let registry = json!({"accountId": "111122223333", "region": "eu-west-1"});
+    world.shared.lock().put_credential(&key, |object| {
+        object["spec"]["token"] = json!({"ecr": {"registries": [registry]}});
+    });
+    key
+}
+
 /// Makes a resource with a shared role and `count` profiles of a role each, which live for
 /// `seconds`.
 pub fn make_profiles(

@@ -6,6 +6,7 @@
 
 use super::sts::credentials;
 use crate::http::{self, Call, Way};
+use crate::source::SourceContext;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use aws_types::SdkConfig;
@@ -27,11 +28,11 @@ const CONTENT_TYPE: &str = "application/x-amz-json-1.1";
 pub(crate) async fn get_authorization_token(
     call: &TokenCall,
     key: &AccessKey,
-    (config, spec): (&SdkConfig, &StsSpec),
+    (context, spec): (&SourceContext, &StsSpec),
     redactor: &Redactor,
     now: Timestamp,
 ) -> Result<Login, IssueError> {
-    let url = endpoint(call, config, spec);
+    let url = endpoint(call, &context.aws, spec);
     let mut headers = vec![
         ("content-type".to_owned(), CONTENT_TYPE.to_owned()),
         ("x-amz-target".to_owned(), call.service.target().to_owned()),
@@ -54,7 +55,7 @@ pub(crate) async fn get_authorization_token(
         identity: None,
         timeout_seconds: spec.timeout_seconds,
     };
-    let answer = http::post(&request, BODY.to_owned()).await?;
+    let answer = context.http.send(&request, Some(BODY.to_owned())).await?;
     if !(200..300).contains(&answer.status) {
         let subject = format!("{} in {}", call.service.id(), call.region);
         return Err(of_aws(http::http_error(OPERATION, &subject, &answer)));

@@ -50,7 +50,7 @@ fn call(url: &str) -> Call<'_> {
 #[tokio::test]
 async fn what_is_right_comes_back_whole() {
     let url = server(answer("200 OK\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT", b"{}"), false).await;
-    let answer = get(&call(&url)).await.expect("an answer");
+    let answer = send(&call(&url), None).await.expect("an answer");
     assert_eq!((answer.status, answer.body.expose_secret()), (200, &b"{}"[..]));
     assert_eq!(answer.date, Some("2026-01-01T00:00:00Z".parse().expect("time")));
 }
@@ -81,7 +81,7 @@ async fn servers_that_misbehave_are_named_for_what_they_did() {
     ] {
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
         let url = server(bytes, holds).await;
-        let Err(error) = get(&call(&url)).await else { panic!("{shown}: an answer") };
+        let Err(error) = send(&call(&url), None).await else { panic!("{shown}: an answer") };
         assert!(error.to_string().contains(words), "{shown}: {error}");
         assert_eq!(error.class(), Class::Transient, "{shown}");
     }
@@ -103,7 +103,7 @@ async fn what_the_specification_has_wrong_is_named() {
         (Call { identity: Some(&pem), ..call(url) }, "certificate"),
         (Call { headers: vec![("X-A".into(), SecretString::from("a\nb"))], ..call(url) }, "X-A"),
     ] {
-        let Err(error) = get(&call).await else { panic!("{field}: an answer") };
+        let Err(error) = send(&call, None).await else { panic!("{field}: an answer") };
         assert_eq!(error.class(), Class::Specification, "{field}: {error}");
         assert!(error.to_string().contains(field), "{error}");
     }
@@ -121,7 +121,7 @@ async fn a_header_s_value_and_the_url_s_query_stay_out_of_errors() {
         let url = format!("{url}?code=qu3ry&x=y");
         let mut call = call(&url);
         call.headers.push(("Authorization".to_owned(), SecretString::from("Bearer s3cr3t")));
-        let Err(error) = get(&call).await else { panic!("an answer of {url}") };
+        let Err(error) = send(&call, None).await else { panic!("an answer of {url}") };
         let shown = format!("{error} {error:?} {call:?}");
         assert!(!shown.contains("s3cr3t") && !shown.contains("qu3ry"), "{shown}");
     }

@@ -13,6 +13,7 @@ pub use guard::{Forbidden, resolve};
 pub use http_error::http_error;
 
 use crate::certificate::TokenIdentity;
+use futures::future::{BoxFuture, FutureExt as _};
 use guard::GuardedResolver;
 use jiff::Timestamp;
 use refreshable_rules::issuer::IssueError;
@@ -95,21 +96,32 @@ pub struct Answer {
     pub error_code: Option<String>,
 }
 
-/// Makes a GET.
-///
-/// # Errors
-/// [`IssueError::Unreachable`] without a response, [`IssueError::InvalidAnswer`] for a body beyond
-/// the limit, [`IssueError::Specification`] for an invalid URL, certificate or header.
-pub async fn get(call: &Call<'_>) -> Result<Answer, IssueError> {
-    send(call, None).await
+/// What carries calls out: [`Guarded`], or a server in memory.
+pub trait Transport: std::fmt::Debug + Send + Sync {
+    /// Makes a GET, or with `body` a POST.
+    ///
+    /// # Errors
+    /// [`IssueError::Unreachable`] without a response, [`IssueError::InvalidAnswer`] for a body
+    /// beyond the limit, [`IssueError::Specification`] for an invalid URL, certificate or header.
+    fn send<'a>(
+        &'a self,
+        call: &'a Call<'a>,
+        body: Option<String>,
+    ) -> BoxFuture<'a, Result<Answer, IssueError>>;
 }
 
-/// Makes a POST with `body`.
-///
-/// # Errors
-/// As [`get`].
-pub async fn post(call: &Call<'_>, body: String) -> Result<Answer, IssueError> {
-    send(call, Some(body)).await
+/// The network, guarded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Guarded;
+
+impl Transport for Guarded {
+    fn send<'a>(
+        &'a self,
+        call: &'a Call<'a>,
+        body: Option<String>,
+    ) -> BoxFuture<'a, Result<Answer, IssueError>> {
+        send(call, body).boxed()
+    }
 }
 
 async fn send(call: &Call<'_>, body: Option<String>) -> Result<Answer, IssueError> {

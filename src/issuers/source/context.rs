@@ -1,6 +1,7 @@
 //! The controller's own resources that sources use, besides STS.
 
 use crate::certificate::Modules;
+use crate::http::{Guarded, Transport};
 use crate::registry::Registry;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -13,6 +14,8 @@ pub struct SourceContext {
     /// Shared configuration of AWS's clients: HTTP client, endpoints, time source, the controller's
     /// identity.
     pub aws: aws_types::SdkConfig,
+    /// What carries out the calls that are not the SDK's.
+    pub http: Arc<dyn Transport>,
     /// Programs that are registered.
     pub registry: Registry,
     /// PKCS#11 modules that are registered.
@@ -27,7 +30,14 @@ impl SourceContext {
     /// With the AWS clients' configuration and the registry.
     pub fn new(aws: aws_types::SdkConfig, registry: Registry) -> Self {
         let modules = Modules::new(registry.pkcs11_modules.clone());
-        Self { aws, modules, registry, cluster_name: None, writers: Writers::default() }
+        let (http, writers) = (Arc::new(Guarded), Writers::default());
+        Self { aws, http, modules, registry, cluster_name: None, writers }
+    }
+
+    /// The same, whose calls go by `http`.
+    #[must_use]
+    pub fn by(self, http: impl Transport + 'static) -> Self {
+        Self { http: Arc::new(http), ..self }
     }
 
     /// The same, in a cluster of this name.

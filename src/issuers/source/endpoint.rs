@@ -31,7 +31,7 @@ pub(super) async fn get_with(
     read: impl FnOnce(&'static str, &[u8], Option<Timestamp>) -> Result<Issued, IssueError>,
 ) -> Result<Obtained, IssueError> {
     counted(call.operation, request.sts.meter(), async {
-        let answer = successful(call, http::get(call).await?)?;
+        let answer = successful(call, request.source_context.http.send(call, None).await?)?;
         let issued = read(call.operation, answer.body.expose_secret(), answer.date)?;
         Ok(Obtained::Session(Box::new(issued)))
     })

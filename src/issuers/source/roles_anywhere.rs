@@ -5,7 +5,7 @@ use super::{Obtained, Request, Source, device, endpoint, verify};
 use crate::aws::call::counted;
 use crate::aws::region::Home;
 use crate::aws::x509_signature::{self, Signed};
-use crate::http::{self, Call, Way};
+use crate::http::{Call, Way};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use refreshable_api::{Arn, CaBundleReference, PrincipalStatus, RolesAnywhereSource};
@@ -151,7 +151,8 @@ async fn create_session(
         identity: None,
         timeout_seconds: source.timeout_seconds,
     };
-    let answer = endpoint::successful(&call, http::post(&call, body).await?)?;
+    let http = &request.source_context.http;
+    let answer = endpoint::successful(&call, http.send(&call, Some(body)).await?)?;
     read(answer.body.expose_secret(), answer.date, answer.request_id.as_deref(), request.now)
 }
 

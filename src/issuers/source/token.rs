@@ -99,10 +99,10 @@ impl Order<'_> {
     }
 
     async fn bought(self, issued: &Issued, request: &Request<'_>) -> Result<Bought, IssueError> {
-        let (aws, redactor) = (&request.source_context.aws, request.redactor());
+        let (context, redactor) = (request.source_context, request.redactor());
         let mut logins = Vec::new();
         for call in self.calls {
-            let reached = (aws, request.sts_spec);
+            let reached = (context, request.sts_spec);
             let asked =
                 get_authorization_token(&call, &issued.session.key, reached, redactor, request.now);
             let login = counted(ecr::OPERATION, request.sts.meter(), asked).await?;

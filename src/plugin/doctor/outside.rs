@@ -6,7 +6,7 @@ use super::super::error::words;
 use super::aws;
 use super::facts::{Issuer, Known, Published, Sts};
 use jiff::Timestamp;
-use refreshable_issuers::http::{self, Answer, Call, Way};
+use refreshable_issuers::http::{Answer, Call, Guarded, Transport as _, Way};
 use refreshable_rules::issuer::IssueError;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
@@ -39,7 +39,7 @@ async fn published(issuer: &str) -> Known<Published> {
 }
 
 async fn document(url: &str) -> Known<Value> {
-    let answer = http::get(&call("GetDocument", url)).await.map_err(why)?;
+    let answer = Guarded.send(&call("GetDocument", url), None).await.map_err(why)?;
     let Answer { status, body, .. } = answer;
     if status != 200 {
         return Err(format!("{url}: HTTP {status}"));
@@ -71,7 +71,7 @@ pub(super) async fn sts(endpoint: String) -> Sts {
     let mut call = call("GetCallerIdentity", &endpoint);
     let form = "application/x-www-form-urlencoded".to_owned().into();
     call.headers = vec![("Content-Type".to_owned(), form)];
-    let answer = http::post(&call, QUESTION.to_owned()).await;
+    let answer = Guarded.send(&call, Some(QUESTION.to_owned())).await;
     let ahead = |answer: &Answer| answer.date.map(|d| d.duration_since(Timestamp::now()));
     let answer = answer.map(|a| (a.status, ahead(&a))).map_err(why);
     Sts { endpoint, addresses, answer }

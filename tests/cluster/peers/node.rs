@@ -5,7 +5,7 @@ use super::{Desk, Stage, allow, honoured, python};
 use crate::harness::process::Process;
 use crate::harness::standin::StandIn;
 use crate::harness::{background, canary, eventually, http, ports, programs, scratch};
-use refreshable_issuers::http::{Call, Way};
+use refreshable_issuers::http::{Call, Guarded, Transport as _, Way};
 use refreshable_rules::issuer::json;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -253,7 +253,7 @@ async fn inside_the_namespace() {
         identity: None,
         timeout_seconds: Some(5),
     };
-    let answer = refreshable_issuers::http::get(&call).await.expect("an answer");
+    let answer = Guarded.send(&call, None).await.expect("an answer");
     let body = secrecy::ExposeSecret::expose_secret(&answer.body);
     let issued = json::read("GetContainerCredentials", body, answer.date, jiff::Timestamp::now())
         .expect("credentials");

@@ -8,7 +8,7 @@ use crate::world::truth;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
-/// Within this time whoever has no Secret may be asked for so often, for each role.
+/// Within this time whoever has no Secret may be asked for so often, for each call that it costs.
 const IN_VAIN: SignedDuration = SignedDuration::from_mins(1);
 const MOST_IN_VAIN: usize = 6;
 
@@ -56,14 +56,14 @@ pub fn issuer_call(state: &mut State, form: &BTreeMap<String, String>) -> Verdic
 /// A resource without a Secret is asked for until it has one, and not at the pace at which calls are
 /// answered.
 fn asked_in_vain(state: &mut State, key: &Key, session: &str, now: Timestamp) -> Verdict {
-    let roles = truth::roles(&state.credentials[key]["spec"]);
+    let allowed = truth::calls(&state.credentials[key]["spec"]);
     let asked = state.auditor.unheld.entry(session.to_owned()).or_default();
     asked.push_back(now);
     while asked.front().is_some_and(|at| now.duration_since(*at) > IN_VAIN) {
         asked.pop_front();
     }
     let calls = asked.len();
-    let too_many = calls > MOST_IN_VAIN * roles && !is_excused(state, key, now);
+    let too_many = calls > MOST_IN_VAIN * allowed && !is_excused(state, key, now);
     too_many.then(|| {
         format!("3, never early: {session} was asked for {calls} times within {IN_VAIN:#} at {now}, and is not published")
     })

@@ -63,10 +63,10 @@ pub fn publication(
     let written = Written { by: sender, uid, data, shared, at };
     state.auditor.written.insert(key.clone(), written);
     let spent = state.auditor.spent.remove(&name).unwrap_or_default();
-    let roles = truth::roles(&spec);
-    if state.auditor.exact && spent != roles {
+    let calls = truth::calls(&spec);
+    if state.auditor.exact && spent != calls {
         return Some(format!(
-            "8, one call: {key:?} cost {spent} issuer calls for {roles} roles at {now}"
+            "8, one call: {key:?} cost {spent} issuer calls instead of {calls} at {now}"
         ));
     }
     verdict

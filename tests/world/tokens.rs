@@ -1,0 +1,68 @@
+//! Tokens that sessions buy: what they cost, and that one which cannot be bought takes nothing away.
+
+use super::driver::{Setup, World};
+use super::months::rotations;
+use super::promises::runtime;
+use super::state::Key;
+use super::users;
+use jiff::SignedDuration;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+fn counts(world: &World) -> [usize; 4] {
+    let audit = &world.shared.lock().auditor;
+    [audit.issuer_calls, audit.applies, audit.status_writes, audit.reads + audit.deletes]
+}
+
+#[test]
+fn each_rotation_costs_the_chain_and_one_call_for_the_token() {
+    runtime().block_on(async {
+        let mut world = World::new(95, Setup::default());
+        world.shared.lock().auditor.exact = true;
+        let keys: Vec<Key> =
+            (0..10).map(|n| users::make_token(&world, "team-a", &format!("t-{n}"), 3600)).collect();
+        world.run(DAY).await;
+        users::assert_settled(&world, &keys);
+        let [calls, applies, status_writes, others] = counts(&world);
+        let expected = rotations(3600, DAY, MINUTE);
+        assert!(
+            (10 * expected.start()..=10 * expected.end()).contains(&applies),
+            "{applies}, each {expected:?}"
+        );
+        assert_eq!((calls, status_writes, others), (applies * 2, applies, 0));
+        let latest = world.shared.lock().auditor.latest;
+        assert!(latest < SignedDuration::from_secs(1), "{latest}");
+    });
+}
+
+#[test]
+fn a_token_that_is_denied_stays_as_it_is_and_is_bought_when_it_can_be() {
+    runtime().block_on(async {
+        let mut world = World::new(96, Setup::default());
+        let token = users::make_token(&world, "team-a", "images", 3600);
+        let other = users::make(&world, "team-a", "x", 3600);
+        let keys = [token.clone(), other];
+        world.run(MINUTE).await;
+        users::assert_settled(&world, &keys);
+        let before = world.shared.lock().secrets[&token].version;
+        world.shared.lock().faults.tokens_denied = true;
+        world.run(MINUTE * 50).await;
+        {
+            let state = world.shared.lock();
+            assert_eq!(state.secrets[&token].version, before, "what is valid stays");
+            let status = state.typed[&token].status.as_ref().expect("a status");
+            let failures = status.failures.as_ref().expect("failures");
+            assert_eq!(failures.class.to_string(), "Denied");
+            // A session and a token each time: pauses of ten seconds that double, up to ten minutes.
+            let calls = state.auditor.calls_of["team-a.images"];
+            assert!((10..=20).contains(&calls), "{calls} calls");
+        }
+        users::mend(&world, &keys);
+        world.run(MINUTE * 11).await;
+        users::assert_settled(&world, &keys);
+        world.run(HOUR).await;
+        users::assert_settled(&world, &keys);
+    });
+}
