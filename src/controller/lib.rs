@@ -75,6 +75,7 @@ mod store;
 mod target;
 mod total_size;
 mod triggers;
+mod trust;
 mod versions;
 mod view;
 mod watches;

@@ -8,7 +8,7 @@ use super::metrics_page::MetricsPage;
 use super::secure_metrics::{PortError, SecurePort};
 use super::{
     Brake, Calls, CertificateError, ClockWatch, Context, EventPublisher, Fence, InputKeys, Memory,
-    Metrics, Options, Panics, Replica, View, serve,
+    Metrics, Options, Panics, Replica, View, serve, trust,
 };
 use crate::clock::{SharedClock, SystemClock};
 use aws_config::BehaviorVersion;
@@ -16,6 +16,7 @@ use kube::{Client, Config};
 use refreshable_issuers::aws::{Caller, Sts, TotpSteps};
 use refreshable_issuers::registry::{Registry, RegistryError};
 use refreshable_issuers::source::SourceContext;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -81,6 +82,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     };
     tokio::spawn(vital("serve", serve::serve(listener, place, health.clone())));
     tokio::spawn(vital("pulse", pulse(client.clone(), health.clone(), metrics.clone())));
+
+    if let Some(file) = std::env::var_os(trust::VARIABLE) {
+        tokio::spawn(vital("trust", follow_trust(file.into(), stop.clone())));
+    }
 
     let identity = options.identity();
     let (fence, candidate) = candidate(&options, &client, &identity, &metrics)?;
@@ -190,6 +195,14 @@ async fn pulse(client: Client, health: Health, metrics: Metrics) {
         }
         tokio::time::sleep(PULSE).await;
     }
+}
+
+/// Ends the process when it trusts what is trusted no longer.
+async fn follow_trust(file: PathBuf, stop: CancellationToken) {
+    trust::changed(&file).await;
+    let file = file.display();
+    tracing::info!(%file, "the certificates to trust have changed: whoever begins anew reads them");
+    stop.cancel();
 }
 
 fn stop_signal() -> Result<CancellationToken, std::io::Error> {

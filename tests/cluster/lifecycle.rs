@@ -1,7 +1,8 @@
 //! One resource's life: issued, renewed on request, repaired, changed, deleted.
 
 use super::stage::{SOON, Stage};
-use crate::harness::eventually;
+use crate::harness::{eventually, scratch};
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
@@ -104,5 +105,37 @@ async fn what_is_asked_for_once_costs_one_call() {
         other => Err(format!("{:?}", other.map(|s| s.map(|s| s.metadata)))),
     })
     .await;
+    stage.strike().await;
+}
+
+#[tokio::test]
+async fn other_certificates_to_trust_are_taken_by_a_process_that_begins_anew() {
+    let stage = Stage::without_controller().await;
+    let file = scratch::subfolder("trust").join("ca.crt");
+    let authority = stage.cluster.control_plane.authority.certificate();
+    let file = scratch::write(file, authority.clone());
+    let namespace = stage.namespace.name.clone();
+    let mut stage = stage
+        .started(|program| {
+            program.args(["--lease-namespace", &namespace]).env("SSL_CERT_FILE", &file)
+        })
+        .await;
+    let role = stage.role("trusting").await;
+    stage.credential("trusting", json!({"roles": [{"roleArn": role}]})).await;
+    stage.until("trusting", "True", "Issued").await;
+
+    scratch::write(file, [authority.clone(), authority].concat());
+    let status = eventually(SOON, "the process ends", async || {
+        let process = stage.controller().process();
+        process.exit_status().ok_or_else(|| process.log_tail(5))
+    })
+    .await;
+    assert!(status.success(), "as if it was asked to: {status}");
+    let lease =
+        stage.namespace.api::<Lease>().get("refreshable-controller").await.expect("a lease");
+    assert_eq!(lease.spec.and_then(|s| s.holder_identity), None, "and has given the lease back");
+    let calls = stage.aws.calls_for_role(&role).len();
+    stage.restart().await;
+    assert_eq!(stage.aws.calls_for_role(&role).len(), calls, "which costs no call");
     stage.strike().await;
 }
