@@ -10,7 +10,7 @@ DENY_VERSION := 0.20.2
 MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-page fuzz bench bench-node book test test-unit test-image test-alerts test-sim test-mutants test-cluster test-attack test-consumers size generate lint fmt-check \
+.PHONY: help demo demo-page fuzz bench bench-node book test test-unit test-image test-alerts test-sim mutants test-mutants test-cluster test-attack test-consumers size generate lint fmt-check \
 	clippy crates-check generated-check chart-check workflows-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
@@ -45,6 +45,9 @@ fuzz: ## The parsers of what comes from outside: 200,000 generated cases each, t
 test-sim: ## The reconciler in a simulated world, months in seconds (SEEDS=10000: so many storms; MONTHS=10: as many times the resources; REFRESHABLE_SEED replays one)
 	# And whatever is of no other tier: nothing can be left out.
 	REFRESHABLE_SEEDS=$(SEEDS) REFRESHABLE_MONTHS=$(MONTHS) $(TIER) sim $(CARGO) test --test main -- --nocapture --skip cluster:: --skip consumers:: --skip node::
+
+mutants: ## Changes engine and rules in each way that cargo-mutants knows, and sees that a unit test fails: hours (FLAGS='--file src/engine/queue.rs': a part)
+	tests/mutants/every $(FLAGS)
 
 test-mutants: ## Breaks production code, one fault at a time, and sees that the simulated world objects: minutes for each
 	tests/mutants/run $(MUTANTS)

@@ -95,12 +95,15 @@ impl CallError {
             && (text.contains("ValidatingAdmissionPolicy") || text.contains("admission webhook"))
     }
 
-    /// The call may succeed if it is repeated: no answer, or one that says so.
+    /// The call may succeed if it is repeated: no answer, or one that says so. Of a token that the API
+    /// server does not take (401), a newer one is read within a minute; the object is not to blame.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::NotLeading(_) => false,
             Self::Timeout(_) => true,
-            Self::Api(_) => self.status().is_none_or(|(code, _)| code == 429 || code >= 500),
+            Self::Api(_) => {
+                self.status().is_none_or(|(code, _)| matches!(code, 401 | 408 | 429) || code >= 500)
+            }
         }
     }
 
@@ -113,6 +116,7 @@ impl CallError {
                 Some((409, _)) => "conflict",
                 Some((404, _)) => "not_found",
                 Some((403, _)) => "forbidden",
+                Some((401, _)) => "unauthorized",
                 Some((429, _)) => "throttled",
                 Some((400..500, _)) => "refused",
                 Some(_) => "server_error",

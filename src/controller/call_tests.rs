@@ -41,6 +41,8 @@ fn errors_are_told_apart() {
         (api(409), "conflict", false),
         (api(404), "not_found", false),
         (api(403), "forbidden", false),
+        (api(401), "unauthorized", true),
+        (api(408), "refused", true),
         (api(422), "refused", false),
         (api(400), "refused", false),
         (api(429), "throttled", true),

@@ -46,3 +46,19 @@ impl Admission {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_the_endpoint_answered_is_told_of_calls_alone() {
+        for pressure in [Pressure::Answered, Pressure::Throttled, Pressure::TimedOut] {
+            let admission = Admission::default();
+            admission.saw(pressure);
+            assert_eq!(admission.used(), None, "it was not called");
+            admission.clone().called();
+            assert_eq!(admission.used(), Some(pressure));
+        }
+    }
+}

@@ -221,6 +221,43 @@ mod tests {
     }
 
     #[test]
+    fn the_next_to_leave_its_slot_is_the_oldest_that_goes_on() {
+        let mut governor = Governor::new(2, SECOND);
+        let first = start(&mut governor, "a", at(0));
+        start(&mut governor, "a", at(500));
+        governor.end(first, None, at(600));
+        assert_eq!(governor.next_room(), Some(at(1500)));
+        start(&mut governor, "a", at(600));
+        assert!(!governor.has_room(at(1499)));
+        assert!(governor.has_room(at(1500)));
+    }
+
+    #[test]
+    fn young_attempts_beside_slow_ones_count_once() {
+        let mut governor = Governor::new(2, SECOND);
+        for n in 0..16 {
+            start(&mut governor, &n.to_string(), at(0));
+        }
+        start(&mut governor, "young", at(1000));
+        assert!(governor.has_room(at(1000)), "eight for each slot are slow, and one is young");
+        start(&mut governor, "young", at(1000));
+        assert!(!governor.has_room(at(1000)));
+    }
+
+    #[test]
+    fn an_endpoint_that_times_out_is_waited_for_by_fewer_whosever_they_are() {
+        let mut governor = Governor::new(8, SECOND);
+        for _ in 0..2 {
+            let permit = start(&mut governor, "a", at(0));
+            governor.end(permit, Some(Pressure::TimedOut), at(0));
+        }
+        assert!(governor.endpoint_has_room("endpoint"));
+        let _ = (start(&mut governor, "b", at(0)), start(&mut governor, "c", at(0)));
+        assert!(!governor.endpoint_has_room("endpoint"), "its limit is two");
+        assert!(governor.endpoint_has_room("another"));
+    }
+
+    #[test]
     fn time_outs_halve_the_limit_and_answers_raise_it() {
         let mut governor = Governor::new(8, SECOND);
         let end = |governor: &mut Governor, seen| {
@@ -239,6 +276,16 @@ mod tests {
             end(&mut governor, Pressure::Answered);
         }
         assert!(governor.tenants.is_empty() && governor.endpoints.is_empty(), "as if new");
+    }
+
+    #[test]
+    fn answers_that_ask_to_slow_down_count_once_a_second() {
+        let mut governor = Governor::new(16, SECOND);
+        for (ms, limit) in [(0, 8), (500, 8), (1000, 4), (1999, 4), (2000, 4)] {
+            let permit = start(&mut governor, "a", at(ms));
+            governor.end(permit, Some(Pressure::Throttled), at(ms));
+            assert_eq!(governor.endpoints["endpoint"].limit, limit, "at {ms} ms");
+        }
     }
 
     #[test]

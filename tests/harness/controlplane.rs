@@ -153,7 +153,8 @@ impl ControlPlane {
         snapshot
     }
 
-    /// What came after `snapshot` has never been: etcd and the API server end, and go on from it.
+    /// Ends etcd and the API server, and lets them go on from `snapshot`: all that came after it is
+    /// lost.
     pub async fn restore(&self, snapshot: &Path) {
         self.api_server.kill();
         self.etcd.kill();

@@ -35,7 +35,7 @@ use trace::Trace;
 /// A promise that was seen broken.
 pub type Verdict = Option<String>;
 
-/// Who sent a write.
+/// The sender of a write.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender {
     pub instance: usize,

@@ -50,7 +50,7 @@ impl World {
         self.instances.push(instance);
     }
 
-    /// Where the controller is that holds the lease: the first, where nobody that runs does.
+    /// Where the controller is that holds the lease: the first, where none that runs does.
     fn leader(&self) -> usize {
         let holder = super::leases::holder(&self.shared.lock());
         self.instances.iter().position(|i| Some(i.number) == holder).unwrap_or_default()

@@ -12,9 +12,9 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// What stands before the access key id in a password.
+/// Stands before the access key id in a password.
 pub const PASSWORD: &str = "c4n4ry-password-";
-/// What a call for a token asks for, where others ask for a role.
+/// The subject of a call for a token; those of other calls are roles.
 pub const SERVICE: &str = "ecr";
 /// AWS's tokens are valid for so long.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(12);

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-/// What else is written in a cluster meanwhile.
+/// Other writes in a cluster meanwhile.
 const OTHER_WRITES: u64 = 100_000;
 
 /// All that an API server has of a world whose namespaces and policies stay.

@@ -57,7 +57,7 @@ pub struct Faults {
     pub hanging_namespace: Option<&'static str>,
     /// The issuer refuses these roles: those whose ARN ends so.
     pub denied_roles: Option<&'static str>,
-    /// Registries sell their tokens to nobody.
+    /// Registries sell no token.
     pub tokens_denied: bool,
     /// Whoever asks for these roles, those whose ARN ends so, meets a fault of the controller
     /// itself.

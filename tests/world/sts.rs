@@ -67,7 +67,7 @@ impl HttpConnector for SimSts {
     }
 }
 
-/// What becomes of a call.
+/// The outcome of a call.
 #[derive(Debug)]
 pub enum Outcome {
     Dead,
@@ -75,7 +75,7 @@ pub enum Outcome {
     Panic,
     /// An error of the service, by its code.
     Refused(u16, &'static str),
-    /// What is no answer of the service.
+    /// Other than an answer of the service.
     Garbage(String),
     Granted,
 }

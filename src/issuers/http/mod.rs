@@ -96,7 +96,7 @@ pub struct Answer {
     pub error_code: Option<String>,
 }
 
-/// What carries calls out: [`Guarded`], or a server in memory.
+/// The carrier of calls: [`Guarded`], or a server in memory.
 pub trait Transport: std::fmt::Debug + Send + Sync {
     /// Makes a GET, or with `body` a POST.
     ///

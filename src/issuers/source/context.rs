@@ -14,7 +14,7 @@ pub struct SourceContext {
     /// Shared configuration of AWS's clients: HTTP client, endpoints, time source, the controller's
     /// identity.
     pub aws: aws_types::SdkConfig,
-    /// What carries out the calls that are not the SDK's.
+    /// The carrier of all calls that are not the SDK's.
     pub http: Arc<dyn Transport>,
     /// Programs that are registered.
     pub registry: Registry,

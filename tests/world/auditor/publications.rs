@@ -1,4 +1,4 @@
-//! What a controller writes into Secrets.
+//! A controller's writes of Secrets.
 
 use super::lateness::{late, note_time};
 use super::{Sender, Verdict, Written, is_intact};
