@@ -103,7 +103,9 @@ impl<'a> Storm<'a> {
             (self.prepare)(&world, &keys);
             world.run(MINUTE).await;
             for step in &self.steps {
-                users::mishap(&mut world, &keys, &step.mishap).await;
+                if let Some(time) = users::mishap(&mut world, &keys, &step.mishap) {
+                    world.stand_still(time).await;
+                }
                 world.run(step.pause).await;
             }
             users::mend(&world, &keys);

@@ -74,8 +74,8 @@ impl Mishap {
     }
 }
 
-/// Lets it happen to one of `keys`.
-pub async fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
+/// Lets it happen to one of `keys`. For how long all machines stand still because of it.
+pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) -> Option<SignedDuration> {
     let mut state = world.shared.lock();
     let number = mishap.number;
     let mut random = fastrand::Rng::with_seed(number.into());
@@ -161,11 +161,7 @@ pub async fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
             drop(state);
             world.hinder_renewals(SignedDuration::from_secs(i64::from(number % 600)));
         }
-        13 => {
-            drop(state);
-            let seconds = i64::from(number % 90);
-            world.stand_still(SignedDuration::from_secs(seconds)).await;
-        }
+        13 => return Some(SignedDuration::from_secs(i64::from(number % 90))),
         14 => {
             drop(state);
             world.hand_over();
@@ -175,6 +171,7 @@ pub async fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) {
             world.crash();
         }
     }
+    None
 }
 
 fn change(state: &mut super::state::State, key: &Key, change: impl FnOnce(&mut serde_json::Value)) {
