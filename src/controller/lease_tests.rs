@@ -65,6 +65,14 @@ impl Server {
         lease["metadata"]["resourceVersion"] = self.version.to_string().into();
     }
 
+    fn data(&self) -> (u64, Option<Value>) {
+        (self.version, self.lease.clone())
+    }
+
+    fn restore(&mut self, version: u64, lease: Option<Value>) {
+        (self.version, self.lease) = (version, lease);
+    }
+
     fn holder(&self) -> Option<&str> {
         self.lease.as_ref()?["spec"]["holderIdentity"].as_str()
     }
@@ -357,16 +365,16 @@ async fn a_lease_that_was_deleted_or_freed_by_hand_is_taken_again() {
 async fn a_lease_whose_version_goes_back_is_lost() {
     let stage = Stage::new();
     let mut candidate = stage.holder("me").await;
-    let snapshot = (stage.server().version, stage.server().lease.clone());
+    let (version, lease) = stage.server().data();
     assert!(tokio::time::timeout(SECOND * 30, candidate.hold(|| ())).await.is_err(), "it is held");
-    (stage.server().version, stage.server().lease) = snapshot;
+    stage.server().restore(version, lease);
     tokio::time::timeout(SECOND * 3, candidate.hold(|| ())).await.expect("it is lost");
     assert_eq!(candidate.fence.check(), Err(NotLeading));
 
     // The older data have no lease: the one that is made is older than what was known.
     let mut candidate = stage.holder("other").await;
     assert!(tokio::time::timeout(SECOND * 30, candidate.hold(|| ())).await.is_err(), "it is held");
-    (stage.server().version, stage.server().lease) = (1, None);
+    stage.server().restore(1, None);
     tokio::time::timeout(SECOND * 3, candidate.hold(|| ())).await.expect("it is lost");
     assert_eq!(candidate.fence.check(), Err(NotLeading));
 
