@@ -292,6 +292,7 @@ mod tests {
     fn an_attempt_that_calls_nothing_teaches_nothing() {
         let mut governor = Governor::new(2, SECOND);
         let permit = start(&mut governor, "a", at(0));
+        assert_eq!(governor.running(), 1);
         governor.end(permit, None, at(5000));
         assert!(governor.has_room(at(5000)) && governor.tenants.is_empty());
         assert_eq!(governor.running(), 0);

@@ -148,7 +148,7 @@ impl ControlPlane {
     pub fn snapshot(&self) -> PathBuf {
         self.etcd.kill();
         let snapshot = self.folder.join("snapshot");
-        copy(&self.data(), &snapshot);
+        copy(&data(&self.folder), &snapshot);
         self.etcd.start_again();
         snapshot
     }
@@ -158,15 +158,12 @@ impl ControlPlane {
     pub async fn restore(&self, snapshot: &Path) {
         self.api_server.kill();
         self.etcd.kill();
-        std::fs::remove_dir_all(self.data()).expect("etcd's folder");
-        copy(snapshot, &self.data());
+        let data = data(&self.folder);
+        std::fs::remove_dir_all(&data).expect("etcd's folder");
+        copy(snapshot, &data);
         self.etcd.start_again();
         self.api_server.start_again();
         wait_ready(&self.api_server, &self.admin).await;
-    }
-
-    fn data(&self) -> PathBuf {
-        data(&self.folder)
     }
 
     /// Ends it, where it cannot be dropped.

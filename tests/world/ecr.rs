@@ -12,12 +12,17 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Stands before the access key id in a password.
-pub const PASSWORD: &str = "c4n4ry-password-";
+/// Stands between the canary and the access key id in a password.
+const PASSWORD: &str = "-password-";
 /// The subject of a call for a token; those of other calls are roles.
 pub const SERVICE: &str = "ecr";
 /// AWS's tokens are valid for so long.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(12);
+
+/// The access key id that a password was bought with.
+pub fn bought_with(password: &str) -> Option<&str> {
+    password.strip_prefix(CANARY)?.strip_prefix(PASSWORD)
+}
 
 /// The registries, as what carries calls out.
 #[derive(Clone, Debug)]
@@ -62,7 +67,7 @@ impl Transport for SimEcr {
                 Outcome::Refused(status, code) => answer(status, &json!({"__type": code})),
                 Outcome::Garbage(_) => answer(200, &json!({})),
                 Outcome::Granted => {
-                    let password = STANDARD.encode(format!("AWS:{PASSWORD}{key_id}"));
+                    let password = STANDARD.encode(format!("AWS:{CANARY}{PASSWORD}{key_id}"));
                     let ends = (world.lock().now() + LIFETIME).as_second();
                     let data = json!({"authorizationToken": password, "expiresAt": ends});
                     answer(200, &json!({ "authorizationData": [data] }))

@@ -32,6 +32,27 @@ pub fn rotations(
     whole(time - begun, longest)..=whole(time, shortest)
 }
 
+/// Issuer calls, writes of Secrets, writes of statuses, and all other calls so far.
+pub fn counts(world: &World) -> [usize; 4] {
+    let audit = &world.shared.lock().auditor;
+    [audit.issuer_calls, audit.applies, audit.status_writes, audit.reads + audit.deletes]
+}
+
+/// Runs a new world of `resources` with sessions of an hour for a day: each rotation costs `calls`
+/// of issuers and two writes, and none is late.
+pub async fn assert_a_day_costs(world: &mut World, resources: usize, calls: usize) {
+    world.run(DAY).await;
+    let [issuer_calls, applies, status_writes, others] = counts(world);
+    let expected = rotations(3600, DAY, SignedDuration::from_mins(1));
+    assert!(
+        (resources * expected.start()..=resources * expected.end()).contains(&applies),
+        "{applies}, each {expected:?}"
+    );
+    assert_eq!((issuer_calls, status_writes, others), (applies * calls, applies, 0));
+    let latest = world.shared.lock().auditor.latest;
+    assert!(latest < SignedDuration::from_secs(1), "{latest}");
+}
+
 /// A controller that renews its lease every minute: a month has 43,200 of them.
 fn patient() -> Setup {
     let minute = Duration::from_secs(60);

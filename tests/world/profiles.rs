@@ -2,7 +2,7 @@
 //! nor holds the others back.
 
 use super::driver::{Setup, World};
-use super::months::rotations;
+use super::months::{assert_a_day_costs, counts};
 use super::promises::runtime;
 use super::state::Key;
 use super::users;
@@ -18,12 +18,6 @@ fn content(world: &World, key: &Key) -> Content {
     users::content_of(&state.typed[key], &state.secrets[key]).expect("readable")
 }
 
-fn counts(world: &World) -> [usize; 4] {
-    let state = world.shared.lock();
-    let audit = &state.auditor;
-    [audit.issuer_calls, audit.applies, audit.status_writes, audit.reads + audit.deletes]
-}
-
 #[test]
 fn each_rotation_costs_the_shared_chain_and_one_call_for_each_profile() {
     runtime().block_on(async {
@@ -32,16 +26,7 @@ fn each_rotation_costs_the_shared_chain_and_one_call_for_each_profile() {
         for number in 0..10 {
             users::make_profiles(&world, "team-a", &format!("many-{number}"), 5, 3600);
         }
-        world.run(DAY).await;
-        let [calls, applies, status_writes, others] = counts(&world);
-        let expected = rotations(3600, DAY, MINUTE);
-        assert!(
-            (10 * expected.start()..=10 * expected.end()).contains(&applies),
-            "{applies}, each {expected:?}"
-        );
-        assert_eq!((calls, status_writes, others), (applies * (1 + 5), applies, 0));
-        let latest = world.shared.lock().auditor.latest;
-        assert!(latest < SignedDuration::from_secs(1), "{latest}");
+        assert_a_day_costs(&mut world, 10, 1 + 5).await;
     });
 }
 

@@ -3,7 +3,7 @@
 //!
 //! None of it is computed by the product: a rule that is wrong there must not be wrong here as well.
 
-use super::ecr::PASSWORD;
+use super::ecr;
 use super::secrets::SimSecret;
 use super::state::{Key, SimSession, State};
 use base64::Engine as _;
@@ -92,7 +92,7 @@ pub fn key_id(secret: &SimSecret, data_key: &str) -> Option<String> {
     let json: Value = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
     if let Some(registries) = json["auths"].as_object() {
         let password = registries.values().next()?["password"].as_str()?;
-        return Some(password.strip_prefix(PASSWORD)?.to_owned());
+        return ecr::bought_with(password).map(str::to_owned);
     }
     Some(json["AccessKeyId"].as_str()?.to_owned())
 }

@@ -9,9 +9,9 @@ use crate::world::truth::{self, Wanted};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// What is published must be right, valid, in time, and over nobody else's Secret. A write that
-/// lands late, after it was given up, may take back what was published since: its sender cannot
-/// know. Nor can another controller know of it before it is shown.
+/// A publication must be right, valid, in time, and in the resource's own Secret. A write that lands
+/// late, after it was given up, may undo a later publication: its sender cannot know of that. Another
+/// controller cannot know of the late write before it is shown.
 pub fn publication(
     state: &mut State,
     key: &Key,
