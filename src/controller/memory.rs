@@ -3,6 +3,7 @@
 //! A watch lags behind the writes. Planning from a view that lacks one's own last write would ask
 //! the issuer twice, so what was written is remembered until the view has caught up.
 
+use super::ResourceName;
 use super::feeds::Change;
 use super::ledger::Ledger;
 use super::pending::Writes;
@@ -244,30 +245,33 @@ impl Memory {
         self.slots.lock().get(uid)?.clock
     }
 
-    /// The view shows the Secret `meta` of the resource with this UID: what was written is
+    /// The view shows the Secret of the resource with this UID at `version`: what was written is
     /// forgotten once the view is as new.
-    pub(super) fn secret_seen(&self, uid: &str, meta: &ObjectMeta) {
+    pub(super) fn secret_seen(&self, uid: &str, version: Option<&str>) {
         self.known(uid, |entry| {
             if let Some(WrittenSecret::Applied(written)) = &entry.secret
-                && !older(
-                    meta.resource_version.as_deref(),
-                    written.resource_version.as_deref().unwrap_or_default(),
-                )
+                && !older(version, written.resource_version.as_deref().unwrap_or_default())
             {
                 entry.secret = None;
             }
         });
     }
 
-    /// When to look whether the Secret that was written is there still, where the view has not shown
-    /// it: it may have been deleted before the answer to the write came, or in the gap before a list,
-    /// and no event tells again.
-    pub(super) fn unseen_until(&self, uid: &str) -> Option<Timestamp> {
+    /// The Secret that was written and that the view has not shown, and when to look whether it is
+    /// there still: it may have been deleted before the answer to the write came, or in the gap before
+    /// a list, and no event tells again.
+    pub(super) fn unseen(&self, uid: &str) -> Option<(ResourceName, Timestamp)> {
         let slots = self.slots.lock();
         let slot = slots.get(uid)?;
-        let written = slot.rest.as_ref().and_then(|rest| rest.secret.as_ref());
-        matches!(written, Some(WrittenSecret::Applied(_)))
-            .then(|| slot.since + CATCH_UP + SignedDuration::from_secs(1))
+        match slot.rest.as_ref()?.secret.as_ref()? {
+            WrittenSecret::Applied(meta) => {
+                let [namespace, name] =
+                    [&meta.namespace, &meta.name].map(|n| n.as_deref().unwrap_or_default().into());
+                let until = slot.since + CATCH_UP + SignedDuration::from_secs(1);
+                Some((ResourceName { namespace, name }, until))
+            }
+            WrittenSecret::Deleted { .. } => None,
+        }
     }
 
     /// The view saw the Secret with this UID go.
@@ -294,7 +298,7 @@ impl Memory {
         if let Some(secret) = &change.after
             && let Some(owner) = owner_uid(&secret.metadata)
         {
-            self.secret_seen(owner, &secret.metadata);
+            self.secret_seen(owner, secret.metadata.resource_version.as_deref());
         }
     }
 
@@ -363,9 +367,9 @@ mod tests {
         let memory = Memory::default();
         let now = Timestamp::UNIX_EPOCH;
         memory.secret_written("me", meta("s", "10"), now);
-        memory.secret_seen("me", &meta("s", "9"));
+        memory.secret_seen("me", Some("9"));
         assert!(memory.of("me").expect("entry").secret.is_some());
-        memory.secret_seen("me", &meta("s", "10"));
+        memory.secret_seen("me", Some("10"));
         assert!(memory.of("me").expect("entry").secret.is_none());
     }
 

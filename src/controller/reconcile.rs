@@ -5,10 +5,11 @@ use super::brake::HELD_POLL;
 use super::memory::{CATCH_UP, Entry, WrittenSecret};
 use super::next::{Next, first};
 use super::outcome::Outcome;
+use super::packed::Form as _;
 use super::sight::Sight;
 use super::versions::older;
 use super::{CallError, Context, claim, inspect, issue, live, publish};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use refreshable_api::RefreshableCredential;
 use refreshable_api::conditions::Reason;
@@ -39,7 +40,7 @@ pub async fn reconcile(
             // repeated for it.
             let again = context.now() + AGAIN;
             let retry = context.memory.ledger.status_retry(&uid).map(|retry| retry.max(again));
-            next.by(retry).by(context.memory.unseen_until(&uid))
+            next.by(retry).by(unseen_until(&uid, context))
         }
         // What a closed fence refuses is done when it opens.
         Err(CallError::NotLeading(_)) => {
@@ -51,6 +52,16 @@ pub async fn reconcile(
             Next::At(context.now() + AGAIN)
         }
     }
+}
+
+/// When to look whether the Secret that was written is there still, where the view does not show it.
+fn unseen_until(uid: &str, context: &Context) -> Option<Timestamp> {
+    let (name, _) = context.memory.unseen(uid)?;
+    // Its event may have come before the answer to the write did, and then none comes after it.
+    if let Some(shown) = context.view.secrets.kept(&name) {
+        context.memory.secret_seen(uid, shown.state().1);
+    }
+    context.memory.unseen(uid).map(|(_, until)| until)
 }
 
 async fn advance(

@@ -72,7 +72,7 @@ impl Default for Setup {
             forced: false,
             lease: LeaseTimings::default(),
             longest_delay: SignedDuration::from_millis(20),
-            longest_answer: SignedDuration::ZERO,
+            longest_answer: SignedDuration::from_millis(20),
             loses_events: 0,
             repeats_events: 0,
             namespaced: false,
