@@ -5,12 +5,11 @@ use std::time::Duration;
 
 /// One row as it is printed while the next is measured.
 pub(crate) fn line(row: &Row) -> String {
-    let [before, after] = row.bare.map(|d| d.as_secs_f64());
-    format!(
-        "{}: the bare client took {before:.1} and {after:.1} s, the controller {:.1} s",
-        row.number,
-        row.cold.as_secs_f64()
-    )
+    let bare = row.bare.map_or_else(String::new, |both| {
+        let [before, after] = both.map(|d| d.as_secs_f64());
+        format!("the bare client took {before:.1} and {after:.1} s, ")
+    });
+    format!("{}: {bare}the controller {:.1} s", row.number, row.cold.as_secs_f64())
 }
 
 /// All rows, as Markdown.
@@ -31,11 +30,13 @@ fn cells(row: &Row) -> String {
     let rate = |all: Duration| f64::from(number) / all.as_secs_f64();
     let each = |cpu: Duration| cpu.as_secs_f64() * 1000.0 / f64::from(number);
     let mebibytes = |kibibytes: u64| kibibytes / 1024;
-    let ratio = rate(row.cold) / rate(row.bare()) * 100.0;
+    let (bare, ratio) = match row.bare().map(rate) {
+        Some(bare) => (format!("{bare:.0}/s"), format!("{:.0} %", rate(row.cold) / bare * 100.0)),
+        None => ("-".to_owned(), "-".to_owned()),
+    };
     format!(
-        "| {} | {:.0}/s | {:.0}/s | {ratio:.0} % | {:.2} ms | {} MiB | {:.2} % | {:.1} s | {:.3} ms | {} MiB |",
+        "| {} | {bare} | {:.0}/s | {ratio} | {:.2} ms | {} MiB | {:.2} % | {:.1} s | {:.3} ms | {} MiB |",
         row.number,
-        rate(row.bare()),
         rate(row.cold),
         each(row.cold_cpu),
         mebibytes(row.most),

@@ -211,6 +211,8 @@ async fn start_etcd(bin: &Path, folder: &Path) -> (Process, String) {
         .arg(format!("--initial-cluster=default={peer}"))
         // What is lost at a power cut was a test's.
         .args(["--unsafe-no-fsync", "--log-level=warn"])
+        // The bench makes a hundred thousand resources, with all their versions.
+        .arg("--quota-backend-bytes=8589934592")
         .start();
     eventually(PATIENCE, "etcd is healthy", async || {
         etcd.assert_running();
