@@ -45,6 +45,7 @@ mod env;
 pub mod error;
 mod exec;
 pub mod global;
+mod help;
 mod ini;
 mod inspect;
 mod inspect_report;
@@ -72,7 +73,7 @@ mod withdrawals;
 pub use error::{Error, Result};
 pub use global::Global;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// AWS temporary credentials in Kubernetes: look at them, renew them, use them.
@@ -145,7 +146,8 @@ impl Command {
 /// Runs the command in these arguments (with the program's name first), and prints its error.
 pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
     output::say_of_panics();
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let matches = command_line().try_get_matches_from(arguments);
+    let arguments = match matches.and_then(|m| Arguments::from_arg_matches(&m)) {
         Ok(arguments) => arguments,
         // It repeats what was typed, or what a script took from the cluster.
         Err(usage) if usage.use_stderr() => {
@@ -170,7 +172,7 @@ pub async fn run(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Exi
 
 /// The command line, for completion and documentation.
 pub fn command_line() -> clap::Command {
-    Arguments::command()
+    help::reflowed(Arguments::command())
 }
 
 #[cfg(test)]
