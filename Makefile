@@ -10,7 +10,7 @@ DENY_VERSION := 0.20.2
 MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-page fuzz bench bench-node book test test-unit test-image test-alerts test-sim mutants test-mutants test-cluster test-attack test-consumers size generate lint fmt-check \
+.PHONY: help demo demo-page fuzz bench bench-node soak book test test-unit test-image test-alerts test-sim mutants test-mutants test-cluster test-attack test-consumers size generate lint fmt-check \
 	clippy crates-check generated-check chart-check workflows-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
@@ -91,6 +91,11 @@ bench: controlplane ## The controller beside a client that makes the same writes
 	$(CARGO) build --release --bin refreshable-controller
 	$(CARGO) build --example bench
 	$(DEBUG)/examples/bench --latency $(LATENCY) $(if $(WRITE),--write-page) $(dir $(DEBUG))release/refreshable-controller $(RESOURCES)
+
+MINUTES ?= 10
+soak: controlplane python ## Real servers and processes fail in a row, for so many MINUTES; SEED=<n> draws the same faults again
+	REFRESHABLE_MINUTES=$(MINUTES) $(if $(SEED),REFRESHABLE_SEED=$(SEED)) $(CARGO) test --test main -- --ignored --exact \
+		cluster::soak::real_servers_and_processes_fail_in_a_row_and_all_settles --nocapture
 
 bench-node: controlplane python node ## Measures, and asserts only what noise cannot break: the kubelet's own minute
 	$(CARGO) test --test main -- --ignored --exact node::bench_of_propagation --nocapture

@@ -10,7 +10,7 @@ use kube::api::{Api, DeleteParams, ListParams};
 use refreshable_api::RefreshableCredential;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// More than one page of a list.
@@ -18,10 +18,9 @@ const MANY: usize = 700;
 /// kube's watches try again after half a minute at most.
 const BACK: Duration = Duration::from_secs(120);
 
-/// A kubeconfig that leads through `gate`.
-fn through(gate: &Gate, cluster: &Cluster) -> PathBuf {
-    let config =
-        std::fs::read_to_string(cluster.control_plane.admin_kubeconfig()).expect("a kubeconfig");
+/// The same kubeconfig, but that it leads through `gate`.
+pub(super) fn through(gate: &Gate, cluster: &Cluster, kubeconfig: &Path) -> PathBuf {
+    let config = std::fs::read_to_string(kubeconfig).expect("a kubeconfig");
     let url = format!("https://{}", gate.address());
     let config = config.replace(cluster.control_plane.url(), &url);
     scratch::write(scratch::subfolder("gate").join("kubeconfig"), config)
@@ -66,7 +65,7 @@ async fn what_happened_before_the_watches_are_back_is_made_good_once() {
     let control_plane = &cluster.control_plane;
     let upstream = control_plane.url().trim_start_matches("https://").to_owned();
     let gate = Gate::before(&upstream).await;
-    let kubeconfig = through(&gate, cluster);
+    let kubeconfig = through(&gate, cluster, control_plane.admin_kubeconfig());
     let first = stage.role("first").await;
     let (api, secrets) = (stage.credentials(), stage.namespace.api::<Secret>());
     make(&api, MANY, &first).await;

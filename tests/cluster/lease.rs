@@ -51,11 +51,12 @@ async fn held_by(stage: &Stage, identity: &str) {
     .await;
 }
 
-/// What a replica wrote in the stage's namespace; events aside, which say nothing of credentials.
+/// What a replica wrote in the stage's namespace; events and the lease aside, which say nothing of
+/// credentials.
 fn written(stage: &Stage, identity: &str, since: Timestamp) -> Audit {
     let user = user(identity);
     let own = stage.cluster.audit().within(&stage.namespace.name).since(since).writes();
-    own.only(|r| r.user == user && r.resource != "events")
+    own.only(|r| r.user == user && !["events", "leases"].contains(&r.resource.as_str()))
 }
 
 /// Resources by these names, whose sessions last so long; issued.

@@ -50,6 +50,7 @@ mod runbook;
 mod scale;
 mod secure_metrics;
 mod smoke;
+mod soak;
 mod sources;
 pub mod stage;
 mod tenancy;

@@ -166,13 +166,6 @@ impl ControlPlane {
         wait_ready(&self.api_server, &self.admin).await;
     }
 
-    /// Ends it, where it cannot be dropped.
-    pub fn end(&self) {
-        for process in self.controller_manager.iter().chain([&self.api_server, &self.etcd]) {
-            process.kill();
-        }
-    }
-
     /// The API server's process: to freeze it, for one.
     pub fn api_server(&self) -> &Process {
         &self.api_server
