@@ -10,7 +10,7 @@ DENY_VERSION := 0.20.2
 MDBOOK_VERSION := 0.5.4
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help demo demo-page fuzz bench bench-node soak book test test-unit test-image test-alerts test-sim mutants test-mutants test-cluster test-attack test-consumers size generate lint fmt-check \
+.PHONY: help demo demo-page fuzz bench bench-node soak windows book test test-unit test-image test-alerts test-sim mutants test-mutants test-cluster test-attack test-consumers size generate lint fmt-check \
 	clippy crates-check generated-check chart-check workflows-check deny prerequisites controlplane peers tools prometheus python clean
 .PHONY: test-node node image image-lint
 
@@ -80,6 +80,9 @@ consumers: ## Build the programs that call AWS with each SDK, once, into the use
 
 size: ## The sidecar as it is shipped: static, under 5 MB, under 5 MB resident, up in milliseconds
 	tests/size/run
+
+windows: ## The plugin for Windows, built with mingw-w64 and run in Wine, beside the one for Linux
+	tests/windows/run
 
 test-node: controlplane python node ## Pods on a real kubelet and containerd, where the machine can run one (REFRESHABLE_NODE=required: or fail)
 	$(TIER) node $(CARGO) test --test main -- node:: --skip cluster::

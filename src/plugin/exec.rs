@@ -9,8 +9,7 @@ use clap::Args;
 use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use std::ffi::OsString;
-use std::io::ErrorKind;
-use std::os::unix::process::CommandExt as _;
+use std::io::{self, ErrorKind};
 use std::process::{Command, ExitCode};
 
 /// Exit code where the program is there and cannot be run, as shells have it.
@@ -38,8 +37,8 @@ pub struct Exec {
 }
 
 impl Exec {
-    /// Runs the command. It replaces this process, so that it receives signals and the terminal
-    /// directly.
+    /// Runs the command. It replaces this process where the system can do that, so that it receives
+    /// signals and the terminal directly.
     ///
     /// # Errors
     /// If valid credentials are missing, or this user may not read them.
@@ -60,13 +59,37 @@ impl Exec {
         for (name, value) in variables.set {
             command.env(name, value.expose_secret());
         }
-        // `exec` returns only if it failed.
-        let error = command.exec();
+        let error = match hand_over(command).await {
+            Ok(code) => return Ok(code),
+            Err(error) => error,
+        };
         output::say(&format!("error: {}: {error}", visible(&program.to_string_lossy())));
         Ok(ExitCode::from(if error.kind() == ErrorKind::NotFound {
             NOT_FOUND
         } else {
             NOT_EXECUTABLE
         }))
+    }
+}
+
+/// Lets the command take the place of this process. It comes back only if that failed.
+#[cfg(unix)]
+async fn hand_over(mut command: Command) -> io::Result<ExitCode> {
+    Err(std::os::unix::process::CommandExt::exec(&mut command))
+}
+
+/// Runs the command, and ends as it does. Windows has nothing that takes a process's place; Ctrl+C
+/// reaches both, and the command decides what becomes of it.
+#[cfg(not(unix))]
+async fn hand_over(command: Command) -> io::Result<ExitCode> {
+    let mut child = tokio::process::Command::from(command).spawn()?;
+    loop {
+        tokio::select! {
+            status = child.wait() => {
+                let code = status?.code().and_then(|code| u8::try_from(code).ok());
+                return Ok(code.map_or(ExitCode::FAILURE, ExitCode::from));
+            }
+            _ = tokio::signal::ctrl_c() => {}
+        }
     }
 }

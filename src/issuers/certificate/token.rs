@@ -22,7 +22,7 @@ use std::time::Duration;
 /// How long a call waits for those before it at the same module.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Length in bytes of the salt of RSA-PSS with SHA-256.
-const SALT: u64 = 32;
+const SALT: std::ffi::c_ulong = 32;
 
 /// A private key in a token.
 #[derive(Clone)]

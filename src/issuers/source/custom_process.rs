@@ -11,7 +11,6 @@ use crate::registry::Process;
 use futures::future::BoxFuture;
 use refreshable_api::CustomProcessSource;
 use refreshable_rules::issuer::{IssueError, json};
-use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use std::process::Stdio;
 use std::time::Duration;
@@ -96,7 +95,8 @@ async fn run(
         process.command.split_first().ok_or_else(|| failed("it has no command".to_owned()))?;
     let inherited =
         process.inherited.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(first)
         .args(source.args.iter().flatten())
         .env_clear()
@@ -106,11 +106,10 @@ async fn run(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|e| failed(format!("{program} cannot be started: {}", e.kind())))?;
-    let mut group = Group(child);
+        .kill_on_drop(true);
+    let group = Group::start(&mut command);
+    let mut group =
+        group.map_err(|e| failed(format!("{program} cannot be started: {}", e.kind())))?;
     let work = async {
         let stdout = group.0.stdout.take().ok_or_else(|| failed("it has no output".to_owned()))?;
         let output = capped(stdout)
@@ -137,11 +136,22 @@ async fn capped(stream: impl AsyncRead + Unpin) -> std::io::Result<Option<Secret
     Ok((output.len() as u64 <= LARGEST_OUTPUT).then(|| output.into()))
 }
 
-/// A program and all that it started. They end with it.
+/// A program and all that it started. They end with it. (The plugin, which has this module, too, also
+/// runs on Windows, which lacks process groups. It starts none of these programs.)
 struct Group(Child);
 
+impl Group {
+    fn start(command: &mut Command) -> std::io::Result<Self> {
+        #[cfg(unix)]
+        command.process_group(0);
+        command.spawn().map(Self)
+    }
+}
+
+#[cfg(unix)]
 impl Drop for Group {
     fn drop(&mut self) {
+        use rustix::process::{Pid, Signal, kill_process_group};
         // `id` is `None` once the child was waited for: its number may then be another process's.
         if let Some(pid) = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             let _ = kill_process_group(pid, Signal::KILL);
