@@ -97,7 +97,7 @@ bench: controlplane ## The controller beside a client that makes the same writes
 
 MINUTES ?= 10
 soak: controlplane python ## Real servers and processes fail in a row, for so many MINUTES; SEED=<n> draws the same faults again
-	REFRESHABLE_MINUTES=$(MINUTES) $(if $(SEED),REFRESHABLE_SEED=$(SEED)) $(CARGO) test --test main -- --ignored --exact \
+	REFRESHABLE_MINUTES=$(MINUTES) REFRESHABLE_SEED=$(SEED) $(CARGO) test --test main -- --ignored --exact \
 		cluster::soak::real_servers_and_processes_fail_in_a_row_and_all_settles --nocapture
 
 bench-node: controlplane python node ## Measures, and asserts only what noise cannot break: the kubelet's own minute

@@ -51,8 +51,8 @@ async fn held_by(stage: &Stage, identity: &str) {
     .await;
 }
 
-/// What a replica wrote in the stage's namespace; events and the lease aside, which say nothing of
-/// credentials.
+/// The writes of a replica in the stage's namespace, without those of events and of the lease: these
+/// hold no credentials.
 fn written(stage: &Stage, identity: &str, since: Timestamp) -> Audit {
     let user = user(identity);
     let own = stage.cluster.audit().within(&stage.namespace.name).since(since).writes();

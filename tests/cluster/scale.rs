@@ -3,6 +3,7 @@
 
 use super::stage::{Stage, ready};
 use crate::harness::cluster::make_all;
+use crate::harness::environment::number;
 use crate::harness::usage::{memory, processor_time};
 use crate::harness::{eventually, proxy};
 use kube::api::{Api, ListParams};
@@ -12,8 +13,7 @@ use std::time::{Duration, Instant};
 
 /// How many resources, and how long that may take.
 fn scale() -> (usize, Duration) {
-    let many = std::env::var("REFRESHABLE_RESOURCES")
-        .map_or(1000, |number| number.parse().expect("a number"));
+    let many = number("REFRESHABLE_RESOURCES").unwrap_or(1000_usize);
     (many, Duration::from_secs(240) * u32::try_from(many.div_ceil(1000)).expect("a number"))
 }
 

@@ -5,7 +5,9 @@
 //! process are the real ones. `SEED` runs the faults of a printed seed again, in another timing.
 
 use super::gap::through;
+use super::scale::LIMIT;
 use super::stage::{Stage, ready};
+use crate::harness::environment::number;
 use crate::harness::gate::Gate;
 use crate::harness::{Controller, eventually, stays, usage};
 use jiff::{SignedDuration, Timestamp};
@@ -27,8 +29,6 @@ const SETTLES: Duration = Duration::from_secs(150);
 const CALM: Duration = Duration::from_secs(45);
 const RESOURCES: usize = 24;
 const REPLICAS: usize = 2;
-/// The most memory that a replica may hold, in KiB: the chart's limit.
-const MOST_MEMORY: u64 = 256 * 1024;
 
 /// A fault, with what chance decides of it.
 #[derive(Clone, Copy, Debug)]
@@ -285,7 +285,7 @@ impl Soak {
         assert!(calls <= RESOURCES * 4, "{calls} calls in {CALM:?} for {RESOURCES} resources");
         for replica in &self.replicas {
             let held = usage::memory(replica.controller.process().id(), "VmHWM");
-            assert!(held < MOST_MEMORY, "{held} KiB");
+            assert!(held < LIMIT, "{held} KiB");
             replica.controller.assert_clean().await;
             assert!(!replica.controller.log().contains("panicked"), "{}", self.logs());
         }
@@ -354,14 +354,10 @@ fn fault_of(object: &RefreshableCredential, secret: Option<&Secret>) -> Option<S
     }
 }
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
 #[tokio::test]
 #[ignore = "takes as long as it is given: make soak"]
 async fn real_servers_and_processes_fail_in_a_row_and_all_settles() {
-    let minutes = number("REFRESHABLE_MINUTES").unwrap_or(10);
+    let minutes = number("REFRESHABLE_MINUTES").unwrap_or(10_u64);
     let seed = number("REFRESHABLE_SEED").unwrap_or_else(|| fastrand::u64(0..1_000_000));
     println!("{minutes} minutes of faults of seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);

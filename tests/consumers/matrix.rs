@@ -12,6 +12,7 @@
 use super::given::{Given, LIFE};
 use super::sdks::{self, Fate, Sdk, Way};
 use super::table::{self, Outcome, Outcomes};
+use crate::harness::environment::number;
 use crate::harness::process::Process;
 use crate::harness::{Proxy, canary, eventually, issuer, page, scratch};
 use jiff::Timestamp;
@@ -157,12 +158,6 @@ async fn rotate(given: &Given, cells: &[Cell]) {
         eventually::check(waiting.is_empty(), || waiting.join("\n"))
     })
     .await;
-}
-
-fn number(variable: &str) -> Option<i32> {
-    std::env::var(variable)
-        .ok()
-        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
 #[tokio::test]

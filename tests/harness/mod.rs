@@ -22,7 +22,7 @@
 //! | [`canary`] | every secret handed out, to search all output for |
 //! | [`eventually`] | waiting for a condition with a deadline |
 //!
-//! Below them: [`process`] (children that never outlive the run), [`scratch`] (its files),
+//! Below them: [`environment`] (numbers that a run is given), [`process`] (children that never outlive the run), [`scratch`] (its files),
 //! [`place`] and [`ports`] (where it listens), [`programs`] (what is built on demand),
 //! [`certificates`], [`http`], [`page`] (generated parts of pages) and [`background`] (tasks that
 //! outlive one test).
@@ -43,6 +43,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod controller;
 pub mod controlplane;
+pub mod environment;
 pub mod eventually;
 pub mod faults;
 pub mod gate;

@@ -4,6 +4,7 @@ use super::driver::{Setup, World};
 use super::promises::runtime;
 use super::state::Key;
 use super::users;
+use crate::harness::environment::number;
 use jiff::SignedDuration;
 use refreshable_controller::{LeaseTimings, Settings};
 use std::ops::RangeInclusive;
@@ -120,8 +121,7 @@ fn each_rotation_of_an_hour_costs_one_call_and_two_writes() {
 
 /// So many times as many resources as usual: `REFRESHABLE_MONTHS=10` has ten thousand for two days.
 fn times(many: usize) -> usize {
-    let times = std::env::var("REFRESHABLE_MONTHS").ok().and_then(|n| n.parse::<usize>().ok());
-    many * times.unwrap_or(1)
+    many * number::<usize>("REFRESHABLE_MONTHS").unwrap_or(1)
 }
 
 #[test]

@@ -9,10 +9,10 @@ use super::driver::{Setup, World};
 use super::promises::runtime;
 use super::state::Key;
 use super::users::{self, Mishap};
+use crate::harness::environment::number;
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::str::FromStr;
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 /// How many mishaps a storm has.
@@ -169,11 +169,6 @@ impl<'a> Storm<'a> {
             self.keeping(&steps).steps
         );
     }
-}
-
-/// A number in the environment.
-pub fn number<N: FromStr>(variable: &str) -> Option<N> {
-    std::env::var(variable).ok()?.parse().ok()
 }
 
 /// The seeds to run: the usual ones, or as many as `REFRESHABLE_SEEDS` says from their first on, or
