@@ -169,6 +169,7 @@ tools: ## Build helm 3 and 4 and Argo CD's Lua, once, into the user's cache fold
 peers: ## Build or fetch the servers and clients that sources are held against, once, into the user's cache folder
 	@tests/peers/build minio ec2-metadata-mock >/dev/null
 	@tests/peers/ceph >/dev/null
+	@tests/peers/postgres >/dev/null
 	@tests/tools/awscli2 >/dev/null
 	@tests/tools/softhsm >/dev/null
 	@tests/tools/build helm4 >/dev/null

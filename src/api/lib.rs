@@ -102,7 +102,11 @@ pub use status::{
     PrincipalStatus, RefreshableCredentialStatus, SecretStatus, time_of,
 };
 pub use sts::StsSpec;
-pub use token::{EcrHost, EcrRegistry, EcrToken, TokenSpec};
+pub use token::{
+    CodeArtifactToken, DatabaseEngine, DsqlToken, EcrHost, EcrRegistry, EcrToken, EksToken,
+    PackageFormat, PackageRepository, RdsToken, SigningAlgorithm, TokenKind, TokenSpec,
+    WebIdentityToken,
+};
 
 /// The API group of both resources.
 pub const GROUP: &str = "refreshable.dev";

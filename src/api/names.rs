@@ -102,6 +102,9 @@ pub const REQUESTED_AT_ANNOTATION: &str = "refreshable.dev/requested-at";
 /// server-side apply over a foreign Secret of another type is refused by the API server itself.
 pub const SECRET_TYPE: &str = "refreshable.dev/aws-credentials";
 
+/// Type of the Secrets that hold a token instead of credentials, where Kubernetes demands no other.
+pub const TOKEN_SECRET_TYPE: &str = "refreshable.dev/aws-token";
+
 /// Type of the Secret in the controller's namespace that holds the key for input digests.
 pub const INPUT_KEY_TYPE: &str = "refreshable.dev/input-key";
 /// Data key of that Secret.

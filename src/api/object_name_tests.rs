@@ -150,7 +150,7 @@ fn every_reference_of_the_schema_has_its_form() {
 
 /// Texts that are neither part of a URL's path nor of a name, or whose form a CEL rule checks
 /// better than a pattern.
-const FREE: [(&str, &str); 27] = [
+const FREE: [(&str, &str); 28] = [
     ("caBundle", "certificates, in the body of a file"),
     ("policy", "a document, in the body of a request"),
     ("contextAssertion", "in the body of a request"),
@@ -164,6 +164,7 @@ const FREE: [(&str, &str); 27] = [
     ("identityPoolId", "a rule holds it to its form"),
     ("accountId", "a rule holds it to twelve digits"),
     ("audience", "in the body of a request"),
+    ("audiences[]", "in the body of a request"),
     ("provider", "in the body of a request"),
     ("providerId", "in the body of a request"),
     ("transitiveTagKeys[]", "a rule holds it to the keys of the tags"),

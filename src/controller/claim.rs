@@ -10,6 +10,7 @@ use kube::ResourceExt as _;
 use refreshable_api::RefreshableCredential;
 use refreshable_engine::{Band, Claim, LONGEST, weight};
 use refreshable_issuers::source;
+use refreshable_issuers::token;
 use refreshable_rules::attempts_limit::{self, AttemptsLimit};
 use refreshable_rules::plan;
 use refreshable_rules::report::Finding;
@@ -85,7 +86,7 @@ fn calls(object: &RefreshableCredential, context: &Context) -> (String, String, 
     let key = source.rate_limit_key(&object.namespace().unwrap_or_default());
     let weight = weight(context.settings.calls_per_second, source.issuer_rate_limit());
     let calls = source.calls().saturating_mul(weight).saturating_add(roles);
-    let calls = calls.saturating_add(source::token_calls(&object.spec));
+    let calls = calls.saturating_add(token::calls(&object.spec));
     let endpoint = source.endpoint().unwrap_or_else(|| format!("sts/{at_sts}"));
     (endpoint, format!("{key}/{at_sts}"), calls)
 }

@@ -14,7 +14,8 @@ use jiff::Timestamp;
 use refreshable_api::StsSpec;
 use refreshable_engine::Admission;
 use refreshable_issuers::aws::Sts;
-use refreshable_issuers::source::{self, Bought};
+use refreshable_issuers::source;
+use refreshable_issuers::token::{self, Bought};
 use refreshable_rules::fingerprint;
 use refreshable_rules::issuer::{IssueError, Issued};
 use refreshable_rules::ownership::Content;
@@ -131,7 +132,7 @@ async fn obtain(
     let source = object.spec.source();
     let work = async {
         let order = match &object.spec.token {
-            Some(token) => Some(source::order(token, &object.secret_name(), &request).await?),
+            Some(token) => Some(token::order(token, &object.secret_name(), &request).await?),
             None => None,
         };
         let mut issued = source::issue(&source, object.spec.principal.as_ref(), &request).await?;

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! source::Request, which the controller builds for one attempt
-//!   -> source::order      where spec.token asks for one: what buying a token needs, judged
+//!   -> token::order       where spec.token asks for one: what buying a token needs, judged
 //!   -> source::issue      one set of credentials; source::issue_profiles: many
 //!        source::of          the `Source` that the specification names, in the file of its name
 //!        Source::obtain      -> Obtained: a Caller (signs, never published) or a Session
@@ -40,3 +40,4 @@ pub mod certificate;
 pub mod http;
 pub mod registry;
 pub mod source;
+pub mod token;

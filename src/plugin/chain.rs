@@ -44,7 +44,7 @@ pub fn steps(object: &RefreshableCredential) -> Vec<Step> {
     steps.extend(spec.roles.iter().map(|r| role("assumeRole".to_owned(), r, object)));
     if let Some(token) = &spec.token {
         let given = serde_json::to_value(token).unwrap_or_default();
-        let (kind, inner) = token.kind().map_or(("of a newer version", &Value::Null), |kind| {
+        let (kind, inner) = token.name().map_or(("of a newer version", &Value::Null), |kind| {
             (kind, given.get(kind).unwrap_or(&Value::Null))
         });
         steps.push(Step { step: format!("token {kind}"), parameters: parameters(inner) });

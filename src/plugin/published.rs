@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use refreshable_api::conditions::READY;
-use refreshable_api::{Arn, PrincipalStatus, RefreshableCredential, SecretKeys, TokenSpec, names};
+use refreshable_api::{Arn, PrincipalStatus, RefreshableCredential, SecretKeys, names};
 use refreshable_rules::expiry;
 use refreshable_rules::issuer::{AccessKey, Issued, Lifetime, Session};
 use refreshable_rules::ownership::ProfileRecord;
@@ -113,9 +113,10 @@ fn of(
             secret.name_any()
         ))
     })?;
-    if secret.data.as_ref().is_some_and(|data| data.contains_key(TokenSpec::DATA_KEY)) {
+    if let Some(kind) = secret.annotations().get(names::TOKEN_ANNOTATION) {
         return Err(Error::failed(format!(
-            "Secret {} holds a token for image registries and no AWS credentials: name it in imagePullSecrets",
+            "Secret {} holds a token ({kind}) and no AWS credentials: mount it, or name it in imagePullSecrets where it is \
+             of image registries",
             secret.name_any()
         )));
     }

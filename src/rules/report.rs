@@ -326,7 +326,7 @@ fn issued_message(object: &RefreshableCredential, content: Option<&Content>) -> 
         match &object.spec.token {
             None => format!("credentials of {whose} are published, valid until {until}"),
             Some(token) => {
-                let kind = token.kind().unwrap_or("unknown");
+                let kind = token.name().unwrap_or("unknown");
                 format!("a token ({kind}) of {whose} is published, valid until {until}")
             }
         }

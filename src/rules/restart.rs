@@ -97,12 +97,14 @@ pub fn deadline(held_until: Timestamp, content: &Content) -> Timestamp {
 /// Warning about restarts that come too often.
 pub fn warning(object: &RefreshableCredential, content: &Content) -> Option<String> {
     let every = plan::refresh_at(object, content).duration_since(content.issued_at);
+    let instead = match object.spec.token {
+        None => {
+            "ask for a longer session, or mount the config file, whose credential_process needs no restart"
+        }
+        Some(_) => "mount the Secret, and have the program read the token's file again",
+    };
     (!object.spec.restart.is_empty() && every < OFTEN).then(|| {
-        format!(
-            "spec.restart restarts workloads every {} minutes: ask for a longer session, or mount the config file, \
-             whose credential_process needs no restart",
-            every.as_mins()
-        )
+        format!("spec.restart restarts workloads every {} minutes: {instead}", every.as_mins())
     })
 }
 

@@ -67,6 +67,11 @@ fn restarts_every_few_minutes_are_warned_about() {
             .expect("a warning")
             .starts_with("spec.restart restarts workloads every ")
     );
+    let mut signed = object.clone();
+    let eks = json!({"eks": {"clusterName": "prod", "region": "eu-west-1"}});
+    signed.spec.token = Some(serde_json::from_value(eks).expect("a token"));
+    let of_token = warning(&signed, &short).expect("a warning");
+    assert!(of_token.ends_with("have the program read the token's file again"), "{of_token}");
     assert_eq!(warning(&credential(json!({"roles": [{"roleArn": ROLE}]})), &short), None);
 }
 

@@ -1,6 +1,6 @@
 //! Every rule of the CRDs, met by an object that breaks it, on the real API server.
 
-use super::{admission_names, admission_sources, admission_tokens};
+use super::{admission_names, admission_services, admission_sources, admission_tokens};
 use crate::harness::Cluster;
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -456,6 +456,7 @@ async fn what_is_wrong_is_refused_with_what_to_write_instead() {
         .chain(admission_sources::wrong())
         .chain(admission_names::wrong())
         .chain(admission_tokens::wrong())
+        .chain(admission_services::wrong())
     {
         match refusal(&api, "RefreshableCredential", &spec).await {
             Some(message) if message.contains(expected) => {}
@@ -473,6 +474,7 @@ async fn what_is_right_is_taken() {
         .chain(admission_sources::taken())
         .chain(admission_names::taken())
         .chain(admission_tokens::taken())
+        .chain(admission_services::taken())
     {
         assert_eq!(refusal(&api, "RefreshableCredential", &spec).await, None, "{name}");
     }
@@ -634,7 +636,8 @@ fn every_rule_has_a_case() {
     let of_sources = admission_sources::wrong()
         .into_iter()
         .chain(admission_names::wrong())
-        .chain(admission_tokens::wrong());
+        .chain(admission_tokens::wrong())
+        .chain(admission_services::wrong());
     let cases: Vec<_> = wrong().into_iter().chain(of_sources).chain(wrong_policies()).collect();
     let changes = admission_tokens::wrong_changes();
     let parts: Vec<_> =

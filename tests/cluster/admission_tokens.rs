@@ -1,6 +1,7 @@
 //! Tokens that a specification asks for: what is refused, and what is taken.
 
 use super::admission::{api, refusal_of_change};
+use super::admission_services;
 use serde_json::{Value, json};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/team-a/puller";
@@ -34,7 +35,7 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         (
             "a token without a member",
             json!({"roles": [{"roleArn": ROLE}], "token": {}}),
-            "token must have a member: ecr",
+            "token must have exactly one of ecr",
         ),
         ("no registry", token(json!({}), json!({})), "ecr must name a registry"),
         (
@@ -126,7 +127,7 @@ pub(super) fn wrong_changes() -> Vec<(&'static str, Value, Value, &'static str)>
         spec["secret"] = json!({"name": name});
         spec
     };
-    let words = "choose another secret.name when you set token or take it out";
+    let words = "choose another secret.name when you set token, take it out";
     vec![
         ("files to a token", files.clone(), one(json!({})), words),
         ("a token to files", one(json!({})), files.clone(), words),
@@ -137,10 +138,15 @@ pub(super) fn wrong_changes() -> Vec<(&'static str, Value, Value, &'static str)>
 #[tokio::test]
 async fn the_type_of_a_secret_is_not_changed_under_its_name() {
     let api = api("RefreshableCredential", "refreshablecredentials").await;
-    for (name, old, new, words) in wrong_changes() {
+    for (name, old, new, words) in
+        wrong_changes().into_iter().chain(admission_services::wrong_changes())
+    {
         let refused =
             refusal_of_change(&api, &old, &new).await.unwrap_or_else(|| panic!("{name} is taken"));
         assert!(refused.contains(words), "{name}: {refused}");
+    }
+    for (old, new) in admission_services::right_changes() {
+        assert_eq!(refusal_of_change(&api, &old, &new).await, None, "{old} to {new}");
     }
     let mut moved = one(json!({}));
     moved["secret"] = json!({"name": "images"});

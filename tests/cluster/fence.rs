@@ -12,6 +12,8 @@ use kube::{Client, Error};
 use serde_json::{Value, json};
 
 const TYPE: &str = "refreshable.dev/aws-credentials";
+/// Of tokens of other services than registries.
+const TOKEN_TYPE: &str = "refreshable.dev/aws-token";
 
 /// Asserts that admission refuses, in words that hold these.
 pub(super) fn refused<T: std::fmt::Debug>(answer: Result<T, Error>, words: &str) {
@@ -255,10 +257,11 @@ async fn a_stolen_token_writes_no_secret_but_the_controllers() {
     let stage = Stage::without_controller().await;
     let hands = Hands::on(&stage, json!({})).await;
 
-    // Made: of the controller's type, labelled, with an owner.
-    for (number, marks) in marks().into_iter().enumerate() {
+    // Made: of one of the controller's types, labelled, with an owner.
+    let own = marks().into_iter().flat_map(|m| [(m.clone(), TYPE), (m, TOKEN_TYPE)]);
+    for (number, (marks, kind)) in own.enumerate() {
         let name = format!("own-{number}");
-        allowed(hands.apply(&name, marks, Some(TYPE)).await);
+        allowed(hands.apply(&name, marks, Some(kind)).await);
         allowed(hands.patch(&name, json!({"stringData": {"ours": "y"}})).await);
         for freed in
             [json!({"labels": null}), json!({"ownerReferences": null, "annotations": null})]
@@ -282,14 +285,14 @@ async fn a_stolen_token_writes_no_secret_but_the_controllers() {
     for kind in ["Opaque", "example.com/other", "bootstrap.kubernetes.io/token"] {
         refused(
             hands.apply("other-type", marks()[0].clone(), Some(kind)).await,
-            "of type refreshable.dev/",
+            "of types refreshable.dev/",
         );
     }
     let account = json!({
         "labels": labelled(), "ownerReferences": owner(), "annotations": {"kubernetes.io/service-account.name": "default"},
     });
     let token = hands.apply("token", account, Some("kubernetes.io/service-account-token")).await;
-    refused(token, "of type refreshable.dev/");
+    refused(token, "of types refreshable.dev/");
 
     // Foreign ones are neither written nor deleted, whatever is written on them.
     hands.there_is(secret("foreign", "Opaque", json!({}))).await;
@@ -347,7 +350,7 @@ async fn a_stolen_token_writes_secrets_of_image_registries_alone_that_are_the_co
         for kind in ["Opaque", "example.com/other", "kubernetes.io/service-account-token"] {
             let mut marks = as_a_token(marks.clone());
             marks["annotations"]["kubernetes.io/service-account.name"] = "default".into();
-            refused(create(made(&name, kind, marks)).await, "of type refreshable.dev/");
+            refused(create(made(&name, kind, marks)).await, "of types refreshable.dev/");
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod admission;
 mod admission_names;
+mod admission_services;
 mod admission_sources;
 mod admission_tokens;
 mod argo_cd;

@@ -51,6 +51,11 @@ pub fn glua() -> PathBuf {
     prepared("tests/lua/build", &[]).join("glua")
 }
 
+/// The root folder of the programs of databases (`tests/peers/postgres`).
+pub fn postgres() -> PathBuf {
+    prepared("tests/peers/postgres", &[])
+}
+
 /// krew, which installs kubectl's plugins (`tests/krew/build`).
 pub fn krew() -> PathBuf {
     prepared("tests/krew/build", &[]).join("krew")

@@ -31,6 +31,8 @@ CALLS = {
     ("cognito-identity", "GetCredentialsForIdentity"): "spec.source.cognito",
     ("ecr", "GetAuthorizationToken"): "spec.token.ecr",
     ("ecr-public", "GetAuthorizationToken"): "spec.token.ecr",
+    ("codeartifact", "GetAuthorizationToken"): "spec.token.codeArtifact",
+    ("sts", "GetWebIdentityToken"): "spec.token.webIdentity",
 }
 # Services of which each operation is called or in the table.
 WHOLE = ["sts", "sso", "sso-oidc", "eks-auth"]

@@ -263,7 +263,7 @@ fn first(
     of: impl Fn(&SimSession) -> Timestamp,
 ) -> Option<Timestamp> {
     let wanted = truth::wanted(spec);
-    wanted.iter().filter_map(|w| truth::held(state, secret, &w.data_key)).map(of).min()
+    wanted.iter().filter_map(|w| truth::held(state, secret, &w.data_key)).map(|s| of(&s)).min()
 }
 
 /// When the last of the sessions in `secret` ends.

@@ -3,6 +3,7 @@
 use super::driver::{Setup, World};
 use super::promises::runtime;
 use super::state::Key;
+use super::truth;
 use super::users;
 use crate::harness::environment::number;
 use jiff::SignedDuration;
@@ -14,19 +15,18 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// The longest that a renewal may come after its refresh point where many come at once.
 const LATEST: SignedDuration = SignedDuration::from_secs(5);
 
-/// How often a resource with sessions of `seconds` (an hour or more) gets new ones within `time`,
-/// the first of them within `begun`: a third of the lifetime remains at the refresh point, which is
-/// drawn early by up to 5 %.
+/// How often a resource with sessions of `seconds` gets new ones within `time`, the first of them
+/// within `begun`: the refresh point is drawn early by up to 5 %.
 pub fn rotations(
     seconds: i64,
     time: SignedDuration,
     begun: SignedDuration,
 ) -> RangeInclusive<usize> {
-    assert!(seconds >= 3600, "shorter ones follow another rule");
     let lifetime = SignedDuration::from_secs(seconds);
+    let used = lifetime - truth::remaining(lifetime, None);
     // AWS tells the expiration in full seconds.
-    let shortest = lifetime - lifetime / 3 - lifetime / 20 - SignedDuration::from_secs(1);
-    let longest = lifetime - lifetime / 3 + LATEST;
+    let shortest = used - lifetime / 20 - SignedDuration::from_secs(1);
+    let longest = used + LATEST;
     let whole = |time: SignedDuration, part: SignedDuration| {
         1 + usize::try_from(time.as_millis() / part.as_millis()).expect("a count")
     };
@@ -39,12 +39,16 @@ pub fn counts(world: &World) -> [usize; 4] {
     [audit.issuer_calls, audit.applies, audit.status_writes, audit.reads + audit.deletes]
 }
 
-/// Runs a new world of `resources` with sessions of an hour for a day: each rotation costs `calls`
-/// of issuers and two writes, and none is late.
-pub async fn assert_a_day_costs(world: &mut World, resources: usize, calls: usize) {
+/// Runs a new world for a day, of resources whose Secrets live for `seconds`: each rotation costs
+/// `calls` of issuers and two writes, and none is late.
+pub async fn assert_a_day_costs(
+    world: &mut World,
+    (resources, seconds): (usize, i64),
+    calls: usize,
+) {
     world.run(DAY).await;
     let [issuer_calls, applies, status_writes, others] = counts(world);
-    let expected = rotations(3600, DAY, SignedDuration::from_mins(1));
+    let expected = rotations(seconds, DAY, SignedDuration::from_mins(1));
     assert!(
         (resources * expected.start()..=resources * expected.end()).contains(&applies),
         "{applies}, each {expected:?}"
@@ -112,6 +116,7 @@ fn the_bounds_of_rotations_are_those_of_the_design() {
     // 37 to 40 minutes of an hour, 7 h 24 min to 8 h of twelve.
     assert_eq!(rotations(3600, DAY, SignedDuration::ZERO), 36..=39);
     assert_eq!(rotations(43200, DAY * 30, SignedDuration::from_secs(30)), 90..=98);
+    assert_eq!(rotations(900, DAY, SignedDuration::ZERO), 190..=214);
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn each_rotation_costs_the_shared_chain_and_one_call_for_each_profile() {
         for number in 0..10 {
             users::make_profiles(&world, "team-a", &format!("many-{number}"), 5, 3600);
         }
-        assert_a_day_costs(&mut world, 10, 1 + 5).await;
+        assert_a_day_costs(&mut world, (10, 3600), 1 + 5).await;
     });
 }
 

@@ -7,6 +7,7 @@ use super::deployments::SimDeployment;
 use super::history::{Kind, Link, Log, Shown};
 use super::refusals::Denial;
 use super::secrets::SimSecret;
+use jiff::SignedDuration;
 use refreshable_api::RefreshableCredential;
 use refreshable_controller::clock::Clock as _;
 use refreshable_rules::timing::down_to_second;
@@ -27,6 +28,8 @@ pub struct SimSession {
     /// Its lifetime, as asked for.
     pub seconds: i64,
     pub expiration: jiff::Timestamp,
+    /// How long what is published of it lives: itself, or a token that it signed.
+    pub lifetime: SignedDuration,
 }
 
 /// What goes wrong. Chances are in thousandths of calls.

@@ -100,6 +100,7 @@ impl<'a> Storm<'a> {
                 .collect();
             keys.push(users::make_profiles(&world, "team-a", "many", 3, 900));
             keys.push(users::make_token(&world, "team-b", "images", 3600));
+            keys.push(users::make_signed(&world, "team-a", "database", 3600));
             (self.prepare)(&world, &keys);
             world.run(MINUTE).await;
             for step in &self.steps {

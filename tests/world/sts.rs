@@ -188,7 +188,10 @@ fn session(world: &Shared, form: &BTreeMap<String, String>) -> String {
         role.clone()
     };
     let whole = jiff::Timestamp::from_second(expiration.as_second()).expect("a time");
-    let session = SimSession { role: given, name: name.clone(), seconds, expiration: whole };
+    let lifetime = SignedDuration::from_secs(seconds);
+    let name_of_session = name.clone();
+    let session =
+        SimSession { role: given, name: name_of_session, seconds, expiration: whole, lifetime };
     state.sessions.insert(id.clone(), session);
     state.last_seconds.insert((name.clone(), role.clone()), seconds);
     let account = role.split(':').nth(4).unwrap_or_default();

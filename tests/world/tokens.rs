@@ -17,7 +17,7 @@ fn each_rotation_costs_the_chain_and_one_call_for_the_token() {
         world.shared.lock().auditor.exact = true;
         let keys: Vec<Key> =
             (0..10).map(|n| users::make_token(&world, "team-a", &format!("t-{n}"), 3600)).collect();
-        assert_a_day_costs(&mut world, 10, 1 + 1).await;
+        assert_a_day_costs(&mut world, (10, 3600), 1 + 1).await;
         users::assert_settled(&world, &keys);
     });
 }
@@ -48,6 +48,20 @@ fn a_token_that_is_denied_stays_as_it_is_and_is_bought_when_it_can_be() {
         world.run(MINUTE * 11).await;
         users::assert_settled(&world, &keys);
         world.run(HOUR).await;
+        users::assert_settled(&world, &keys);
+    });
+}
+
+#[test]
+fn a_signed_token_is_renewed_by_its_own_end_and_costs_the_chain_alone() {
+    runtime().block_on(async {
+        let mut world = World::new(97, Setup::default());
+        world.shared.lock().auditor.exact = true;
+        // The sessions live far longer than what they sign.
+        let keys: Vec<Key> = (0..5)
+            .map(|n| users::make_signed(&world, "team-a", &format!("d-{n}"), 43_200))
+            .collect();
+        assert_a_day_costs(&mut world, (5, 900), 1).await;
         users::assert_settled(&world, &keys);
     });
 }

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 const ROUNDING: SignedDuration = SignedDuration::from_secs(2);
 /// Where a token for registries is published.
 const DOCKER_CONFIG: &str = ".dockerconfigjson";
+/// Where a token that was signed is published, and how long its service takes it.
+const TOKEN: &str = "token";
+const SIGNED: SignedDuration = SignedDuration::from_mins(15);
 /// AWS's default lifetime of a session of a role, in seconds.
 const DEFAULT_SECONDS: i64 = 3600;
 
@@ -51,7 +54,11 @@ pub fn wanted(spec: &Value) -> Vec<Wanted> {
     let none = Value::Null;
     let shared = spec["roles"].as_array().and_then(|r| r.last()).unwrap_or(&none);
     let Some(profiles) = spec["profiles"].as_array() else {
-        let data_key = if spec["token"].is_object() { DOCKER_CONFIG } else { "credentials.json" };
+        let data_key = match spec["token"].as_object() {
+            None => "credentials.json",
+            Some(token) if token.contains_key("ecr") => DOCKER_CONFIG,
+            Some(_) => TOKEN,
+        };
         return vec![Wanted::by(data_key.to_owned(), "", shared)];
     };
     let of = |profile: &Value| {
@@ -72,24 +79,50 @@ pub fn request(spec: &Value) -> Value {
     request
 }
 
-/// How many calls of issuers a specification costs: one for each role, and one for the token that
-/// the last of them buys.
+/// How many calls of issuers a specification costs: one for each role, and one for the password of
+/// registries that the last of them buys. Other tokens here are signed, and cost none.
 pub fn calls(spec: &Value) -> usize {
     let count = |of: &Value| of["roles"].as_array().map_or(0, Vec::len);
     let profiles = spec["profiles"].as_array().into_iter().flatten().map(count).sum::<usize>();
-    count(spec) + profiles + usize::from(spec["token"].is_object())
+    count(spec) + profiles + usize::from(spec["token"]["ecr"].is_object())
 }
 
-/// The session that the process JSON under `data_key` belongs to, as the issuer gave it.
-pub fn held<'a>(state: &'a State, secret: &SimSecret, data_key: &str) -> Option<&'a SimSession> {
-    state.sessions.get(&key_id(secret, data_key)?)
+/// The session that what stands under `data_key` belongs to, as the issuer gave it; of a token that
+/// it signed, with the token's end.
+pub fn held(state: &State, secret: &SimSecret, data_key: &str) -> Option<SimSession> {
+    if data_key != TOKEN {
+        return state.sessions.get(&key_id(secret, data_key)?).cloned();
+    }
+    let (id, signed_at) = signature(&text(secret, data_key)?)?;
+    let session = state.sessions.get(&id)?.clone();
+    let expiration = session.expiration.min(signed_at + SIGNED);
+    Some(SimSession { lifetime: expiration.duration_since(signed_at), expiration, ..session })
 }
 
-/// The access key id that the process JSON under `data_key` names, or that the password there was
-/// bought with.
-pub fn key_id(secret: &SimSecret, data_key: &str) -> Option<String> {
+/// The key that signed a URL, and when.
+fn signature(url: &str) -> Option<(String, Timestamp)> {
+    let query = url.split_once('?')?.1;
+    let members: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let id = members.get("X-Amz-Credential")?.split('/').next()?.to_owned();
+    let time =
+        jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", members.get("X-Amz-Date")?).ok()?;
+    Some((id, time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
+}
+
+/// The text under a key of the Secret's data.
+fn text(secret: &SimSecret, data_key: &str) -> Option<String> {
     let (text, _) = secret.fields.get(&format!("data/{data_key}"))?;
-    let json: Value = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
+    String::from_utf8(STANDARD.decode(text).ok()?).ok()
+}
+
+/// The access key id that the process JSON under `data_key` names, or that the password or token
+/// there was bought with.
+pub fn key_id(secret: &SimSecret, data_key: &str) -> Option<String> {
+    let text = text(secret, data_key)?;
+    if data_key == TOKEN {
+        return signature(&text).map(|(id, _)| id);
+    }
+    let json: Value = serde_json::from_str(&text).ok()?;
     if let Some(registries) = json["auths"].as_object() {
         let password = registries.values().next()?["password"].as_str()?;
         return ecr::bought_with(password).map(str::to_owned);
@@ -128,7 +161,7 @@ pub fn is_as_asked(state: &State, spec: &Value, secret: &SimSecret) -> bool {
     }) && state.auditor.shared_of(secret) == Some(&shared(spec))
         && wanted(spec)
             .iter()
-            .all(|w| held(state, secret, &w.data_key).is_some_and(|s| w.is_met_by(s)))
+            .all(|w| held(state, secret, &w.data_key).is_some_and(|s| w.is_met_by(&s)))
 }
 
 /// `spec.refresh.before`.
@@ -149,20 +182,15 @@ pub fn drawn_early(lifetime: SignedDuration) -> SignedDuration {
 }
 
 impl SimSession {
-    /// As it was asked for.
-    pub fn lifetime(&self) -> SignedDuration {
-        SignedDuration::from_secs(self.seconds)
-    }
-
     /// The earliest time at which it may be renewed for its age.
     pub fn earliest(&self, before: Option<SignedDuration>) -> Timestamp {
-        let lifetime = self.lifetime();
+        let lifetime = self.lifetime;
         self.expiration - remaining(lifetime, before) - drawn_early(lifetime) - ROUNDING
     }
 
     /// The least that may ever be left of it.
     pub fn floor(&self, before: Option<SignedDuration>) -> SignedDuration {
-        let lifetime = self.lifetime();
+        let lifetime = self.lifetime;
         remaining(lifetime, before) - drawn_early(lifetime)
     }
 }

@@ -33,6 +33,17 @@ pub fn make_token(world: &World, namespace: &str, name: &str, seconds: i64) -> K
     key
 }
 
+/// Makes a resource with a role that lives for `seconds`, and the password of a database that it
+/// signs.
+pub fn make_signed(world: &World, namespace: &str, name: &str, seconds: i64) -> Key {
+    let key = make(world, namespace, name, seconds);
+    let database = json!({"host": "db.example.com", "region": "eu-west-1", "user": "app"});
+    world.shared.lock().put_credential(&key, |object| {
+        object["spec"]["token"] = json!({"rds": database});
+    });
+    key
+}
+
 /// Makes a resource with a shared role and `count` profiles of a role each, which live for
 /// `seconds`.
 pub fn make_profiles(

@@ -3,11 +3,13 @@
 pub(crate) mod ask;
 pub(crate) mod call;
 mod client;
+pub(crate) mod code_artifact;
 pub(crate) mod ecr;
 mod failure;
 mod foreign;
 pub mod region;
 mod sent;
+pub(crate) mod service;
 pub mod sts;
 pub mod totp;
 pub mod x509_signature;

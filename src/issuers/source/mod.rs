@@ -29,7 +29,6 @@ mod saml;
 mod session_token;
 mod sso_token;
 mod sso_write;
-mod token;
 mod verify;
 mod web_identity;
 
@@ -40,7 +39,6 @@ pub use home::{at_source, region, region_of_profile};
 pub use inputs::{InputData, Inputs, inputs_of, names_of_inputs};
 pub use profiles::{Outcome, issue_profiles};
 pub use sso_token::SsoToken;
-pub use token::{Bought, Order, calls as token_calls, order};
 
 use crate::aws::region::Home;
 use crate::aws::{Caller, Sts, TotpSteps};

@@ -140,7 +140,42 @@ fn cases() -> Vec<(&'static str, Value)> {
                 }},
             }),
         ),
+        (
+            "token-code-artifact",
+            buying(json!({"codeArtifact": {
+                "domain": "team", "domainOwner": "222233334444", "region": "eu-west-1",
+                "repositories": [{"format": "Npm", "name": "libs"}, {"format": "Pypi", "name": "more"}],
+            }})),
+        ),
+        (
+            "token-rds",
+            buying(
+                json!({"rds": {"host": "db.c1.eu-west-1.rds.amazonaws.com", "region": "eu-west-1", "user": "app"}}),
+            ),
+        ),
+        (
+            "token-dsql",
+            buying(
+                json!({"dsql": {"host": "abc.dsql.eu-west-1.on.aws", "region": "eu-west-1", "user": "app"}}),
+            ),
+        ),
+        (
+            "token-dsql-admin",
+            buying(json!({"dsql": {"host": "abc.dsql.eu-west-1.on.aws", "region": "eu-west-1"}})),
+        ),
+        ("token-eks", buying(json!({"eks": {"clusterName": "prod", "region": "eu-west-1"}}))),
+        (
+            "token-web-identity",
+            buying(
+                json!({"webIdentity": {"audiences": ["a"], "tags": [{"key": "k", "value": "v"}]}}),
+            ),
+        ),
     ]
+}
+
+/// A token that a role buys.
+fn buying(token: Value) -> Value {
+    json!({"roles": [{"roleArn": SPOKE}], "token": token})
 }
 
 /// `REFRESHABLE_GOLDEN=write` rewrites the files; a person then reviews the changes.

@@ -1,7 +1,8 @@
 //! Advice for a person about an issuer's error. AWS's documentation, consoles and quotas do not
 //! apply to stores: their codes say less, often without a message.
 
-use super::codes::{AwsError, Issuer, Kind, TOKEN, VAULT, kind};
+use super::codes::{AwsError, Issuer, Kind, VAULT, WEB_IDENTITY_TOKEN, buys_token, kind};
+use crate::token::{code_artifact, ecr};
 
 /// Advice about an error of `operation`.
 pub fn advice(operation: &str, error: &AwsError) -> &'static str {
@@ -59,13 +60,20 @@ fn of_aws(operation: &str, kind: Kind, error: &AwsError) -> &'static str {
             "Check that the role exists and that its trust policy names this token's issuer, subject and audience"
         }
         (Kind::Denied, "UnrecognizedClientException" | "InvalidClientTokenId")
-            if operation == TOKEN =>
+            if buys_token(operation) =>
         {
             "Check that the Region in spec.token exists in the role's partition and is enabled in the role's account"
         }
-        (Kind::Denied, _) if operation == TOKEN => {
+        (Kind::Denied, _) if operation == ecr::OPERATION => {
             "Allow the role ecr:GetAuthorizationToken on resource * (with public: true also ecr-public:GetAuthorizationToken \
              and sts:GetServiceBearerToken)"
+        }
+        (Kind::Denied, _) if operation == code_artifact::OPERATION => {
+            "Allow the role codeartifact:GetAuthorizationToken on the domain and sts:GetServiceBearerToken on resource *, and \
+             check the domain's own policy where it belongs to another account"
+        }
+        (Kind::Denied, _) if operation == WEB_IDENTITY_TOKEN => {
+            "Allow the role sts:GetWebIdentityToken (with tags also sts:TagGetWebIdentityToken) on resource *, and enable outbound identity federation in its account"
         }
         (Kind::Denied, _) => "Check the policies of the identity that made the call",
         (Kind::Missing, _) => "Create it, or correct its name in the specification",
@@ -191,6 +199,46 @@ mod tests {
     fn each_issuer_s_codes_have_the_class_of_aws_s_answer_and_advice_that_fits_the_issuer() {
         use {Class::*, Issuer::*, Reason as R};
         for (issuer, operation, code, status, message, class, reason, words) in [
+            (
+                Aws,
+                WEB_IDENTITY_TOKEN,
+                "OutboundWebIdentityFederationDisabled",
+                403,
+                "disabled",
+                Denied,
+                R::AccessDenied,
+                "enable outbound identity federation",
+            ),
+            (
+                Aws,
+                WEB_IDENTITY_TOKEN,
+                "JWTPayloadSizeExceeded",
+                400,
+                "too large",
+                Specification,
+                R::InvalidSpecification,
+                "Correct the specification",
+            ),
+            (
+                Aws,
+                code_artifact::OPERATION,
+                "AccessDeniedException",
+                403,
+                "no",
+                Denied,
+                R::AccessDenied,
+                "codeartifact:GetAuthorizationToken on the domain",
+            ),
+            (
+                Aws,
+                code_artifact::OPERATION,
+                "UnrecognizedClientException",
+                403,
+                "no",
+                Denied,
+                R::AccessDenied,
+                "Region in spec.token",
+            ),
             // AWS has one error for a role that does not exist and for one that does not trust the
             // caller.
             (Aws, ROLE, "AccessDenied", 403, "no", Denied, R::AccessDenied, "that the role exists"),

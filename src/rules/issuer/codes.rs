@@ -6,6 +6,7 @@
 //! S3-compatible stores (Ceph RGW, MinIO).
 
 use crate::retry::Class;
+use crate::token::{code_artifact, ecr};
 use refreshable_api::conditions::Reason;
 
 /// The kind of server that responded. A code has the same class everywhere; the advice differs.
@@ -136,8 +137,8 @@ pub(super) fn kind(operation: &str, error: &AwsError) -> Kind {
         Some((_, Kind::CallerExpired)) if is_unsigned(operation) => Kind::InputExpired,
         // The session that signs was issued a moment ago and is not an input. Regions may know it
         // later than STS does, or when they are enabled.
-        Some((_, Kind::InputExpired)) if operation == TOKEN => Kind::CallerExpired,
-        Some((_, Kind::CallerInvalid)) if operation == TOKEN => Kind::Denied,
+        Some((_, Kind::InputExpired)) if buys_token(operation) => Kind::CallerExpired,
+        Some((_, Kind::CallerInvalid)) if buys_token(operation) => Kind::Denied,
         Some((_, kind)) => *kind,
         _ if error.status == 429 => Kind::Throttled,
         _ if error.status >= 500 => Kind::Unavailable,
@@ -192,8 +193,13 @@ pub fn is_of_iam(operation: &str) -> bool {
     )
 }
 
-/// The operation with which a session buys a token.
-pub(super) const TOKEN: &str = crate::token::ecr::OPERATION;
+/// The operation with which a session buys a token for services outside AWS.
+pub const WEB_IDENTITY_TOKEN: &str = "GetWebIdentityToken";
+
+/// Whether a session buys a token with an operation.
+pub(super) fn buys_token(operation: &str) -> bool {
+    [ecr::OPERATION, code_artifact::OPERATION, WEB_IDENTITY_TOKEN].contains(&operation)
+}
 
 /// The operation of reading a lease of Vault's AWS engine.
 pub const VAULT: &str = "ReadVaultLease";

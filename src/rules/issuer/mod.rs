@@ -11,7 +11,7 @@ mod redacted;
 mod session;
 pub mod vault;
 
-pub use codes::{AwsError, Issuer, VAULT, is_of_iam};
+pub use codes::{AwsError, Issuer, VAULT, WEB_IDENTITY_TOKEN, is_of_iam};
 pub use error::IssueError;
 pub use redact::{REDACTED, Redactor};
 pub use session::CLOCKS_AGREE;

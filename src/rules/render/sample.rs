@@ -7,14 +7,15 @@ use crate::issuer::{AccessKey, Issued, Lifetime, Session};
 use crate::ownership::ProfileRecord;
 use crate::token::docker_config::{self, Registries};
 use crate::token::ecr::{self, Login};
+use crate::token::{database, eks, package_files};
 use jiff::{SignedDuration, Timestamp};
-use refreshable_api::{PrincipalStatus, RefreshableCredential, TokenSpec};
+use refreshable_api::{EcrToken, PrincipalStatus, RefreshableCredential, TokenKind, TokenSpec};
 use std::collections::BTreeMap;
 
 /// Length of the made-up session token, in bytes: AWS's are between 500 and 4,096 bytes long,
 /// mostly around this.
 const TOKEN: usize = 1200;
-/// Length of a made-up password of a registry, in bytes, around which ECR's are.
+/// Length of a made-up token, in bytes, around which those of ECR are; most others are shorter.
 const PASSWORD: usize = 2600;
 
 /// Made-up credentials, as if issued at `now`.
@@ -35,16 +36,27 @@ fn sample(now: Timestamp) -> Issued {
     }
 }
 
-/// The data of a Secret with a token, of the length that ECR's have. The registries of other Secrets
-/// are not read for it.
-fn token_files(object: &RefreshableCredential, now: Timestamp) -> Files {
-    let ecr = object.spec.token.as_ref().and_then(|t| t.ecr.as_ref());
-    let calls = ecr.and_then(|e| ecr::calls(e).ok()).unwrap_or_default();
+/// The data of a Secret with a token, of the length that AWS's have.
+fn token_files(kind: TokenKind<'_>, now: Timestamp) -> Files {
+    let signed = "x".repeat(PASSWORD).into();
+    match kind {
+        TokenKind::Ecr(token) => registry_files(token, now),
+        TokenKind::CodeArtifact(token) => package_files::files(token, &signed),
+        TokenKind::Rds(token) => database::rds_files(token, &signed),
+        TokenKind::Dsql(token) => database::dsql_files(token, &signed),
+        TokenKind::Eks(token) => eks::files(token, &signed),
+        TokenKind::WebIdentity(_) => Files::from([(TokenSpec::DATA_KEY.to_owned(), signed)]),
+    }
+}
+
+/// Passwords of registries. Those of other Secrets are not read for it.
+fn registry_files(token: &EcrToken, now: Timestamp) -> Files {
+    let calls = ecr::calls(token).unwrap_or_default();
     let login =
         || Login { user: "AWS".to_owned(), password: "x".repeat(PASSWORD).into(), expires_at: now };
     let logins: Vec<_> = calls.into_iter().map(|call| (call.hosts, login())).collect();
     let file = docker_config::render(&logins, Registries::default()).file;
-    Files::from([(TokenSpec::DATA_KEY.to_owned(), file)])
+    Files::from([(EcrToken::DATA_KEY.to_owned(), file)])
 }
 
 /// The Secret of `object` with such credentials.
@@ -57,8 +69,10 @@ pub fn sample_manifest(
     let (spec, issued) = (object.spec.secret(), sample(now));
     let mut records = BTreeMap::new();
     let content = match &object.spec.profiles {
-        None if object.spec.token.is_some() => token_files(object, now),
-        None => files(&spec, REGION, &issued),
+        None => match &object.spec.token {
+            Some(token) => token.kind().map(|kind| token_files(kind, now)).unwrap_or_default(),
+            None => files(&spec, REGION, &issued),
+        },
         Some(profiles) => {
             for profile in profiles {
                 let record = ProfileRecord {

@@ -162,7 +162,7 @@ fn annotations(
         (names::ADOPTED_ANNOTATION, adopted.then(|| "true".to_owned())),
         (
             names::TOKEN_ANNOTATION,
-            object.spec.token.as_ref().and_then(TokenSpec::kind).map(str::to_owned),
+            object.spec.token.as_ref().and_then(TokenSpec::name).map(str::to_owned),
         ),
     ];
     let mut annotations = wanted.cloned().unwrap_or_default();

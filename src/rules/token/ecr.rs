@@ -1,5 +1,6 @@
 //! Amazon ECR's GetAuthorizationToken: which calls to make, where, and what they answer.
 
+use super::field;
 use crate::expiry;
 use crate::issuer::{IssueError, is_word};
 use crate::partition;
@@ -98,19 +99,8 @@ pub fn count(token: &EcrToken) -> u32 {
 }
 
 fn checked(registry: &EcrRegistry) -> Result<(), IssueError> {
-    let wrong = |field: &str, what: &str| IssueError::Specification {
-        field: format!("spec.token.ecr.registries.{field}"),
-        what: what.to_owned(),
-    };
-    let account = &registry.account_id;
-    if account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong("accountId", "it must be the 12 digits of an AWS account"));
-    }
-    let label = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if registry.region.is_empty() || !registry.region.bytes().all(label) {
-        return Err(wrong("region", "it must be the code of an AWS Region, for example eu-west-1"));
-    }
-    Ok(())
+    field::account("ecr.registries.accountId", &registry.account_id)?;
+    field::region("ecr.registries.region", &registry.region)
 }
 
 /// Host names of a registry, as [AWS gives

@@ -1,14 +1,28 @@
 //! Tokens that a session buys, which are published instead of it.
 //!
 //! ```text
-//! spec.token.ecr -> ecr::calls      each GetAuthorizationToken to make
-//!   answers      -> ecr::read       Login: user, password, end
-//!   + mergeFrom  -> docker_config   the file of the Secret, and what it replaces
-//!                -> lifetime        until the first of tokens and session ends
+//! spec.token.ecr          -> ecr::calls             each GetAuthorizationToken to make
+//!   answers               -> ecr::read              Login: user, password, end
+//!   + mergeFrom           -> docker_config          the file of the Secret, and what it replaces
+//! spec.token.codeArtifact -> code_artifact          the request, and its answer
+//!                         -> package_files          files of package managers
+//! spec.token.rds, dsql    -> database               what is signed; postgres, mysql: files
+//! spec.token.eks          -> eks                    what is signed, kubeconfig
+//! spec.token.webIdentity  -> web_identity           how long to ask for it
+//!                         -> lifetime              until the first of tokens and session ends
 //! ```
 
+pub mod code_artifact;
+pub mod database;
 pub mod docker_config;
 pub mod ecr;
+pub mod eks;
+mod field;
+mod mysql;
+pub mod package_files;
+pub mod postgres;
+pub mod presigned;
+pub mod web_identity;
 
 use super::issuer::{IssueError, Lifetime};
 use jiff::Timestamp;
@@ -28,11 +42,26 @@ pub fn lifetime(
     if expiration <= session.issued_at {
         return Err(IssueError::InvalidAnswer {
             operation,
-            what: format!("expiresAt {expiration} is already past"),
+            what: format!("the token's end, {expiration}, is already past"),
             request_id: None,
         });
     }
     Ok(Lifetime { expiration, ..session })
+}
+
+/// Lifetime of a token that begins at `now`, whose session may have begun long before, and that
+/// lives until `end`.
+///
+/// # Errors
+/// [`IssueError::InvalidAnswer`] where it has ended before.
+pub fn own_lifetime(
+    operation: &'static str,
+    session: Lifetime,
+    now: Timestamp,
+    end: Timestamp,
+) -> Result<Lifetime, IssueError> {
+    let issued_at = now.max(session.issued_at);
+    lifetime(operation, Lifetime { issued_at, expiration: end }, [])
 }
 
 #[cfg(test)]

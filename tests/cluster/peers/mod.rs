@@ -1,9 +1,11 @@
 //! Sources against peers: what plays the peer is first accepted by a client that AWS wrote.
 
+mod code_artifact;
 mod cognito;
 mod custom;
 mod echo;
 mod ecr;
+mod eks;
 pub(super) mod identity_center;
 mod iot;
 mod minio;
@@ -11,9 +13,11 @@ mod moto;
 mod node;
 mod openid;
 mod pod_identity;
+mod rds;
 mod rgw;
 mod roles_anywhere;
 mod vault;
+mod web_identity_token;
 
 use super::stage::Stage;
 use crate::harness::python::run as python;

@@ -2,7 +2,9 @@
 
 use super::super::plugin::User;
 use super::super::stage::Stage;
-use super::super::{admission, admission_names, admission_sources, admission_tokens};
+use super::super::{
+    admission, admission_names, admission_services, admission_sources, admission_tokens,
+};
 use crate::harness::{Cluster, scratch};
 use refreshable_plugin::check::{Checker, Severity};
 use serde_json::{Value, json};
@@ -172,12 +174,14 @@ async fn its_verdicts_are_the_api_server_s() {
         .into_iter()
         .chain(admission_sources::wrong())
         .chain(admission_names::wrong())
-        .chain(admission_tokens::wrong());
+        .chain(admission_tokens::wrong())
+        .chain(admission_services::wrong());
     let taken = admission::taken()
         .into_iter()
         .chain(admission_sources::taken())
         .chain(admission_names::taken())
-        .chain(admission_tokens::taken());
+        .chain(admission_tokens::taken())
+        .chain(admission_services::taken());
     let specs = wrong.map(|(_, spec, _)| spec).chain(taken.map(|(_, spec)| spec));
     let objects: Vec<Value> = specs.map(credential).chain(corners()).collect();
     assert!(objects.len() > 150, "{}", objects.len());
@@ -210,7 +214,8 @@ async fn its_words_are_the_rules_own() {
         .into_iter()
         .chain(admission_sources::wrong())
         .chain(admission_names::wrong())
-        .chain(admission_tokens::wrong());
+        .chain(admission_tokens::wrong())
+        .chain(admission_services::wrong());
     for (name, spec, words) in wrong {
         let server =
             refusal(&credential(spec.clone())).await.unwrap_or_else(|| panic!("{name} is taken"));

@@ -35,7 +35,7 @@ pub fn late(state: &State, key: &Key, spec: &Value, secret: &SimSecret) -> Verdi
         (left < floor).then(|| {
             format!(
                 "1, never late: {who} has {left} left of {} at {now}; its floor is {floor}",
-                session.lifetime()
+                session.lifetime
             )
         })
     })
@@ -56,12 +56,10 @@ pub fn note_time(
         && !is_excused(state, &key, now)
         && may_renew(state, &key, now);
     let end = first(state, spec, secret, |s| s.expiration).filter(|_| renewed);
-    let session = truth::wanted(spec)
-        .iter()
-        .find_map(|w| truth::held(state, secret, &w.data_key).cloned())
-        .zip(end);
+    let session =
+        truth::wanted(spec).iter().find_map(|w| truth::held(state, secret, &w.data_key)).zip(end);
     let Some((session, end)) = session else { return };
-    let lifetime = session.lifetime();
+    let lifetime = session.lifetime;
     let early = end.duration_since(now) - truth::remaining(lifetime, truth::before(spec));
     if early > truth::drawn_early(lifetime) + SignedDuration::from_secs(2) {
         // For another cause than its age.

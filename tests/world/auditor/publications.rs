@@ -108,7 +108,7 @@ fn lost_session(
 ) -> Verdict {
     let now = state.now();
     let had = truth::held(state, before?, &wanted.data_key)?;
-    let asked = wanted.is_met_by(had) && state.auditor.shared_of(before?) == Some(shared);
+    let asked = wanted.is_met_by(&had) && state.auditor.shared_of(before?) == Some(shared);
     if had.expiration <= now || !asked {
         return None;
     }
@@ -121,7 +121,7 @@ fn lost_session(
     match has {
         // One of an older specification comes from a view that is behind.
         Some(has) if has.expiration >= had.expiration && !reads_as_lost => None,
-        Some(has) if !wanted.is_met_by(has) => None,
+        Some(has) if !wanted.is_met_by(&has) => None,
         _ => Some(format!(
             "2, never lose: {what}, valid until {}, was lost at {now}",
             had.expiration

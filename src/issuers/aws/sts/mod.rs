@@ -8,12 +8,14 @@ mod answer;
 mod assume_role;
 mod caller_identity;
 mod federation_token;
+mod outbound;
 mod saml;
 mod session_token;
 mod web_identity;
 
 pub use assume_role::RoleCall;
 pub use federation_token::FederationCall;
+pub use outbound::OutboundCall;
 pub use saml::SamlCall;
 pub use session_token::SessionCall;
 pub use web_identity::WebIdentityCall;

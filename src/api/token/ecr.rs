@@ -1,24 +1,9 @@
-//! Tokens that a session buys: they are published, and the session is not.
+//! Passwords of image registries.
 
-use super::SecretReference;
+use crate::SecretReference;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// Token to publish instead of the credentials: exactly one member.
-///
-/// A struct of options instead of an enum: a controller that reads a member it does not know yet
-/// can then report that on the one object, instead of failing to read the whole list.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("has(self.ecr)").message("token must have a member: ecr, for example {ecr: {registries: [{accountId: \"111122223333\", region: eu-west-1}]}}")
-)]
-pub struct TokenSpec {
-    /// Passwords of Amazon ECR registries, in a Secret of type `kubernetes.io/dockerconfigjson`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ecr: Option<EcrToken>,
-}
 
 /// Registries of Amazon ECR whose password (GetAuthorizationToken) is published, for
 /// `imagePullSecrets`.
@@ -91,20 +76,12 @@ pub enum EcrHost {
     DualStackFips,
 }
 
-impl TokenSpec {
-    /// Type of the Secret that a token is published in.
+impl EcrToken {
+    /// Type of the Secret that passwords of registries are published in.
     pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
     /// The one data key of such a Secret.
     pub const DATA_KEY: &str = ".dockerconfigjson";
 
-    /// Kind of the token, as the published Secret names it; `None` where this version does not know
-    /// it.
-    pub fn kind(&self) -> Option<&'static str> {
-        self.ecr.as_ref().map(|_| "ecr")
-    }
-}
-
-impl EcrToken {
     /// Whether the password of Amazon ECR Public is published.
     pub fn public(&self) -> bool {
         self.public.unwrap_or(false)

@@ -1,0 +1,140 @@
+//! Tokens of other services than registries: what is refused, and what is taken.
+
+use serde_json::{Value, json};
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/team-a/app";
+
+/// A specification with a token of this kind, which has `patch` beside what it needs.
+fn of(kind: &str, patch: Value) -> Value {
+    let mut token = match kind {
+        "codeArtifact" => {
+            json!({"domain": "team", "domainOwner": "111122223333", "region": "eu-west-1"})
+        }
+        "rds" => json!({"host": "db.example.com", "region": "eu-west-1", "user": "app"}),
+        "dsql" => json!({"host": "abc.dsql.eu-west-1.on.aws", "region": "eu-west-1"}),
+        "eks" => json!({"clusterName": "prod", "region": "eu-west-1"}),
+        _ => json!({"audiences": ["api://AzureADTokenExchange"]}),
+    };
+    let patch = patch.as_object().expect("an object").clone();
+    token.as_object_mut().expect("an object").extend(patch);
+    json!({"roles": [{"roleArn": ROLE}], "token": {kind: token}})
+}
+
+fn libs(format: &str, name: &str) -> Value {
+    json!({"format": format, "name": name})
+}
+
+/// Specifications that are refused, with a part of the message that says what to write instead.
+pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
+    let mut two = of("rds", json!({}));
+    two["token"]["eks"] = json!({"clusterName": "prod", "region": "eu-west-1"});
+    let mut beside = of("rds", json!({}));
+    beside["secret"] = json!({"formats": ["Environment"]});
+    let zone = || json!({"region": "eu-west-1a"});
+    let must_be = "must be the code of an AWS Region";
+    vec![
+        ("two tokens", two, "exactly one of ecr, codeArtifact, rds, dsql, eks, webIdentity"),
+        ("a password beside files", beside, "take formats, keys, profile, region and mountPath"),
+        ("a domain in a zone", of("codeArtifact", zone()), must_be),
+        ("a database in a zone", of("rds", zone()), must_be),
+        ("a DSQL cluster in a zone", of("dsql", zone()), must_be),
+        ("a cluster in a zone", of("eks", zone()), must_be),
+        (
+            "a token of packages for five minutes",
+            of("codeArtifact", json!({"durationSeconds": 300})),
+            "must be between 900 and 43200, or 0",
+        ),
+        (
+            "two repositories of a format",
+            of("codeArtifact", json!({"repositories": [libs("Npm", "a-b"), libs("Npm", "c-d")]})),
+            "Duplicate value",
+        ),
+        (
+            "a format of none",
+            of("codeArtifact", json!({"repositories": [libs("Gem", "libs")]})),
+            "supported values",
+        ),
+        (
+            "a repository with a quote",
+            of("codeArtifact", json!({"repositories": [libs("Npm", "a\"b")]})),
+            "should match",
+        ),
+        ("a URL for a host", of("rds", json!({"host": "https://db"})), "should match"),
+        ("a host with its port", of("rds", json!({"host": "db:5432"})), "should match"),
+        ("a port beyond all", of("rds", json!({"port": 65536})), "65535"),
+        ("a user on two lines", of("rds", json!({"user": "a\nb"})), "should match"),
+        ("a database of none", of("rds", json!({"engine": "Oracle"})), "supported values"),
+        ("certificates without a path", of("rds", json!({"caFile": "rds.pem"})), "should match"),
+        ("two days", of("dsql", json!({"durationSeconds": 172_800})), "129600"),
+        ("a server in the clear", of("eks", json!({"server": "http://api"})), "should match"),
+        (
+            "certificates of no server",
+            of("eks", json!({"certificateAuthorityData": "LS0t"})),
+            "certificateAuthorityData is of a server: name that, too",
+        ),
+        ("no audience", of("webIdentity", json!({"audiences": []})), "at least 1 items"),
+        (
+            "an unsigned token",
+            of("webIdentity", json!({"signingAlgorithm": "none"})),
+            "supported values",
+        ),
+        ("a token for a day", of("webIdentity", json!({"durationSeconds": 86_400})), "3600"),
+    ]
+}
+
+/// Specifications that are taken.
+pub(super) fn taken() -> Vec<(&'static str, Value)> {
+    let all = ["Npm", "Pypi", "Maven", "Nuget", "Cargo"].map(|format| libs(format, "libs"));
+    let mut argo_cd = of("eks", json!({"server": "https://0A.gr7.eu-west-1.eks.amazonaws.com"}));
+    argo_cd["secret"] = json!({"labels": {"argocd.argoproj.io/secret-type": "cluster"}});
+    vec![
+        ("packages of each format", of("codeArtifact", json!({"repositories": all}))),
+        ("half a day", of("codeArtifact", json!({"durationSeconds": 43_200}))),
+        ("a database", of("rds", json!({}))),
+        (
+            "all of a database",
+            of(
+                "rds",
+                json!({"engine": "MySQL", "port": 3307, "database": "orders", "caFile": "/etc/rds.pem"}),
+            ),
+        ),
+        ("an administrator of DSQL", of("dsql", json!({}))),
+        ("a user of DSQL", of("dsql", json!({"user": "app", "durationSeconds": 3600}))),
+        ("a cluster", of("eks", json!({}))),
+        ("a cluster of Argo CD", argo_cd),
+        ("a token for Azure", of("webIdentity", json!({}))),
+        (
+            "a token for two",
+            of(
+                "webIdentity",
+                json!({
+                    "audiences": ["a", "b"], "signingAlgorithm": "ES384", "durationSeconds": 60,
+                    "tags": [{"key": "team", "value": "a"}],
+                }),
+            ),
+        ),
+    ]
+}
+
+/// Changes of a specification that are refused.
+pub(super) fn wrong_changes() -> Vec<(&'static str, Value, Value, &'static str)> {
+    let files = json!({"roles": [{"roleArn": ROLE}]});
+    let registry = json!({"accountId": "111122223333", "region": "eu-west-1"});
+    let images =
+        json!({"roles": [{"roleArn": ROLE}], "token": {"ecr": {"registries": [registry]}}});
+    let words = "or change from or to token.ecr";
+    vec![
+        ("files to a password", files.clone(), of("rds", json!({})), words),
+        ("a password to files", of("rds", json!({})), files, words),
+        ("images to a password", images.clone(), of("rds", json!({})), words),
+        ("a password to images", of("rds", json!({})), images, words),
+    ]
+}
+
+/// Changes between tokens whose Secrets have one type.
+pub(super) fn right_changes() -> Vec<(Value, Value)> {
+    vec![
+        (of("rds", json!({})), of("eks", json!({}))),
+        (of("webIdentity", json!({})), of("codeArtifact", json!({}))),
+    ]
+}
