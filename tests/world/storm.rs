@@ -11,6 +11,8 @@ use super::state::Key;
 use super::users::{self, Mishap};
 use crate::harness::environment::number;
 use jiff::SignedDuration;
+use refreshable_controller::Settings;
+use refreshable_rules::size_limit::SizeLimit;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -62,6 +64,10 @@ impl<'a> Storm<'a> {
             loses_events: 20,
             repeats_events: 20,
             namespaced: seed % 2 == 1,
+            settings: Settings {
+                size_limit: SizeLimit::parse(users::MOST_BYTES).ok(),
+                ..Settings::default()
+            },
             ..Setup::default()
         };
         // Each number with all namespaces watched at once, and one by one.

@@ -8,7 +8,11 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use refreshable_api::RefreshableCredential;
 use refreshable_rules::ownership::{self, Content};
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// Size that the resources of a namespace may have in storms, and that of a note which is more.
+pub const MOST_BYTES: &str = "16Ki";
+const CROWD: usize = 20_000;
 
 /// The namespaces of a world.
 pub const NAMESPACES: [&str; 2] = ["team-a", "team-b"];
@@ -78,7 +82,7 @@ impl Mishap {
     /// One by chance.
     pub fn draw(random: &mut fastrand::Rng) -> Self {
         Self {
-            kind: random.u32(0..16),
+            kind: random.u32(0..17),
             target: random.usize(0..1000),
             number: random.u32(0..1_000_000),
         }
@@ -177,6 +181,12 @@ pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) -> Option<Signed
             drop(state);
             world.hand_over();
         }
+        // Its namespace takes more than it may, or no longer.
+        15 => change(&mut state, &key, |o| {
+            if !take_note_out(o) {
+                o["metadata"]["annotations"]["note"] = "x".repeat(CROWD).into();
+            }
+        }),
         _ => {
             drop(state);
             world.crash();
@@ -189,6 +199,12 @@ fn change(state: &mut super::state::State, key: &Key, change: impl FnOnce(&mut s
     if state.credentials.contains_key(key) {
         state.put_credential(key, change);
     }
+}
+
+/// Takes out what makes a resource large. Whether there was any.
+fn take_note_out(object: &mut Value) -> bool {
+    let annotations = object["metadata"]["annotations"].as_object_mut();
+    annotations.and_then(|all| all.remove("note")).is_some()
 }
 
 fn allow_all(state: &mut super::state::State) {
@@ -204,7 +220,15 @@ pub fn mend(world: &World, keys: &[Key]) {
         allow_all(&mut state);
     }
     for key in keys {
-        if state.credentials.get(key).is_some_and(|o| o["spec"]["suspend"] == true) {
+        let Some(object) = state.credentials.get(key) else { continue };
+        let (suspended, note) =
+            (object["spec"]["suspend"] == true, &object["metadata"]["annotations"]["note"]);
+        if note.is_string() {
+            state.put_credential(key, |o| {
+                take_note_out(o);
+            });
+        }
+        if suspended {
             state.put_credential(key, |o| o["spec"]["suspend"] = false.into());
         }
     }
