@@ -68,7 +68,7 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.profiles) || self.profiles.map(p, !has(p.roles) ? 0 : p.roles.map(r, size(r.roleArn) + (has(r.externalId) ? size(r.externalId) : 0) + (has(r.policy) ? size(r.policy) : 0) + (has(r.policyArns) ? r.policyArns.map(a, size(a.arn)).sum() : 0) + (has(r.tags) ? r.tags.map(t, size(t.key) + size(t.value)).sum() : 0) + (has(r.transitiveTagKeys) ? r.transitiveTagKeys.map(k, size(k)).sum() : 0) + (has(r.providedContexts) ? r.providedContexts.map(c, size(c.providerArn) + size(c.contextAssertion)).sum() : 0)).sum()).sum() <= 65536").message("the roles of all profiles have together more than 65536 characters (ARNs, session policies, tags): put session policies into managed policies (policyArns), or divide the profiles among several resources"),
     validation = Rule::new("!has(self.profiles) || !has(self.source) || !has(self.source.federationToken) || self.profiles.all(p, !has(p.roles) || size(p.roles) == 0)").message("a federated session may not call STS, so no profile can assume a role with it: take its roles out"),
     validation = Rule::new("!has(self.token) || !has(self.profiles)").message("a token is bought by one session: take profiles out, or make a resource for each account"),
-    validation = Rule::new("!has(self.token) || !has(self.secret) || !(has(self.secret.formats) || has(self.secret.keys) || has(self.secret.profile) || has(self.secret.region) || has(self.secret.mountPath))").message("with token the Secret holds no AWS credentials, but the token and its files: take formats, keys, profile, region and mountPath out of spec.secret"),
+    validation = Rule::new("!has(self.token) || !has(self.secret) || !(has(self.secret.formats) || has(self.secret.keys) || has(self.secret.profile) || has(self.secret.region) || has(self.secret.mountPath) || has(self.secret.template))").message("with token the Secret holds no AWS credentials, but the token and its files: take formats, keys, profile, region, mountPath and template out of spec.secret"),
     validation = Rule::new("!has(self.token) || !has(self.secret) || !has(self.secret.adopt) || !self.secret.adopt").message("a token is published in a Secret of its own type: take secret.adopt out, and choose a secret.name that is free"),
     validation = Rule::new("!has(self.token) || !has(self.token.ecr) || !has(self.token.ecr.mergeFrom) || !has(self.secret) || !has(self.secret.name) || self.token.ecr.mergeFrom.name != self.secret.name").message("token.ecr.mergeFrom names the Secret that is published: name another one, with the registries that are not Amazon ECR's"),
     validation = Rule::new("(has(self.token) ? (has(self.token.ecr) ? 2 : 1) : 0) == (has(oldSelf.token) ? (has(oldSelf.token.ecr) ? 2 : 1) : 0) || (has(self.secret) && has(self.secret.name) ? self.secret.name : '') != (has(oldSelf.secret) && has(oldSelf.secret.name) ? oldSelf.secret.name : '')").message("with token.ecr the Secret is of type kubernetes.io/dockerconfigjson, with another token of type refreshable.dev/aws-token, without of type refreshable.dev/aws-credentials, and the type of a Secret cannot be changed: choose another secret.name when you set token, take it out, or change from or to token.ecr"),
@@ -183,7 +183,15 @@ impl RefreshableCredentialSpec {
         self.secret.clone().unwrap_or_default()
     }
 
-    /// Names of the data keys that are written: with profiles, one process JSON for each.
+    /// Names of the data keys that are written.
+    pub fn data_keys(&self) -> Vec<String> {
+        let mut written = self.format_keys();
+        written.extend(self.secret.iter().flat_map(SecretSpec::template_keys));
+        written
+    }
+
+    /// Names of the data keys that are written without a template: with profiles, one process JSON
+    /// for each.
     ///
     /// ```
     /// use refreshable_api::{ProfileSpec, RefreshableCredentialSpec};
@@ -193,9 +201,9 @@ impl RefreshableCredentialSpec {
     ///     profiles: Some(vec![profile("dev"), profile("prod")]),
     ///     ..RefreshableCredentialSpec::default()
     /// };
-    /// assert_eq!(spec.data_keys(), ["credentials", "config", "dev.json", "prod.json"]);
+    /// assert_eq!(spec.format_keys(), ["credentials", "config", "dev.json", "prod.json"]);
     /// ```
-    pub fn data_keys(&self) -> Vec<String> {
+    pub fn format_keys(&self) -> Vec<String> {
         if let Some(token) = &self.token {
             return token.data_keys().into_iter().map(str::to_owned).collect();
         }

@@ -104,8 +104,8 @@ pub use status::{
 pub use sts::StsSpec;
 pub use token::{
     CodeArtifactToken, DatabaseEngine, DsqlToken, EcrHost, EcrRegistry, EcrToken, EksToken,
-    PackageFormat, PackageRepository, RdsToken, SigningAlgorithm, TokenKind, TokenSpec,
-    WebIdentityToken,
+    ElastiCacheToken, MskToken, PackageFormat, PackageRepository, RdsToken, SigningAlgorithm,
+    TokenKind, TokenSpec, WebIdentityToken,
 };
 
 /// The API group of both resources.

@@ -150,7 +150,7 @@ fn every_reference_of_the_schema_has_its_form() {
 
 /// Texts that are neither part of a URL's path nor of a name, or whose form a CEL rule checks
 /// better than a pattern.
-const FREE: [(&str, &str); 28] = [
+const FREE: [(&str, &str); 29] = [
     ("caBundle", "certificates, in the body of a file"),
     ("policy", "a document, in the body of a request"),
     ("contextAssertion", "in the body of a request"),
@@ -175,6 +175,7 @@ const FREE: [(&str, &str); 28] = [
     ("endpoint", "a URL, taken apart before it is called"),
     ("tokenLabel", "compared with what the token says"),
     ("keyLabel", "compared with what the token says"),
+    ("template{}", "read as a template, whose every fault is told"),
     ("labels{}", "the API server checks what it is written to"),
     ("annotations{}", "the API server checks what it is written to"),
     ("values[]", "compared with labels"),

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
     validation = Rule::new("!has(self.formats) || !('Config' in self.formats) || 'ProcessJson' in self.formats").message("format Config refers to the file of format ProcessJson: add ProcessJson to formats, or take Config out"),
     validation = Rule::new("!has(self.labels) || self.labels.all(k, k != 'app.kubernetes.io/managed-by' && !k.startsWith('refreshable.dev/'))").message("labels app.kubernetes.io/managed-by and refreshable.dev/* belong to the controller: choose other names"),
     validation = Rule::new("!has(self.annotations) || self.annotations.all(k, !k.startsWith('refreshable.dev/'))").message("annotations refreshable.dev/* belong to the controller: choose other names"),
+    validation = Rule::new("!has(self.template) || self.template.all(k, size(k) <= 253 && k.matches('^[-._a-zA-Z0-9]+$'))").message("keys of template are data keys of the Secret: letters, digits, hyphens, underscores and dots"),
     validation = Rule::new("!has(self.mountPath) || self.mountPath.startsWith('/')").message("mountPath must be an absolute path, for example /var/run/secrets/refreshable.dev/aws")
 )]
 pub struct SecretSpec {
@@ -40,6 +41,12 @@ pub struct SecretSpec {
     /// Names of the data keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<SecretKeys>,
+    /// Further data keys, each with the text that is written under it: placeholders like
+    /// `{{ accessKeyId }}` and `{{ secretAccessKey | json }}` become values, and
+    /// `{% for profile in profiles %}` repeats its text for each profile.
+    #[schemars(with = "Option<BTreeMap<String, TemplateText>>", extend("maxProperties" = 16))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<BTreeMap<String, String>>,
     /// Labels of the Secret.
     #[schemars(extend("maxProperties" = 64))]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,6 +66,12 @@ pub struct SecretSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub propagation: Option<Propagation>,
 }
+
+/// Text of a template.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct TemplateText(#[schemars(length(max = 8192))] String);
 
 /// How a changed Secret reaches the files in the Pods that mount it.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema)]
@@ -133,6 +146,11 @@ impl SecretSpec {
             }
         }
         written
+    }
+
+    /// The names of the data keys that templates write.
+    pub fn template_keys(&self) -> impl Iterator<Item = String> {
+        self.template.iter().flatten().map(|(key, _)| key.clone())
     }
 
     /// Whether the Secret is deleted with the resource.

@@ -22,6 +22,7 @@ use refreshable_rules::ownership::Content;
 use refreshable_rules::plan::{self, Cause};
 use refreshable_rules::render;
 use refreshable_rules::report::Finding;
+use refreshable_rules::template;
 use std::collections::BTreeMap;
 
 /// Obtains and publishes, or records why not. Without an admission, waits for one.
@@ -32,6 +33,9 @@ pub(super) async fn issue(attempt: Attempt<'_>) -> Result<Outcome, CallError> {
     };
     // Without the lease nothing can be published, so the issuer is not asked either.
     context.calls.fence().check()?;
+    if let Err(error) = template::checked(&sight.object.spec) {
+        return Ok(attempt.record_failure(&error.failure_of(&sight.object)));
+    }
     let target = match target::find(sight, context).await? {
         Ok(target) => target,
         Err(failure) => return Ok(attempt.record_failure(&failure)),
@@ -65,8 +69,12 @@ async fn issue_session(
             };
             let region = source::region(&object.spec, &sts.1);
             let files = match &bought {
-                Some(bought) => bought.files.clone(),
+                Some(bought) => Ok(bought.files.clone()),
                 None => render::files(&object.spec.secret(), &region, &issued),
+            };
+            let files = match files {
+                Ok(files) => files,
+                Err(error) => return Ok(attempt.record_failure(&error.failure_of(object))),
             };
             let used = inputs.used(uid);
             let manifest = render::manifest(

@@ -14,7 +14,7 @@ use refreshable_rules::failure::Failure;
 use refreshable_rules::fingerprint;
 use refreshable_rules::inputs::UsedInputs;
 use refreshable_rules::issuer::json::{self, Wire};
-use refreshable_rules::issuer::{AccessKey, Issued, Lifetime};
+use refreshable_rules::issuer::{AccessKey, IssueError, Issued, Lifetime};
 use refreshable_rules::ownership::Content;
 use refreshable_rules::ownership::ProfileRecord;
 use refreshable_rules::render::{self, Manifest, Profile};
@@ -50,7 +50,10 @@ impl ProfileBatch {
     }
 
     /// The Secret, with what `old` holds for the profiles that could not be had.
-    pub(super) fn manifest(&self, old: Option<&Secret>) -> Manifest {
+    ///
+    /// # Errors
+    /// [`IssueError::Specification`] for a template that cannot be written.
+    pub(super) fn manifest(&self, old: Option<&Secret>) -> Result<Manifest, IssueError> {
         let now = self.now();
         let published = old.and_then(|secret| Some((published(&self.object, secret)?, secret)));
         let (mut profiles, mut records) = (Vec::new(), BTreeMap::new());
@@ -85,7 +88,7 @@ impl ProfileBatch {
         }
         let lead = self.lead(&profiles, &records);
         let region = source::region(&self.object.spec, &self.sts);
-        let files = render::profile_files(&self.object.spec.secret(), &region, &profiles);
+        let files = render::profile_files(&self.object.spec.secret(), &region, &profiles)?;
         let manifest = render::manifest(
             &self.object,
             &lead,
@@ -94,7 +97,7 @@ impl ProfileBatch {
             &files,
             self.target.existing(),
         );
-        manifest.annotated(issuer_time::annotation(self.ahead))
+        Ok(manifest.annotated(issuer_time::annotation(self.ahead)))
     }
 
     /// The time, as the issuer has it.

@@ -61,7 +61,7 @@ impl Publication {
             Body::Whole(manifest) => self.place.apply(manifest).await,
             Body::Batch(batch) => {
                 let old = if batch.keeps_any() { self.place.read_data().await? } else { None };
-                self.place.apply(&batch.manifest(old.as_ref())).await
+                self.place.apply(&batch.manifest(old.as_ref())?).await
             }
         }
     }

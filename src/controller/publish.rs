@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use refreshable_api::{DeletionPolicy, ObjectName, RefreshableCredential, names};
-use refreshable_rules::issuer::Redactor;
+use refreshable_rules::issuer::{IssueError, Redactor};
 use refreshable_rules::kept;
 use refreshable_rules::ownership;
 use refreshable_rules::plan;
@@ -31,6 +31,9 @@ pub(super) enum PublishError {
     /// The namespace is being deleted.
     #[error("the namespace is being deleted")]
     NamespaceGone,
+    /// The credentials cannot be written as it is asked for.
+    #[error(transparent)]
+    Unwritable(#[from] IssueError),
     /// The API server would not, or could not.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -42,6 +45,7 @@ impl PublishError {
     pub(super) fn redacted(self, redactor: &Redactor) -> Self {
         match self {
             Self::Call(error) => Self::Call(error.redacted(redactor)),
+            Self::Unwritable(error) => Self::Unwritable(error.redacted(redactor)),
             other => other,
         }
     }
@@ -50,7 +54,7 @@ impl PublishError {
     /// lease that may be renewed again.
     pub(super) fn may_succeed_later(&self) -> bool {
         match self {
-            Self::Taken | Self::NamespaceGone => false,
+            Self::Taken | Self::NamespaceGone | Self::Unwritable(_) => false,
             Self::Call(error) => refusal::may_pass(error),
         }
     }

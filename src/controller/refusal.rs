@@ -23,6 +23,7 @@ pub(super) fn of(object: &RefreshableCredential, error: &PublishError) -> Failur
         PublishError::NamespaceGone => {
             refused(object, Reason::SecretRefused, error, "Nothing: it goes with its namespace")
         }
+        PublishError::Unwritable(error) => error.failure_of(object),
         // It was made anew in between, or changed: another look finds out.
         PublishError::Call(call) if may_pass(call) || call.is_conflict() || call.is_not_found() => {
             failure(

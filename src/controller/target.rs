@@ -78,7 +78,10 @@ pub(super) async fn rehearse(
     if !was_refused(object) {
         return Ok(Ok(()));
     }
-    let sample = render::sample_manifest(object, context.now(), target.existing());
+    let sample = match render::sample_manifest(object, context.now(), target.existing()) {
+        Ok(sample) => sample,
+        Err(error) => return Ok(Err(error.failure_of(object))),
+    };
     match Place::of(context, object, target.uid.is_some()).rehearse(&sample).await {
         Ok(()) => Ok(Ok(())),
         Err(PublishError::Call(error)) if refusal::may_pass(&error) => Err(error),

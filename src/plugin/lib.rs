@@ -61,6 +61,7 @@ mod policies;
 mod process;
 mod published;
 mod refresh;
+mod render;
 mod rows;
 mod status;
 pub mod terminal;
@@ -107,6 +108,7 @@ pub enum Command {
     Exec(exec::Exec),
     Login(login::Login),
     Check(check::Check),
+    Render(render::Render),
     TrustPolicy(Box<trust_policy::TrustPolicy>),
     Migrate(migrate::Migrate),
     Doctor(doctor::Doctor),
@@ -130,6 +132,7 @@ impl Command {
             Self::Exec(command) => command.run(global).await,
             Self::Login(command) => command.run(global).await,
             Self::Check(command) => command.run(global).await,
+            Self::Render(command) => command.run(global).await,
             Self::TrustPolicy(command) => command.run(global).await,
             Self::Migrate(command) => command.run(global).await,
             Self::Doctor(command) => command.run(global).await,
@@ -181,7 +184,7 @@ mod tests {
     #[test]
     fn the_page_is_current() {
         let page = include_str!("../../docs/plugin.md");
-        let others = ["check", "trust-policy", "migrate"];
+        let others = ["check", "render", "trust-policy", "migrate"];
         for command in super::command_line().get_subcommands().filter(|c| !c.is_hide_set()) {
             let name = command.get_name();
             assert!(

@@ -37,7 +37,7 @@ pub(in super::super) fn example() -> Published {
 fn secret(object: &RefreshableCredential) -> Secret {
     let spec = object.spec.secret();
     let (files, records) = match &object.spec.profiles {
-        None => (render::files(&spec, "eu-west-1", &issued()), BTreeMap::new()),
+        None => (render::files(&spec, "eu-west-1", &issued()).expect("files"), BTreeMap::new()),
         Some(profiles) => {
             let one = |name: &str, region: Option<String>| render::Profile {
                 name: name.into(),
@@ -53,7 +53,7 @@ fn secret(object: &RefreshableCredential) -> Secret {
                 failed: false,
             };
             let records = profiles.iter().map(|p| (p.name.clone(), record.clone())).collect();
-            (render::profile_files(&spec, "eu-west-1", &all), records)
+            (render::profile_files(&spec, "eu-west-1", &all).expect("files"), records)
         }
     };
     let existing = render::Existing { uid: None, adopted: false };
@@ -188,7 +188,7 @@ fn a_long_session_token_is_read_back_whole_from_every_form() {
             let mut issued = issued();
             issued.session.key.token = Some(token.clone().into());
             issued.token.bytes = i32::try_from(size).ok();
-            let files = render::files(&object.spec.secret(), "eu-west-1", &issued);
+            let files = render::files(&object.spec.secret(), "eu-west-1", &issued).expect("files");
             let existing = render::Existing { uid: None, adopted: false };
             let manifest = render::manifest(
                 &object,

@@ -78,6 +78,7 @@ pub mod session_arn;
 pub mod session_name;
 pub mod session_tags;
 pub mod size_limit;
+pub mod template;
 pub mod timing;
 pub mod token;
 pub mod unmatchable;

@@ -12,12 +12,19 @@ fn of(kind: &str, patch: Value) -> Value {
         }
         "rds" => json!({"host": "db.example.com", "region": "eu-west-1", "user": "app"}),
         "dsql" => json!({"host": "abc.dsql.eu-west-1.on.aws", "region": "eu-west-1"}),
+        "elastiCache" => json!({"cacheName": "sessions", "region": "eu-west-1", "user": "app"}),
+        "msk" => json!({"region": "eu-west-1"}),
         "eks" => json!({"clusterName": "prod", "region": "eu-west-1"}),
         _ => json!({"audiences": ["api://AzureADTokenExchange"]}),
     };
     let patch = patch.as_object().expect("an object").clone();
     token.as_object_mut().expect("an object").extend(patch);
     json!({"roles": [{"roleArn": ROLE}], "token": {kind: token}})
+}
+
+fn in_template(mut spec: Value) -> Value {
+    spec["secret"] = json!({"template": {"a": "{{ accessKeyId }}"}});
+    spec
 }
 
 fn libs(format: &str, name: &str) -> Value {
@@ -33,12 +40,34 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let zone = || json!({"region": "eu-west-1a"});
     let must_be = "must be the code of an AWS Region";
     vec![
-        ("two tokens", two, "exactly one of ecr, codeArtifact, rds, dsql, eks, webIdentity"),
-        ("a password beside files", beside, "take formats, keys, profile, region and mountPath"),
+        (
+            "two tokens",
+            two,
+            "exactly one of ecr, codeArtifact, rds, dsql, elastiCache, msk, eks, webIdentity",
+        ),
+        (
+            "a password beside files",
+            beside,
+            "take formats, keys, profile, region, mountPath and template",
+        ),
         ("a domain in a zone", of("codeArtifact", zone()), must_be),
         ("a database in a zone", of("rds", zone()), must_be),
         ("a DSQL cluster in a zone", of("dsql", zone()), must_be),
         ("a cluster in a zone", of("eks", zone()), must_be),
+        ("a cache in a zone", of("elastiCache", zone()), must_be),
+        ("Kafka in a zone", of("msk", zone()), must_be),
+        ("a cache by its host", of("elastiCache", json!({"cacheName": "a.b"})), "should match"),
+        (
+            "a template under a key that is none",
+            json!({"roles": [{"roleArn": ROLE}], "secret": {"template": {"a/b": "x"}}}),
+            "keys of template are data keys of the Secret",
+        ),
+        (
+            "a template as long as a book",
+            json!({"roles": [{"roleArn": ROLE}], "secret": {"template": {"a": "x".repeat(8193)}}}),
+            "8192",
+        ),
+        ("a token in a template", in_template(of("rds", json!({}))), "mountPath and template out"),
         (
             "a token of packages for five minutes",
             of("codeArtifact", json!({"durationSeconds": 300})),
@@ -100,6 +129,12 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
         ),
         ("an administrator of DSQL", of("dsql", json!({}))),
         ("a user of DSQL", of("dsql", json!({"user": "app", "durationSeconds": 3600}))),
+        ("a cache", of("elastiCache", json!({"serverless": true}))),
+        ("Kafka", of("msk", json!({}))),
+        (
+            "templates",
+            json!({"roles": [{"roleArn": ROLE}], "secret": {"template": {"core-site.xml": "{{ accessKeyId }}", ".s3cfg": ""}}}),
+        ),
         ("a cluster", of("eks", json!({}))),
         ("a cluster of Argo CD", argo_cd),
         ("a token for Azure", of("webIdentity", json!({}))),

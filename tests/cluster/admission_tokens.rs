@@ -73,12 +73,12 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
         (
             "a token beside files",
             one(json!({"secret": {"formats": ["Credentials"]}})),
-            "take formats, keys, profile, region and mountPath out of spec.secret",
+            "take formats, keys, profile, region, mountPath and template out of spec.secret",
         ),
         (
             "a token in a folder",
             one(json!({"secret": {"mountPath": "/aws"}})),
-            "take formats, keys, profile, region and mountPath out of spec.secret",
+            "take formats, keys, profile, region, mountPath and template out of spec.secret",
         ),
         (
             "a token in an adopted Secret",

@@ -54,6 +54,7 @@ mod smoke;
 mod soak;
 mod sources;
 pub mod stage;
+mod templates;
 mod tenancy;
 mod threat_model;
 pub mod typist;

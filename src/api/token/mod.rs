@@ -1,15 +1,19 @@
 //! Tokens that a session buys: they are published, and the session is not.
 
+mod cache;
 mod code_artifact;
 mod database;
 mod ecr;
 mod eks;
+mod kafka;
 mod web_identity;
 
+pub use cache::ElastiCacheToken;
 pub use code_artifact::{CodeArtifactToken, PackageFormat, PackageRepository};
 pub use database::{DatabaseEngine, DsqlToken, RdsToken};
 pub use ecr::{EcrHost, EcrRegistry, EcrToken};
 pub use eks::EksToken;
+pub use kafka::MskToken;
 pub use web_identity::{SigningAlgorithm, WebIdentityToken};
 
 use kube::KubeSchema;
@@ -22,7 +26,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("[has(self.ecr), has(self.codeArtifact), has(self.rds), has(self.dsql), has(self.eks), has(self.webIdentity)].filter(known, known).size() == 1").message("token must have exactly one of ecr, codeArtifact, rds, dsql, eks, webIdentity, for example {ecr: {registries: [{accountId: \"111122223333\", region: eu-west-1}]}}")
+    validation = Rule::new("[has(self.ecr), has(self.codeArtifact), has(self.rds), has(self.dsql), has(self.elastiCache), has(self.msk), has(self.eks), has(self.webIdentity)].filter(known, known).size() == 1").message("token must have exactly one of ecr, codeArtifact, rds, dsql, elastiCache, msk, eks, webIdentity, for example {ecr: {registries: [{accountId: \"111122223333\", region: eu-west-1}]}}")
 )]
 pub struct TokenSpec {
     /// Passwords of Amazon ECR registries, in a Secret of type `kubernetes.io/dockerconfigjson`.
@@ -37,6 +41,12 @@ pub struct TokenSpec {
     /// A password of a cluster of Aurora DSQL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dsql: Option<DsqlToken>,
+    /// A password of a cache of Amazon ElastiCache, which is valid for 15 minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elasti_cache: Option<ElastiCacheToken>,
+    /// A token of Amazon MSK's Kafka clusters, which is valid for 15 minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msk: Option<MskToken>,
     /// A bearer token of an Amazon EKS cluster, which is valid for 15 minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eks: Option<EksToken>,
@@ -56,6 +66,10 @@ pub enum TokenKind<'a> {
     Rds(&'a RdsToken),
     /// `dsql`
     Dsql(&'a DsqlToken),
+    /// `elastiCache`
+    ElastiCache(&'a ElastiCacheToken),
+    /// `msk`
+    Msk(&'a MskToken),
     /// `eks`
     Eks(&'a EksToken),
     /// `webIdentity`
@@ -68,12 +82,14 @@ impl TokenSpec {
 
     /// The member; `None` where this version knows none of them.
     pub fn kind(&self) -> Option<TokenKind<'_>> {
-        let Self { ecr, code_artifact, rds, dsql, eks, web_identity } = self;
+        let Self { ecr, code_artifact, rds, dsql, elasti_cache, msk, eks, web_identity } = self;
         ecr.as_ref()
             .map(TokenKind::Ecr)
             .or_else(|| code_artifact.as_ref().map(TokenKind::CodeArtifact))
             .or_else(|| rds.as_ref().map(TokenKind::Rds))
             .or_else(|| dsql.as_ref().map(TokenKind::Dsql))
+            .or_else(|| elasti_cache.as_ref().map(TokenKind::ElastiCache))
+            .or_else(|| msk.as_ref().map(TokenKind::Msk))
             .or_else(|| eks.as_ref().map(TokenKind::Eks))
             .or_else(|| web_identity.as_ref().map(TokenKind::WebIdentity))
     }
@@ -109,8 +125,11 @@ impl TokenSpec {
             Some(TokenKind::CodeArtifact(token)) => token.data_keys(),
             Some(TokenKind::Rds(token)) => token.data_keys(),
             Some(TokenKind::Dsql(token)) => token.data_keys(),
+            Some(TokenKind::ElastiCache(_)) => {
+                vec![Self::DATA_KEY, ElastiCacheToken::USERNAME, ElastiCacheToken::VARIABLE]
+            }
             Some(TokenKind::Eks(token)) => token.data_keys(),
-            Some(TokenKind::WebIdentity(_)) | None => vec![Self::DATA_KEY],
+            Some(TokenKind::Msk(_) | TokenKind::WebIdentity(_)) | None => vec![Self::DATA_KEY],
         }
     }
 }
@@ -123,6 +142,8 @@ impl TokenKind<'_> {
             Self::CodeArtifact(_) => "codeArtifact",
             Self::Rds(_) => "rds",
             Self::Dsql(_) => "dsql",
+            Self::ElastiCache(_) => "elastiCache",
+            Self::Msk(_) => "msk",
             Self::Eks(_) => "eks",
             Self::WebIdentity(_) => "webIdentity",
         }

@@ -105,6 +105,27 @@ fn a_url_is_signed_as_botocore_signs_it() {
             "d5d1657ea36944473bd4ad5d4605ffdc98015022ec96dfe00b44d00b8a0e1436",
         ),
         (
+            "http://sessions/?Action=connect&User=app",
+            "elasticache",
+            900,
+            vec![],
+            "1605b8198d8655130ca07065377e038e234f114dca41c00c4677321c467f7777",
+        ),
+        (
+            "http://sessions/?Action=connect&ResourceType=ServerlessCache&User=app",
+            "elasticache",
+            900,
+            vec![],
+            "8b49f5afeb34f725352b14e345c7c7eb01a69891c55057927ff4ea0eb2ef9791",
+        ),
+        (
+            "https://kafka.eu-west-1.amazonaws.com/?Action=kafka-cluster%3AConnect",
+            "kafka-cluster",
+            900,
+            vec![],
+            "185121af565b1c82e40d4e292e11244f41e953a7a4215e6feb8aa228749a69ad",
+        ),
+        (
             "https://sts.eu-west-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15",
             "sts",
             60,

@@ -114,7 +114,8 @@ async fn region_and_verifier(spec: &RefreshableCredentialSpec) -> (String, Strin
     let (_, sts, hosts) = controller();
     let sts = at_source(spec, &sts);
     let files =
-        refreshable_rules::render::files(&Default::default(), &region(spec, &sts), &issued());
+        refreshable_rules::render::files(&Default::default(), &region(spec, &sts), &issued())
+            .expect("files");
     let config = files.get("config").expect("a config file").expose_secret();
     let named =
         config.lines().find_map(|l| l.strip_prefix("region = ")).expect("a Region").to_owned();

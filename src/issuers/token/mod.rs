@@ -9,14 +9,15 @@ use crate::aws::service::{Means, presign};
 use crate::aws::sts::{Caller, OutboundCall, issuer_of};
 use crate::source::Request;
 use refreshable_api::{
-    CodeArtifactToken, DsqlToken, EksToken, RdsToken, RefreshableCredentialSpec, TokenKind,
-    TokenSpec, WebIdentityToken,
+    CodeArtifactToken, DsqlToken, EksToken, ElastiCacheToken, RdsToken, RefreshableCredentialSpec,
+    TokenKind, TokenSpec, WebIdentityToken,
 };
 use refreshable_rules::issuer::{IssueError, Issued, Issuer, Lifetime, WEB_IDENTITY_TOKEN};
 use refreshable_rules::render::Files;
 use refreshable_rules::token::presigned::Presigned;
 use refreshable_rules::token::{
-    code_artifact, database, ecr, eks, lifetime, own_lifetime, package_files, web_identity,
+    cache, code_artifact, database, ecr, eks, kafka, lifetime, own_lifetime, package_files,
+    web_identity,
 };
 use registries::RegistryOrder;
 use secrecy::SecretString;
@@ -49,7 +50,7 @@ pub fn calls(spec: &RefreshableCredentialSpec) -> u32 {
     match spec.token.as_ref().and_then(TokenSpec::kind) {
         Some(TokenKind::Ecr(token)) => ecr::count(token),
         Some(TokenKind::CodeArtifact(_) | TokenKind::WebIdentity(_)) => 1,
-        Some(TokenKind::Rds(_) | TokenKind::Dsql(_) | TokenKind::Eks(_)) | None => 0,
+        _ => 0,
     }
 }
 
@@ -62,6 +63,8 @@ enum Kind<'a> {
     CodeArtifact(&'a CodeArtifactToken),
     Rds(&'a RdsToken, Presigned),
     Dsql(&'a DsqlToken, Presigned),
+    ElastiCache(&'a ElastiCacheToken, Presigned),
+    Msk(Presigned),
     Eks(&'a EksToken, Presigned),
     WebIdentity(&'a WebIdentityToken),
 }
@@ -104,6 +107,8 @@ async fn ordered<'a>(
         }
         TokenKind::Rds(token) => Kind::Rds(token, database::of_rds(token)?),
         TokenKind::Dsql(token) => Kind::Dsql(token, database::of_dsql(token)?),
+        TokenKind::ElastiCache(token) => Kind::ElastiCache(token, cache::presigned(token)?),
+        TokenKind::Msk(token) => Kind::Msk(kafka::presigned(token)?),
         TokenKind::Eks(token) => Kind::Eks(token, eks::presigned(token)?),
         TokenKind::WebIdentity(token) => Kind::WebIdentity(token),
     }))
@@ -140,6 +145,16 @@ impl Order<'_> {
                 let password = database::password(&signed.url);
                 Ok(signed.bought(database::dsql_files(token, &password), password))
             }
+            Kind::ElastiCache(token, request_to_sign) => {
+                let signed = Signed::by(issued, &request_to_sign, request)?;
+                let password = cache::password(&signed.url);
+                Ok(signed.bought(cache::files(token, &password), password))
+            }
+            Kind::Msk(request_to_sign) => {
+                let signed = Signed::by(issued, &request_to_sign, request)?;
+                let bearer = kafka::bearer(&signed.url);
+                Ok(signed.bought(alone(&bearer), bearer))
+            }
             Kind::Eks(token, request_to_sign) => {
                 let signed = Signed::by(issued, &request_to_sign, request)?;
                 let bearer = eks::bearer(&signed.url);
@@ -153,8 +168,7 @@ impl Order<'_> {
                 let (jwt, end) =
                     request.sts.get_web_identity_token(call, &caller, spec, now).await?;
                 let lifetime = lifetime(WEB_IDENTITY_TOKEN, issued.lifetime, [end])?;
-                let files = Files::from([(TokenSpec::DATA_KEY.to_owned(), jwt.clone())]);
-                Ok(Bought::of(files, lifetime, jwt))
+                Ok(Bought::of(alone(&jwt), lifetime, jwt))
             }
         }
     }
@@ -165,6 +179,11 @@ impl Bought {
     fn of(files: Files, lifetime: Lifetime, secret: SecretString) -> Self {
         Self { files, lifetime, warning: None, secrets: vec![secret] }
     }
+}
+
+/// A token without further files.
+fn alone(token: &SecretString) -> Files {
+    Files::from([(TokenSpec::DATA_KEY.to_owned(), token.clone())])
 }
 
 /// Names the signing of a token in errors.

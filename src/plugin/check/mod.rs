@@ -6,6 +6,7 @@
 //! | [`structure`] | types, members, limits, lists that are maps or sets |
 //! | [`rules`] | the CEL rules |
 //! | [`patterns`] | a policy's patterns that match nothing, or too much |
+//! | [`templates`] | templates of data keys |
 //! | [`metadata`] | names, labels, annotations |
 //! | [`files`] | files, folders and standard input |
 //! | [`withdrawals`] | withdrawals that a change of policies would cause |
@@ -18,6 +19,7 @@ mod patterns;
 mod rules;
 mod schema;
 mod structure;
+mod templates;
 mod withdrawals;
 
 pub use files::read as read_files;
@@ -188,8 +190,9 @@ impl Checker {
                 members.remove("status");
             }
             findings.extend(rules.check(&bare));
-            if *kind == Kind::Policy {
-                findings.extend(patterns::check(&bare));
+            match kind {
+                Kind::Policy => findings.extend(patterns::check(&bare)),
+                Kind::Credential => findings.extend(templates::check(&bare)),
             }
         }
         Some(findings)

@@ -163,6 +163,13 @@ fn cases() -> Vec<(&'static str, Value)> {
             "token-dsql-admin",
             buying(json!({"dsql": {"host": "abc.dsql.eu-west-1.on.aws", "region": "eu-west-1"}})),
         ),
+        (
+            "token-elasticache",
+            buying(
+                json!({"elastiCache": {"cacheName": "sessions", "region": "eu-west-1", "user": "app", "serverless": true}}),
+            ),
+        ),
+        ("token-msk", buying(json!({"msk": {"region": "eu-west-1"}}))),
         ("token-eks", buying(json!({"eks": {"clusterName": "prod", "region": "eu-west-1"}}))),
         (
             "token-web-identity",

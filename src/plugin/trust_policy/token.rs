@@ -3,8 +3,8 @@
 use super::plan::{Caller, Plan};
 use super::statement::Statement;
 use refreshable_api::{
-    CodeArtifactToken, DsqlToken, EcrRegistry, EcrToken, EksToken, RdsToken,
-    RefreshableCredentialSpec, TokenKind, TokenSpec,
+    CodeArtifactToken, DsqlToken, EcrRegistry, EcrToken, EksToken, ElastiCacheToken, MskToken,
+    RdsToken, RefreshableCredentialSpec, TokenKind, TokenSpec,
 };
 use refreshable_rules::partition;
 
@@ -20,6 +20,8 @@ pub fn allow(spec: &RefreshableCredentialSpec, buyer: &Caller, plan: &mut Plan) 
         Some(TokenKind::CodeArtifact(token)) => allow_code_artifact(token, buyer, plan),
         Some(TokenKind::Rds(token)) => allow_rds(token, buyer, plan),
         Some(TokenKind::Dsql(token)) => allow_dsql(token, buyer, plan),
+        Some(TokenKind::ElastiCache(token)) => allow_cache(token, buyer, plan),
+        Some(TokenKind::Msk(token)) => allow_kafka(token, buyer, plan),
         Some(TokenKind::Eks(token)) => allow_eks(token, buyer, plan),
         Some(TokenKind::WebIdentity(token)) => {
             let tagged = token.tags.as_ref().is_some_and(|tags| !tags.is_empty());
@@ -44,7 +46,7 @@ fn allow_code_artifact(token: &CodeArtifactToken, buyer: &Caller, plan: &mut Pla
         )
     };
     let actions = ["codeartifact:GetAuthorizationToken"];
-    plan.allow(buyer, Statement::permission("Token", &actions, &arn("domain")));
+    plan.allow(buyer, Statement::permission("Token", &actions, arn("domain")));
     plan.allow(buyer, Statement::permission("Bearer", &["sts:GetServiceBearerToken"], "*"));
     let all = token.repositories.iter();
     let all: Vec<_> = all.map(|r| format!("{}/{}", arn("repository"), r.name)).collect();
@@ -84,6 +86,27 @@ fn allow_dsql(token: &DsqlToken, buyer: &Caller, plan: &mut Plan) {
             token.user()
         ));
     }
+}
+
+fn allow_cache(token: &ElastiCacheToken, buyer: &Caller, plan: &mut Plan) {
+    let ElastiCacheToken { cache_name, region, user, .. } = token;
+    let cache = if token.serverless() { "serverlesscache" } else { "replicationgroup" };
+    let (partition, account) = (partition::of_region(region).name, buyer.account());
+    let arn = |kind: &str, name: &str| {
+        format!("arn:{partition}:elasticache:{region}:{account}:{kind}:{name}")
+    };
+    let both = vec![arn(cache, &cache_name.to_ascii_lowercase()), arn("user", user)];
+    plan.allow(buyer, Statement::permission("Connect", &["elasticache:Connect"], "*").on(both));
+}
+
+fn allow_kafka(token: &MskToken, buyer: &Caller, plan: &mut Plan) {
+    let (region, account) = (&token.region, buyer.account());
+    let clusters =
+        format!("arn:{}:kafka:{region}:{account}:cluster/*", partition::of_region(region).name);
+    plan.allow(buyer, Statement::permission("Connect", &["kafka-cluster:Connect"], &clusters));
+    plan.note(
+        "statement Connect names every cluster of the account, and lets no client read or write: name the cluster, and add the actions on its topics and groups (kafka-cluster:ReadData, kafka-cluster:WriteData and others)",
+    );
 }
 
 fn allow_eks(token: &EksToken, buyer: &Caller, plan: &mut Plan) {

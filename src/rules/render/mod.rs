@@ -9,11 +9,12 @@ mod sample;
 mod secret;
 
 pub use process_json::render as process_json;
-pub use sample::sample_manifest;
+pub use sample::{sample_files, sample_manifest};
 pub use secret::Manifest;
 pub use secret::{Existing, manifest, restored};
 
-use crate::issuer::Issued;
+use crate::issuer::{IssueError, Issued};
+use crate::template::{self, Values};
 use refreshable_api::{Format, SecretSpec};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeMap;
@@ -32,8 +33,11 @@ pub struct Profile {
     pub issued: Issued,
 }
 
-/// Writes `issued` in every format of `spec`. `region` is the profile's.
-pub fn files(spec: &SecretSpec, region: &str, issued: &Issued) -> Files {
+/// Writes `issued` in every format of `spec`, and its templates. `region` is the profile's.
+///
+/// # Errors
+/// [`IssueError::Specification`] for a template with a fault, or a value that it cannot write.
+pub fn files(spec: &SecretSpec, region: &str, issued: &Issued) -> Result<Files, IssueError> {
     let keys = spec.keys.clone().unwrap_or_default();
     let region = spec.region.as_deref().unwrap_or(region);
     let mut files = Files::new();
@@ -54,7 +58,9 @@ pub fn files(spec: &SecretSpec, region: &str, issued: &Issued) -> Files {
     if spec.writes(Format::Environment) {
         files.extend(environment::render(&keys, region, &issued.session));
     }
-    files
+    let values = Values::of(issued, spec.profile(), region);
+    files.extend(template::files(spec, &values, std::slice::from_ref(&values))?);
+    Ok(files)
 }
 
 /// Name of the data key that holds a profile's process JSON.
@@ -63,8 +69,15 @@ pub fn profile_key(profile: &str) -> String {
 }
 
 /// Writes many profiles: one credentials and one config file with all of them, a process JSON for
-/// each.
-pub fn profile_files(spec: &SecretSpec, region: &str, profiles: &[Profile]) -> Files {
+/// each, and the templates.
+///
+/// # Errors
+/// As [`files`].
+pub fn profile_files(
+    spec: &SecretSpec,
+    region: &str,
+    profiles: &[Profile],
+) -> Result<Files, IssueError> {
     let keys = spec.keys.clone().unwrap_or_default();
     let region = spec.region.as_deref().unwrap_or(region);
     let mut files = Files::new();
@@ -87,7 +100,11 @@ pub fn profile_files(spec: &SecretSpec, region: &str, profiles: &[Profile]) -> F
             profiles.iter().map(|p| (profile_key(&p.name), process_json::render(&p.issued))),
         );
     }
-    files
+    let values =
+        |p: &Profile| Values::of(&p.issued, &p.name, p.region.as_deref().unwrap_or(region));
+    let each: Vec<Values> = profiles.iter().map(values).collect();
+    files.extend(template::files(spec, &Values::shared(region), &each)?);
+    Ok(files)
 }
 
 #[cfg(test)]

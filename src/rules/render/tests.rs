@@ -35,7 +35,7 @@ fn issued() -> Issued {
 }
 
 fn rendered(spec: &SecretSpec) -> BTreeMap<String, String> {
-    let files = files(spec, "eu-west-1", &issued());
+    let files = files(spec, "eu-west-1", &issued()).expect("files");
     files.into_iter().map(|(k, v)| (k, v.expose_secret().to_owned())).collect()
 }
 
@@ -128,7 +128,7 @@ fn many_profiles_share_the_files_and_have_a_json_each() {
         issued: issued(),
     };
     let profiles = [profile("default", None), profile("b", Some("ap-south-1"))];
-    let files = profile_files(&SecretSpec::default(), "eu-west-1", &profiles);
+    let files = profile_files(&SecretSpec::default(), "eu-west-1", &profiles).expect("files");
     let text = |key: &str| files[key].expose_secret().to_owned();
     assert_eq!(
         files.keys().collect::<Vec<_>>(),

@@ -7,17 +7,21 @@
 //! spec.token.codeArtifact -> code_artifact          the request, and its answer
 //!                         -> package_files          files of package managers
 //! spec.token.rds, dsql    -> database               what is signed; postgres, mysql: files
+//! spec.token.elastiCache  -> cache                  the same for caches
+//! spec.token.msk          -> kafka                  the same for Kafka clusters
 //! spec.token.eks          -> eks                    what is signed, kubeconfig
 //! spec.token.webIdentity  -> web_identity           how long to ask for it
 //!                         -> lifetime              until the first of tokens and session ends
 //! ```
 
+pub mod cache;
 pub mod code_artifact;
 pub mod database;
 pub mod docker_config;
 pub mod ecr;
 pub mod eks;
 mod field;
+pub mod kafka;
 mod mysql;
 pub mod package_files;
 pub mod postgres;
