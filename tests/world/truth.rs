@@ -19,6 +19,8 @@ const DOCKER_CONFIG: &str = ".dockerconfigjson";
 /// Where a token that was signed is published, and how long its service takes it.
 const TOKEN: &str = "token";
 const SIGNED: SignedDuration = SignedDuration::from_mins(15);
+/// The data key of the template of ids.
+pub const IDS: &str = "ids";
 /// AWS's default lifetime of a session of a role, in seconds.
 const DEFAULT_SECONDS: i64 = 3600;
 
@@ -158,10 +160,27 @@ pub fn is_as_asked(state: &State, spec: &Value, secret: &SimSecret) -> bool {
     let labels = spec["secret"]["labels"].as_object();
     labels.into_iter().flatten().all(|(name, value)| {
         secret.fields.get(&format!("labels/{name}")).is_some_and(|(has, _)| value == has)
-    }) && state.auditor.shared_of(secret) == Some(&shared(spec))
+    }) && template_is_written(spec, secret)
+        && state.auditor.shared_of(secret) == Some(&shared(spec))
         && wanted(spec)
             .iter()
             .all(|w| held(state, secret, &w.data_key).is_some_and(|s| w.is_met_by(&s)))
+}
+
+/// A template that writes the ids of all keys, and `end` behind them.
+pub fn template_of_ids(end: &str) -> String {
+    format!("{{% for p in profiles %}}{{{{ p.accessKeyId }}}} {{% endfor %}}{end}")
+}
+
+/// Whether the Secret has what the template of ids asks for, and nothing where there is none.
+fn template_is_written(spec: &Value, secret: &SimSecret) -> bool {
+    let Some(template) = spec["secret"]["template"][IDS].as_str() else {
+        return text(secret, IDS).is_none();
+    };
+    let ids = wanted(spec).into_iter().filter_map(|w| key_id(secret, &w.data_key));
+    let ids: String = ids.map(|id| id + " ").collect();
+    let end = template.rsplit("%}").next().unwrap_or_default();
+    text(secret, IDS) == Some(ids + end)
 }
 
 /// `spec.refresh.before`.

@@ -170,7 +170,14 @@ pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) -> Option<Signed
             }
         }
         11 => change(&mut state, &key, |o| {
-            o["spec"]["secret"]["labels"]["touched"] = number.to_string().into()
+            let touched = number.to_string();
+            // Tokens have files of their own.
+            if o["spec"]["token"].is_null() && number.is_multiple_of(2) {
+                let text = truth::template_of_ids(&touched);
+                o["spec"]["secret"]["template"][truth::IDS] = text.into();
+            } else {
+                o["spec"]["secret"]["labels"]["touched"] = touched.into();
+            }
         }),
         12 => {
             drop(state);
