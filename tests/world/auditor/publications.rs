@@ -57,8 +57,9 @@ pub fn publication(
     }
     let shared = truth::last_shared(state, &name, &spec);
     let data = truth::data(after);
-    // Labels are repaired without a new session.
-    let repaired = state.auditor.written.get(key).filter(|w| w.uid == uid && w.data == data);
+    // Labels are repaired without a new session, also where somebody put further keys beside it.
+    let stays = |w: &&Written| w.data.iter().all(|(key, text)| data.get(key) == Some(text));
+    let repaired = state.auditor.written.get(key).filter(|w| w.uid == uid).filter(stays);
     let at = repaired.map_or(now, |w| w.at);
     let written = Written { by: sender, uid, data, shared, at };
     state.auditor.written.insert(key.clone(), written);
