@@ -11,7 +11,7 @@ use super::sight::Sight;
 use super::target::{self, Target};
 use super::{CallError, claim, issue_profiles, issuer_time};
 use jiff::Timestamp;
-use refreshable_api::StsSpec;
+use refreshable_api::{RefreshableCredential, StsSpec};
 use refreshable_engine::Admission;
 use refreshable_issuers::aws::Sts;
 use refreshable_issuers::source;
@@ -20,9 +20,10 @@ use refreshable_rules::fingerprint;
 use refreshable_rules::issuer::{IssueError, Issued};
 use refreshable_rules::ownership::Content;
 use refreshable_rules::plan::{self, Cause};
-use refreshable_rules::render;
+use refreshable_rules::render::{self, Files};
 use refreshable_rules::report::Finding;
 use refreshable_rules::template;
+use secrecy::SecretString;
 use std::collections::BTreeMap;
 
 /// Obtains and publishes, or records why not. Without an admission, waits for one.
@@ -60,43 +61,41 @@ async fn issue_session(
     let call = attempt.begin(admission);
     let result = obtain(attempt, &inputs, &sts).await;
     call.ended(result.as_ref().err());
-    match result {
-        Ok(Obtained::Nothing(until)) => Ok(rest(attempt, until)),
-        Ok(Obtained::New(issued, bought)) => {
-            let issued = match &bought {
-                Some(bought) => bought.instead_of(*issued),
-                None => *issued,
-            };
-            let region = source::region(&object.spec, &sts.1);
-            let files = match &bought {
-                Some(bought) => Ok(bought.files.clone()),
-                None => render::files(&object.spec.secret(), &region, &issued),
-            };
-            let files = match files {
-                Ok(files) => files,
-                Err(error) => return Ok(attempt.record_failure(&error.failure_of(object))),
-            };
-            let used = inputs.used(uid);
-            let manifest = render::manifest(
-                object,
-                &issued,
-                &BTreeMap::new(),
-                &used,
-                &files,
-                target.existing(),
-            );
-            let manifest = manifest.annotated(issuer_time::annotation(issuer_time::ahead()));
-            let place = Place::of(attempt.context, object, target.uid.is_some());
-            let publication = Publication::whole(place, manifest, &issued.session.key)
-                .protecting(bought.as_ref().map_or(&[], |b| &b.secrets));
-            drop((issued, files, bought));
-            attempt.publish(publication, Written::new(attempt, used, BTreeMap::new())).await
-        }
+    let written = match result {
+        Ok(Obtained::Nothing(until)) => return Ok(rest(attempt, until)),
+        Ok(Obtained::New(issued, bought)) => to_publish(object, &sts.1, *issued, bought),
+        Err(error) => Err(error),
+    };
+    let (issued, files, secrets) = match written {
+        Ok(written) => written,
         Err(error) => {
             let failure = error.failure_of(object).after_reading(inputs.attempted(uid));
-            Ok(attempt.record_failure(&failure))
+            return Ok(attempt.record_failure(&failure));
         }
+    };
+    let used = inputs.used(uid);
+    let manifest =
+        render::manifest(object, &issued, &BTreeMap::new(), &used, &files, target.existing());
+    let manifest = manifest.annotated(issuer_time::annotation(issuer_time::ahead()));
+    let place = Place::of(attempt.context, object, target.uid.is_some());
+    let publication = Publication::whole(place, manifest, &issued.session.key).protecting(&secrets);
+    drop((issued, files, secrets));
+    attempt.publish(publication, Written::new(attempt, used, BTreeMap::new())).await
+}
+
+/// The session as it is recorded, the data of the Secret, and further secrets in them.
+fn to_publish(
+    object: &RefreshableCredential,
+    sts: &Sts,
+    issued: Issued,
+    bought: Option<Bought>,
+) -> Result<(Issued, Files, Vec<SecretString>), IssueError> {
+    if let Some(bought) = bought {
+        return Ok((bought.instead_of(issued), bought.files, bought.secrets));
     }
+    let region = source::region(&object.spec, sts);
+    let files = render::files(&object.spec.secret(), &region, &issued)?;
+    Ok((issued, files, Vec::new()))
 }
 
 /// What is published, if the source gave the same session again: metadata services do until shortly

@@ -139,9 +139,14 @@ impl Stage {
 
     /// A role that the controller's own identity may assume, and a policy that allows it.
     pub async fn role(&self, name: &str) -> String {
+        self.role_allowing(name, &["s3:*", "sts:*"]).await
+    }
+
+    /// The same, with these actions alone.
+    pub async fn role_allowing(&self, name: &str, actions: &[&str]) -> String {
         let account = self.issuer.account(&self.account);
         let trusted = account.user_arn("controller");
-        let role = account.role(name).trusting(trusted).allowing(&["s3:*", "sts:*"]).create().await;
+        let role = account.role(name).trusting(trusted).allowing(actions).create().await;
         self.allow(&[&role]).await;
         role
     }

@@ -206,7 +206,7 @@ PACKAGES = {"npm": npm, "pypi": pypi, "maven": maven, "cargo": cargo}
 
 class Server(http.server.ThreadingHTTPServer):
     def handle_error(self, request, address):
-        """A client that closes is no news."""
+        """Clients may close at any time."""
 
 
 def run(*command, cwd, **environment):

@@ -100,7 +100,7 @@ class Authority:
         _, _, query = password.partition("/?")
         given = dict(urllib.parse.parse_qsl(query))
         if given.get("X-Amz-Algorithm") != ALGORITHM:
-            return "it is no signed request"
+            return "it is not a signed request"
         session = sessions(self.folder).get(given.get("X-Amz-Credential", "").split("/")[0])
         if session is None:
             return "the access key is unknown"

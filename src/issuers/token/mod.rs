@@ -9,16 +9,12 @@ use crate::aws::service::{Means, presign};
 use crate::aws::sts::{Caller, OutboundCall, issuer_of};
 use crate::source::Request;
 use refreshable_api::{
-    CodeArtifactToken, DsqlToken, EksToken, ElastiCacheToken, RdsToken, RefreshableCredentialSpec,
-    TokenKind, TokenSpec, WebIdentityToken,
+    CodeArtifactToken, RefreshableCredentialSpec, TokenKind, TokenSpec, WebIdentityToken,
 };
 use refreshable_rules::issuer::{IssueError, Issued, Issuer, Lifetime, WEB_IDENTITY_TOKEN};
 use refreshable_rules::render::Files;
 use refreshable_rules::token::presigned::Presigned;
-use refreshable_rules::token::{
-    cache, code_artifact, database, ecr, eks, kafka, lifetime, own_lifetime, package_files,
-    web_identity,
-};
+use refreshable_rules::token::{self, code_artifact, ecr, lifetime, own_lifetime, web_identity};
 use registries::RegistryOrder;
 use secrecy::SecretString;
 
@@ -61,12 +57,9 @@ pub struct Order<'a>(Kind<'a>);
 enum Kind<'a> {
     Registries(RegistryOrder<'a>),
     CodeArtifact(&'a CodeArtifactToken),
-    Rds(&'a RdsToken, Presigned),
-    Dsql(&'a DsqlToken, Presigned),
-    ElastiCache(&'a ElastiCacheToken, Presigned),
-    Msk(Presigned),
-    Eks(&'a EksToken, Presigned),
     WebIdentity(&'a WebIdentityToken),
+    /// It is signed, and not asked for.
+    Signed(TokenKind<'a>, Presigned),
 }
 
 /// Reads and judges all that the token of a specification needs but the session, so that nothing
@@ -87,31 +80,36 @@ async fn ordered<'a>(
     name: &str,
     request: &Request<'_>,
 ) -> Result<Order<'a>, IssueError> {
-    let Some(kind) = token.kind() else {
-        return Err(specification(
-            "spec.token",
-            "this version of the controller knows none of its members: upgrade the controller",
-        ));
-    };
+    let kind = token.kind().ok_or_else(unknown)?;
     if issuer_of(request.sts_spec) == Issuer::Store {
         return Err(specification(
             &format!("spec.token.{}", kind.name()),
             "only a session of AWS buys a token: take spec.sts.endpoint out",
         ));
     }
-    Ok(Order(match kind {
-        TokenKind::Ecr(token) => Kind::Registries(registries::order(token, name, request).await?),
+    if let Some(presigned) = token::presigned(kind)? {
+        return Ok(Order(Kind::Signed(kind, presigned)));
+    }
+    match kind {
+        TokenKind::Ecr(token) => {
+            registries::order(token, name, request).await.map(Kind::Registries).map(Order)
+        }
         TokenKind::CodeArtifact(token) => {
             code_artifact::checked(token)?;
-            Kind::CodeArtifact(token)
+            Ok(Order(Kind::CodeArtifact(token)))
         }
-        TokenKind::Rds(token) => Kind::Rds(token, database::of_rds(token)?),
-        TokenKind::Dsql(token) => Kind::Dsql(token, database::of_dsql(token)?),
-        TokenKind::ElastiCache(token) => Kind::ElastiCache(token, cache::presigned(token)?),
-        TokenKind::Msk(token) => Kind::Msk(kafka::presigned(token)?),
-        TokenKind::Eks(token) => Kind::Eks(token, eks::presigned(token)?),
-        TokenKind::WebIdentity(token) => Kind::WebIdentity(token),
-    }))
+        TokenKind::WebIdentity(token) => Ok(Order(Kind::WebIdentity(token))),
+        // Neither signed nor one of these.
+        _ => Err(unknown()),
+    }
+}
+
+/// The error for a token that this version cannot buy.
+fn unknown() -> IssueError {
+    specification(
+        "spec.token",
+        "this version of the controller knows none of its members: upgrade the controller",
+    )
 }
 
 impl Order<'_> {
@@ -132,33 +130,14 @@ impl Order<'_> {
                 // AWS's documents say that it lives on after its session.
                 let (now, end) = (request.now, answer.expires_at);
                 let lifetime = own_lifetime(code_artifact::OPERATION, issued.lifetime, now, end)?;
-                let files = package_files::files(token, &answer.token);
-                Ok(Bought::of(files, lifetime, answer.token))
+                Ok(Bought::of(TokenKind::CodeArtifact(token), answer.token, lifetime))
             }
-            Kind::Rds(token, request_to_sign) => {
-                let signed = Signed::by(issued, &request_to_sign, request)?;
-                let password = database::password(&signed.url);
-                Ok(signed.bought(database::rds_files(token, &password), password))
-            }
-            Kind::Dsql(token, request_to_sign) => {
-                let signed = Signed::by(issued, &request_to_sign, request)?;
-                let password = database::password(&signed.url);
-                Ok(signed.bought(database::dsql_files(token, &password), password))
-            }
-            Kind::ElastiCache(token, request_to_sign) => {
-                let signed = Signed::by(issued, &request_to_sign, request)?;
-                let password = cache::password(&signed.url);
-                Ok(signed.bought(cache::files(token, &password), password))
-            }
-            Kind::Msk(request_to_sign) => {
-                let signed = Signed::by(issued, &request_to_sign, request)?;
-                let bearer = kafka::bearer(&signed.url);
-                Ok(signed.bought(alone(&bearer), bearer))
-            }
-            Kind::Eks(token, request_to_sign) => {
-                let signed = Signed::by(issued, &request_to_sign, request)?;
-                let bearer = eks::bearer(&signed.url);
-                Ok(signed.bought(eks::files(token, &bearer), bearer))
+            Kind::Signed(kind, presigned) => {
+                let now = request.now;
+                let url = presign(&presigned, &issued.session.key, now)?;
+                let end = presigned.end(now).min(issued.lifetime.expiration);
+                let lifetime = own_lifetime(SIGN, issued.lifetime, now, end)?;
+                Ok(Bought::of(kind, token::in_signed(kind, &url), lifetime))
             }
             Kind::WebIdentity(token) => {
                 let caller = Caller::Key(issued.session.key.clone());
@@ -168,46 +147,20 @@ impl Order<'_> {
                 let (jwt, end) =
                     request.sts.get_web_identity_token(call, &caller, spec, now).await?;
                 let lifetime = lifetime(WEB_IDENTITY_TOKEN, issued.lifetime, [end])?;
-                Ok(Bought::of(alone(&jwt), lifetime, jwt))
+                Ok(Bought::of(TokenKind::WebIdentity(token), jwt, lifetime))
             }
         }
     }
 }
 
-impl Bought {
-    /// A token with one secret part.
-    fn of(files: Files, lifetime: Lifetime, secret: SecretString) -> Self {
-        Self { files, lifetime, warning: None, secrets: vec![secret] }
-    }
-}
-
-/// A token without further files.
-fn alone(token: &SecretString) -> Files {
-    Files::from([(TokenSpec::DATA_KEY.to_owned(), token.clone())])
-}
-
 /// Names the signing of a token in errors.
 const SIGN: &str = "SignToken";
 
-/// A URL that a session signed, and for how long that is worth something.
-struct Signed {
-    url: SecretString,
-    lifetime: Lifetime,
-}
-
-impl Signed {
-    fn by(
-        issued: &Issued,
-        presigned: &Presigned,
-        request: &Request<'_>,
-    ) -> Result<Self, IssueError> {
-        let url = presign(presigned, &issued.session.key, request.now)?;
-        let end = presigned.end(request.now).min(issued.lifetime.expiration);
-        Ok(Self { url, lifetime: own_lifetime(SIGN, issued.lifetime, request.now, end)? })
-    }
-
-    fn bought(self, files: Files, secret: SecretString) -> Bought {
-        Bought::of(files, self.lifetime, secret)
+impl Bought {
+    /// A token that is the one secret part of its files.
+    fn of(kind: TokenKind<'_>, token: SecretString, lifetime: Lifetime) -> Self {
+        let files = token::files(kind, &token);
+        Self { files, lifetime, warning: None, secrets: vec![token] }
     }
 }
 

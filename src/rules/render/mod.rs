@@ -58,8 +58,10 @@ pub fn files(spec: &SecretSpec, region: &str, issued: &Issued) -> Result<Files, 
     if spec.writes(Format::Environment) {
         files.extend(environment::render(&keys, region, &issued.session));
     }
-    let values = Values::of(issued, spec.profile(), region);
-    files.extend(template::files(spec, &values, std::slice::from_ref(&values))?);
+    if let Some(templates) = &spec.template {
+        let values = Values::of(issued, spec.profile(), region);
+        files.extend(template::files(templates, &values, std::slice::from_ref(&values))?);
+    }
     Ok(files)
 }
 
@@ -100,10 +102,12 @@ pub fn profile_files(
             profiles.iter().map(|p| (profile_key(&p.name), process_json::render(&p.issued))),
         );
     }
-    let values =
-        |p: &Profile| Values::of(&p.issued, &p.name, p.region.as_deref().unwrap_or(region));
-    let each: Vec<Values> = profiles.iter().map(values).collect();
-    files.extend(template::files(spec, &Values::shared(region), &each)?);
+    if let Some(templates) = &spec.template {
+        let values =
+            |p: &Profile| Values::of(&p.issued, &p.name, p.region.as_deref().unwrap_or(region));
+        let each: Vec<Values> = profiles.iter().map(values).collect();
+        files.extend(template::files(templates, &Values::shared(region), &each)?);
+    }
     Ok(files)
 }
 

@@ -6,13 +6,11 @@ use crate::inputs::UsedInputs;
 use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
 use crate::ownership::ProfileRecord;
 use crate::template;
+use crate::token;
 use crate::token::docker_config::{self, Registries};
 use crate::token::ecr::{self, Login};
-use crate::token::{cache, database, eks, package_files};
 use jiff::{SignedDuration, Timestamp};
-use refreshable_api::{
-    EcrToken, PrincipalStatus, ProfileSpec, RefreshableCredential, TokenKind, TokenSpec,
-};
+use refreshable_api::{EcrToken, PrincipalStatus, ProfileSpec, RefreshableCredential, TokenKind};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 
@@ -61,17 +59,10 @@ fn principal() -> PrincipalStatus {
 
 /// The data of a Secret with a token.
 fn token_files(kind: TokenKind<'_>, now: Timestamp, lengths: Lengths) -> Files {
-    let signed = "x".repeat(lengths.token).into();
+    let made_up = "x".repeat(lengths.token).into();
     match kind {
-        TokenKind::Ecr(token) => registry_files(token, &signed, now),
-        TokenKind::CodeArtifact(token) => package_files::files(token, &signed),
-        TokenKind::Rds(token) => database::rds_files(token, &signed),
-        TokenKind::Dsql(token) => database::dsql_files(token, &signed),
-        TokenKind::ElastiCache(token) => cache::files(token, &signed),
-        TokenKind::Eks(token) => eks::files(token, &signed),
-        TokenKind::Msk(_) | TokenKind::WebIdentity(_) => {
-            Files::from([(TokenSpec::DATA_KEY.to_owned(), signed)])
-        }
+        TokenKind::Ecr(registries) => registry_files(registries, &made_up, now),
+        other => token::files(other, &made_up),
     }
 }
 

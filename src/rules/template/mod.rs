@@ -21,8 +21,9 @@ pub use values::Values;
 use crate::issuer::IssueError;
 use crate::render::Files;
 use filter::Filter;
-use refreshable_api::{RefreshableCredentialSpec, SecretSpec};
+use refreshable_api::RefreshableCredentialSpec;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::collections::BTreeMap;
 
 /// A template under a key that is taken.
 const TAKEN: &str =
@@ -140,14 +141,17 @@ impl Placeholder {
     }
 }
 
-/// Writes every template of a specification. `all` are the values outside of loops: of the only
+/// Writes each template under its data key. `all` are the values outside of loops: of the only
 /// profile, or what all profiles have in common.
 ///
 /// # Errors
 /// [`IssueError::Specification`] with the key and the line of the first fault.
-pub fn files(spec: &SecretSpec, all: &Values, profiles: &[Values]) -> Result<Files, IssueError> {
-    let templates = spec.template.iter().flatten();
-    let each = templates.map(|(key, text)| {
+pub fn files(
+    templates: &BTreeMap<String, String>,
+    all: &Values,
+    profiles: &[Values],
+) -> Result<Files, IssueError> {
+    let each = templates.iter().map(|(key, text)| {
         let template = Template::read(text);
         let written = template.and_then(|template| template.render(all, profiles));
         Ok((key.clone(), written.map_err(|fault| refused(key, &fault))?))
@@ -157,9 +161,11 @@ pub fn files(spec: &SecretSpec, all: &Values, profiles: &[Values]) -> Result<Fil
 
 /// Every fault of the templates of a specification, by data key.
 pub fn faults(spec: &RefreshableCredentialSpec) -> Vec<(&str, Fault)> {
+    let Some(templates) = spec.secret.as_ref().and_then(|secret| secret.template.as_ref()) else {
+        return Vec::new();
+    };
     let others = spec.format_keys();
-    let templates = spec.secret.iter().flat_map(|secret| &secret.template).flatten();
-    let each = templates.filter_map(|(key, text)| {
+    let each = templates.iter().filter_map(|(key, text)| {
         if others.contains(key) {
             return Some((key.as_str(), Fault { line: 1, what: TAKEN.to_owned() }));
         }

@@ -6,8 +6,8 @@ use super::presigned::{Presigned, query};
 use crate::issuer::IssueError;
 use crate::render::Files;
 use jiff::SignedDuration;
-use refreshable_api::{ElastiCacheToken, TokenSpec};
-use secrecy::{ExposeSecret as _, SecretString};
+use refreshable_api::ElastiCacheToken;
+use secrecy::SecretString;
 
 /// How long a cache takes a password for new connections, in seconds.
 const SECONDS: u32 = 900;
@@ -16,7 +16,7 @@ const SECONDS: u32 = 900;
 ///
 /// # Errors
 /// [`IssueError::Specification`] for what cannot stand in a URL or in a file.
-pub fn presigned(token: &ElastiCacheToken) -> Result<Presigned, IssueError> {
+pub(super) fn presigned(token: &ElastiCacheToken) -> Result<Presigned, IssueError> {
     field::name("elastiCache.cacheName", &token.cache_name)?;
     field::region("elastiCache.region", &token.region)?;
     field::name("elastiCache.user", &token.user)?;
@@ -36,16 +36,9 @@ pub fn presigned(token: &ElastiCacheToken) -> Result<Presigned, IssueError> {
     })
 }
 
-/// The password in a signed URL.
-pub fn password(signed: &SecretString) -> SecretString {
-    let url = signed.expose_secret();
-    url.strip_prefix("http://").unwrap_or(url).into()
-}
-
-/// User and password of a cache.
-pub fn files(token: &ElastiCacheToken, password: &SecretString) -> Files {
+/// User and password of a cache, beside the token.
+pub(super) fn files(token: &ElastiCacheToken, password: &SecretString) -> Files {
     Files::from([
-        (TokenSpec::DATA_KEY.to_owned(), password.clone()),
         (ElastiCacheToken::USERNAME.to_owned(), token.user.as_str().into()),
         (ElastiCacheToken::VARIABLE.to_owned(), password.clone()),
     ])
@@ -54,6 +47,8 @@ pub fn files(token: &ElastiCacheToken, password: &SecretString) -> Files {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use refreshable_api::TokenKind;
+    use secrecy::ExposeSecret as _;
 
     fn token(serverless: Option<bool>) -> ElastiCacheToken {
         ElastiCacheToken {
@@ -80,9 +75,9 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_the_signed_url_without_its_scheme() {
-        let password = password(&"http://sessions/?a=b".into());
-        let files = files(&token(None), &password);
+    fn user_and_password_are_beside_the_token() {
+        let token = token(None);
+        let files = crate::token::files(TokenKind::ElastiCache(&token), &"sessions/?a=b".into());
         let texts: Vec<_> = files.iter().map(|(k, v)| (k.as_str(), v.expose_secret())).collect();
         let expected =
             [("REDISCLI_AUTH", "sessions/?a=b"), ("token", "sessions/?a=b"), ("username", "app")];

@@ -9,8 +9,8 @@ use super::{field, mysql, postgres};
 use crate::issuer::IssueError;
 use crate::render::Files;
 use jiff::SignedDuration;
-use refreshable_api::{DatabaseEngine, DsqlToken, RdsToken, TokenSpec};
-use secrecy::{ExposeSecret as _, SecretString};
+use refreshable_api::{DatabaseEngine, DsqlToken, RdsToken};
+use secrecy::SecretString;
 
 /// How long RDS takes a password for new connections, in seconds.
 const RDS_SECONDS: u32 = 900;
@@ -30,7 +30,7 @@ pub(super) struct Connection<'a> {
 ///
 /// # Errors
 /// [`IssueError::Specification`] for what cannot stand in a URL or in a file.
-pub fn of_rds(token: &RdsToken) -> Result<Presigned, IssueError> {
+pub(super) fn of_rds(token: &RdsToken) -> Result<Presigned, IssueError> {
     field::host("rds.host", &token.host)?;
     field::region("rds.region", &token.region)?;
     checked("rds", token.into())?;
@@ -50,7 +50,7 @@ pub fn of_rds(token: &RdsToken) -> Result<Presigned, IssueError> {
 ///
 /// # Errors
 /// As [`of_rds`].
-pub fn of_dsql(token: &DsqlToken) -> Result<Presigned, IssueError> {
+pub(super) fn of_dsql(token: &DsqlToken) -> Result<Presigned, IssueError> {
     field::host("dsql.host", &token.host)?;
     field::region("dsql.region", &token.region)?;
     checked("dsql", token.into())?;
@@ -70,29 +70,17 @@ pub fn of_dsql(token: &DsqlToken) -> Result<Presigned, IssueError> {
     })
 }
 
-/// The password in a signed URL.
-pub fn password(signed: &SecretString) -> SecretString {
-    let url = signed.expose_secret();
-    url.strip_prefix("https://").unwrap_or(url).into()
-}
-
-/// The files of a database of RDS.
-pub fn rds_files(token: &RdsToken, password: &SecretString) -> Files {
-    let files = match token.engine() {
+/// The files of a database of RDS, beside the token.
+pub(super) fn rds_files(token: &RdsToken, password: &SecretString) -> Files {
+    match token.engine() {
         DatabaseEngine::PostgreSQL => postgres::files(&token.into(), password),
         DatabaseEngine::MySQL => mysql::files(&token.into(), password),
-    };
-    with_token(files, password)
+    }
 }
 
-/// The files of a cluster of DSQL.
-pub fn dsql_files(token: &DsqlToken, password: &SecretString) -> Files {
-    with_token(postgres::files(&token.into(), password), password)
-}
-
-fn with_token(mut files: Files, password: &SecretString) -> Files {
-    files.insert(TokenSpec::DATA_KEY.to_owned(), password.clone());
-    files
+/// The files of a cluster of DSQL, beside the token.
+pub(super) fn dsql_files(token: &DsqlToken, password: &SecretString) -> Files {
+    postgres::files(&token.into(), password)
 }
 
 fn checked(kind: &str, connection: Connection<'_>) -> Result<(), IssueError> {

@@ -1,4 +1,7 @@
 use super::*;
+use crate::token::files;
+use refreshable_api::TokenKind;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 fn rds(more: Value) -> RdsToken {
@@ -67,6 +70,10 @@ fn what_cannot_be_signed_or_written_is_refused_by_its_field() {
     assert!(error.starts_with("spec.token.dsql.user: "), "{error}");
 }
 
+fn whole(token: &RdsToken, password: &SecretString) -> Files {
+    files(TokenKind::Rds(token), password)
+}
+
 fn texts(files: Files) -> Vec<(String, String)> {
     files.into_iter().map(|(key, text)| (key, text.expose_secret().to_owned())).collect()
 }
@@ -80,7 +87,7 @@ fn postgresql_gets_a_service_file_a_password_file_and_variables() {
     let password = SecretString::from("db:5432/?Action=connect&X=%2F\\");
     let token = rds(json!({"user": "a:b", "database": "orders", "caFile": "/etc/rds.pem"}));
     assert_eq!(
-        texts(rds_files(&token, &password)),
+        texts(whole(&token, &password)),
         pairs([
             (
                 ".pgpass",
@@ -100,13 +107,13 @@ fn postgresql_gets_a_service_file_a_password_file_and_variables() {
             ("token", password.expose_secret()),
         ])
     );
-    let bare = texts(rds_files(&rds(json!({})), &"p".into()));
+    let bare = texts(whole(&rds(json!({})), &"p".into()));
     assert!(bare.contains(&(
         ".pgpass".to_owned(),
         "db.c1.eu-west-1.rds.amazonaws.com:5432:*:app:p\n".to_owned()
     )));
     assert!(bare.contains(&("PGSSLMODE".to_owned(), "require".to_owned())), "never in the clear");
-    let of_cluster = texts(dsql_files(&dsql(json!({})), &"p".into()));
+    let of_cluster = texts(files(TokenKind::Dsql(&dsql(json!({}))), &"p".into()));
     let service = "[default]\nhost=abc.dsql.eu-west-1.on.aws\nport=5432\nuser=admin\ndbname=postgres\nsslmode=require\n";
     assert!(of_cluster.contains(&("pg_service.conf".to_owned(), service.to_owned())));
 }
@@ -115,9 +122,9 @@ fn postgresql_gets_a_service_file_a_password_file_and_variables() {
 fn mysql_gets_an_option_file() {
     let token = rds(json!({"engine": "MySQL", "user": "a\"b", "caFile": "/etc/rds.pem"}));
     let file = "[client]\nloose-enable-cleartext-plugin\nhost = \"db.c1.eu-west-1.rds.amazonaws.com\"\nport = \"3306\"\nuser = \"a\\\"b\"\nssl-ca = \"/etc/rds.pem\"\nloose-ssl-mode = \"VERIFY_IDENTITY\"\nloose-ssl-verify-server-cert = \"1\"\npassword = \"p\\\\w\"\n";
-    let found = texts(rds_files(&token, &"p\\w".into()));
+    let found = texts(whole(&token, &"p\\w".into()));
     assert_eq!(found, pairs([("my.cnf", file), ("token", "p\\w")]));
-    let found = texts(rds_files(&rds(json!({"engine": "MySQL"})), &"p".into()));
+    let found = texts(whole(&rds(json!({"engine": "MySQL"})), &"p".into()));
     assert!(found[0].1.contains("loose-ssl-mode = \"REQUIRED\"\n"), "{found:?}");
 }
 
@@ -130,13 +137,7 @@ fn each_key_that_the_api_names_is_written_and_no_other() {
     ] {
         let mut keys = token.data_keys();
         keys.sort_unstable();
-        let files = rds_files(&token, &"p".into());
+        let files = whole(&token, &"p".into());
         assert_eq!(files.keys().map(String::as_str).collect::<Vec<_>>(), keys);
     }
-}
-
-#[test]
-fn a_password_is_the_signed_url_without_its_scheme() {
-    let password = password(&"https://db:5432/?a=b".into());
-    assert_eq!(password.expose_secret(), "db:5432/?a=b");
 }

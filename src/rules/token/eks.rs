@@ -27,7 +27,7 @@ const VALID: SignedDuration = SignedDuration::from_mins(15);
 ///
 /// # Errors
 /// [`IssueError::Specification`] for what cannot stand in a host name or a file.
-pub fn presigned(token: &EksToken) -> Result<Presigned, IssueError> {
+pub(super) fn presigned(token: &EksToken) -> Result<Presigned, IssueError> {
     field::region("eks.region", &token.region)?;
     field::name("eks.clusterName", &token.cluster_name)?;
     token.server.iter().try_for_each(|server| field::word("eks.server", server))?;
@@ -44,22 +44,19 @@ pub fn presigned(token: &EksToken) -> Result<Presigned, IssueError> {
 }
 
 /// The bearer token of a signed URL.
-pub fn bearer(signed: &SecretString) -> SecretString {
+pub(super) fn bearer(signed: &SecretString) -> SecretString {
     format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(signed.expose_secret())).into()
 }
 
-/// The files for a cluster.
-pub fn files(token: &EksToken, bearer: &SecretString) -> Files {
-    let mut files = Files::from([(TokenSpec::DATA_KEY.to_owned(), bearer.clone())]);
-    if let Some(server) = &token.server {
-        files.extend([
-            ("kubeconfig".to_owned(), kubeconfig(token, server, bearer)),
-            ("name".to_owned(), token.cluster_name.as_str().into()),
-            ("server".to_owned(), server.as_str().into()),
-            ("config".to_owned(), argo_cd(token, bearer)),
-        ]);
-    }
-    files
+/// The files for a cluster, beside the token.
+pub(super) fn files(token: &EksToken, bearer: &SecretString) -> Files {
+    let Some(server) = &token.server else { return Files::new() };
+    Files::from([
+        ("kubeconfig".to_owned(), kubeconfig(token, server, bearer)),
+        ("name".to_owned(), token.cluster_name.as_str().into()),
+        ("server".to_owned(), server.as_str().into()),
+        ("config".to_owned(), argo_cd(token, bearer)),
+    ])
 }
 
 /// A [kubeconfig](https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/), as JSON, which is

@@ -1,10 +1,15 @@
 use super::*;
+use refreshable_api::TokenKind;
 
 fn token(more: Value) -> EksToken {
     let mut token = json!({"clusterName": "prod", "region": "eu-west-1"});
     let more = more.as_object().expect("an object").clone();
     token.as_object_mut().expect("an object").extend(more);
     serde_json::from_value(token).expect("a token")
+}
+
+fn whole(token: &EksToken, bearer: &str) -> Files {
+    crate::token::files(TokenKind::Eks(token), &bearer.into())
 }
 
 #[test]
@@ -34,12 +39,12 @@ fn a_bearer_token_is_the_signed_url_in_base64_without_padding() {
 
 #[test]
 fn a_server_gets_a_kubeconfig_and_a_cluster_of_argo_cd() {
-    let alone = files(&token(json!({})), &"b".into());
+    let alone = whole(&token(json!({})), "b");
     assert_eq!(alone.keys().collect::<Vec<_>>(), ["token"]);
 
     let of = |more: Value| {
         let token = token(more);
-        let files = files(&token, &"k8s-aws-v1.b".into());
+        let files = whole(&token, "k8s-aws-v1.b");
         let mut keys = token.data_keys();
         keys.sort_unstable();
         assert_eq!(files.keys().map(String::as_str).collect::<Vec<_>>(), keys);

@@ -20,7 +20,7 @@ const CLIENT: &str = "&User-Agent=refreshable";
 ///
 /// # Errors
 /// [`IssueError::Specification`] for what cannot stand in a host name.
-pub fn presigned(token: &MskToken) -> Result<Presigned, IssueError> {
+pub(super) fn presigned(token: &MskToken) -> Result<Presigned, IssueError> {
     field::region("msk.region", &token.region)?;
     let (region, domain) = (&token.region, partition::of_region(&token.region).domain);
     let parameters = query(&[("Action", "kafka-cluster:Connect")]);
@@ -35,7 +35,7 @@ pub fn presigned(token: &MskToken) -> Result<Presigned, IssueError> {
 }
 
 /// The token of a signed URL.
-pub fn bearer(signed: &SecretString) -> SecretString {
+pub(super) fn bearer(signed: &SecretString) -> SecretString {
     URL_SAFE_NO_PAD.encode(format!("{}{CLIENT}", signed.expose_secret())).into()
 }
 

@@ -29,7 +29,50 @@ pub mod presigned;
 pub mod web_identity;
 
 use super::issuer::{IssueError, Lifetime};
+use super::render::Files;
 use jiff::Timestamp;
+use presigned::Presigned;
+use refreshable_api::{TokenKind, TokenSpec};
+use secrecy::SecretString;
+
+/// The request to sign, of a token that is signed and not asked for.
+///
+/// # Errors
+/// [`IssueError::Specification`] for what cannot stand in a URL or in a file.
+pub fn presigned(kind: TokenKind<'_>) -> Result<Option<Presigned>, IssueError> {
+    match kind {
+        TokenKind::Rds(token) => database::of_rds(token).map(Some),
+        TokenKind::Dsql(token) => database::of_dsql(token).map(Some),
+        TokenKind::ElastiCache(token) => cache::presigned(token).map(Some),
+        TokenKind::Msk(token) => kafka::presigned(token).map(Some),
+        TokenKind::Eks(token) => eks::presigned(token).map(Some),
+        TokenKind::Ecr(_) | TokenKind::CodeArtifact(_) | TokenKind::WebIdentity(_) => Ok(None),
+    }
+}
+
+/// The token in a signed URL.
+pub fn in_signed(kind: TokenKind<'_>, url: &SecretString) -> SecretString {
+    match kind {
+        TokenKind::Msk(_) => kafka::bearer(url),
+        TokenKind::Eks(_) => eks::bearer(url),
+        _ => presigned::without_scheme(url),
+    }
+}
+
+/// The data of a Secret with a token. Passwords of registries have a file of their own
+/// ([`docker_config`]).
+pub fn files(kind: TokenKind<'_>, token: &SecretString) -> Files {
+    let mut files = match kind {
+        TokenKind::CodeArtifact(of) => package_files::files(of, token),
+        TokenKind::Rds(of) => database::rds_files(of, token),
+        TokenKind::Dsql(of) => database::dsql_files(of, token),
+        TokenKind::ElastiCache(of) => cache::files(of, token),
+        TokenKind::Eks(of) => eks::files(of, token),
+        TokenKind::Ecr(_) | TokenKind::Msk(_) | TokenKind::WebIdentity(_) => Files::new(),
+    };
+    files.insert(TokenSpec::DATA_KEY.to_owned(), token.clone());
+    files
+}
 
 /// Lifetime of what is published: until the first of `ends` or the end of the session, whichever is
 /// earlier. AWS's documents say 12 hours of a token and do not say whether it outlives the session

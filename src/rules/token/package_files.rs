@@ -6,15 +6,15 @@
 
 use crate::partition;
 use crate::render::Files;
-use refreshable_api::{CodeArtifactToken, PackageFormat, PackageRepository, TokenSpec};
+use refreshable_api::{CodeArtifactToken, PackageFormat, PackageRepository};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// The user whose password the token is.
 const USER: &str = "aws";
 
-/// The token, and the files of each repository.
-pub fn files(token: &CodeArtifactToken, bearer: &SecretString) -> Files {
-    let mut files = Files::from([(TokenSpec::DATA_KEY.to_owned(), bearer.clone())]);
+/// The files of each repository, beside the token.
+pub(super) fn files(token: &CodeArtifactToken, bearer: &SecretString) -> Files {
+    let mut files = Files::new();
     let secret = bearer.expose_secret();
     for repository in &token.repositories {
         let host = host(token);

@@ -1,4 +1,5 @@
 use super::*;
+use refreshable_api::TokenKind;
 use serde_json::json;
 
 const TOKEN: &str = "eyJ2ZXIi.a-b_c~d+e/f==";
@@ -11,7 +12,7 @@ fn of(formats: &[&str], region: &str) -> (CodeArtifactToken, Files) {
         "domain": "team", "domainOwner": "111122223333", "region": region, "repositories": repositories,
     });
     let token: CodeArtifactToken = serde_json::from_value(token).expect("a token");
-    let files = files(&token, &TOKEN.into());
+    let files = crate::token::files(TokenKind::CodeArtifact(&token), &TOKEN.into());
     (token, files)
 }
 

@@ -3,6 +3,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// Characters that [SigV4](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html)
 /// has encoded.
@@ -33,6 +34,12 @@ impl Presigned {
     }
 }
 
+/// A signed URL as databases and caches take it for a password.
+pub(super) fn without_scheme(signed: &SecretString) -> SecretString {
+    let url = signed.expose_secret();
+    url.split_once("://").map_or(url, |(_, rest)| rest).into()
+}
+
 /// Parameters of a query.
 pub(super) fn query(parameters: &[(&str, &str)]) -> String {
     let pair =
@@ -43,6 +50,14 @@ pub(super) fn query(parameters: &[(&str, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_the_signed_url_without_its_scheme() {
+        for scheme in ["https", "http"] {
+            let password = without_scheme(&format!("{scheme}://db:5432/?a=b").into());
+            assert_eq!(password.expose_secret(), "db:5432/?a=b");
+        }
+    }
 
     #[test]
     fn a_query_is_encoded_as_aws_does() {

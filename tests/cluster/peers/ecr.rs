@@ -87,16 +87,8 @@ async fn stage(url: &str) -> (Stage, String) {
                 .args(["--no-leader-election"])
         })
         .await;
-    let role = role(&stage, "puller", &["ecr:GetAuthorizationToken"]).await;
+    let role = stage.role_allowing("puller", &["ecr:GetAuthorizationToken"]).await;
     (stage, role)
-}
-
-async fn role(stage: &Stage, name: &str, actions: &[&str]) -> String {
-    let account = stage.issuer.account(&stage.account);
-    let trusted = account.user_arn("controller");
-    let role = account.role(name).trusting(trusted).allowing(actions).create().await;
-    stage.allow(&[&role]).await;
-    role
 }
 
 fn asking(role: &str, ecr: Value) -> Value {
@@ -159,7 +151,7 @@ async fn a_password_of_ecr_is_published_with_a_signature_and_a_policy_that_aws_c
     assert!(principal.contains(":assumed-role/puller/"), "{principal}");
     assert!(message(&ready).contains(&format!("a token (ecr) of {principal} is published")));
 
-    let poor = self::role(&stage, "poor", &["s3:GetObject"]).await;
+    let poor = stage.role_allowing("poor", &["s3:GetObject"]).await;
     stage.credential("denied", asking(&poor, json!({"registries": [registry("eu-west-1")]}))).await;
     let denied = stage.until("denied", "False", "AccessDenied").await;
     let failure = denied.status.and_then(|s| s.failures).expect("a failure");

@@ -20,14 +20,6 @@ fn asking(role: &str, more: Value) -> Value {
     json!({"roles": [{"roleArn": role}], "token": {"webIdentity": token}})
 }
 
-async fn role(stage: &Stage, name: &str, actions: &[&str]) -> String {
-    let account = stage.issuer.account(&stage.account);
-    let trusted = account.user_arn("controller");
-    let role = account.role(name).trusting(trusted).allowing(actions).create().await;
-    stage.allow(&[&role]).await;
-    role
-}
-
 fn end(object: &RefreshableCredential) -> SignedDuration {
     let status = object.status.as_ref().expect("a status");
     status.expiration.as_ref().expect("an end").0.duration_since(Timestamp::now())
@@ -65,8 +57,9 @@ fn answer(token: &str, end: Timestamp) -> String {
 #[tokio::test]
 async fn aws_is_asked_in_its_own_words_and_never_past_the_session() {
     let stage = Stage::set().await;
-    let role =
-        role(&stage, "speaker", &["sts:GetWebIdentityToken", "sts:TagGetWebIdentityToken"]).await;
+    let role = stage
+        .role_allowing("speaker", &["sts:GetWebIdentityToken", "sts:TagGetWebIdentityToken"])
+        .await;
     let tags = json!([{"key": "team", "value": "a"}]);
     stage
         .credential("outbound", asking(&role, json!({"signingAlgorithm": "ES384", "tags": tags})))
@@ -97,7 +90,7 @@ async fn a_service_verifies_the_token_by_the_keys_of_its_issuer() {
     let stage = Stage::set().await;
     let provider = OpenId::start(None).await;
     let signed = provider.token(&format!("https://{AUDIENCE}")).await;
-    let role = role(&stage, "speaker", &["sts:GetWebIdentityToken"]).await;
+    let role = stage.role_allowing("speaker", &["sts:GetWebIdentityToken"]).await;
     let end_of_token = Timestamp::now() + SignedDuration::from_mins(10);
     let body = answer(&signed, end_of_token);
     let fault = stage.aws.on("GetWebIdentityToken").answers(200, "text/xml", &body);
