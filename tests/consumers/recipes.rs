@@ -4,7 +4,9 @@
 use super::given::{Given, LIFE};
 use crate::cluster::typist;
 use crate::harness::process::{Builder, Process};
-use crate::harness::{Proxy, background, canary, eventually, helm, programs, python, scratch};
+use crate::harness::{
+    Proxy, background, canary, eventually, helm, issuer, programs, python, scratch,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -146,18 +148,19 @@ async fn thanos(given: &Given) -> Running {
     Running { name: "Thanos", aws, process }
 }
 
-/// Makes the buckets that the recipes name, with objects in the first.
+/// Makes the buckets that the recipes name, with objects in the first, by an access key that does
+/// not end while it does: a session of seconds does on a busy machine.
 async fn buckets(given: &Given) {
-    let published = given.stage.published("consumer").await;
-    let published: Vec<(&str, &str)> = published
-        .iter()
-        .filter(|(name, _)| name.starts_with("AWS_"))
-        .map(|(name, value)| (&**name, &**value))
-        .collect();
+    let owner = given.stage.issuer.account(&given.stage.account).root();
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", owner.access_key_id()),
+        ("AWS_SECRET_ACCESS_KEY", owner.secret_access_key()),
+        ("AWS_REGION", issuer::REGION),
+    ];
     for (bucket, objects) in [("reports", OBJECTS), ("metrics", 0)] {
         let number = objects.to_string();
         let arguments = [given.stage.issuer.url(), bucket, &number];
-        assert_eq!(python::run("objects.py", &arguments, &published).await, json!(objects));
+        assert_eq!(python::run("objects.py", &arguments, &environment).await, json!(objects));
     }
 }
 
