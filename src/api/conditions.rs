@@ -5,7 +5,7 @@
 //! Secret holds valid credentials that match the specification. `Reconciling`: the controller is
 //! still working towards that. `Stalled`: a person has to change something. `Reconciling` and
 //! `Stalled` are either `True` or absent. On a CredentialPolicy, `Ready` says whether its grants
-//! are in force.
+//! are in force; on a ClusterRefreshableCredential, whether those of all its namespaces are ready.
 //!
 //! ```
 //! use refreshable_api::RefreshableCredentialStatus;
@@ -135,6 +135,36 @@ impl PolicyReason {
     }
 }
 
+/// Reason of a condition of a ClusterRefreshableCredential, and of a namespace that it could give
+/// nothing to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+pub enum ClusterReason {
+    /// The RefreshableCredential of every selected namespace is ready.
+    AllReady,
+    /// The RefreshableCredential of some selected namespace is not ready.
+    NotAllReady,
+    /// No namespace has the labels that the selector asks for.
+    NoNamespaces,
+    /// The namespace selector cannot be read. What was made before stays.
+    InvalidSelector,
+    /// The controller has not looked at the RefreshableCredential yet.
+    Pending,
+    /// A RefreshableCredential of that name exists, and is somebody else's.
+    NameTaken,
+    /// The API server does not take what the template makes.
+    Refused,
+}
+
+impl ClusterReason {
+    /// Every reason.
+    pub const ALL: &'static [Self] = Self::VARIANTS;
+
+    /// The reason as written in conditions.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,5 +211,12 @@ mod tests {
         let mut known: Vec<&str> = PolicyReason::ALL.iter().map(|r| r.as_str()).collect();
         known.sort_unstable();
         assert_eq!(documented_under("By reason of a policy"), known);
+    }
+
+    #[test]
+    fn every_reason_of_a_cluster_s_resource_has_its_section_in_the_documentation() {
+        let mut known: Vec<&str> = ClusterReason::ALL.iter().map(|r| r.as_str()).collect();
+        known.sort_unstable();
+        assert_eq!(documented_under("By reason of a ClusterRefreshableCredential"), known);
     }
 }

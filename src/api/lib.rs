@@ -1,6 +1,7 @@
 //! The custom resources of `refreshable.dev/v1alpha1`: [`RefreshableCredential`] requests AWS
 //! temporary credentials and names the Secret to publish them in; [`CredentialPolicy`] says which
-//! administrator-owned roles, endpoints and programs a namespace may use.
+//! administrator-owned roles, endpoints and programs a namespace may use;
+//! [`ClusterRefreshableCredential`] puts a RefreshableCredential into each of many namespaces.
 //!
 //! ```text
 //! types of this crate -> CRDs of the chart, docs/reference (written by refreshable-generate)
@@ -55,6 +56,7 @@
 #![warn(unused_crate_dependencies)]
 
 mod arn;
+mod cluster_credential;
 pub mod conditions;
 mod credential;
 mod data_keys;
@@ -73,6 +75,11 @@ mod sts;
 mod token;
 
 pub use arn::Arn;
+pub use cluster_credential::{
+    ClusterRefreshableCredential, ClusterRefreshableCredentialSpec,
+    ClusterRefreshableCredentialStatus, CredentialTemplate, MOST_TROUBLES, NAMESPACE_PLACEHOLDER,
+    NamespaceTrouble, TemplateMetadata,
+};
 pub use credential::{
     PrincipalSpec, RefreshSpec, RefreshableCredential, RefreshableCredentialSpec, VerifyPrincipal,
 };
@@ -108,7 +115,7 @@ pub use token::{
     TokenKind, TokenSpec, WebIdentityToken,
 };
 
-/// The API group of both resources.
+/// The API group of the resources.
 pub const GROUP: &str = "refreshable.dev";
 /// The only served and stored version.
 pub const VERSION: &str = "v1alpha1";

@@ -98,6 +98,10 @@ pub const PROPAGATED_ANNOTATION: &str = "refreshable.dev/propagated";
 /// Annotation on a RefreshableCredential: any new value requests a refresh now.
 pub const REQUESTED_AT_ANNOTATION: &str = "refreshable.dev/requested-at";
 
+/// Annotation on a RefreshableCredential that a ClusterRefreshableCredential made: digest of what was
+/// written.
+pub const TEMPLATE_ANNOTATION: &str = "refreshable.dev/template";
+
 /// Type of the Secrets that the controller creates. A Secret's type cannot be changed, so a
 /// server-side apply over a foreign Secret of another type is refused by the API server itself.
 pub const SECRET_TYPE: &str = "refreshable.dev/aws-credentials";
@@ -124,8 +128,8 @@ pub fn withdrawal_orders(lease: &str) -> String {
 /// Field manager of status writes, and prefix of the field manager of Secret writes.
 pub const FIELD_MANAGER: &str = "refreshable-controller";
 
-/// Field manager for the Secret of one resource. One manager for each resource makes the API server
-/// report a conflict when two resources try to create the same Secret.
-pub fn secret_field_manager(owner_uid: &str) -> String {
+/// Field manager for what one resource owns. One manager for each resource makes the API server
+/// report a conflict when two resources try to create the same object.
+pub fn owner_field_manager(owner_uid: &str) -> String {
     format!("{FIELD_MANAGER}/{owner_uid}")
 }

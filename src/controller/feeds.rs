@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Resource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
-use refreshable_api::{CredentialPolicy, RefreshableCredential};
+use refreshable_api::{ClusterRefreshableCredential, CredentialPolicy, RefreshableCredential};
 use refreshable_rules::input_object::InputObject;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -75,6 +75,8 @@ pub struct Feeds {
     /// Pods that want to be told of rotations. One that appears needs nothing: it mounts what is
     /// there.
     pub pods: Feed<PodMeta>,
+    /// ClusterRefreshableCredentials.
+    pub cluster_credentials: Feed<ClusterRefreshableCredential>,
     /// The ConfigMap with the administrator's orders on withdrawals.
     pub orders: Feed<ConfigMap>,
 }
@@ -91,6 +93,8 @@ impl Feeds {
             (context.clone(), context.clone(), context.clone());
         let news = context.view.policy_news.clone();
         let (of_resource, of_policy, of_namespace) = (news.clone(), news.clone(), news);
+        let (fleet, by_view) = (view.fleet_news.clone(), view.clone());
+        let (by_resource, by_namespace) = (fleet.clone(), fleet.clone());
         let everywhere = BTreeSet::from([Place::Everywhere]);
         Self {
             credentials: Feed::new(&view.credentials, places, move |changes| {
@@ -98,6 +102,7 @@ impl Feeds {
                     forgetting.memory.forget(gone.metadata.uid.as_deref().unwrap_or_default());
                 }
                 of_resource.of_resources(changes);
+                by_resource.of_resources(changes, &by_view);
                 let changed = changes.iter().filter_map(|c| c.sides().next()).map(name_of);
                 let mut touched: Touched = changed.collect();
                 touched.extend(total_size::relieved(&touched, &forgetting));
@@ -126,9 +131,18 @@ impl Feeds {
             namespaces: Feed::new(&view.namespaces, &everywhere, move |changes| {
                 if of_namespace.of_namespaces(changes) {
                     by_namespaces.brake.changed();
+                    by_namespace.tell();
                 }
                 namespace.of_namespaces(changes)
             }),
+            cluster_credentials: Feed::new(
+                &view.cluster_credentials,
+                &everywhere,
+                move |changes| {
+                    fleet.of_clusters(changes);
+                    Touched::new()
+                },
+            ),
             pods: Feed::new(&view.pods, places, |_| Touched::new()),
             orders: Feed::new(&view.orders, &everywhere, move |_| {
                 by_orders.brake.changed();

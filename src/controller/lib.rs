@@ -16,6 +16,7 @@
 //!   memory        what was written and the view does not show yet
 //!
 //! watches -> policy_status    what the statuses of policies say, after a change that they tell of
+//! watches -> fleet            what ClusterRefreshableCredentials ask for, in each namespace; both by looks
 //! run             the process: signals, ports, client; replica: all else, from the lease to the end
 //! serve           probes, and metrics; secure_metrics: these over TLS, to users that Kubernetes knows
 //! ```
@@ -32,6 +33,7 @@ mod clock_watch;
 mod context;
 mod events;
 mod feeds;
+mod fleet;
 mod health;
 mod input_key;
 mod inputs;
@@ -45,6 +47,7 @@ mod lease_timings;
 mod ledger;
 mod live;
 mod logging;
+mod looks;
 mod memory;
 mod metrics;
 mod metrics_page;
@@ -64,6 +67,7 @@ mod reconcile;
 mod reconciler;
 mod refusal;
 mod replica;
+mod reported;
 mod restart;
 mod run;
 mod secret_meta;
@@ -86,6 +90,7 @@ pub use clock_watch::{ClockWatch, Jump};
 pub use context::{Context, Settings};
 pub use events::{Announcement, EventPublisher};
 pub use feeds::{Change, Feed, Feeds, Place};
+pub use fleet::FleetNews;
 pub use health::Health;
 pub use input_key::InputKeys;
 pub use isolation::Panics;

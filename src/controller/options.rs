@@ -55,6 +55,11 @@ pub struct Options {
     #[arg(long, env = "REFRESHABLE_NO_POLICIES")]
     pub no_policies: bool,
 
+    /// Serve no ClusterRefreshableCredentials. Without policies, and where only some namespaces are
+    /// watched, none are served either.
+    #[arg(long, env = "REFRESHABLE_NO_CLUSTER_CREDENTIALS")]
+    pub no_cluster_credentials: bool,
+
     /// Watch Pods with the label refreshable.dev/propagation: Prompt, and annotate them after a
     /// rotation, so that their kubelets bring the new files at once. Takes the right to patch Pods.
     #[arg(long, env = "REFRESHABLE_PROMPT_PROPAGATION")]

@@ -7,7 +7,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
 use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended_with_dict};
-use refreshable_api::{CredentialPolicy, RefreshableCredential};
+use refreshable_api::conditions::READY;
+use refreshable_api::{ClusterRefreshableCredential, CredentialPolicy, RefreshableCredential};
+use refreshable_rules::fleet;
 use refreshable_rules::health::Vitals;
 use refreshable_rules::kept;
 use serde::Serialize;
@@ -152,13 +154,16 @@ pub struct PackedCredential {
     packed: Packed<RefreshableCredential>,
     /// Its health follows from these.
     pub(super) vitals: Vitals,
+    /// UID of the ClusterRefreshableCredential that made it.
+    pub(super) made_by: Option<Box<str>>,
     /// As the API server returned it.
     bytes: u32,
 }
 
 impl Form<RefreshableCredential> for PackedCredential {
     fn of(object: &Arc<RefreshableCredential>) -> Self {
-        Self { packed: Packed::of(object), vitals: Vitals::of(object), bytes: 0 }
+        let made_by = fleet::owner_uid(&object.metadata).map(Into::into);
+        Self { packed: Packed::of(object), vitals: Vitals::of(object), made_by, bytes: 0 }
     }
 
     fn of_bytes(self, bytes: u32) -> Self {
@@ -212,8 +217,16 @@ impl Kept for RefreshableCredential {
 
     fn essence(&self) -> impl Hash {
         // The identity of its specification: its status, which each rotation writes, touches nothing
-        // but itself.
-        (&self.metadata.uid, self.metadata.generation)
+        // but itself. Whether it is ready is told by the ClusterRefreshableCredential that made it,
+        // of which alone labels are kept.
+        let conditions = self.status.iter().flat_map(|s| &s.conditions);
+        let ready = conditions.into_iter().find(|c| c.type_ == READY);
+        (
+            &self.metadata.uid,
+            self.metadata.generation,
+            ready.map(|r| (&r.status, &r.reason)),
+            &self.metadata.labels,
+        )
     }
 }
 
@@ -243,6 +256,18 @@ impl Kept for ConfigMapMeta {
 
 impl Kept for PodMeta {
     type Form = Packed<Self>;
+
+    fn trim(&mut self) {
+        kept::of_resource(self.meta_mut());
+    }
+
+    fn essence(&self) -> impl Hash {
+        &self.metadata.uid
+    }
+}
+
+impl Kept for ClusterRefreshableCredential {
+    type Form = Whole<Self>;
 
     fn trim(&mut self) {
         kept::of_resource(self.meta_mut());

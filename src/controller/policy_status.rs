@@ -2,16 +2,16 @@
 //! and writes those that say something new. What resources it judged before is kept: after a change
 //! of one resource that one is judged again, and after one of a policy all are.
 //!
-//! Apart from the queue of resources: a rotation neither waits for this nor causes it.
+//! Apart from the queue of resources, see [`super::looks`].
 
 use super::feeds::Change;
+use super::looks::{Looking, keep_looking};
 use super::packed::Form as _;
+use super::reported::{Reported, ends_the_look};
 use super::store::name_of;
-use super::versions::older;
-use super::{CallError, Calls, Context, ResourceName, View, call};
+use super::{CallError, Calls, Context, ResourceName, View};
 use crate::clock::SharedClock;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, Patch};
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
 use parking_lot::Mutex;
@@ -20,23 +20,12 @@ use refreshable_rules::policy_index::{PolicyIndex, labelled};
 use refreshable_rules::policy_served::Served;
 use refreshable_rules::policy_status::statuses;
 use serde_json::json;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
-/// Between the first change and the look at it: what is applied together is counted together.
-const SETTLE: Duration = Duration::from_secs(1);
-/// Least pause after a look, so that many changes cost few writes.
-const PAUSE: Duration = Duration::from_secs(10);
-/// A look at very many resources is followed by a pause that is so many times as long.
-const REST: u32 = 10;
 /// More changed resources than this are not remembered one by one.
 const MANY: usize = 20_000;
-/// Longest pause after looks whose writes failed, which doubles.
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
-
 /// Changes that the statuses of policies tell of. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct PolicyNews(Arc<Shared>);
@@ -138,7 +127,9 @@ fn specification<K: Resource>(object: &K) -> (Option<String>, Option<i64>) {
 /// watched.
 pub(super) async fn keep(context: Arc<Context>, everywhere: bool) {
     let (calls, view, clock) = (context.calls.clone(), context.view.clone(), context.clock.clone());
-    Keeper { calls, view, clock, everywhere, written: HashMap::new(), served: None }.run().await;
+    let keeper =
+        Keeper { calls, view, clock, everywhere, reported: Reported::default(), served: None };
+    keep_looking(keeper, "the status of a policy could not be written").await;
 }
 
 /// Task that keeps the statuses.
@@ -148,75 +139,41 @@ struct Keeper {
     clock: SharedClock,
     /// Whether every namespace is watched.
     everywhere: bool,
-    /// The policies as this process wrote them last, by UID: the view may not show it yet.
-    written: HashMap<String, CredentialPolicy>,
+    reported: Reported<CredentialPolicy>,
     /// Resources that the policies serve, as of the last look.
     served: Option<Served<ResourceName>>,
 }
 
-impl Keeper {
-    async fn run(mut self) {
-        let news = self.view.policy_news.clone();
-        let mut pause = PAUSE;
-        loop {
-            news.come().await;
-            tokio::time::sleep(SETTLE).await;
-            let began = Instant::now();
-            match self.look().await {
-                Ok(()) => {
-                    pause = PAUSE;
-                    tokio::time::sleep(PAUSE.max(began.elapsed() * REST)).await;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, again_in = ?pause, "the status of a policy could not be written");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                    news.again();
-                }
-            }
-        }
+impl Looking for Keeper {
+    async fn change(&self) {
+        self.view.policy_news.come().await;
+    }
+
+    fn again(&self) {
+        self.view.policy_news.again();
     }
 
     /// Looks at all policies and writes the statuses that say something new. What keeps one write
     /// from being made is told once the others were tried; a lease that is not held, or an API
     /// server that does not answer, ends the look.
     async fn look(&mut self) -> Result<(), CallError> {
-        let policies: Vec<_> = self.view.policies.all().collect();
-        self.written.retain(|uid, _| policies.iter().any(|p| p.metadata.uid.as_ref() == Some(uid)));
-        let policies = policies.into_iter().map(|p| self.newest(p)).collect();
+        let there = self.view.policies.all().collect();
+        let policies = self.reported.newest(there, |p, own| p.status.clone_from(&own.status));
         let mut failed = Ok(());
         for (policy, status) in self.found(policies).await {
             if policy.status.as_ref() == Some(&status) {
                 continue;
             }
             match self.write(&policy, &status).await {
-                Ok(Some(new)) => drop(self.written.insert(new.uid().unwrap_or_default(), new)),
-                Ok(None) => {}
-                Err(error) if error.is_transient() || matches!(error, CallError::NotLeading(_)) => {
-                    return Err(error);
-                }
-                Err(error) => failed = failed.and(Err(error)),
+                Err(error) if ends_the_look(&error) => return Err(error),
+                result => failed = failed.and(result),
             }
         }
         failed
     }
+}
 
-    /// The policy with the status that this process wrote last, where the view does not show that
-    /// yet.
-    fn newest(&self, policy: Arc<CredentialPolicy>) -> Arc<CredentialPolicy> {
-        let own = policy.metadata.uid.as_ref().and_then(|uid| self.written.get(uid));
-        let version =
-            own.and_then(|own| own.metadata.resource_version.as_deref()).unwrap_or_default();
-        match own {
-            Some(own) if older(policy.metadata.resource_version.as_deref(), version) => {
-                let mut policy = Arc::unwrap_or_clone(policy);
-                policy.status.clone_from(&own.status);
-                Arc::new(policy)
-            }
-            _ => policy,
-        }
-    }
-
+impl Keeper {
     /// Each policy with the status that it should have. To judge many resources takes a while: in a
     /// thread of its own that holds up no rotation.
     async fn found(
@@ -246,30 +203,17 @@ impl Keeper {
         found
     }
 
-    /// Writes a status. The policy as it then is, or nothing where it is gone.
     async fn write(
-        &self,
+        &mut self,
         policy: &CredentialPolicy,
         status: &CredentialPolicyStatus,
-    ) -> Result<Option<CredentialPolicy>, CallError> {
+    ) -> Result<(), CallError> {
         let mut status = json!(status);
         if let Some(members) = status.as_object_mut().filter(|_| !self.everywhere) {
             // Somebody else may count them.
             members.remove("resources");
         }
-        // The UID keeps the status of a deleted policy from a new one of the same name.
-        let patch = Patch::Merge(json!({ "metadata": { "uid": policy.uid() }, "status": status }));
-        let api = Api::<CredentialPolicy>::all(self.calls.client());
-        let name = policy.name_any();
-        match self
-            .calls
-            .write("patch policy status", api.patch_status(&name, &call::merge(), &patch))
-            .await
-        {
-            Ok(new) => Ok(Some(new)),
-            Err(e) if e.is_not_found() || e.is_conflict() => Ok(None),
-            Err(e) => Err(e),
-        }
+        self.reported.write(&self.calls, "patch policy status", policy, status).await
     }
 }
 

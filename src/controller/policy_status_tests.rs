@@ -1,3 +1,4 @@
+use super::super::looks::{PAUSE, SETTLE};
 use super::super::{Fence, Metrics};
 use super::*;
 use crate::clock::SystemClock;
@@ -9,6 +10,7 @@ use kube::client::Body;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Mutex;
+use std::time::Duration;
 
 fn object<K: DeserializeOwned>(value: Value) -> K {
     serde_json::from_value(value).expect("an object")
@@ -149,9 +151,9 @@ impl Bench {
         let resources = view.credentials.clone();
         let news = view.policy_news.clone();
         let clock = Arc::new(SystemClock);
-        tokio::spawn(
-            Keeper { calls, view, clock, everywhere, written: HashMap::new(), served: None }.run(),
-        );
+        let reported = Reported::default();
+        let keeper = Keeper { calls, view, clock, everywhere, reported, served: None };
+        tokio::spawn(keep_looking(keeper, "a status could not be written"));
         Self { server, news, resources }
     }
 

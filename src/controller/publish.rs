@@ -79,7 +79,7 @@ impl Place {
             calls: context.calls.clone(),
             api: secrets(context, object),
             name: object.secret_name(),
-            field_manager: names::secret_field_manager(&object.uid().unwrap_or_default()),
+            field_manager: names::owner_field_manager(&object.uid().unwrap_or_default()),
             known,
         }
     }
@@ -103,9 +103,7 @@ impl Place {
         let write = self.api.patch_metadata(&self.name, &parameters, &patch);
         match self.calls.write("apply secrets", write).await {
             Ok(meta) => Ok(stripped(meta.metadata)),
-            Err(e) if e.is_forbidden() && e.to_string().contains("is being terminated") => {
-                Err(PublishError::NamespaceGone)
-            }
+            Err(e) if is_terminating(&e) => Err(PublishError::NamespaceGone),
             Err(e) if !self.known && (e.is_conflict() || is_foreign(&e)) => {
                 Err(PublishError::Taken)
             }
@@ -126,6 +124,11 @@ impl Place {
         }
         self.calls.read("get secrets", self.api.get_opt(&self.name)).await
     }
+}
+
+/// Whether nothing can be made in the namespace any more, because it is being deleted.
+pub(super) fn is_terminating(error: &CallError) -> bool {
+    error.is_forbidden() && error.to_string().contains("is being terminated")
 }
 
 /// The API server's words for a Secret of another type or with another controlling owner.

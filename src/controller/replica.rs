@@ -6,7 +6,7 @@ use super::isolation::vital;
 use super::lease::Candidate;
 use super::run::Error;
 use super::{
-    Announcement, Context, EventPublisher, Metrics, Reconciler, ResourceName, events,
+    Announcement, Context, EventPublisher, Metrics, Reconciler, ResourceName, events, fleet,
     policy_status, watches,
 };
 use futures::future::BoxFuture;
@@ -100,6 +100,7 @@ impl Replica {
         let scope = watches::Scope {
             namespaces: self.namespaces.clone(),
             policies: context.view.reads_policies,
+            clusters: context.view.reads_clusters && self.namespaces.is_empty(),
             pods: context.view.reads_pods,
         };
         let (touched, watches) = watches::start(&scope, context);
@@ -156,7 +157,8 @@ struct Work {
 }
 
 impl Work {
-    /// Hands resources to `worker` until `ended`, and keeps the statuses of policies meanwhile.
+    /// Hands resources to `worker` until `ended`, and keeps meanwhile the statuses of policies, and
+    /// what ClusterRefreshableCredentials ask for.
     async fn run(
         self,
         worker: impl Worker<Key = ResourceName>,
@@ -176,12 +178,16 @@ impl Work {
             let keep = policy_status::keep(context.clone(), self.everywhere);
             AbortOnDropHandle::new(tokio::spawn(vital("policy statuses", keep)))
         });
+        let clusters = (context.view.reads_clusters && self.everywhere).then(|| {
+            let keep = vital("cluster credentials", fleet::keep(context.clone()));
+            AbortOnDropHandle::new(tokio::spawn(keep))
+        });
         let limits = context.settings.queue_limits(self.slots.into());
         let queue: SharedQueue<ResourceName> = Queue::shared(limits);
         context.metrics.observe_queue(&queue, &context.clock);
         let clock = context.clock.clone();
         refreshable_engine::run(&worker, queue, clock, touched, CLOCKS, ended.cancelled()).await;
-        drop((tidy, policies));
+        drop((tidy, policies, clusters));
     }
 }
 

@@ -100,7 +100,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
         metrics: metrics.clone(),
     };
     let prepare = async |event_publisher| {
-        let view = View::new(!options.no_policies, options.prompt_propagation);
+        let mut view = View::new(!options.no_policies, options.prompt_propagation);
+        if options.no_cluster_credentials {
+            view = view.without_clusters();
+        }
         let calls =
             Calls::new(client.clone(), fence, options.settings().api_timeout, metrics.clone());
         let context = Arc::new(

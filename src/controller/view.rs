@@ -6,13 +6,15 @@ use super::secret_meta::{ConfigMapMeta, SecretMeta, version_of};
 use super::store::{Store, name_of};
 use super::total_size::Crowded;
 use super::versions::older;
-use super::{PodMeta, PolicyNews, ResourceName};
+use super::{FleetNews, PodMeta, PolicyNews, ResourceName};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
-use refreshable_api::{CredentialPolicy, RefreshableCredential, names};
+use refreshable_api::{
+    ClusterRefreshableCredential, CredentialPolicy, RefreshableCredential, names,
+};
 use refreshable_issuers::source::inputs_of;
 use refreshable_rules::attempts_limit::AttemptsLimit;
 use refreshable_rules::input_object::InputObject;
@@ -47,14 +49,21 @@ pub struct View {
     pub reads_policies: bool,
     /// The ConfigMap with the administrator's orders on withdrawals.
     pub orders: Store<ConfigMap>,
+    /// ClusterRefreshableCredentials.
+    pub cluster_credentials: Store<ClusterRefreshableCredential>,
+    /// Whether those are watched at all.
+    pub reads_clusters: bool,
     /// Whether something changed that the statuses of policies tell of.
     pub policy_news: PolicyNews,
+    /// Whether something changed that ClusterRefreshableCredentials follow.
+    pub fleet_news: FleetNews,
     /// Namespaces whose resources wait until they take fewer bytes.
     pub(super) crowded: Crowded,
 }
 
 impl View {
-    /// An empty view. Without `policies` those and namespaces are never fed, without `pods` Pods.
+    /// An empty view. Without `policies` those and namespaces are never fed, nor are
+    /// ClusterRefreshableCredentials; without `pods` Pods are not.
     pub fn new(policies: bool, pods: bool) -> Self {
         Self {
             credentials: Store::default(),
@@ -67,9 +76,18 @@ impl View {
             reads_pods: pods,
             reads_policies: policies,
             orders: Store::default(),
+            cluster_credentials: Store::default(),
+            reads_clusters: policies,
             policy_news: PolicyNews::default(),
+            fleet_news: FleetNews::default(),
             crowded: Crowded::default(),
         }
+    }
+
+    /// The same, which ClusterRefreshableCredentials are not fed to.
+    #[must_use]
+    pub fn without_clusters(self) -> Self {
+        Self { reads_clusters: false, ..self }
     }
 
     /// The Secret that `object` publishes under its name: the newer one of store and memory.

@@ -46,6 +46,8 @@ pub(super) struct Scope {
     pub(super) namespaces: Vec<String>,
     /// Whether policies and namespaces' labels are read.
     pub(super) policies: bool,
+    /// Whether ClusterRefreshableCredentials are.
+    pub(super) clusters: bool,
     /// Whether Pods are told of rotations.
     pub(super) pods: bool,
 }
@@ -102,6 +104,17 @@ pub(super) fn start(scope: &Scope, context: &Arc<Context>) -> (Touched, JoinSet<
             metrics.clone(),
         ));
     }
+    if scope.clusters {
+        let place = feeds.cluster_credentials.places();
+        let clusters = watch_all(place, |_| Api::all(client.clone()), "");
+        watches.spawn(pump(
+            "clusterrefreshablecredentials",
+            clusters,
+            feeds.cluster_credentials,
+            sender.clone(),
+            metrics.clone(),
+        ));
+    }
     if let Some((namespace, name)) = context.brake.place() {
         let api: Api<ConfigMap> = Api::namespaced(client, namespace);
         let orders = watch_one(api, name);
@@ -110,9 +123,9 @@ pub(super) fn start(scope: &Scope, context: &Arc<Context>) -> (Touched, JoinSet<
     (touched, watches)
 }
 
-/// Waits until every watch has had its first list, but that of ConfigMaps: they decide when a
-/// failed attempt is repeated, and never keep a healthy resource from being renewed, even if RBAC
-/// of an earlier version does not let them be listed.
+/// Waits until every watch has had its first list, but those of ConfigMaps, which decide when a
+/// failed attempt is repeated, and of ClusterRefreshableCredentials: they never keep a healthy
+/// resource from being renewed, even if RBAC of an earlier version does not let them be listed.
 pub(super) async fn synced(view: &View) {
     futures::join!(view.credentials.ready(), view.secrets.ready(), view.inputs.ready());
     if view.reads_pods {

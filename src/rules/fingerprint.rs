@@ -1,6 +1,7 @@
 //! Digests that show whether the published credentials still match the specification.
 
 use refreshable_api::{ProfileSpec, RefreshSpec, RefreshableCredentialSpec, SecretSpec};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
@@ -42,6 +43,11 @@ pub fn of_profile(spec: &RefreshableCredentialSpec, profile: &ProfileSpec) -> St
 pub fn of_attempt(request: &str, requested_at: Option<&str>) -> String {
     let text = serde_json::to_vec(&(request, requested_at)).unwrap_or_default();
     short_digest(&text)
+}
+
+/// Digest of what a template makes.
+pub fn of_template(made: &Value) -> String {
+    short_digest(&serde_json::to_vec(made).unwrap_or_default())
 }
 
 /// SHA-256 over a Secret's data, keys in order, each name and value preceded by its length.

@@ -1,6 +1,7 @@
 //! The part of an object's metadata that the controller keeps in memory. Whoever may write in a
 //! namespace decides how large the rest is.
 
+use crate::fleet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use refreshable_api::names;
 use std::collections::BTreeMap;
@@ -12,10 +13,17 @@ const MOST_OF_OTHERS: usize = 4 * 1024;
 /// Most owners and finalizers of a Secret.
 const MOST_IN_LISTS: usize = 32;
 
-/// Leaves of `meta` what a resource is planned by: the annotations that are the controller's.
+/// Leaves of `meta` what a resource is planned by: the annotations that are the controller's. Of one
+/// that a ClusterRefreshableCredential made, labels tell whether somebody changed those, too.
 pub fn of_resource(meta: &mut ObjectMeta) {
     meta.managed_fields = None;
-    meta.labels = None;
+    let made = fleet::owner_uid(meta).is_some();
+    match &mut meta.labels {
+        Some(labels) if made => {
+            cut(labels, MOST_OF_OTHERS);
+        }
+        labels => *labels = None,
+    }
     if let Some(annotations) = &mut meta.annotations {
         annotations.retain(|key, _| key.starts_with(names::ANNOTATION_PREFIX));
         cut(annotations, MOST_OF_OURS);
@@ -137,6 +145,10 @@ mod tests {
     fn each_kind_keeps_what_the_controller_reads_of_it() {
         let ours = json!({"refreshable.dev/owner-name": "x"});
         assert_eq!(left(of_resource, all()), json!({"name": "x", "uid": "u", "annotations": ours}));
+        let mut made = all();
+        made["ownerReferences"] = json!([{"apiVersion": "refreshable.dev/v1alpha1", "uid": "c", "name": "c",
+            "kind": "ClusterRefreshableCredential", "controller": true}]);
+        assert_eq!(left(of_resource, made)["labels"], json!({"team": "a"}));
         let labels = json!({"team": "a"});
         assert_eq!(left(of_namespace, all()), json!({"name": "x", "uid": "u", "labels": labels}));
         let limited =

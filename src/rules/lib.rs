@@ -25,6 +25,9 @@
 //!   -> policy_status   the status of each policy
 //!        selector      the namespaces that it selects
 //!        unmatchable   its patterns that can match nothing
+//!
+//! observation: a ClusterRefreshableCredential, the labels of namespaces, all resources
+//!   -> fleet       the resources that it writes and deletes, and what it says of them
 //! ```
 //!
 //! Invariants:
@@ -45,12 +48,14 @@ extern crate self as refreshable_rules;
 pub mod ambiguous;
 pub mod attempts_limit;
 mod chain;
+mod conditions;
 pub mod duration;
 pub mod expiry;
 pub mod failure;
 pub mod fingerprint;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
+pub mod fleet;
 #[cfg(test)]
 mod fuzz_tests;
 pub mod health;

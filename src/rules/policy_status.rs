@@ -2,13 +2,13 @@
 //! much it serves.
 
 use super::ambiguous;
+use super::conditions::with_transitions;
 use super::policy_index::PolicyIndex;
 use super::policy_patterns::BadPattern;
 use super::selector;
-use super::timing::down_to_second;
 use super::unmatchable;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use refreshable_api::conditions::{PolicyReason, READY, STALLED};
 use refreshable_api::{CredentialPolicy, CredentialPolicyStatus};
 
@@ -113,20 +113,8 @@ impl Verdict {
         let stalled = self.reason == PolicyReason::InvalidSelector;
         let ready = (READY, if stalled { "False" } else { "True" });
         let types = [Some(ready), stalled.then_some((STALLED, "True"))];
-        let one = |(kind, status): (&str, &str)| {
-            // The time of the last transition is kept where the status stays the same.
-            let same = before.iter().find(|c| c.type_ == kind && c.status == status);
-            Condition {
-                type_: kind.to_owned(),
-                status: status.to_owned(),
-                reason: self.reason.as_str().to_owned(),
-                message: self.message.clone(),
-                last_transition_time: same
-                    .map_or_else(|| Time(down_to_second(now)), |c| c.last_transition_time.clone()),
-                observed_generation: generation,
-            }
-        };
-        types.into_iter().flatten().map(one).collect()
+        let (types, reason) = (types.into_iter().flatten(), self.reason.as_str());
+        with_transitions(types, reason, &self.message, (generation, before), now)
     }
 }
 

@@ -2,6 +2,7 @@ use super::super::fixtures::minute;
 use super::super::policy::Permission;
 use super::super::policy_served::Served;
 use super::*;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 use refreshable_api::RefreshableCredential;
 use serde_json::{Value, json};

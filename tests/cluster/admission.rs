@@ -1,6 +1,8 @@
 //! Every rule of the CRDs, met by an object that breaks it, on the real API server.
 
-use super::{admission_names, admission_services, admission_sources, admission_tokens};
+use super::{
+    admission_clusters, admission_names, admission_services, admission_sources, admission_tokens,
+};
 use crate::harness::Cluster;
 use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -53,7 +55,7 @@ fn certificate_free() -> &'static str {
 }
 
 /// Specifications that are refused, with a part of the message that says what to write instead.
-pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
+fn wrong() -> Vec<(&'static str, Value, &'static str)> {
     let long = "x".repeat(65);
     let tags: Vec<Value> = (0..51).map(|n| json!({"key": format!("k{n}"), "value": "v"})).collect();
     let arns: Vec<Value> =
@@ -348,7 +350,7 @@ pub(super) fn wrong() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 /// Specifications that are taken.
-pub(super) fn taken() -> Vec<(&'static str, Value)> {
+fn taken() -> Vec<(&'static str, Value)> {
     vec![
         ("one role", right()),
         ("China", role(json!({"roleArn": "arn:aws-cn:iam::111122223333:role/reports"}))),
@@ -402,14 +404,14 @@ pub(super) async fn api(kind: &str, plural: &str) -> Api<DynamicObject> {
         &GroupVersionKind::gvk("refreshable.dev", "v1alpha1", kind),
         plural,
     );
-    if plural == "credentialpolicies" {
+    if plural != "refreshablecredentials" {
         Api::all_with(client, &kind)
     } else {
         Api::default_namespaced_with(client, &kind)
     }
 }
 
-async fn refusal(api: &Api<DynamicObject>, kind: &str, spec: &Value) -> Option<String> {
+pub(super) async fn refusal(api: &Api<DynamicObject>, kind: &str, spec: &Value) -> Option<String> {
     let object: DynamicObject = serde_json::from_value(json!({
         "apiVersion": "refreshable.dev/v1alpha1", "kind": kind, "metadata": {"name": "probe"}, "spec": spec,
     }))
@@ -447,17 +449,31 @@ pub(super) async fn refusal_of_change(
     }
 }
 
-#[tokio::test]
-async fn what_is_wrong_is_refused_with_what_to_write_instead() {
-    let api = api("RefreshableCredential", "refreshablecredentials").await;
-    let mut complaints = Vec::new();
-    for (name, spec, expected) in wrong()
+/// The same of all parts of a specification.
+pub(super) fn all_wrong() -> impl Iterator<Item = (&'static str, Value, &'static str)> {
+    wrong()
         .into_iter()
         .chain(admission_sources::wrong())
         .chain(admission_names::wrong())
         .chain(admission_tokens::wrong())
         .chain(admission_services::wrong())
-    {
+}
+
+/// The same of all parts of a specification.
+pub(super) fn all_taken() -> impl Iterator<Item = (&'static str, Value)> {
+    taken()
+        .into_iter()
+        .chain(admission_sources::taken())
+        .chain(admission_names::taken())
+        .chain(admission_tokens::taken())
+        .chain(admission_services::taken())
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_refused_with_what_to_write_instead() {
+    let api = api("RefreshableCredential", "refreshablecredentials").await;
+    let mut complaints = Vec::new();
+    for (name, spec, expected) in all_wrong() {
         match refusal(&api, "RefreshableCredential", &spec).await {
             Some(message) if message.contains(expected) => {}
             other => complaints.push(format!("{name}: expected {expected:?}, got {other:?}")),
@@ -469,13 +485,7 @@ async fn what_is_wrong_is_refused_with_what_to_write_instead() {
 #[tokio::test]
 async fn what_is_right_is_taken() {
     let api = api("RefreshableCredential", "refreshablecredentials").await;
-    for (name, spec) in taken()
-        .into_iter()
-        .chain(admission_sources::taken())
-        .chain(admission_names::taken())
-        .chain(admission_tokens::taken())
-        .chain(admission_services::taken())
-    {
+    for (name, spec) in all_taken() {
         assert_eq!(refusal(&api, "RefreshableCredential", &spec).await, None, "{name}");
     }
 }
@@ -629,16 +639,13 @@ fn every_rule_has_a_case() {
     for crd in [
         <refreshable_api::RefreshableCredential as kube::CustomResourceExt>::crd(),
         <refreshable_api::CredentialPolicy as kube::CustomResourceExt>::crd(),
+        <refreshable_api::ClusterRefreshableCredential as kube::CustomResourceExt>::crd(),
     ] {
         collect(&serde_json::to_value(crd).expect("JSON"), &mut messages);
     }
     assert!(messages.len() > 20, "{messages:#?}");
-    let of_sources = admission_sources::wrong()
-        .into_iter()
-        .chain(admission_names::wrong())
-        .chain(admission_tokens::wrong())
-        .chain(admission_services::wrong());
-    let cases: Vec<_> = wrong().into_iter().chain(of_sources).chain(wrong_policies()).collect();
+    let cases: Vec<_> =
+        all_wrong().chain(wrong_policies()).chain(admission_clusters::wrong()).collect();
     let changes = admission_tokens::wrong_changes();
     let parts: Vec<_> =
         cases.iter().map(|(_, _, part)| *part).chain(changes.iter().map(|c| c.3)).collect();

@@ -97,7 +97,12 @@ async fn run(script: &str, object: &Value, show: &str) -> String {
 
 /// Health of an object and its message, as Argo CD gets them.
 async fn health(object: &Value) -> (String, String) {
-    let text = run("health.lua", object, "print(result.status)\nprint(result.message)").await;
+    health_by("health.lua", object).await
+}
+
+/// The same by another script.
+async fn health_by(script: &str, object: &Value) -> (String, String) {
+    let text = run(script, object, "print(result.status)\nprint(result.message)").await;
     let (status, message) = text.split_once('\n').expect("two lines");
     (status.to_owned(), message.trim_end().to_owned())
 }
@@ -209,14 +214,18 @@ async fn argo_cd_sees_how_a_resource_fares() {
 /// The cases that lie beside the scripts, as Argo CD's own tests read them.
 #[tokio::test]
 async fn argo_cds_cases_of_health_and_actions_hold() {
-    let tests = data("health_test.yaml");
-    let tests = tests["tests"].as_array().expect("tests");
-    let files = std::fs::read_dir(folder().join("testdata")).expect("a folder").count();
-    assert_eq!(tests.len(), files, "each file has its test");
-    for test in tests {
-        let path = test["inputPath"].as_str().expect("a path");
-        let (status, message) = health(&data(path)).await;
-        assert_eq!(json!({"status": status, "message": message}), test["healthStatus"], "{path}");
+    for kind in ["RefreshableCredential", "ClusterRefreshableCredential"] {
+        let of_kind = |path: &str| format!("../{kind}/{path}");
+        let tests = data(&of_kind("health_test.yaml"));
+        let tests = tests["tests"].as_array().expect("tests");
+        let files = std::fs::read_dir(folder().join(of_kind("testdata"))).expect("a folder");
+        assert_eq!(tests.len(), files.count(), "{kind}: each file has its test");
+        for test in tests {
+            let path = of_kind(test["inputPath"].as_str().expect("a path"));
+            let (status, message) = health_by(&of_kind("health.lua"), &data(&path)).await;
+            let health = json!({"status": status, "message": message});
+            assert_eq!(health, test["healthStatus"], "{path}");
+        }
     }
 
     let tests = data("actions/action_test.yaml");

@@ -142,6 +142,10 @@ async fn every_kustomization_renders_and_is_taken_by_the_api_server() {
                 data["resource.customizations.health.refreshable.dev_RefreshableCredential"],
                 json!(customization("health.lua"))
             );
+            assert_eq!(
+                data["resource.customizations.health.refreshable.dev_ClusterRefreshableCredential"],
+                json!(customization("../ClusterRefreshableCredential/health.lua"))
+            );
             let actions = "resource.customizations.actions.refreshable.dev_RefreshableCredential";
             let actions = helm::documents(data[actions].as_str().expect("actions"));
             let expected = json!({

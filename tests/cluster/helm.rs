@@ -147,8 +147,9 @@ async fn life(version: Version, account: &str) {
         "{early}"
     );
     site.helm(&["uninstall", "early"], &[]).await.expect("uninstalled");
-    let crds = "crd/refreshablecredentials.refreshable.dev crd/credentialpolicies.refreshable.dev";
-    let crds: Vec<_> = crds.split(' ').collect();
+    let crds = ["refreshablecredentials", "credentialpolicies", "clusterrefreshablecredentials"]
+        .map(|crd| format!("crd/{crd}.refreshable.dev"));
+    let crds: Vec<&str> = crds.iter().map(String::as_str).collect();
     site.cluster.kubectl(&[&["delete"], crds.as_slice()].concat()).await;
 
     // The chart before this one, and what a user has by it.

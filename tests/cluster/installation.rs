@@ -122,7 +122,7 @@ async fn what_the_pages_say_to_install_with_is_typed() {
     cluster.kubectl(&[&patch[..], &["--patch", &stale.to_string()]].concat()).await;
     doctor.finds("lease", "is held by gone, renewed").await;
     install.types("kubectl delete crd").await;
-    doctor.finds("crds", "credentialpolicies.refreshable.dev not installed").await;
+    doctor.finds("crds", "clusterrefreshablecredentials.refreshable.dev not installed").await;
 
     let said = upgrade.types("refreshable-generate --record-release").await;
     assert!(said.contains("Successfully packaged chart"), "{said}");

@@ -1,6 +1,7 @@
 //! The chart's objects on a stage, and a controller that runs as the ServiceAccount among them.
 
 use super::stage::{SOON, Stage};
+use crate::harness::controller::Builder;
 use crate::harness::{Controller, eventually, helm, scratch};
 use kube::Client;
 use serde_json::{Value, json};
@@ -81,11 +82,15 @@ impl Installed {
     /// Starts the stage's controller as that ServiceAccount, with the environment that the chart
     /// gives its Pods.
     pub async fn start(&self, stage: &Stage) -> Controller {
+        self.start_as(stage.program()).await
+    }
+
+    /// The same with this program: one for every namespace, for one.
+    pub async fn start_as(&self, program: Builder) -> Controller {
         let deployment =
             self.objects.iter().find(|o| o["kind"] == "Deployment").expect("a Deployment");
         let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
-        let mut program =
-            stage.program().kubeconfig(&self.kubeconfig).args(["--log-level", "debug"]);
+        let mut program = program.kubeconfig(&self.kubeconfig).args(["--log-level", "debug"]);
         for variable in env.as_array().into_iter().flatten() {
             let name = variable["name"].as_str().expect("a name");
             match (name, variable["value"].as_str()) {

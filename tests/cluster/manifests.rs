@@ -51,7 +51,10 @@ fn each_example_brings_what_it_selects() {
         let (objects, file) = (example(&file), file.display());
         let of_kind = |kind: &'static str| objects.iter().filter(move |o| o["kind"] == kind);
         for object in &objects {
-            if !matches!(object["kind"].as_str(), Some("Namespace" | "CredentialPolicy")) {
+            if !matches!(
+                object["kind"].as_str(),
+                Some("Namespace" | "CredentialPolicy" | "ClusterRefreshableCredential")
+            ) {
                 let home = &object["metadata"]["namespace"];
                 let made = of_kind("Namespace").any(|n| n["metadata"]["name"] == *home);
                 assert!(made, "{file} makes no Namespace {home}");
@@ -67,7 +70,8 @@ fn each_example_brings_what_it_selects() {
                 of_kind("Namespace").any(|n| selector.iter().all(|label| labels(n, label)));
             assert!(selected, "{file}: {selector:?} selects none of its Namespaces");
         }
-        for credential in of_kind("RefreshableCredential") {
+        let clusters = of_kind("ClusterRefreshableCredential");
+        for credential in of_kind("RefreshableCredential").chain(clusters) {
             if !credential["spec"]["source"].is_null() {
                 continue;
             }

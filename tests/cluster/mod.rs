@@ -2,6 +2,7 @@
 //! proxy.
 
 mod admission;
+mod admission_clusters;
 mod admission_names;
 mod admission_services;
 mod admission_sources;
@@ -12,7 +13,9 @@ mod chart;
 mod documentation;
 mod faults;
 mod fence;
+mod fence_credentials;
 mod fence_workloads;
+mod fleet;
 mod flood;
 mod forbid;
 mod gap;

@@ -135,6 +135,34 @@ async fn everything_of_a_namespace(stage: &Stage) {
         .await;
 }
 
+/// Has it write a resource for another that selects the namespace, change it, and delete it.
+async fn for_many_namespaces(stage: &Stage) {
+    let namespace = stage.namespace.name.as_str();
+    let made = async |spec: Value| {
+        let selector = json!({"matchLabels": {"kubernetes.io/metadata.name": namespace}});
+        stage
+            .apply(json!({
+                "apiVersion": "refreshable.dev/v1alpha1", "kind": "ClusterRefreshableCredential",
+                "metadata": {"name": "many"},
+                "spec": {"namespaceSelector": selector, "template": {"spec": spec}},
+            }))
+            .await;
+    };
+    let role = stage.issuer.account(&stage.account).role_arn("web");
+    made(web_identity(&role, json!({}))).await;
+    stage.until("many", "True", "Issued").await;
+    made(web_identity(&role, json!({"name": "of-many"}))).await;
+    stage.until_it("many", "it is changed", |c| c.secret_name() == "of-many").await;
+    let none =
+        json!({"spec": {"namespaceSelector": {"matchLabels": {"none": "true"}}}}).to_string();
+    stage.cluster.kubectl(&["patch", "crcred", "many", "--type=merge", "--patch", &none]).await;
+    eventually(SOON, "it is deleted", async || match stage.credentials().get_opt("many").await {
+        Ok(None) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
 /// What the controller asked for: complete once it has stopped, as a watch is logged at its end.
 async fn asked(stage: &Stage, installed: &Installed, controller: &Controller) -> Audit {
     let asked = || stage.cluster.audit().by_account(&installed.name, &installed.name);
@@ -202,8 +230,9 @@ async fn the_chart_grants_what_the_controller_uses_and_nothing_else() {
     // find it said.
     let stage = Stage::apart().await;
     let installed = Installed::on(&stage, json!({})).await;
-    let controller = installed.start(&stage).await;
+    let controller = installed.start_as(stage.bare_program()).await;
     everything_of_a_namespace(&stage).await;
+    for_many_namespaces(&stage).await;
 
     // The controller's own identity, and a permission that is taken back.
     let role = stage.role("ambient").await;

@@ -5,7 +5,7 @@ use super::refusals::{Denial, Written};
 use super::secrets::SimSecret;
 use super::state::{Key, Shared, State};
 use super::watches::{Answer, Question, whole};
-use super::{choices, deployments};
+use super::{choices, clusters, deployments};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use jiff::SignedDuration;
@@ -78,6 +78,9 @@ async fn answer(
         ["apis", "events.k8s.io", ..] => Ok(event(world, &asked)),
         ["apis", _, _, "credentialpolicies", name, "status"] => {
             Ok(policy_status(world, instance, name, &asked.body))
+        }
+        ["apis", _, _, "clusterrefreshablecredentials", name, "status"] => {
+            Ok(cluster_status(world, instance, name, &asked.body))
         }
         _ => match question {
             Some(question) => watched(world, instance, question).await,
@@ -297,6 +300,23 @@ fn policy_status(world: &Shared, instance: usize, name: &str, body: &Value) -> A
     respond(200, &state.policies[name])
 }
 
+fn cluster_status(world: &Shared, instance: usize, name: &str, body: &Value) -> Answer {
+    let mut state = world.lock();
+    let (leader, now) = (leases::holder(&state), state.now());
+    state.auditor.write_by(instance, leader, now);
+    let Some(mut cluster) = state.clusters.objects.get(name).cloned() else {
+        return refusal(404, "NotFound", "not found");
+    };
+    if body["metadata"]["uid"].as_str().is_some_and(|uid| cluster["metadata"]["uid"] != uid) {
+        return refusal(409, "Conflict", "uid precondition");
+    }
+    merge(&mut cluster["status"], &body["status"]);
+    if state.clusters.objects[name] != cluster {
+        state.write_cluster(name, cluster);
+    }
+    respond(200, &state.clusters.objects[name])
+}
+
 fn respond(code: u16, body: &Value) -> Answer {
     Response::builder()
         .status(code)
@@ -322,6 +342,19 @@ fn handle(world: &Shared, asked: &Asked, late: bool) -> (u16, Value) {
             match world.lock().credentials.get(&key(ns, name)) {
                 Some(object) => (200, object.clone()),
                 None => status(404, "NotFound", "not found"),
+            }
+        }
+        (&Method::PATCH, ["apis", _, _, "namespaces", ns, "refreshablecredentials", name]) => {
+            let mut state = world.lock();
+            match clusters::apply(&mut state, &key(ns, name), &asked.body, asked.force) {
+                Ok(object) => (200, metadata_of(&object)),
+                Err((code, reason, message)) => status(code, reason, &message),
+            }
+        }
+        (&Method::DELETE, ["apis", _, _, "namespaces", ns, "refreshablecredentials", name]) => {
+            match clusters::delete(&mut world.lock(), &key(ns, name), &asked.body) {
+                Ok(answer) => (200, answer),
+                Err((code, reason, message)) => status(code, reason, &message),
             }
         }
         (
@@ -381,6 +414,13 @@ fn handle(world: &Shared, asked: &Asked, late: bool) -> (u16, Value) {
         }
         (method, path) => panic!("the simulated API server does not know {method} {path:?}"),
     }
+}
+
+/// An object's metadata alone.
+fn metadata_of(object: &Value) -> Value {
+    json!({
+        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"],
+    })
 }
 
 fn key(namespace: &str, name: &str) -> Key {

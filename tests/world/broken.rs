@@ -256,7 +256,7 @@ fn a_profile_that_is_dropped_because_it_failed_is_caught() {
         });
         let client = super::apiserver::client(world.shared.clone(), 0);
         let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(client, "team-a");
-        let manager = refreshable_api::names::secret_field_manager(&uid);
+        let manager = refreshable_api::names::owner_field_manager(&uid);
         let parameters = kube::api::PatchParams::apply(&manager).force();
         secrets.patch("x-1", &parameters, &kube::api::Patch::Apply(body)).await.expect("applied");
     });

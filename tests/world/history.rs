@@ -17,11 +17,18 @@ pub enum Kind {
     Policy,
     Namespace,
     ConfigMap,
+    Cluster,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] =
-        [Self::Credential, Self::Secret, Self::Policy, Self::Namespace, Self::ConfigMap];
+    pub const ALL: [Self; 6] = [
+        Self::Credential,
+        Self::Secret,
+        Self::Policy,
+        Self::Namespace,
+        Self::ConfigMap,
+        Self::Cluster,
+    ];
 
     /// The kind that a path ends with.
     pub(super) fn of(plural: &str) -> Option<Self> {
@@ -31,6 +38,7 @@ impl Kind {
             "credentialpolicies" => Self::Policy,
             "namespaces" => Self::Namespace,
             "configmaps" => Self::ConfigMap,
+            "clusterrefreshablecredentials" => Self::Cluster,
             _ => return None,
         })
     }

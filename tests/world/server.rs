@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::core::PartialObjectMetaExt as _;
 use refreshable_api::RefreshableCredential;
-use refreshable_api::names::{FIELD_MANAGER, secret_field_manager};
+use refreshable_api::names::{FIELD_MANAGER, owner_field_manager};
 use serde_json::{Value, json};
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
@@ -37,7 +37,7 @@ async fn apply(
 ) -> Result<Secret, (u16, String, String)> {
     let body =
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data});
-    let parameters = PatchParams::apply(&secret_field_manager("somebody")).force();
+    let parameters = PatchParams::apply(&owner_field_manager("somebody")).force();
     secrets.patch(name, &parameters, &Patch::Apply(body)).await.map_err(refused)
 }
 

@@ -3,6 +3,7 @@
 use super::auditor::Auditor;
 use super::choices::Choices;
 use super::clock::WorldClock;
+use super::clusters::Clusters;
 use super::deployments::SimDeployment;
 use super::history::{Kind, Link, Log, Shown};
 use super::refusals::Denial;
@@ -94,6 +95,7 @@ pub struct State {
     pub started_with: BTreeMap<String, jiff::Timestamp>,
     pub policies: BTreeMap<String, Value>,
     pub namespaces: BTreeSet<String>,
+    pub clusters: Clusters,
     /// The ConfigMap with the administrator's orders on withdrawals.
     pub orders: Option<BTreeMap<String, String>>,
     pub sessions: BTreeMap<String, SimSession>,
@@ -153,6 +155,7 @@ impl Shared {
             started_with: BTreeMap::new(),
             policies: BTreeMap::new(),
             namespaces: BTreeSet::new(),
+            clusters: Clusters::default(),
             orders: None,
             sessions: BTreeMap::new(),
             last_seconds: BTreeMap::new(),
@@ -200,7 +203,13 @@ impl State {
     }
 
     /// The object under `key` is as `after` is from `version` on, or gone.
-    fn commit(&mut self, kind: Kind, key: (&str, &str), after: Option<&Value>, version: u64) {
+    pub(super) fn commit(
+        &mut self,
+        kind: Kind,
+        key: (&str, &str),
+        after: Option<&Value>,
+        version: u64,
+    ) {
         let after = after.map(|object| Shown::new(kind, object));
         let now = self.now();
         self.log.commit((kind, key.0, key.1), after, (version, now));
@@ -396,15 +405,21 @@ impl State {
 
     pub fn put_namespace(&mut self, name: &str) {
         if self.namespaces.insert(name.to_owned()) {
-            let version = self.next_version();
-            let object = json!({
-                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
-                "metadata": {
-                    "name": name, "uid": format!("namespace-{name}"), "resourceVersion": version.to_string(),
-                    "labels": {"kubernetes.io/metadata.name": name},
-                },
-            });
-            self.commit(Kind::Namespace, ("", name), Some(&object), version);
+            self.label_namespace(name, json!({}));
         }
+    }
+
+    /// Gives a namespace these labels, beside its own.
+    pub fn label_namespace(&mut self, name: &str, mut labels: Value) {
+        let version = self.next_version();
+        labels["kubernetes.io/metadata.name"] = name.into();
+        let object = json!({
+            "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+            "metadata": {
+                "name": name, "uid": format!("namespace-{name}"), "resourceVersion": version.to_string(),
+                "labels": labels,
+            },
+        });
+        self.commit(Kind::Namespace, ("", name), Some(&object), version);
     }
 }

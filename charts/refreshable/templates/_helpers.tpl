@@ -77,6 +77,11 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* Whether ClusterRefreshableCredentials are served; empty where not. */}}
+{{- define "refreshable.servesClusters" -}}
+{{- if and .Values.policies .Values.clusterCredentials (not .Values.watchNamespaces) }}true{{ end -}}
+{{- end -}}
+
 {{/* What the controller asks of a namespace that it serves. */}}
 {{- define "refreshable.namespaceRules" -}}
 - apiGroups: [refreshable.dev]

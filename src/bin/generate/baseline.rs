@@ -36,13 +36,21 @@ pub(crate) fn objections(root: &Path) -> Vec<String> {
         Err(error) => return vec![error],
     };
     let mut found = BTreeSet::new();
-    for (name, crd) in crds::all() {
+    let crds = crds::all();
+    let released = match released(&root.join(FOLDER)) {
+        Ok(released) => released,
+        Err(error) => return vec![format!("{FOLDER}: {error}")],
+    };
+    let goes = released.iter().filter(|name| crds.iter().all(|(here, _)| here != *name));
+    found.extend(goes.map(|name| format!("{name}: this CRD was there")));
+    // One that the last release did not have breaks nothing.
+    for (name, crd) in crds.iter().filter(|(name, _)| released.contains(*name)) {
         let path = format!("{FOLDER}/{name}.yaml");
         let old = read(&path)
             .and_then(|t| serde_saphyr::from_str::<Value>(&t).map_err(|e| format!("{path}: {e}")));
         match old {
             Ok(old) => found.extend(
-                compatibility::objections(&old, &crd).into_iter().map(|o| format!("{name}: {o}")),
+                compatibility::objections(&old, crd).into_iter().map(|o| format!("{name}: {o}")),
             ),
             Err(error) => return vec![error],
         }
@@ -55,6 +63,13 @@ pub(crate) fn objections(root: &Path) -> Vec<String> {
     let vain =
         accepted.difference(&found).map(|o| format!("{ACCEPTED}: nothing objects to this: {o}"));
     broken.chain(vain).collect()
+}
+
+/// The CRDs that the last release had.
+fn released(folder: &Path) -> std::io::Result<BTreeSet<String>> {
+    let files = std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
+    let name = |file: &std::fs::DirEntry| Some(file.path().file_stem()?.to_str()?.to_owned());
+    Ok(files.iter().filter_map(name).collect())
 }
 
 fn accepted(text: &str) -> BTreeSet<String> {
@@ -85,14 +100,18 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         for mut file in files() {
             // The last release had one field more.
+            let of_credentials = file.path.ends_with("/refreshablecredentials.yaml");
             file.content = file.content.replacen(
                 "suspend:",
                 "pause:\n                type: boolean\n              suspend:",
-                1,
+                of_credentials.into(),
             );
             file.write(folder.path()).expect("written");
         }
+        let kept = folder.path().join(FOLDER).join("former.yaml");
+        std::fs::write(kept, "{}").expect("written");
         let found = objections(folder.path());
         assert!(found.iter().any(|o| o.contains("spec.pause: this field was there")), "{found:?}");
+        assert!(found.iter().any(|o| o.contains("former: this CRD was there")), "{found:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The CRDs, as they are applied.
 
 use kube::CustomResourceExt as _;
-use refreshable_api::{CredentialPolicy, RefreshableCredential};
+use refreshable_api::{ClusterRefreshableCredential, CredentialPolicy, RefreshableCredential};
 use serde_json::{Map, Value, json};
 
 const HEADER: &str =
@@ -14,8 +14,11 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
     // an observed generation).
     schema(&mut credential)["properties"]["status"]["default"] =
         json!({ "observedGeneration": -1 });
+    let mut cluster = value(&ClusterRefreshableCredential::crd());
+    schema(&mut cluster)["properties"]["status"]["default"] = json!({ "observedGeneration": -1 });
     vec![
         ("refreshablecredentials", credential),
+        ("clusterrefreshablecredentials", cluster),
         ("credentialpolicies", value(&CredentialPolicy::crd())),
     ]
 }

@@ -4,6 +4,9 @@ use crate::crds::properties;
 use serde_json::Value;
 use std::fmt::Write as _;
 
+/// A specification that stands in another kind's, and is described with its own.
+const ELSEWHERE: &str = "spec.template.spec";
+
 /// The whole page, in Markdown.
 pub(crate) fn page(crds: &[Value]) -> String {
     let mut page = String::from(
@@ -62,9 +65,24 @@ fn section(page: &mut String, path: &str, schema: &Value, level: usize) {
         let (inner, suffix) =
             if member["items"].is_object() { (&member["items"], "[]") } else { (member, "") };
         if inner["properties"].is_object() {
-            section(page, &format!("{path}.{name}{suffix}"), inner, level + 1);
+            let path = format!("{path}.{name}{suffix}");
+            if path == ELSEWHERE {
+                elsewhere(page, inner, level + 1);
+            } else {
+                section(page, &path, inner, level + 1);
+            }
         }
     }
+}
+
+/// A section that leads to where the specification is described.
+fn elsewhere(page: &mut String, schema: &Value, level: usize) {
+    let _ = write!(
+        page,
+        "\n{} `{ELSEWHERE}`\n\n{}\n\nIts fields are those of the [specification of a RefreshableCredential](#spec).\n",
+        "#".repeat(level.min(5)),
+        text(&schema["description"])
+    );
 }
 
 fn kind(schema: &Value) -> String {

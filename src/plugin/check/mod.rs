@@ -9,11 +9,13 @@
 //! | [`templates`] | templates of data keys |
 //! | [`metadata`] | names, labels, annotations |
 //! | [`files`] | files, folders and standard input |
+//! | [`made`] | what a ClusterRefreshableCredential makes |
 //! | [`withdrawals`] | withdrawals that a change of policies would cause |
 //! | [`finding`] | findings, and their output |
 
 mod files;
 mod finding;
+mod made;
 mod metadata;
 mod patterns;
 mod rules;
@@ -124,7 +126,7 @@ impl Check {
     }
 }
 
-/// Both kinds' rules, ready to check with.
+/// The kinds' rules, ready to check with.
 pub struct Checker {
     kinds: Vec<(Kind, Structure, Rules, Value)>,
     metadata: Structure,
@@ -193,6 +195,11 @@ impl Checker {
             match kind {
                 Kind::Policy => findings.extend(patterns::check(&bare)),
                 Kind::Credential => findings.extend(templates::check(&bare)),
+                // A text that holds the placeholder is judged by the result, as the API server does.
+                Kind::Cluster if findings.iter().all(|f| f.severity != Severity::Error) => {
+                    findings.extend(made::check(self, &bare));
+                }
+                Kind::Cluster => {}
             }
         }
         Some(findings)
@@ -327,7 +334,7 @@ impl Report {
         };
         if checked == 0 && errors == 0 {
             return format!(
-                "error: no RefreshableCredential and no CredentialPolicy in these files{left_out}"
+                "error: no RefreshableCredential, ClusterRefreshableCredential or CredentialPolicy in these files{left_out}"
             );
         }
         format!(

@@ -1,26 +1,29 @@
-//! The two CRDs as they are applied, and the schemas derived from them for checking.
+//! The CRDs as they are applied, and the schemas derived from them for checking.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value, json};
 
-/// One of the two kinds.
+/// One of the kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// RefreshableCredential.
     Credential,
     /// CredentialPolicy.
     Policy,
+    /// ClusterRefreshableCredential.
+    Cluster,
 }
 
 impl Kind {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Credential, Self::Policy];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Credential, Self::Policy, Self::Cluster];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Credential => "RefreshableCredential",
             Self::Policy => "CredentialPolicy",
+            Self::Cluster => "ClusterRefreshableCredential",
         }
     }
 
@@ -29,6 +32,7 @@ impl Kind {
         match self {
             Self::Credential => include_str!("../../../crds/refreshablecredentials.yaml"),
             Self::Policy => include_str!("../../../crds/credentialpolicies.yaml"),
+            Self::Cluster => include_str!("../../../crds/clusterrefreshablecredentials.yaml"),
         }
     }
 

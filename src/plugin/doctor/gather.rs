@@ -48,8 +48,11 @@ const RIGHTS: [(&str, &str, &str, bool); 17] = [
 
 /// Kinds that a controller may patch where its chart says so, and the ending of the name of the
 /// policy that bounds that.
-const FENCED: [(&str, &str, &str); 2] =
-    [("apps", "deployments", "workloads"), ("", "pods", "pods")];
+const FENCED: [(&str, &str, &str); 3] = [
+    ("apps", "deployments", "workloads"),
+    ("", "pods", "pods"),
+    ("refreshable.dev", "refreshablecredentials", "credentials"),
+];
 
 fn known<T>(result: Result<T>) -> Known<T> {
     result.map_err(|error| words(&error))
@@ -127,7 +130,7 @@ pub(super) async fn rights(cluster: &Cluster) -> Known<Vec<Right>> {
     Ok(found)
 }
 
-/// The two CRDs.
+/// The CRDs.
 pub(super) async fn definitions(cluster: &Cluster) -> Vec<Definition> {
     let api = cluster.everywhere::<CustomResourceDefinition>();
     let mut definitions = Vec::new();

@@ -21,8 +21,12 @@ fn changed(kind: Kind, change: impl FnOnce(&mut Value)) -> Definition {
     Definition { own, found: Ok(Some(found)) }
 }
 
-fn credential(change: impl FnOnce(&mut Value)) -> [Definition; 2] {
-    [changed(Kind::Credential, change), changed(Kind::Policy, |_| {})]
+fn credential(change: impl FnOnce(&mut Value)) -> [Definition; 3] {
+    [
+        changed(Kind::Credential, change),
+        changed(Kind::Policy, |_| {}),
+        changed(Kind::Cluster, |_| {}),
+    ]
 }
 
 #[test]
@@ -58,18 +62,18 @@ fn the_crds_must_be_those_of_this_build() {
 
 #[test]
 fn missing_crds_are_well_only_before_an_installation() {
-    let with = |found: [Known<Option<Value>>; 2]| {
-        let [one, two] = found;
-        [(Kind::Credential, one), (Kind::Policy, two)]
+    let with = |found: [Known<Option<Value>>; 3]| {
+        let [one, two, three] = found;
+        [(Kind::Credential, one), (Kind::Policy, two), (Kind::Cluster, three)]
             .map(|(kind, found)| Definition { own: kind.definition(), found })
     };
-    let none = with([Ok(None), Ok(None)]);
+    let none = with([Ok(None), Ok(None), Ok(None)]);
     judged(&definitions(&none, true), Verdict::Ok, "installed yet");
     judged(&definitions(&none, false), Failure, "refreshablecredentials.refreshable.dev, cred");
     let mut half = credential(|_| {});
     half[1].found = Ok(None);
     judged(&definitions(&half, true), Failure, "credentialpolicies.refreshable.dev not installed");
-    let hidden = with([Err(unwell("forbidden")), Ok(None)]);
+    let hidden = with([Err(unwell("forbidden")), Ok(None), Ok(None)]);
     judged(&definitions(&hidden, false), NotChecked, "forbidden");
 }
 

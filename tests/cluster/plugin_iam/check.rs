@@ -1,10 +1,8 @@
 //! `check` says of every object what the API server says of it.
 
+use super::super::admission::{all_taken, all_wrong};
 use super::super::plugin::User;
 use super::super::stage::Stage;
-use super::super::{
-    admission, admission_names, admission_services, admission_sources, admission_tokens,
-};
 use crate::harness::{Cluster, scratch};
 use refreshable_plugin::check::{Checker, Severity};
 use serde_json::{Value, json};
@@ -19,6 +17,11 @@ fn object(kind: &str, spec: Value) -> Value {
 
 fn credential(spec: Value) -> Value {
     object("RefreshableCredential", spec)
+}
+
+fn cluster(spec: Value) -> Value {
+    let spec = json!({"namespaceSelector": {}, "template": {"spec": spec}});
+    object("ClusterRefreshableCredential", spec)
 }
 
 fn role(more: Value) -> Value {
@@ -147,6 +150,7 @@ async fn refusal(object: &Value) -> Option<String> {
     let client = Cluster::shared().await.client().await;
     let resource = match object["kind"].as_str() {
         Some("CredentialPolicy") => "credentialpolicies",
+        Some("ClusterRefreshableCredential") => "clusterrefreshablecredentials",
         _ => "namespaces/default/refreshablecredentials",
     };
     let url =
@@ -170,20 +174,10 @@ fn errors(checker: &Checker, object: &Value) -> Vec<String> {
 async fn its_verdicts_are_the_api_server_s() {
     let checker = Checker::new();
     let mut complaints = Vec::new();
-    let wrong = admission::wrong()
-        .into_iter()
-        .chain(admission_sources::wrong())
-        .chain(admission_names::wrong())
-        .chain(admission_tokens::wrong())
-        .chain(admission_services::wrong());
-    let taken = admission::taken()
-        .into_iter()
-        .chain(admission_sources::taken())
-        .chain(admission_names::taken())
-        .chain(admission_tokens::taken())
-        .chain(admission_services::taken());
-    let specs = wrong.map(|(_, spec, _)| spec).chain(taken.map(|(_, spec)| spec));
-    let objects: Vec<Value> = specs.map(credential).chain(corners()).collect();
+    let specs = all_wrong().map(|(_, spec, _)| spec).chain(all_taken().map(|(_, spec)| spec));
+    let (own, templates): (Vec<_>, Vec<_>) =
+        specs.map(|spec| (credential(spec.clone()), cluster(spec))).unzip();
+    let objects: Vec<Value> = own.into_iter().chain(templates).chain(corners()).collect();
     assert!(objects.len() > 150, "{}", objects.len());
     let (mut right, mut refused) = (0, 0);
     for object in &objects {
@@ -210,13 +204,7 @@ async fn its_verdicts_are_the_api_server_s() {
 #[tokio::test]
 async fn its_words_are_the_rules_own() {
     let checker = Checker::new();
-    let wrong = admission::wrong()
-        .into_iter()
-        .chain(admission_sources::wrong())
-        .chain(admission_names::wrong())
-        .chain(admission_tokens::wrong())
-        .chain(admission_services::wrong());
-    for (name, spec, words) in wrong {
+    for (name, spec, words) in all_wrong() {
         let server =
             refusal(&credential(spec.clone())).await.unwrap_or_else(|| panic!("{name} is taken"));
         let ours = errors(&checker, &credential(spec));
