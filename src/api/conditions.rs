@@ -100,6 +100,8 @@ pub enum Reason {
     /// Pods are not notified of a rotation, because the administrator did not enable it. Events
     /// only.
     PropagationOff,
+    /// The Secret was deleted and made anew, because another type was asked for. Events only.
+    SecretReplaced,
 }
 
 impl Reason {

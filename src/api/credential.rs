@@ -71,7 +71,8 @@ use serde::{Deserialize, Serialize};
     validation = Rule::new("!has(self.token) || !has(self.secret) || !(has(self.secret.formats) || has(self.secret.keys) || has(self.secret.profile) || has(self.secret.region) || has(self.secret.mountPath) || has(self.secret.template))").message("with token the Secret holds no AWS credentials, but the token and its files: take formats, keys, profile, region, mountPath and template out of spec.secret"),
     validation = Rule::new("!has(self.token) || !has(self.secret) || !has(self.secret.adopt) || !self.secret.adopt").message("a token is published in a Secret of its own type: take secret.adopt out, and choose a secret.name that is free"),
     validation = Rule::new("!has(self.token) || !has(self.token.ecr) || !has(self.token.ecr.mergeFrom) || !has(self.secret) || !has(self.secret.name) || self.token.ecr.mergeFrom.name != self.secret.name").message("token.ecr.mergeFrom names the Secret that is published: name another one, with the registries that are not Amazon ECR's"),
-    validation = Rule::new("(has(self.token) ? (has(self.token.ecr) ? 2 : 1) : 0) == (has(oldSelf.token) ? (has(oldSelf.token.ecr) ? 2 : 1) : 0) || (has(self.secret) && has(self.secret.name) ? self.secret.name : '') != (has(oldSelf.secret) && has(oldSelf.secret.name) ? oldSelf.secret.name : '')").message("with token.ecr the Secret is of type kubernetes.io/dockerconfigjson, with another token of type refreshable.dev/aws-token, without of type refreshable.dev/aws-credentials, and the type of a Secret cannot be changed: choose another secret.name when you set token, take it out, or change from or to token.ecr"),
+    validation = Rule::new("!has(self.secret) || !has(self.secret.type) || self.secret.type != 'kubernetes.io/dockerconfigjson' || (has(self.token) ? has(self.token.ecr) : (has(self.secret.template) && '.dockerconfigjson' in self.secret.template))").message("type kubernetes.io/dockerconfigjson needs the data key .dockerconfigjson: write it with secret.template, or take token.ecr, whose Secret has this type without secret.type"),
+    validation = Rule::new("!has(self.secret) || !has(self.secret.type) || self.secret.type != 'kubernetes.io/basic-auth' || (has(self.token) ? has(self.token.elastiCache) : ((has(self.secret.template) && ('username' in self.secret.template || 'password' in self.secret.template)) || (has(self.secret.formats) && 'Environment' in self.secret.formats && has(self.secret.keys) && [self.secret.keys.accessKeyId, self.secret.keys.secretAccessKey, self.secret.keys.sessionToken].exists(k, k in ['username', 'password']))))").message("type kubernetes.io/basic-auth needs the data key username or password: write them with secret.template, or with format Environment name secret.keys.accessKeyId and secretAccessKey so"),
     validation = Rule::new("!has(self.source) || !has(self.source.federationToken) || !has(self.roles) || size(self.roles) == 0").message("a federated session may not call STS, so no role can follow it: take roles out, or start from source accessKey or sessionToken"),
     validation = Rule::new("!has(self.source) || has(self.source.ambient) || has(self.source.accessKey) || has(self.source.sessionToken) || !has(self.roles) || size(self.roles) == 0 || !has(self.roles[0].durationSeconds) || self.roles[0].durationSeconds <= 3600").message("a role assumed with the session of a source is chained and lives at most 3600 seconds: set roles[0].durationSeconds to 3600 or less, or leave it out")
 )]
@@ -218,19 +219,22 @@ impl RefreshableCredentialSpec {
         written
     }
 
-    /// Type of the Secret, which Kubernetes lets no one change.
+    /// Type of the Secret, which Kubernetes lets no one change: another type is another Secret.
     ///
     /// ```
-    /// use refreshable_api::{EcrToken, RefreshableCredentialSpec, TokenSpec};
+    /// use refreshable_api::{EcrToken, RefreshableCredentialSpec, SecretSpec, TokenSpec};
     ///
     /// let mut spec = RefreshableCredentialSpec::default();
     /// assert_eq!(spec.secret_type(), "refreshable.dev/aws-credentials");
     /// let ecr = Some(EcrToken::default());
     /// spec.token = Some(TokenSpec { ecr, ..TokenSpec::default() });
     /// assert_eq!(spec.secret_type(), "kubernetes.io/dockerconfigjson");
+    /// spec.secret = Some(SecretSpec { type_: Some("Opaque".to_owned()), ..SecretSpec::default() });
+    /// assert_eq!(spec.secret_type(), "Opaque");
     /// ```
-    pub fn secret_type(&self) -> &'static str {
-        self.token.as_ref().map_or(super::names::SECRET_TYPE, TokenSpec::secret_type)
+    pub fn secret_type(&self) -> &str {
+        let default = self.token.as_ref().map_or(super::names::SECRET_TYPE, TokenSpec::secret_type);
+        self.secret.as_ref().and_then(|secret| secret.type_.as_deref()).unwrap_or(default)
     }
 
     /// Whether renewal is suspended.

@@ -69,6 +69,7 @@ mod references;
 mod restart;
 mod role;
 mod secret;
+mod secret_type;
 mod source;
 mod status;
 mod sts;
@@ -97,6 +98,7 @@ pub use references::{
 pub use restart::{RestartStatus, RestartTarget, WorkloadKind};
 pub use role::{PolicyDescriptor, ProvidedContext, Role, Tag};
 pub use secret::{DeletionPolicy, Format, Propagation, SecretSpec};
+pub use secret_type::SecretType;
 pub use source::{
     AccessKeySource, AmbientSource, CognitoLogin, CognitoSource, ContainerSource, CustomHttpSource,
     CustomProcessSource, CustomSecretKeys, CustomSecretSource, CustomSource, FederationTokenSource,

@@ -64,6 +64,9 @@ pub const LEFT_OUT_ANNOTATION: &str = "refreshable.dev/left-out";
 /// of that type are made by many programs: the chart's admission policies let the controller write
 /// those that carry it.
 pub const TOKEN_ANNOTATION: &str = "refreshable.dev/token";
+/// Annotation with the Secret's type, where others make Secrets of that type, too: it tells the
+/// fence at admission that the controller made this one.
+pub const TYPE_ANNOTATION: &str = "refreshable.dev/type";
 /// Present on a Secret that existed before and was adopted with `adopt: true`.
 pub const ADOPTED_ANNOTATION: &str = "refreshable.dev/adopted";
 /// Annotation by which the owner of an existing Secret lets it be adopted. Only a person sets it:
@@ -102,8 +105,9 @@ pub const REQUESTED_AT_ANNOTATION: &str = "refreshable.dev/requested-at";
 /// written.
 pub const TEMPLATE_ANNOTATION: &str = "refreshable.dev/template";
 
-/// Type of the Secrets that the controller creates. A Secret's type cannot be changed, so a
-/// server-side apply over a foreign Secret of another type is refused by the API server itself.
+/// Type of the Secrets that the controller creates, where a resource asks for no other. A Secret's
+/// type cannot be changed, so a server-side apply over a foreign Secret of another type is refused by
+/// the API server itself.
 pub const SECRET_TYPE: &str = "refreshable.dev/aws-credentials";
 
 /// Type of the Secrets that hold a token instead of credentials, where Kubernetes demands no other.

@@ -1,6 +1,6 @@
 //! The shape of the published Secret.
 
-use super::{ObjectName, SecretKeys};
+use super::{ObjectName, SecretKeys, SecretType};
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
     validation = Rule::new("!has(self.labels) || self.labels.all(k, k != 'app.kubernetes.io/managed-by' && !k.startsWith('refreshable.dev/'))").message("labels app.kubernetes.io/managed-by and refreshable.dev/* belong to the controller: choose other names"),
     validation = Rule::new("!has(self.annotations) || self.annotations.all(k, !k.startsWith('refreshable.dev/'))").message("annotations refreshable.dev/* belong to the controller: choose other names"),
     validation = Rule::new("!has(self.template) || self.template.all(k, size(k) <= 253 && k.matches('^[-._a-zA-Z0-9]+$'))").message("keys of template are data keys of the Secret: letters, digits, hyphens, underscores and dots"),
+    validation = Rule::new("!has(self.type) || !has(self.adopt) || !self.adopt").message("an adopted Secret keeps its type: take type or adopt out"),
     validation = Rule::new("!has(self.mountPath) || self.mountPath.startsWith('/')").message("mountPath must be an absolute path, for example /var/run/secrets/refreshable.dev/aws")
 )]
 pub struct SecretSpec {
@@ -21,6 +22,12 @@ pub struct SecretSpec {
     #[schemars(with = "Option<ObjectName>")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Type of the Secret: `Opaque`, `kubernetes.io/basic-auth`, `kubernetes.io/dockerconfigjson`,
+    /// or one of another domain. Defaults to `refreshable.dev/aws-credentials`, with `token` to the
+    /// token's own. A change of it deletes the Secret and makes another of the same name.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<SecretType>")]
+    pub type_: Option<String>,
     /// Name of the profile in the credentials and config files. Defaults to `default`.
     #[schemars(length(min = 1, max = 128), regex(pattern = r"^[A-Za-z0-9_./@:+-]+$"))]
     #[serde(skip_serializing_if = "Option::is_none")]

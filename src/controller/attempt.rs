@@ -2,6 +2,7 @@
 //! how its end is recorded.
 
 use super::context::SLOW_AFTER;
+use super::events::Announcement;
 use super::inputs::ClusterInputs;
 use super::next::{Next, first};
 use super::outcome::Outcome;
@@ -174,6 +175,16 @@ impl<'a> Attempt<'a> {
             return Ok(Outcome::silent(Next::Change));
         };
         publish::prune(context, object).await?;
+        // One that is written over keeps its UID.
+        if sight.secret.own().is_some_and(|before| before.uid != record.uid) {
+            let (name, kind) = (&record.name, object.spec.secret_type());
+            let note = format!(
+                "Secret {name} was deleted and made anew with type {kind}: the type of a Secret cannot be changed"
+            );
+            tracing::info!(uid = sight.uid(), "{note}");
+            let replaced = Announcement::good(object, Reason::SecretReplaced, note);
+            context.event_publisher.announce(replaced);
+        }
         let content = record.content.as_ref();
         tracing::info!(
             namespace = sight.namespace(),

@@ -81,14 +81,19 @@ impl Announcement {
         }
     }
 
-    pub(super) fn warning(object: &RefreshableCredential, reason: Reason, note: String) -> Self {
+    /// One that tells of something good.
+    pub(super) fn good(object: &RefreshableCredential, reason: Reason, note: String) -> Self {
         Self {
             about: object.object_ref(&()),
-            warning: true,
+            warning: false,
             reason: reason.as_str().to_owned(),
             note,
             related: None,
         }
+    }
+
+    pub(super) fn warning(object: &RefreshableCredential, reason: Reason, note: String) -> Self {
+        Self { warning: true, ..Self::good(object, reason, note) }
     }
 
     /// The same, about this object, too.

@@ -22,6 +22,7 @@ use refreshable_rules::ownership::Content;
 use refreshable_rules::plan::{self, Cause};
 use refreshable_rules::render::{self, Files};
 use refreshable_rules::report::Finding;
+use refreshable_rules::secret_type;
 use refreshable_rules::template;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -34,7 +35,8 @@ pub(super) async fn issue(attempt: Attempt<'_>) -> Result<Outcome, CallError> {
     };
     // Without the lease nothing can be published, so the issuer is not asked either.
     context.calls.fence().check()?;
-    if let Err(error) = template::checked(&sight.object.spec) {
+    let spec = &sight.object.spec;
+    if let Err(error) = template::checked(spec).and_then(|()| secret_type::checked(spec)) {
         return Ok(attempt.record_failure(&error.failure_of(&sight.object)));
     }
     let target = match target::find(sight, context).await? {

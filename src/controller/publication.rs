@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use refreshable_rules::issuer::{AccessKey, Redactor};
 use refreshable_rules::render::Manifest;
 use secrecy::{ExposeSecret as _, SecretString};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Pauses between tries of a write.
@@ -18,6 +19,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Publication {
     place: Place,
     body: Body,
+    /// The Secret that takes the place of the Secret that is there, once it may be deleted: later tries find no
+    /// Secret to read.
+    replacement: OnceLock<Manifest>,
     /// What no error may repeat.
     redactor: Redactor,
 }
@@ -29,11 +33,15 @@ enum Body {
 }
 
 impl Publication {
+    fn new(place: Place, body: Body, redactor: Redactor) -> Self {
+        Self { place, body, replacement: OnceLock::new(), redactor }
+    }
+
     /// `manifest`, which holds the session of `key`.
     pub(super) fn whole(place: Place, manifest: Manifest, key: &AccessKey) -> Self {
         let redactor = Redactor::default();
         redactor.protect_key(key);
-        Self { place, body: Body::Whole(manifest), redactor }
+        Self::new(place, Body::Whole(manifest), redactor)
     }
 
     /// The same, whose errors must not repeat these secrets either.
@@ -45,7 +53,7 @@ impl Publication {
     pub(super) fn batch(place: Place, batch: ProfileBatch) -> Self {
         let redactor = Redactor::default();
         batch.keys().for_each(|key| redactor.protect_key(key));
-        Self { place, body: Body::Batch(Box::new(batch)), redactor }
+        Self::new(place, Body::Batch(Box::new(batch)), redactor)
     }
 
     /// Writes it.
@@ -57,13 +65,33 @@ impl Publication {
     }
 
     async fn send(&self) -> Result<ObjectMeta, PublishError> {
+        if let Some(manifest) = self.replacement.get() {
+            return self.replace(manifest).await;
+        }
         match &self.body {
-            Body::Whole(manifest) => self.place.apply(manifest).await,
+            Body::Whole(manifest) => self.apply(manifest).await,
             Body::Batch(batch) => {
                 let old = if batch.keeps_any() { self.place.read_data().await? } else { None };
-                self.place.apply(&batch.manifest(old.as_ref())?).await
+                self.apply(&batch.manifest(old.as_ref())?).await
             }
         }
+    }
+
+    /// Writes `manifest` over the Secret that is there. Where that is of another type, which
+    /// Kubernetes lets no one change, it is deleted and another made, in one go: by then all that is
+    /// to be published is at hand, and the API server has said that it would take it.
+    async fn apply(&self, manifest: &Manifest) -> Result<ObjectMeta, PublishError> {
+        match self.place.apply(manifest).await {
+            Err(PublishError::OtherType) => {
+                self.place.rehearse_beside(manifest).await?;
+                self.replace(self.replacement.get_or_init(|| manifest.clone())).await
+            }
+            written => written,
+        }
+    }
+
+    async fn replace(&self, manifest: &Manifest) -> Result<ObjectMeta, PublishError> {
+        self.place.replace(manifest.uid().unwrap_or_default(), manifest).await
     }
 
     /// Writes it, trying again for as long as `limit` while a later try may succeed.

@@ -1,10 +1,11 @@
 //! Writes, takes over and deletes Secrets: one server-side apply, guarded by ownership.
 //!
 //! Where no own Secret is known, the apply is not forced: a foreign Secret of the name then meets
-//! it with another type (which cannot be changed; one with a token has a type that others make,
-//! too), another controlling owner (there can be one) or
+//! it with another type (which cannot be changed), another controlling owner (there can be one) or
 //! conflicting fields (each resource has a field manager of its own), and the API server refuses
-//! it. Where an own Secret is known, the apply names its UID, and the API server refuses any other.
+//! it. Where others make Secrets of the type, too, none of these need differ: such an apply makes a
+//! Secret and changes none ([`Manifest::is_only_new`]). Where an own Secret is known, the apply
+//! names its UID, and the API server refuses any other.
 
 use super::{Context, refusal};
 use crate::{CallError, Calls};
@@ -15,7 +16,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions
 use refreshable_api::{DeletionPolicy, ObjectName, RefreshableCredential, names};
 use refreshable_rules::issuer::{IssueError, Redactor};
 use refreshable_rules::kept;
-use refreshable_rules::ownership;
+use refreshable_rules::ownership::{self, SecretView};
 use refreshable_rules::plan;
 use refreshable_rules::render::Manifest;
 
@@ -31,6 +32,12 @@ pub(super) enum PublishError {
     /// The namespace is being deleted.
     #[error("the namespace is being deleted")]
     NamespaceGone,
+    /// The resource's own Secret is of another type than is asked for.
+    #[error("the Secret is of another type, which cannot be changed")]
+    OtherType,
+    /// The Secret was deleted, and finalizers hold it.
+    #[error("the Secret is being deleted")]
+    Terminating,
     /// The credentials cannot be written as it is asked for.
     #[error(transparent)]
     Unwritable(#[from] IssueError),
@@ -54,7 +61,11 @@ impl PublishError {
     /// lease that may be renewed again.
     pub(super) fn may_succeed_later(&self) -> bool {
         match self {
-            Self::Taken | Self::NamespaceGone | Self::Unwritable(_) => false,
+            Self::Taken
+            | Self::NamespaceGone
+            | Self::OtherType
+            | Self::Terminating
+            | Self::Unwritable(_) => false,
             Self::Call(error) => refusal::may_pass(error),
         }
     }
@@ -66,6 +77,8 @@ pub(super) struct Place {
     calls: Calls,
     api: Api<Secret>,
     name: String,
+    /// UID of the resource.
+    owner: String,
     field_manager: String,
     /// An own or adopted Secret is known there.
     known: bool,
@@ -75,24 +88,80 @@ impl Place {
     /// The place where `object` publishes. `known` says that an own or adopted Secret with the
     /// manifest's UID exists.
     pub(super) fn of(context: &Context, object: &RefreshableCredential, known: bool) -> Self {
+        let owner = object.uid().unwrap_or_default();
         Self {
             calls: context.calls.clone(),
             api: secrets(context, object),
             name: object.secret_name(),
-            field_manager: names::owner_field_manager(&object.uid().unwrap_or_default()),
+            field_manager: names::owner_field_manager(&owner),
+            owner,
             known,
         }
     }
 
     /// Applies the Secret.
     pub(super) async fn apply(&self, manifest: &Manifest) -> Result<ObjectMeta, PublishError> {
-        self.send(manifest, false).await
+        self.write(manifest, false).await
     }
 
     /// Asks the API server whether it would take the Secret. Validation, ownership, quota and
     /// admission judge as they do for the write itself, and nothing is written.
     pub(super) async fn rehearse(&self, manifest: &Manifest) -> Result<(), PublishError> {
-        self.send(manifest, true).await.map(drop)
+        match self.write(manifest, true).await {
+            Err(PublishError::OtherType) => self.rehearse_beside(manifest).await,
+            rehearsed => rehearsed.map(drop),
+        }
+    }
+
+    /// The same, of a Secret that would take the place of another: it is asked about under a name of
+    /// its own, as the other is still there.
+    pub(super) async fn rehearse_beside(&self, manifest: &Manifest) -> Result<(), PublishError> {
+        let beside = format!("{}-{}", self.name, self.owner);
+        let beside = if ObjectName::fits(&beside) { beside } else { self.owner.clone() };
+        let place = Self { name: beside.clone(), known: false, ..self.clone() };
+        place.send(&manifest.only_new().named(&beside), true).await.map(drop)
+    }
+
+    /// Writes a Secret of its own, after the one with this UID was deleted. Both may be repeated.
+    pub(super) async fn replace(
+        &self,
+        secret_uid: &str,
+        manifest: &Manifest,
+    ) -> Result<ObjectMeta, PublishError> {
+        if self.delete(&self.name, secret_uid).await? {
+            return Err(PublishError::Terminating);
+        }
+        let place = Self { known: false, ..self.clone() };
+        place.write(&manifest.only_new(), false).await
+    }
+
+    async fn write(&self, manifest: &Manifest, dry_run: bool) -> Result<ObjectMeta, PublishError> {
+        match self.send(manifest, dry_run).await {
+            Err(PublishError::Call(error)) if manifest.is_only_new() && error.is_conflict() => {
+                self.over_what_is_there(manifest, dry_run, error).await
+            }
+            sent => sent,
+        }
+    }
+
+    /// There is a Secret already, and `refused` says so. It is written over if it is the resource's
+    /// own: an earlier write may have arrived whose answer was lost.
+    async fn over_what_is_there(
+        &self,
+        manifest: &Manifest,
+        dry_run: bool,
+        refused: CallError,
+    ) -> Result<ObjectMeta, PublishError> {
+        let read = self.calls.read("get secrets", self.api.get_metadata_opt(&self.name));
+        let Some(found) = read.await? else { return Err(refused.into()) };
+        match ownership::view(&found.metadata, &self.owner) {
+            SecretView::Own(record) if record.deleting => Err(PublishError::Terminating),
+            SecretView::Own(record) => {
+                let own = Self { known: true, ..self.clone() };
+                own.send(&manifest.over(&record.uid), dry_run).await
+            }
+            SecretView::Absent | SecretView::Foreign(_) => Err(PublishError::Taken),
+        }
     }
 
     async fn send(&self, manifest: &Manifest, dry_run: bool) -> Result<ObjectMeta, PublishError> {
@@ -104,6 +173,8 @@ impl Place {
         match self.calls.write("apply secrets", write).await {
             Ok(meta) => Ok(stripped(meta.metadata)),
             Err(e) if is_terminating(&e) => Err(PublishError::NamespaceGone),
+            // The version that no object has is refused, and it is not yet known whose it is.
+            Err(e) if manifest.is_only_new() && e.is_conflict() => Err(e.into()),
             Err(e) if !self.known && (e.is_conflict() || is_foreign(&e)) => {
                 Err(PublishError::Taken)
             }
@@ -113,7 +184,28 @@ impl Place {
             {
                 Err(PublishError::Taken)
             }
+            // Who made it immutable wants it to stay.
+            Err(e) if refusal::of_another_type(&e) && !refusal::of_immutable(&e) => {
+                Err(PublishError::OtherType)
+            }
             Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Deletes the Secret `name` with this UID; one that is gone already is well. Whether it waits
+    /// for finalizers.
+    async fn delete(&self, name: &str, secret_uid: &str) -> Result<bool, CallError> {
+        let parameters = DeleteParams::default().preconditions(Preconditions {
+            uid: Some(secret_uid.to_owned()),
+            resource_version: None,
+        });
+        match self.calls.write("delete secrets", self.api.delete(name, &parameters)).await {
+            Ok(answer) => Ok(answer.left().is_some_and(|s| {
+                s.metadata.deletion_timestamp.is_some()
+                    && s.metadata.finalizers.is_some_and(|f| !f.is_empty())
+            })),
+            Err(e) if e.is_not_found() || e.is_conflict() => Ok(false),
+            Err(e) => Err(e),
         }
     }
 
@@ -167,14 +259,7 @@ pub(super) async fn delete(
     name: &str,
     secret_uid: &str,
 ) -> Result<(), CallError> {
-    let api = secrets(context, object);
-    let parameters = DeleteParams::default()
-        .preconditions(Preconditions { uid: Some(secret_uid.to_owned()), resource_version: None });
-    match context.calls.write("delete secrets", api.delete(name, &parameters)).await {
-        Ok(_) => Ok(()),
-        Err(e) if e.is_not_found() || e.is_conflict() => Ok(()),
-        Err(e) => Err(e),
-    }
+    Place::of(context, object, true).delete(name, secret_uid).await.map(drop)
 }
 
 /// Every Secret of the namespace that `object` owns, whatever its name and labels, as name and UID.

@@ -24,6 +24,13 @@ pub(super) fn of(object: &RefreshableCredential, error: &PublishError) -> Failur
             refused(object, Reason::SecretRefused, error, "Nothing: it goes with its namespace")
         }
         PublishError::Unwritable(error) => error.failure_of(object),
+        PublishError::Terminating => terminating(object),
+        // Somebody made it so in between: another look finds out.
+        PublishError::OtherType => failure(
+            Class::Transient,
+            Reason::KubernetesError,
+            format!("{}. It is retried automatically", what(object, error)),
+        ),
         // It was made anew in between, or changed: another look finds out.
         PublishError::Call(call) if may_pass(call) || call.is_conflict() || call.is_not_found() => {
             failure(
@@ -32,10 +39,7 @@ pub(super) fn of(object: &RefreshableCredential, error: &PublishError) -> Failur
                 format!("{}. It is retried automatically", what(object, error)),
             )
         }
-        PublishError::Call(call) if call.to_string().contains("when `immutable` is set") => {
-            immutable(object)
-        }
-        PublishError::Call(call) if of_another_type(call) => other_type(object),
+        PublishError::Call(call) if of_immutable(call) => immutable(object),
         PublishError::Call(call) => refused(object, Reason::SecretRefused, error, advice(call)),
     }
 }
@@ -79,22 +83,17 @@ pub(super) fn immutable(object: &RefreshableCredential) -> Failure {
     failure(Class::Secret, Reason::SecretImmutable, what)
 }
 
+/// Whether the API server refuses a write because the Secret is immutable.
+pub(super) fn of_immutable(error: &CallError) -> bool {
+    error.to_string().contains("when `immutable` is set")
+}
+
 /// Whether the API server refuses a write because it would change the Secret's type.
 pub(super) fn of_another_type(error: &CallError) -> bool {
     let text = error.to_string();
     error.is_invalid()
         && text.contains("type: Invalid value")
         && text.contains("field is immutable")
-}
-
-/// The resource's own Secret is of the type that another specification asked for.
-fn other_type(object: &RefreshableCredential) -> Failure {
-    let (name, kind) = (object.secret_name(), object.spec.secret_type());
-    let what = format!(
-        "Secret {name} is not of type {kind}, and the type of a Secret cannot be changed. Delete it, and it is \
-         published anew, or name another in spec.secret.name"
-    );
-    failure(Class::Secret, Reason::SecretRefused, what)
 }
 
 /// The Secret of that name is being deleted.

@@ -9,6 +9,7 @@ use refreshable_rules::issuer::IssueError;
 use refreshable_rules::ownership::{self, SecretView};
 use refreshable_rules::render::{self, Existing};
 use refreshable_rules::retry::Class;
+use refreshable_rules::secret_type;
 
 /// The Secret that is written to.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +39,11 @@ pub(super) async fn find(
         return Ok(Err(error.failure_of(object)));
     }
     if let SecretView::Own(record) = &sight.secret {
+        if record.adopted
+            && let Err(error) = secret_type::of_adopted(&object.spec)
+        {
+            return Ok(Err(error.failure_of(object)));
+        }
         return Ok(Ok(Target { uid: Some(record.uid.clone()), adopted: record.adopted }));
     }
     let adopts = object.spec.secret().adopts();

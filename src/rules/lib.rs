@@ -15,6 +15,7 @@
 //!
 //! Action::Issue, which the controller carries out with refreshable_issuers
 //!   -> issuer     Issued (a session), or IssueError with its class and advice
+//!   -> secret_type   whether the Secret can have the type that is asked for
 //!   -> render     the session as the files of the Secret
 //!   -> failure    Failure -> RecordedFailure; retry tells when the next attempt is due
 //!   -> report     Finding -> the status of the resource
@@ -78,6 +79,7 @@ pub mod render;
 pub mod report;
 pub mod restart;
 pub mod retry;
+pub mod secret_type;
 mod selector;
 pub mod session_arn;
 pub mod session_name;

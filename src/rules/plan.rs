@@ -366,10 +366,10 @@ pub fn least_pause(lifetime: SignedDuration) -> SignedDuration {
 
 /// Message where the Secret's name is taken.
 pub fn conflict(object: &RefreshableCredential, whose: &str) -> String {
-    if object.spec.token.is_some() {
+    if object.spec.token.is_some() || object.spec.secret().type_.is_some() {
         return format!(
             "Secret {} exists and belongs to {whose}; it is left as it is. Choose another spec.secret.name, or delete \
-             the Secret if no one else writes it: the token is published in its place",
+             the Secret if no one else writes it: another is published in its place",
             object.secret_name()
         );
     }

@@ -150,26 +150,3 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
         ),
     ]
 }
-
-/// Changes of a specification that are refused.
-pub(super) fn wrong_changes() -> Vec<(&'static str, Value, Value, &'static str)> {
-    let files = json!({"roles": [{"roleArn": ROLE}]});
-    let registry = json!({"accountId": "111122223333", "region": "eu-west-1"});
-    let images =
-        json!({"roles": [{"roleArn": ROLE}], "token": {"ecr": {"registries": [registry]}}});
-    let words = "or change from or to token.ecr";
-    vec![
-        ("files to a password", files.clone(), of("rds", json!({})), words),
-        ("a password to files", of("rds", json!({})), files, words),
-        ("images to a password", images.clone(), of("rds", json!({})), words),
-        ("a password to images", of("rds", json!({})), images, words),
-    ]
-}
-
-/// Changes between tokens whose Secrets have one type.
-pub(super) fn right_changes() -> Vec<(Value, Value)> {
-    vec![
-        (of("rds", json!({})), of("eks", json!({}))),
-        (of("webIdentity", json!({})), of("codeArtifact", json!({}))),
-    ]
-}

@@ -1,7 +1,5 @@
 //! Tokens that a specification asks for: what is refused, and what is taken.
 
-use super::admission::{api, refusal_of_change};
-use super::admission_services;
 use serde_json::{Value, json};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/team-a/puller";
@@ -117,42 +115,4 @@ pub(super) fn taken() -> Vec<(&'static str, Value)> {
             ),
         ),
     ]
-}
-
-/// Changes of a specification that are refused.
-pub(super) fn wrong_changes() -> Vec<(&'static str, Value, Value, &'static str)> {
-    let files = json!({"roles": [{"roleArn": ROLE}]});
-    let named = |spec: &Value, name: &str| {
-        let mut spec = spec.clone();
-        spec["secret"] = json!({"name": name});
-        spec
-    };
-    let words = "choose another secret.name when you set token, take it out";
-    vec![
-        ("files to a token", files.clone(), one(json!({})), words),
-        ("a token to files", one(json!({})), files.clone(), words),
-        ("in a named Secret", named(&files, "a"), named(&one(json!({})), "a"), words),
-    ]
-}
-
-#[tokio::test]
-async fn the_type_of_a_secret_is_not_changed_under_its_name() {
-    let api = api("RefreshableCredential", "refreshablecredentials").await;
-    for (name, old, new, words) in
-        wrong_changes().into_iter().chain(admission_services::wrong_changes())
-    {
-        let refused =
-            refusal_of_change(&api, &old, &new).await.unwrap_or_else(|| panic!("{name} is taken"));
-        assert!(refused.contains(words), "{name}: {refused}");
-    }
-    for (old, new) in admission_services::right_changes() {
-        assert_eq!(refusal_of_change(&api, &old, &new).await, None, "{old} to {new}");
-    }
-    let mut moved = one(json!({}));
-    moved["secret"] = json!({"name": "images"});
-    let files = json!({"roles": [{"roleArn": ROLE}]});
-    assert_eq!(refusal_of_change(&api, &files, &moved).await, None, "another name");
-    assert_eq!(refusal_of_change(&api, &moved, &files).await, None, "and back");
-    let other = token(json!({"public": true}), json!({}));
-    assert_eq!(refusal_of_change(&api, &one(json!({})), &other).await, None, "another registry");
 }

@@ -172,7 +172,7 @@ fn secret(name: &str, kind: &str, metadata: Value) -> Secret {
     serde_json::from_value(object).expect("a Secret")
 }
 
-fn labelled() -> Value {
+pub(super) fn labelled() -> Value {
     json!({"app.kubernetes.io/managed-by": "refreshable-controller"})
 }
 
@@ -184,22 +184,22 @@ fn owner() -> Value {
 }
 
 /// What a write by the controller leaves on a Secret of its own: by owner reference, or retained.
-fn marks() -> [Value; 2] {
+pub(super) fn marks() -> [Value; 2] {
     [
         json!({"labels": labelled(), "ownerReferences": owner()}),
         json!({"labels": labelled(), "annotations": {"refreshable.dev/owner-uid": "0b2d0f3e-1111-4222-8333-444455556666"}}),
     ]
 }
 
-struct Hands {
+pub(super) struct Hands {
     /// UID of a resource that is there: what nobody owns any more is collected.
-    owner: Option<String>,
-    thief: Api<Secret>,
+    pub(super) owner: Option<String>,
+    pub(super) thief: Api<Secret>,
     admin: Api<Secret>,
 }
 
 impl Hands {
-    async fn on(stage: &Stage, values: Value) -> Self {
+    pub(super) async fn on(stage: &Stage, values: Value) -> Self {
         let installed = Installed::on(stage, values).await;
         stage
             .credential(
@@ -212,14 +212,14 @@ impl Hands {
         Self { owner, thief, admin: stage.namespace.api() }
     }
 
-    async fn there_is(&self, secret: Secret) {
+    pub(super) async fn there_is(&self, secret: Secret) {
         self.admin
             .create(&PostParams::default(), &secret)
             .await
             .expect("the administrator's Secret");
     }
 
-    async fn patch(&self, name: &str, patch: Value) -> Result<Secret, Error> {
+    pub(super) async fn patch(&self, name: &str, patch: Value) -> Result<Secret, Error> {
         self.thief.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await
     }
 
@@ -247,7 +247,7 @@ impl Hands {
             .await
     }
 
-    async fn delete(&self, name: &str) -> Result<(), Error> {
+    pub(super) async fn delete(&self, name: &str) -> Result<(), Error> {
         self.thief.delete(name, &DeleteParams::default()).await.map(drop)
     }
 }
@@ -304,69 +304,6 @@ async fn a_stolen_token_writes_no_secret_but_the_controllers() {
     refused(hands.delete("foreign").await, "made or adopted");
     let read = hands.thief.get("foreign").await.expect("RBAC cannot keep it from being read");
     assert_eq!(read.data.expect("data")["key"].0, b"value");
-}
-
-const REGISTRY_TYPE: &str = "kubernetes.io/dockerconfigjson";
-
-/// The content of a Secret for image registries.
-fn docker(password: &str) -> Value {
-    let auths = json!({"auths": {"registry.example.com": {"username": "u", "password": password}}});
-    json!({".dockerconfigjson": auths.to_string()})
-}
-
-fn as_a_token(mut marks: Value) -> Value {
-    marks["annotations"]["refreshable.dev/token"] = "ecr".into();
-    marks["annotations"]["refreshable.dev/owner-uid"] =
-        "0b2d0f3e-1111-4222-8333-444455556666".into();
-    marks
-}
-
-#[tokio::test]
-async fn a_stolen_token_writes_secrets_of_image_registries_alone_that_are_the_controllers() {
-    let stage = Stage::without_controller().await;
-    let hands = Hands::on(&stage, json!({})).await;
-    let made = |name: &str, kind: &str, mut metadata: Value| -> Secret {
-        metadata["name"] = name.into();
-        for reference in metadata["ownerReferences"].as_array_mut().into_iter().flatten() {
-            reference["uid"] = hands.owner.clone().into();
-        }
-        let secret = json!({"metadata": metadata, "type": kind, "stringData": docker("p")});
-        serde_json::from_value(secret).expect("a Secret")
-    };
-    let create = async |secret: Secret| hands.thief.create(&PostParams::default(), &secret).await;
-
-    for (number, marks) in marks().into_iter().enumerate() {
-        let name = format!("token-{number}");
-        refused(create(made(&name, REGISTRY_TYPE, marks.clone())).await, "with a token that");
-        let mut unknown = as_a_token(marks.clone());
-        unknown["annotations"]["refreshable.dev/token"] = "other".into();
-        refused(create(made(&name, REGISTRY_TYPE, unknown)).await, "with a token that");
-        allowed(create(made(&name, REGISTRY_TYPE, as_a_token(marks.clone()))).await);
-        allowed(hands.patch(&name, json!({"stringData": docker("q")})).await);
-        let freed = json!({"metadata": {"labels": null}});
-        refused(hands.patch(&name, freed).await, "carry its label");
-        allowed(hands.delete(&name).await);
-        // The annotation opens no other type.
-        for kind in ["Opaque", "example.com/other", "kubernetes.io/service-account-token"] {
-            let mut marks = as_a_token(marks.clone());
-            marks["annotations"]["kubernetes.io/service-account.name"] = "default".into();
-            refused(create(made(&name, kind, marks)).await, "of types refreshable.dev/");
-        }
-    }
-
-    // Another's is neither written nor deleted, whatever is written on it.
-    hands.there_is(made("foreign", REGISTRY_TYPE, json!({}))).await;
-    refused(hands.patch("foreign", json!({"stringData": docker("q")})).await, "carry its label");
-    let taken = as_a_token(marks()[1].clone());
-    refused(hands.patch("foreign", json!({"metadata": taken})).await, "adopt Secrets alone");
-    let adopted = as_a_token(
-        json!({"labels": labelled(), "annotations": {"refreshable.dev/adopted": "true"}}),
-    );
-    refused(hands.patch("foreign", json!({"metadata": adopted})).await, "adopt");
-    refused(hands.delete("foreign").await, "made or adopted");
-    // A person's own Secret that has the label by chance is not the controller's either.
-    hands.there_is(made("labelled", REGISTRY_TYPE, json!({"labels": labelled()}))).await;
-    refused(hands.delete("labelled").await, "made or adopted");
 }
 
 /// The word of a Secret's owner.

@@ -206,7 +206,8 @@ pub fn deletion(state: &State, key: &Key, secret: &SimSecret) -> Verdict {
     let spec = &state.credentials[&owner]["spec"];
     let end = last(state, spec, own(state, object, key)?)?;
     let now = state.now();
-    if end <= now || object.secret_name() != key.1 {
+    // No type is ever changed: one of another makes room.
+    if end <= now || object.secret_name() != key.1 || secret.kind != truth::kind(spec) {
         return None;
     }
     let what = format!("2, never lose: {key:?}, valid until {end}, was deleted at {now}");

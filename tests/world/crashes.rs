@@ -192,6 +192,27 @@ fn of_another_name_of_the_secret() {
 }
 
 #[test]
+fn of_another_type_of_the_secret() {
+    let (usual, crashed) = crashed_after_each_call(published, async |world, key| {
+        world.shared.lock().put_credential(key, |o| o["spec"]["secret"]["type"] = "Opaque".into());
+        world.run(MINUTE).await;
+    });
+    assert_eq!(usual, [1, 3, 1], "refused, rehearsed and written; the old one is deleted before");
+    assert_eq!(crashed.len(), 6, "issuer, three writes, a deletion, status");
+    for (calls, [issuer, applies, deletes], world) in crashed {
+        // A session is lost until it is written, and another is obtained.
+        let lost = usize::from((1..=4).contains(&calls));
+        let again = match calls {
+            2 => 1,
+            3 => 2,
+            _ => 0,
+        };
+        assert_eq!([issuer, applies, deletes], [1 + lost, 3 + again, 1], "a crash after {calls}");
+        users::assert_settled(&world, &[("team-a".to_owned(), "x".to_owned())]);
+    }
+}
+
+#[test]
 fn of_a_restart_of_a_workload() {
     let prepare = async |world: &mut World| {
         let key = published(world).await;

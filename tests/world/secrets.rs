@@ -94,6 +94,12 @@ impl SimSecret {
                 format!("uid mismatch: the provided object specified uid {uid}"),
             ));
         }
+        // Of an object that is not there yet it is not asked.
+        if existing.is_some()
+            && meta["resourceVersion"].as_str().is_some_and(|v| v != secret.version.to_string())
+        {
+            return Err((409, "Conflict", "the object has been modified".into()));
+        }
         if let Some(kind) = body["type"].as_str() {
             if existing.is_some() && secret.kind != kind {
                 return Err((422, "Invalid", "type: Invalid value: field is immutable".into()));

@@ -71,6 +71,16 @@ pub fn wanted(spec: &Value) -> Vec<Wanted> {
     profiles.iter().map(of).collect()
 }
 
+/// The type of the Secret that a specification asks for.
+pub fn kind(spec: &Value) -> &str {
+    let given = match spec["token"].as_object() {
+        None => "refreshable.dev/aws-credentials",
+        Some(token) if token.contains_key("ecr") => "kubernetes.io/dockerconfigjson",
+        Some(_) => "refreshable.dev/aws-token",
+    };
+    spec["secret"]["type"].as_str().unwrap_or(given)
+}
+
 /// The part of a specification that decides which sessions are obtained and how they are written: a change of
 /// it costs one attempt.
 pub fn request(spec: &Value) -> Value {
@@ -154,13 +164,14 @@ pub fn last_shared(state: &State, name: &str, spec: &Value) -> Vec<(String, i64)
     shared(spec).into_iter().filter_map(|(role, _)| given(role)).collect()
 }
 
-/// Whether `secret` is what a specification asks for: each session, those that they came from, and
-/// the labels.
+/// Whether `secret` is what a specification asks for: each session, those that they came from, the
+/// type and the labels.
 pub fn is_as_asked(state: &State, spec: &Value, secret: &SimSecret) -> bool {
     let labels = spec["secret"]["labels"].as_object();
     labels.into_iter().flatten().all(|(name, value)| {
         secret.fields.get(&format!("labels/{name}")).is_some_and(|(has, _)| value == has)
-    }) && template_is_written(spec, secret)
+    }) && secret.kind == kind(spec)
+        && template_is_written(spec, secret)
         && state.auditor.shared_of(secret) == Some(&shared(spec))
         && wanted(spec)
             .iter()

@@ -43,3 +43,16 @@ runs there has rights on the whole cluster. */}}
 dyn({{ $new }}).all(k, k in [{{ $but }}] || (k in dyn({{ $old }}) && dyn({{ $new }})[k] == dyn({{ $old }})[k])) &&
       dyn({{ $old }}).all(k, k in [{{ $but }}] || k in dyn({{ $new }}))
 {{- end -}}
+
+{{/*
+Whether the Secret in an expression says that the controller made it with a type that others make, too, and has a type
+that a resource may ask for: into others of kubernetes.io, Kubernetes writes tokens, or takes them for its own.
+*/}}
+{{- define "refreshable.fenceTyped" -}}
+has({{ . }}.metadata.annotations) && 'refreshable.dev/owner-uid' in {{ . }}.metadata.annotations &&
+      'refreshable.dev/type' in {{ . }}.metadata.annotations &&
+      {{ . }}.metadata.annotations['refreshable.dev/type'] == {{ . }}.type && (
+      {{ . }}.type in ['Opaque', 'kubernetes.io/basic-auth', 'kubernetes.io/dockerconfigjson'] || (
+      {{ . }}.type.matches('^[a-z0-9.-]+[.][a-z0-9-]+/[a-zA-Z0-9._-]+$') &&
+      !{{ . }}.type.matches('^(.*[.])?kubernetes[.]io/') && !{{ . }}.type.startsWith('refreshable.dev/')))
+{{- end -}}

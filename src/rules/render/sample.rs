@@ -5,6 +5,7 @@ use crate::fingerprint;
 use crate::inputs::UsedInputs;
 use crate::issuer::{AccessKey, IssueError, Issued, Lifetime, Session};
 use crate::ownership::ProfileRecord;
+use crate::secret_type;
 use crate::template;
 use crate::token;
 use crate::token::docker_config::{self, Registries};
@@ -105,6 +106,7 @@ pub fn sample_manifest(
 /// As [`sample_manifest`].
 pub fn sample_files(object: &RefreshableCredential, now: Timestamp) -> Result<Files, IssueError> {
     template::checked(&object.spec)?;
+    secret_type::checked(&object.spec)?;
     content(object, &sample(now, READABLE), READABLE)
 }
 

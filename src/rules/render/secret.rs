@@ -9,12 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Resource as _, ResourceExt as _};
-use refreshable_api::{DeletionPolicy, RefreshableCredential, TokenSpec, names};
+use refreshable_api::{DeletionPolicy, RefreshableCredential, SecretType, TokenSpec, names};
 use secrecy::ExposeSecret as _;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// The body of a server-side apply. It holds secret material and therefore has no `Debug`.
+#[derive(Clone)]
 pub struct Manifest(Value);
 
 impl Manifest {
@@ -30,6 +31,51 @@ impl Manifest {
             body["metadata"]["annotations"][key] = value.into();
         }
         Self(body)
+    }
+
+    /// UID of the Secret that it is written over, if there is one.
+    pub fn uid(&self) -> Option<&str> {
+        self.0["metadata"]["uid"].as_str()
+    }
+
+    /// Whether the API server refuses it where any Secret of that name exists.
+    pub fn is_only_new(&self) -> bool {
+        self.0["metadata"]["resourceVersion"] == NO_VERSION
+    }
+
+    /// The same as a Secret of its own, which the API server refuses where one of that name exists.
+    pub fn only_new(&self) -> Self {
+        let mut body = self.0.clone();
+        must_be_new(&mut body["metadata"]);
+        Self(body)
+    }
+
+    /// The same, written over the Secret with this UID.
+    pub fn over(&self, uid: &str) -> Self {
+        let mut body = self.0.clone();
+        if let Some(metadata) = body["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+            metadata.insert("uid".to_owned(), uid.into());
+        }
+        Self(body)
+    }
+
+    /// The same under another name.
+    pub fn named(&self, name: &str) -> Self {
+        let mut body = self.0.clone();
+        body["metadata"]["name"] = name.into();
+        Self(body)
+    }
+}
+
+/// A resource version that no object has: etcd's first write has the next one. A server-side apply
+/// that names it makes an object and changes none.
+const NO_VERSION: &str = "1";
+
+fn must_be_new(metadata: &mut Value) {
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.remove("uid");
+        metadata.insert("resourceVersion".to_owned(), NO_VERSION.into());
     }
 }
 
@@ -58,14 +104,18 @@ pub fn manifest(
         .iter()
         .map(|(key, content)| (key.clone(), STANDARD.encode(content.expose_secret()).into()))
         .collect();
-    assemble(object, json!(annotations), data, existing)
+    let kind = (!existing.adopted).then(|| object.spec.secret_type());
+    assemble(object, json!(annotations), data, existing.uid, kind)
 }
 
+/// The Secret over the one with this UID, or as one of its own. Without a type, that of the other
+/// stays.
 fn assemble(
     object: &RefreshableCredential,
     annotations: Value,
     data: Map<String, Value>,
-    existing: Existing<'_>,
+    uid: Option<&str>,
+    kind: Option<&str>,
 ) -> Manifest {
     let spec = object.spec.secret();
     let mut metadata = json!({
@@ -74,8 +124,11 @@ fn assemble(
         "labels": labels(spec.labels.as_ref()),
         "annotations": annotations,
     });
-    if let Some(uid) = existing.uid {
-        metadata["uid"] = uid.into();
+    match uid {
+        Some(uid) => metadata["uid"] = uid.into(),
+        // Neither type nor fields need to differ from those of somebody else's Secret.
+        None if kind.is_some_and(SecretType::is_shared) => must_be_new(&mut metadata),
+        None => {}
     }
     if spec.deletion_policy() == DeletionPolicy::Delete {
         let owner = object.controller_owner_ref(&());
@@ -87,14 +140,14 @@ fn assemble(
         "metadata": metadata,
         "data": data,
     });
-    if !existing.adopted {
-        body["type"] = object.spec.secret_type().into();
+    if let Some(kind) = kind {
+        body["type"] = kind.into();
     }
     Manifest(body)
 }
 
-/// The Secret of `object` as it was published, with labels, annotations and owner put right and the
-/// data as it is.
+/// The Secret of `object` as it was published, with labels, annotations and owner put right, and data
+/// and type as they are.
 pub fn restored(object: &RefreshableCredential, secret: &Secret, adopted: bool) -> Manifest {
     let (spec, meta) = (object.spec.secret(), &secret.metadata);
     let own = |key: &String| key.starts_with(names::ANNOTATION_PREFIX);
@@ -110,8 +163,8 @@ pub fn restored(object: &RefreshableCredential, secret: &Secret, adopted: bool) 
     let data = secret.data.iter().flatten().filter(|(k, _)| keys.contains(k));
     let data: Map<String, Value> =
         data.map(|(k, v)| (k.clone(), STANDARD.encode(&v.0).into())).collect();
-    let existing = Existing { uid: meta.uid.as_deref(), adopted };
-    assemble(object, json!(annotations), data, existing)
+    let kind = secret.type_.as_deref().filter(|_| !adopted);
+    assemble(object, json!(annotations), data, meta.uid.as_deref(), kind)
 }
 
 fn labels(wanted: Option<&BTreeMap<String, String>>) -> BTreeMap<String, String> {
@@ -138,6 +191,7 @@ fn annotations(
     let digests =
         by_name(inputs.iter().filter_map(|(n, i)| Some((n, json!(i.digest.as_ref()?)))).collect());
     let number = |value: Option<i32>| value.map(|v| v.to_string());
+    let kind = object.spec.secret_type();
     let own = [
         (names::OWNER_NAME_ANNOTATION, Some(object.name_any())),
         (names::OWNER_UID_ANNOTATION, object.uid()),
@@ -164,8 +218,16 @@ fn annotations(
             names::TOKEN_ANNOTATION,
             object.spec.token.as_ref().and_then(TokenSpec::name).map(str::to_owned),
         ),
+        (
+            names::TYPE_ANNOTATION,
+            (!adopted && SecretType::is_shared(kind)).then(|| kind.to_owned()),
+        ),
     ];
     let mut annotations = wanted.cloned().unwrap_or_default();
     annotations.extend(own.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))));
     annotations
 }
+
+#[cfg(test)]
+#[path = "secret_tests.rs"]
+mod tests;
