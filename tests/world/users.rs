@@ -171,6 +171,12 @@ pub fn mishap(world: &mut World, keys: &[Key], mishap: &Mishap) -> Option<Signed
         }
         11 => change(&mut state, &key, |o| {
             let touched = number.to_string();
+            if number.is_multiple_of(5) {
+                // Another type is another Secret of the same name.
+                let kinds = [json!("Opaque"), json!("example.com/aws"), Value::Null];
+                o["spec"]["secret"]["type"] = kinds[random.usize(0..kinds.len())].clone();
+                return;
+            }
             // Tokens have files of their own.
             if o["spec"]["token"].is_null() && number.is_multiple_of(2) {
                 let text = truth::template_of_ids(&touched);
