@@ -152,11 +152,10 @@ impl Keeper {
         for (namespace, result) in tried {
             let Err(error) = result else { continue };
             if let Some(namespace) = namespace {
-                let reason = match error.is_conflict() {
-                    true => ClusterReason::NameTaken,
-                    false => ClusterReason::Refused,
-                };
-                plan.trouble(&namespace, reason, &error.to_string());
+                // Whose the object is that the view does not show yet, the next look sees.
+                if !error.is_conflict() {
+                    plan.trouble(&namespace, ClusterReason::Refused, &error.to_string());
+                }
             }
             if worst.is_ok() || ends_the_look(&error) {
                 worst = Err(error);
@@ -169,8 +168,7 @@ impl Keeper {
         let api: Api<RefreshableCredential> =
             Api::namespaced(self.calls.client(), &write.namespace);
         let mut parameters = PatchParams::apply(manager);
-        // Where none is known, one that somebody makes meanwhile is not written over.
-        parameters.force = write.known;
+        parameters.force = true;
         let patch = Patch::Apply(&write.manifest);
         let applied = api.patch_metadata(&write.name, &parameters, &patch);
         match self.calls.write("apply refreshablecredentials", applied).await {
@@ -182,8 +180,7 @@ impl Keeper {
                 );
                 Ok(())
             }
-            // The namespace goes, and with it what it holds; or another object has the name, which
-            // the next look sees.
+            // The namespace goes, and with it what it holds; or another object has the name by now.
             Err(e) if is_terminating(&e) || e.is_not_found() => Ok(()),
             Err(e) if e.is_conflict() && write.known => Ok(()),
             Err(e) => Err(e),

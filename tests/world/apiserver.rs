@@ -346,7 +346,8 @@ fn handle(world: &Shared, asked: &Asked, late: bool) -> (u16, Value) {
         }
         (&Method::PATCH, ["apis", _, _, "namespaces", ns, "refreshablecredentials", name]) => {
             let mut state = world.lock();
-            match clusters::apply(&mut state, &key(ns, name), &asked.body, asked.force) {
+            assert!(asked.force, "what others changed is taken back");
+            match clusters::apply(&mut state, &key(ns, name), &asked.body) {
                 Ok(object) => (200, metadata_of(&object)),
                 Err((code, reason, message)) => status(code, reason, &message),
             }

@@ -84,8 +84,8 @@ impl State {
     }
 }
 
-/// A server-side apply of a resource.
-pub fn apply(state: &mut State, key: &Key, body: &Value, force: bool) -> Result<Value, Refusal> {
+/// A server-side apply of a resource, by force.
+pub fn apply(state: &mut State, key: &Key, body: &Value) -> Result<Value, Refusal> {
     *state.clusters.writes.entry(key.0.clone()).or_default() += 1;
     let there = state.credentials.get(key);
     if there.is_none() && state.clusters.terminating.contains(&key.0) {
@@ -99,17 +99,18 @@ pub fn apply(state: &mut State, key: &Key, body: &Value, force: bool) -> Result<
         return Err((404, "NotFound", format!("namespaces {:?} not found", key.0)));
     }
     let uid = &body["metadata"]["uid"];
+    // The version that no object has.
+    if there.is_some() && body["metadata"]["resourceVersion"] == "1" {
+        return Err((409, "Conflict", "the object has been modified".to_owned()));
+    }
     match there {
         None if !uid.is_null() => return Err((409, "Conflict", "uid precondition".to_owned())),
         Some(there) if !uid.is_null() && there["metadata"]["uid"] != *uid => {
             return Err((409, "Conflict", "uid precondition".to_owned()));
         }
-        Some(there) if !force && conflicts(&there["spec"], &body["spec"]) => {
-            return Err((409, "Conflict", "conflict with \"kubectl\"".to_owned()));
-        }
         _ => {}
     }
-    if there.is_some_and(|there| !is_made(there)) && force {
+    if there.is_some_and(|there| !is_made(there)) {
         let what = format!("2, never lose: the controller wrote over {key:?}, which somebody made");
         state.auditor.check(Some(what));
     }
@@ -146,16 +147,6 @@ pub fn delete(state: &mut State, key: &Key, body: &Value) -> Result<Value, Refus
 /// Whether a ClusterRefreshableCredential made it.
 fn is_made(object: &Value) -> bool {
     object["metadata"]["ownerReferences"][0]["kind"] == "ClusterRefreshableCredential"
-}
-
-/// Whether something in `applied` is another value than `there`.
-fn conflicts(there: &Value, applied: &Value) -> bool {
-    match (there, applied) {
-        (Value::Object(there), Value::Object(applied)) => applied
-            .iter()
-            .any(|(name, inner)| there.get(name).is_some_and(|there| conflicts(there, inner))),
-        (there, applied) => there != applied,
-    }
 }
 
 /// Takes out what was applied before and is not now.

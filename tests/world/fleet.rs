@@ -253,29 +253,30 @@ fn faults_and_crashes_lose_nothing_and_make_nothing_twice() {
     });
 }
 
-/// The view does not show yet what somebody has just made.
+/// The view does not show yet what somebody has just made, in the template's own words.
 #[test]
-fn what_somebody_makes_meanwhile_is_not_written_over() {
+fn what_somebody_makes_meanwhile_is_not_taken_over() {
     runtime().block_on(async {
         let (mut world, keys) = world(87, 2, Setup::default());
         unlabel(&world, &keys[..1]);
         world.run(MINUTE).await;
-        let theirs = {
+        {
             let mut state = world.shared.lock();
             let (instance, until) = (world.instances[0].number, state.now() + MINUTE * 5);
             state.log.silence(instance, until, &[Kind::Credential]);
-            drop(state);
-            users::make(&world, &named(0), NAME, 900)
-        };
+        }
+        let theirs = users::make(&world, &named(0), NAME, 3600);
+        world.shared.lock().put_credential(&theirs, |o| {
+            o["spec"]["roles"][0]["roleArn"] = "arn:aws:iam::111122223333:role/n-0000".into();
+        });
         world.shared.lock().label_namespace(&named(0), json!({"metrics": "true"}));
-        world.run(MINUTE).await;
-        assert_said(&world, "NotAllReady", "1/2");
-        let role = |world: &World| {
-            world.shared.lock().credentials[&theirs]["spec"]["roles"][0]["roleArn"].clone()
-        };
-        assert_eq!(role(&world), "arn:aws:iam::111122223333:role/metrics");
-        world.run(MINUTE * 6).await;
-        assert_said(&world, "NotAllReady", "1/2");
-        assert_eq!(role(&world), "arn:aws:iam::111122223333:role/metrics");
+        for minutes in [1, 6] {
+            world.run(MINUTE * minutes).await;
+            assert_said(&world, "NotAllReady", "1/2");
+            assert_eq!(
+                world.shared.lock().credentials[&theirs]["metadata"]["ownerReferences"],
+                json!(null)
+            );
+        }
     });
 }

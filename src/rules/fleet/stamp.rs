@@ -1,6 +1,7 @@
 //! The RefreshableCredential that a template makes for one namespace.
 
 use crate::fingerprint;
+use crate::render::NO_VERSION;
 use kube::{Resource as _, ResourceExt as _};
 use refreshable_api::{
     ClusterRefreshableCredential, NAMESPACE_PLACEHOLDER, RefreshableCredential,
@@ -62,7 +63,7 @@ pub fn made_in(
     cluster: &ClusterRefreshableCredential,
     namespace: &str,
 ) -> Result<Value, Unstampable> {
-    stamp(cluster, namespace).map(|stamped| stamped.into_manifest(None))
+    stamp(cluster, namespace).map(|stamped| stamped.manifest)
 }
 
 fn unstampable(error: serde_json::Error) -> Unstampable {
@@ -70,10 +71,13 @@ fn unstampable(error: serde_json::Error) -> Unstampable {
 }
 
 impl Stamped {
-    /// As it is applied; `uid` names the object that is there.
+    /// As it is applied over the object with this UID, or where there is none: then it makes one and
+    /// changes none.
     pub(super) fn into_manifest(mut self, uid: Option<&str>) -> Value {
-        if let Some(uid) = uid {
-            self.manifest["metadata"]["uid"] = uid.into();
+        let metadata = &mut self.manifest["metadata"];
+        match uid {
+            Some(uid) => metadata["uid"] = uid.into(),
+            None => metadata["resourceVersion"] = NO_VERSION.into(),
         }
         self.manifest
     }

@@ -11,6 +11,7 @@ mod secret;
 pub use process_json::render as process_json;
 pub use sample::{sample_files, sample_manifest};
 pub use secret::Manifest;
+pub(crate) use secret::NO_VERSION;
 pub use secret::{Existing, manifest, restored};
 
 use crate::issuer::{IssueError, Issued};

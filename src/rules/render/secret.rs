@@ -70,7 +70,7 @@ impl Manifest {
 
 /// A resource version that no object has: etcd's first write has the next one. A server-side apply
 /// that names it makes an object and changes none.
-const NO_VERSION: &str = "1";
+pub(crate) const NO_VERSION: &str = "1";
 
 fn must_be_new(metadata: &mut Value) {
     if let Some(metadata) = metadata.as_object_mut() {
