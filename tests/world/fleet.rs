@@ -71,11 +71,12 @@ fn two_thousand_namespaces_get_theirs_each_with_one_write_and_one_call() {
         assert_said(&world, "AllReady", "2000/2000");
         assert_eq!((writes(&world), world.shared.lock().auditor.issuer_calls), (2000, 2000));
         // Each has a session of its own, of its namespace's role.
-        let state = world.shared.lock();
-        let key = &state.credentials[&keys[7]];
-        assert_eq!(key["spec"]["roles"][0]["roleArn"], "arn:aws:iam::111122223333:role/n-0007");
-        assert_eq!(state.auditor.calls_of["n-0007.metrics"], 1);
-        drop(state);
+        {
+            let state = world.shared.lock();
+            let key = &state.credentials[&keys[7]];
+            assert_eq!(key["spec"]["roles"][0]["roleArn"], "arn:aws:iam::111122223333:role/n-0007");
+            assert_eq!(state.auditor.calls_of["n-0007.metrics"], 1);
+        }
 
         // They are renewed as any others are, and that is nothing to write or to tell.
         let told = world.shared.lock().clusters.objects[NAME].clone();
@@ -88,12 +89,13 @@ fn two_thousand_namespaces_get_theirs_each_with_one_write_and_one_call() {
         let (gone, rest) = keys.split_at(100);
         unlabel(&world, gone);
         world.run(MINUTE * 2).await;
-        let state = world.shared.lock();
-        assert!(
-            gone.iter()
-                .all(|k| !state.credentials.contains_key(k) && !state.secrets.contains_key(k))
-        );
-        drop(state);
+        {
+            let state = world.shared.lock();
+            assert!(
+                gone.iter()
+                    .all(|k| !state.credentials.contains_key(k) && !state.secrets.contains_key(k))
+            );
+        }
         users::assert_settled(&world, rest);
         assert_said(&world, "AllReady", "1900/1900");
         assert_eq!(writes(&world), 2100);
