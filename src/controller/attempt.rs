@@ -5,12 +5,12 @@ use super::context::SLOW_AFTER;
 use super::events::Announcement;
 use super::inputs::ClusterInputs;
 use super::next::{Next, first};
+use super::observation::Observation;
 use super::outcome::Outcome;
 use super::pending::{Progress, Written};
 use super::profile_failures::{finding, first_failure};
 use super::publication::Publication;
 use super::publish::{self, PublishError};
-use super::sight::Sight;
 use super::{CallError, Context, refusal};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -35,33 +35,33 @@ use std::time::Duration;
 /// While credentials that could not be written are kept, their write is looked at so often.
 const WRITING: SignedDuration = SignedDuration::from_secs(1);
 
-/// An attempt at the issuer of the resource in sight.
+/// An attempt at the issuer of the observed resource.
 #[derive(Clone, Copy)]
 pub(super) struct Attempt<'a> {
-    pub(super) sight: &'a Sight,
+    pub(super) observation: &'a Observation,
     pub(super) cause: Cause,
     pub(super) context: &'a Context,
 }
 
 impl<'a> Attempt<'a> {
-    pub(super) fn new(sight: &'a Sight, cause: Cause, context: &'a Context) -> Self {
-        Self { sight, cause, context }
+    pub(super) fn new(observation: &'a Observation, cause: Cause, context: &'a Context) -> Self {
+        Self { observation, cause, context }
     }
 
     /// The resource.
     pub(super) fn object(self) -> &'a RefreshableCredential {
-        &self.sight.object
+        &self.observation.object
     }
 
     /// Its inputs, each of which is read once.
     pub(super) fn inputs(self) -> ClusterInputs<'a> {
-        ClusterInputs::new(self.context, self.sight.namespace(), &self.sight.at_hand)
+        ClusterInputs::new(self.context, self.observation.namespace(), &self.observation.at_hand)
     }
 
     /// How it reaches STS, and STS as far as its grants let it, in the Region of its source.
     pub(super) fn sts(self) -> (StsSpec, Sts) {
         let spec = self.object().spec.sts.clone().unwrap_or_default();
-        let reach = spec.endpoint.as_ref().map(|url| self.sight.grants.reach(url));
+        let reach = spec.endpoint.as_ref().map(|url| self.observation.grants.reach(url));
         let sts = source::at_source(&self.object().spec, &self.context.sts);
         (spec, sts.reaching(reach.unwrap_or_default()))
     }
@@ -76,19 +76,20 @@ impl<'a> Attempt<'a> {
     where
         'a: 'r,
     {
-        let Self { sight, context, .. } = self;
-        let (object, namespace) = (self.object(), sight.namespace());
+        let Self { observation, context, .. } = self;
+        let (object, namespace) = (self.object(), observation.namespace());
         let cluster = context.source_context.cluster_name.as_deref();
-        let session_tags =
-            session_tags::resolve(&sight.grants.session_tags, object, cluster).map_err(|what| {
-                IssueError::Specification { field: "sessionTags".to_owned(), what: what.to_owned() }
+        let session_tags = session_tags::resolve(&observation.grants.session_tags, object, cluster)
+            .map_err(|what| IssueError::Specification {
+                field: "sessionTags".to_owned(),
+                what: what.to_owned(),
             })?;
         Ok(Request {
             namespace,
             session_name: default_session_name(namespace, &object.name_any()),
             roles: &object.spec.roles,
             session_tags,
-            grants: &sight.grants,
+            grants: &observation.grants,
             sts_spec,
             sts,
             inputs,
@@ -111,10 +112,10 @@ impl<'a> Attempt<'a> {
             inputs: UsedInputs::new(),
         };
         let attempted = plan::attempt(self.object(), self.cause);
-        let (record, now) = (self.sight.secret.own(), self.context.now());
+        let (record, now) = (self.observation.secret.own(), self.context.now());
         let found = report::failing(self.object(), &failure, attempted, record, now);
         if let Finding::Failing(recorded) = found {
-            self.context.memory.ledger.began(self.sight.uid(), recorded);
+            self.context.memory.ledger.began(self.observation.uid(), recorded);
         }
         admission.called();
         Call { attempt: self, admission, began: self.context.clock.boot() }
@@ -131,7 +132,7 @@ impl<'a> Attempt<'a> {
             Err(error) if error.may_succeed_later() => {
                 let failure = refusal::postponed(self.object(), &error, about.until);
                 let failure = failure.after_reading(about.inputs.clone());
-                self.context.memory.writes.start(self.sight.uid(), publication, about);
+                self.context.memory.writes.start(self.observation.uid(), publication, about);
                 let next = Next::At(self.context.now() + WRITING);
                 Ok(self.record_failure(&failure).then(next))
             }
@@ -147,7 +148,7 @@ impl<'a> Attempt<'a> {
         let error = match written {
             Ok(meta) => return self.record_success(meta, about).await,
             Err(PublishError::NamespaceGone) => {
-                self.context.memory.ledger.failed(self.sight.uid());
+                self.context.memory.ledger.failed(self.observation.uid());
                 return Ok(Outcome::silent(Next::Change));
             }
             Err(error) => error,
@@ -155,7 +156,7 @@ impl<'a> Attempt<'a> {
         let now = self.context.now();
         if matches!(error, PublishError::Call(_)) {
             // The write may have arrived all the same: the next look reads what is there.
-            self.context.memory.doubt(self.sight.uid(), now);
+            self.context.memory.write_outcome_unknown(self.observation.uid(), now);
         }
         let failure = refusal::of(self.object(), &error).after_reading(about.inputs);
         // Its end may be learned long after it, where the lease had lapsed: the pause before the
@@ -165,29 +166,29 @@ impl<'a> Attempt<'a> {
 
     /// Records what was published as a Secret with this metadata.
     async fn record_success(self, meta: ObjectMeta, about: Written) -> Result<Outcome, CallError> {
-        let Self { sight, cause, context } = self;
+        let Self { observation, cause, context } = self;
         let (object, now) = (self.object(), context.now());
-        context.memory.ledger.published(sight.uid(), now);
-        let view = ownership::view(&meta, sight.uid());
-        context.memory.secret_written(sight.uid(), meta, now);
-        sight.read_by_attempt(&about.inputs, context);
+        context.memory.ledger.published(observation.uid(), now);
+        let view = ownership::view(&meta, observation.uid());
+        context.memory.secret_written(observation.uid(), meta, now);
+        observation.read_by_attempt(&about.inputs, context);
         let Some(record) = view.own() else {
             return Ok(Outcome::silent(Next::Change));
         };
         publish::prune(context, object).await?;
         // One that is written over keeps its UID.
-        if sight.secret.own().is_some_and(|before| before.uid != record.uid) {
+        if observation.secret.own().is_some_and(|before| before.uid != record.uid) {
             let (name, kind) = (&record.name, object.spec.secret_type());
             let note = format!(
                 "Secret {name} was deleted and made anew with type {kind}: the type of a Secret cannot be changed"
             );
-            tracing::info!(uid = sight.uid(), "{note}");
+            tracing::info!(uid = observation.uid(), "{note}");
             let replaced = Announcement::good(object, Reason::SecretReplaced, note);
             context.event_publisher.announce(replaced);
         }
         let content = record.content.as_ref();
         tracing::info!(
-            namespace = sight.namespace(),
+            namespace = observation.namespace(),
             name = object.name_any(),
             cause = cause.as_str(),
             principal = content.and_then(|c| c.principal.arn.as_deref()).unwrap_or_default(),
@@ -198,8 +199,8 @@ impl<'a> Attempt<'a> {
             warn(object, &failure);
         }
         context.metrics.rotated(cause);
-        if let (Some(before), Cause::Due) = (sight.content(), cause) {
-            let due = plan::due_at(object, before, sight.rests_until);
+        if let (Some(before), Cause::Due) = (observation.content(), cause) {
+            let due = plan::due_at(object, before, observation.not_before);
             context.metrics.late_by(now.duration_since(due));
         }
         let finding = finding(object, record, &about.failed, context.now());
@@ -212,9 +213,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn record_failure_at(self, failure: &Failure, failed_at: Timestamp) -> Outcome {
-        let (sight, record) = (self.sight, self.sight.secret.own());
-        self.context.memory.ledger.failed(sight.uid());
-        sight.read_by_attempt(&failure.inputs, self.context);
+        let (observation, record) = (self.observation, self.observation.secret.own());
+        self.context.memory.ledger.failed(observation.uid());
+        observation.read_by_attempt(&failure.inputs, self.context);
         let attempt = plan::attempt(self.object(), self.cause);
         let attempted = match failure.class {
             Class::Secret => plan::at_secret(&attempt, record),
@@ -224,7 +225,7 @@ impl<'a> Attempt<'a> {
         let finding = report::failing(self.object(), failure, attempted, record, failed_at);
         let next = match &finding {
             Finding::Failing(recorded) => {
-                Next::At(first(recorded.next_try(), sight.expiration(), self.context.now()))
+                Next::At(first(recorded.next_try(), observation.expiration(), self.context.now()))
             }
             _ => Next::Change,
         };
@@ -234,22 +235,22 @@ impl<'a> Attempt<'a> {
 
 /// The outcome of a write that went on after its attempt; `None` where there is none.
 pub(super) async fn written(
-    sight: &Sight,
+    observation: &Observation,
     context: &Context,
 ) -> Result<Option<Outcome>, CallError> {
-    let uid = sight.uid();
+    let uid = observation.uid();
     match context.memory.writes.progress(uid).await {
         Progress::None => Ok(None),
         // The resource asks for something else by now.
         Progress::Running(about)
-            if about.request != fingerprint::of_request(&sight.object.spec) =>
+            if about.request != fingerprint::of_request(&observation.object.spec) =>
         {
             context.memory.give_up_write(uid, context.now());
             Ok(None)
         }
         Progress::Running(_) => Ok(Some(Outcome::silent(Next::At(context.now() + WRITING)))),
         Progress::Ended(result, about) => {
-            let attempt = Attempt::new(sight, about.cause, context);
+            let attempt = Attempt::new(observation, about.cause, context);
             attempt.record_write(*result, about).await.map(Some)
         }
     }
@@ -293,7 +294,7 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     /// The issuer has answered, or not.
     pub(super) fn ended(self, error: Option<&IssueError>) {
-        let Attempt { sight, cause, context } = self.attempt;
+        let Attempt { observation, cause, context } = self.attempt;
         let took = context.clock.boot().saturating_sub(self.began);
         self.admission.saw(match error {
             // One that is faster to show that it cannot be reached refuses.
@@ -301,6 +302,6 @@ impl Call<'_> {
             Some(error) if error.class() == Class::Throttled => Pressure::Throttled,
             _ => Pressure::Answered,
         });
-        context.metrics.attempted(sight.namespace(), cause, error);
+        context.metrics.attempted(observation.namespace(), cause, error);
     }
 }

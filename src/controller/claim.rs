@@ -3,8 +3,8 @@
 use super::Context;
 use super::attempt::Attempt;
 use super::next::Next;
+use super::observation::Observation;
 use super::outcome::Outcome;
-use super::sight::Sight;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use refreshable_api::RefreshableCredential;
@@ -18,14 +18,14 @@ use refreshable_rules::report::Finding;
 /// The claim of a resource whose issuer has to be asked. A resource that has waited long
 /// says what it waits for.
 pub(super) fn wait(attempt: Attempt<'_>) -> Outcome {
-    let Attempt { sight, cause, context } = attempt;
-    let (object, limit) = (attempt.object(), limit(sight.namespace(), context));
-    let claim = of(sight, limit, context);
+    let Attempt { observation, cause, context } = attempt;
+    let (object, limit) = (attempt.object(), limit(observation.namespace(), context));
+    let claim = of(observation, limit, context);
     let Some(limit) = limit else { return Outcome::silent(claim) };
-    match attempts_limit::says_so_at(object, sight.content(), cause) {
+    match attempts_limit::says_so_at(object, observation.content(), cause) {
         Some(at) if at > context.now() => Outcome::silent(claim.by(Some(at))),
         Some(_) if !is_failing(object) => {
-            Outcome::told(Finding::Waiting(limit), sight.secret.own(), claim)
+            Outcome::told(Finding::Waiting(limit), observation.secret.own(), claim)
         }
         // What failed last says more.
         _ => Outcome::silent(claim),
@@ -41,14 +41,14 @@ fn limit(namespace: &str, context: &Context) -> Option<AttemptsLimit> {
     context.view.attempts_limit(namespace).or(context.settings.attempts_limit)
 }
 
-/// The claim of what is in sight, of whose namespace the attempts have this limit.
-fn of(sight: &Sight, limit: Option<AttemptsLimit>, context: &Context) -> Next {
+/// The claim of the observed resource; `limit` is the limit on attempts in its namespace.
+fn of(observation: &Observation, limit: Option<AttemptsLimit>, context: &Context) -> Next {
     let now = context.now();
-    let (band, band_ends) = band(sight, now);
-    let expires = sight.expiration();
+    let (band, band_ends) = band(observation, now);
+    let expires = observation.expiration();
     // The status turns at the expiry, and the band before.
     let look_at = expires.filter(|e| *e > now).into_iter().chain(band_ends);
-    let (endpoint, bucket, calls) = calls(&sight.object, context);
+    let (endpoint, bucket, calls) = calls(&observation.object, context);
     Next::Attempt(Box::new(Claim {
         endpoint: endpoint.into(),
         bucket: bucket.into(),
@@ -62,11 +62,11 @@ fn of(sight: &Sight, limit: Option<AttemptsLimit>, context: &Context) -> Next {
 
 /// How urgent an attempt is, and until when. Before the refresh point somebody has asked for it: it
 /// is as urgent as a first issue.
-fn band(sight: &Sight, now: Timestamp) -> (Band, Option<Timestamp>) {
-    let Some(content) = sight.content() else {
+fn band(observation: &Observation, now: Timestamp) -> (Band, Option<Timestamp>) {
+    let Some(content) = observation.content() else {
         return (Band::Normal, None);
     };
-    let due = plan::refresh_at(&sight.object, content);
+    let due = plan::refresh_at(&observation.object, content);
     match due <= now {
         true => (Band::of(due, content.expiration, now), Band::ends(due, content.expiration, now)),
         false => (Band::Normal, Some(due)),

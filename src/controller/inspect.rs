@@ -3,11 +3,11 @@
 
 use super::attempt::Attempt;
 use super::next::Next;
+use super::observation::Observation;
 use super::outcome::Outcome;
 use super::publish::{self, Place};
 use super::published::published;
 use super::reconcile::LAGGING;
-use super::sight::Sight;
 use super::{CallError, Context, issue, live, refusal};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
@@ -20,12 +20,12 @@ use refreshable_rules::report::Finding;
 /// and owner are put right without the issuer; one that refuses to be written stalls the resource.
 /// Then `cause` goes on, if there is one.
 pub(super) async fn inspect(
-    sight: &Sight,
+    observation: &Observation,
     cause: Option<Cause>,
     context: &Context,
 ) -> Result<Outcome, CallError> {
-    let (object, uid, now) = (&*sight.object, sight.uid(), context.now());
-    let attempt = |cause| Attempt::new(sight, cause, context);
+    let (object, uid, now) = (&*observation.object, observation.uid(), context.now());
+    let attempt = |cause| Attempt::new(observation, cause, context);
     let Some(secret) = publish::read_data(context, object).await? else {
         if live::read(context, object).await?.is_none() {
             return Ok(Outcome::silent(Next::At(now + LAGGING)));
@@ -50,7 +50,7 @@ pub(super) async fn inspect(
         return obtain(attempt(cause), Some(record)).await;
     }
     if !ownership::metadata_intact(&secret.metadata, object) {
-        return repair(sight, cause, &secret, record, context).await;
+        return repair(observation, cause, &secret, record, context).await;
     }
     context.memory.secret_written(uid, secret.metadata.clone(), now);
     match cause {
@@ -82,13 +82,13 @@ async fn obtain(attempt: Attempt<'_>, record: Option<&Record>) -> Result<Outcome
 
 /// Applies labels, annotations and owner again, with the data as it is.
 async fn repair(
-    sight: &Sight,
+    observation: &Observation,
     cause: Option<Cause>,
     secret: &Secret,
     record: &Record,
     context: &Context,
 ) -> Result<Outcome, CallError> {
-    let (object, uid, now) = (&*sight.object, sight.uid(), context.now());
+    let (object, uid, now) = (&*observation.object, observation.uid(), context.now());
     if let Err(until) = context.memory.may_repair(uid, now) {
         return Ok(Outcome::silent(Next::At(until)));
     }
@@ -111,7 +111,7 @@ async fn repair(
         }
         Err(publish::PublishError::Call(error)) if refusal::may_pass(&error) => Err(error),
         Err(error) => {
-            let attempt = Attempt::new(sight, cause.unwrap_or(Cause::Due), context);
+            let attempt = Attempt::new(observation, cause.unwrap_or(Cause::Due), context);
             Ok(attempt.record_failure(&refusal::of(object, &error)))
         }
     }

@@ -3,11 +3,11 @@
 use super::attempt::{Attempt, in_time};
 use super::inputs::ClusterInputs;
 use super::next::Next;
+use super::observation::Observation;
 use super::outcome::Outcome;
 use super::pending::Written;
 use super::publication::Publication;
 use super::publish::Place;
-use super::sight::Sight;
 use super::target::{self, Target};
 use super::{CallError, claim, issue_profiles, issuer_time};
 use jiff::Timestamp;
@@ -29,21 +29,21 @@ use std::collections::BTreeMap;
 
 /// Obtains and publishes, or records why not. Without an admission, waits for one.
 pub(super) async fn issue(attempt: Attempt<'_>) -> Result<Outcome, CallError> {
-    let Attempt { sight, context, .. } = attempt;
-    let Some(admission) = &sight.admission else {
+    let Attempt { observation, context, .. } = attempt;
+    let Some(admission) = &observation.admission else {
         return Ok(claim::wait(attempt));
     };
     // Without the lease nothing can be published, so the issuer is not asked either.
     context.calls.fence().check()?;
-    let spec = &sight.object.spec;
+    let spec = &observation.object.spec;
     if let Err(error) = template::checked(spec).and_then(|()| secret_type::checked(spec)) {
-        return Ok(attempt.record_failure(&error.failure_of(&sight.object)));
+        return Ok(attempt.record_failure(&error.failure_of(&observation.object)));
     }
-    let target = match target::find(sight, context).await? {
+    let target = match target::find(observation, context).await? {
         Ok(target) => target,
         Err(failure) => return Ok(attempt.record_failure(&failure)),
     };
-    if let Err(failure) = target::rehearse(&sight.object, &target, context).await? {
+    if let Err(failure) = target::rehearse(&observation.object, &target, context).await? {
         return Ok(attempt.record_failure(&failure));
     }
     match attempt.object().spec.profiles {
@@ -58,7 +58,7 @@ async fn issue_session(
     target: &Target,
     admission: &Admission,
 ) -> Result<Outcome, CallError> {
-    let (object, uid) = (attempt.object(), attempt.sight.uid());
+    let (object, uid) = (attempt.object(), attempt.observation.uid());
     let (inputs, sts) = (attempt.inputs(), attempt.sts());
     let call = attempt.begin(admission);
     let result = obtain(attempt, &inputs, &sts).await;
@@ -102,8 +102,8 @@ fn to_publish(
 
 /// What is published, if the source gave the same session again: metadata services do until shortly
 /// before its end, and a Secret that something else rotates until then.
-fn unchanged<'a>(sight: &'a Sight, issued: &Issued) -> Option<&'a Content> {
-    let (spec, content) = (&sight.object.spec, sight.content()?);
+fn unchanged<'a>(observation: &'a Observation, issued: &Issued) -> Option<&'a Content> {
+    let (spec, content) = (&observation.object.spec, observation.content()?);
     let same = content.key_id.as_deref() == Some(issued.session.key.id.as_str());
     // A token may end before the session that bought it.
     let whole = spec.token.is_none() || content.expiration >= issued.lifetime.expiration;
@@ -113,12 +113,12 @@ fn unchanged<'a>(sight: &'a Sight, issued: &Issued) -> Option<&'a Content> {
 
 /// Leaves what is published as it is, and looks again soon.
 fn rest(attempt: Attempt<'_>, expiration: Timestamp) -> Outcome {
-    let Attempt { sight, context, .. } = attempt;
-    let (uid, now) = (sight.uid(), context.now());
+    let Attempt { observation, context, .. } = attempt;
+    let (uid, now) = (observation.uid(), context.now());
     let until = plan::ask_again(expiration, now);
     tracing::debug!(uid, %until, "the source has nothing newer yet");
     context.memory.ledger.rests(uid, until);
-    Outcome::told(Finding::Good, sight.secret.own(), Next::At(until))
+    Outcome::told(Finding::Good, observation.secret.own(), Next::At(until))
 }
 
 /// Result of an attempt.
@@ -134,7 +134,7 @@ async fn obtain(
     inputs: &ClusterInputs<'_>,
     (sts_spec, sts): &(StsSpec, Sts),
 ) -> Result<Obtained, IssueError> {
-    let Attempt { sight, cause, context } = attempt;
+    let Attempt { observation, cause, context } = attempt;
     let object = attempt.object();
     let sts_spec = source::trusting(sts_spec, inputs).await?;
     let request = attempt.request(inputs, &sts_spec, sts)?;
@@ -146,7 +146,7 @@ async fn obtain(
         };
         let mut issued = source::issue(&source, object.spec.principal.as_ref(), &request).await?;
         context.learn_clock(object, request.now, issued.lifetime.issued_at);
-        if let Some(content) = unchanged(sight, &issued) {
+        if let Some(content) = unchanged(observation, &issued) {
             issued.lifetime.issued_at = content.issued_at;
             if cause == Cause::Due {
                 return Ok(Obtained::Nothing(content.expiration));

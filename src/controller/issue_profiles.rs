@@ -32,8 +32,8 @@ pub(super) async fn issue(
     target: Target,
     admission: &Admission,
 ) -> Result<Outcome, CallError> {
-    let Attempt { sight, context, .. } = attempt;
-    let (object, uid) = (attempt.object(), sight.uid());
+    let Attempt { observation, context, .. } = attempt;
+    let (object, uid) = (attempt.object(), observation.uid());
     let (inputs, sts) = (attempt.inputs(), attempt.sts());
     let wanted = wanted(attempt).await?;
     let call = attempt.begin(admission);
@@ -60,7 +60,7 @@ pub(super) async fn issue(
     let place = Place::of(context, object, target.uid.is_some());
     let batch = ProfileBatch {
         object: object.clone(),
-        content: sight.content().cloned(),
+        content: observation.content().cloned(),
         first,
         outcomes,
         inputs: used.clone(),
@@ -75,7 +75,7 @@ pub(super) async fn issue(
 
 /// Inputs of the profiles that stay as they are: other data in one of them is a change still.
 fn kept_inputs(attempt: Attempt<'_>) -> UsedInputs {
-    let content = attempt.sight.content().filter(|_| attempt.cause == Cause::Incomplete);
+    let content = attempt.observation.content().filter(|_| attempt.cause == Cause::Incomplete);
     let mut kept = content.map(|c| c.inputs.clone()).unwrap_or_default();
     let named = source::names_of_inputs(&attempt.object().spec);
     kept.retain(|name, _| named.contains(name));
@@ -86,7 +86,7 @@ fn kept_inputs(attempt: Attempt<'_>) -> UsedInputs {
 async fn wanted(attempt: Attempt<'_>) -> Result<Vec<&ProfileSpec>, CallError> {
     let (object, context) = (attempt.object(), attempt.context);
     let all = object.spec.profiles.iter().flatten();
-    let content = attempt.sight.content().filter(|_| attempt.cause == Cause::Incomplete);
+    let content = attempt.observation.content().filter(|_| attempt.cause == Cause::Incomplete);
     let Some(content) = content else {
         return Ok(all.collect());
     };
@@ -124,15 +124,15 @@ async fn obtain(
 /// None of the profiles that were asked for could be had: nothing is written. Where others are
 /// published, the status goes on telling of each.
 fn nothing_new(attempt: Attempt<'_>, failed: &BTreeMap<String, Failure>) -> Outcome {
-    let Attempt { sight, cause, context } = attempt;
+    let Attempt { observation, cause, context } = attempt;
     let object = attempt.object();
     let failure = first_failure(object, failed).unwrap_or_else(|| nothing().failure());
-    let published = sight.secret.own().filter(|r| r.content.is_some());
+    let published = observation.secret.own().filter(|r| r.content.is_some());
     let Some(record) = published.filter(|_| cause == Cause::Incomplete) else {
         return attempt.record_failure(&failure);
     };
     warn(object, &failure);
-    context.memory.ledger.failed(sight.uid());
+    context.memory.ledger.failed(observation.uid());
     Outcome::published(object, record, finding(object, record, failed, context.now()))
 }
 

@@ -26,7 +26,7 @@ struct Account {
     /// The failure that the attempt under way is, should it never come to its end.
     under_way: Option<Box<RecordedFailure>>,
     /// The source had nothing newer than what is published; it is asked again at that time.
-    rests_until: Option<Timestamp>,
+    not_before: Option<Timestamp>,
     /// A status that the API server does not take.
     unsaved: Option<Box<Unsaved>>,
 }
@@ -53,7 +53,7 @@ impl Ledger {
     pub(super) fn published(&self, uid: &str, now: Timestamp) {
         self.known(uid, |account| {
             account.under_way = None;
-            account.rests_until = account.rests_until.filter(|until| *until > now);
+            account.not_before = account.not_before.filter(|until| *until > now);
         });
     }
 
@@ -61,13 +61,13 @@ impl Ledger {
     pub(super) fn rests(&self, uid: &str, until: Timestamp) {
         self.any(uid, |account| {
             account.under_way = None;
-            account.rests_until = Some(until);
+            account.not_before = Some(until);
         });
     }
 
     /// When a source is asked again that had nothing newer.
-    pub(super) fn rests_until(&self, uid: &str) -> Option<Timestamp> {
-        self.lock().get(uid)?.rests_until
+    pub(super) fn not_before(&self, uid: &str) -> Option<Timestamp> {
+        self.lock().get(uid)?.not_before
     }
 
     /// The API server does not take `status`: it is kept here, and tried again at the time that is

@@ -83,15 +83,15 @@ fn a_source_without_news_rests_whatever_else_is_attempted() {
     ledger.began(UID, presumed(&resource(), at(100)));
     ledger.rests(UID, at(160));
     assert_eq!(ledger.merged(UID, resource()).status, None, "it did not fail");
-    assert_eq!(ledger.rests_until(UID), Some(at(160)));
+    assert_eq!(ledger.not_before(UID), Some(at(160)));
     // Somebody asks for a refresh meanwhile.
     ledger.began(UID, presumed(&resource(), at(120)));
-    assert_eq!(ledger.rests_until(UID), Some(at(160)));
+    assert_eq!(ledger.not_before(UID), Some(at(160)));
     ledger.published(UID, at(121));
-    assert_eq!(ledger.rests_until(UID), Some(at(160)));
+    assert_eq!(ledger.not_before(UID), Some(at(160)));
     ledger.began(UID, presumed(&resource(), at(160)));
     ledger.failed(UID);
-    assert_eq!(ledger.rests_until(UID), Some(at(160)), "since when it is due");
+    assert_eq!(ledger.not_before(UID), Some(at(160)), "since when it is due");
     ledger.published(UID, at(170));
     assert!(is_empty(&ledger), "it has rested");
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! watches       RefreshableCredentials, metadata of Secrets and ConfigMaps, CredentialPolicies, Namespaces
 //!   -> refreshable_engine  when each resource is looked at, and whose issuer is asked; it calls reconciler
-//!   -> reconcile    one look: sight (what is observed), plan (refreshable_rules)
+//!   -> reconcile    one look: observation (what is observed), plan (refreshable_rules)
 //!   -> claim        Action::Issue without an admission: what the resource waits with
 //!   -> issue, issue_profiles   with one: target, attempt (inputs, source of refreshable_issuers, verify)
 //!   -> publication, publish   one server-side apply, guarded by ownership and by the lease (call, lease)
@@ -52,6 +52,7 @@ mod memory;
 mod metrics;
 mod metrics_page;
 mod next;
+mod observation;
 mod options;
 mod outcome;
 mod packed;
@@ -73,7 +74,6 @@ mod run;
 mod secret_meta;
 mod secure_metrics;
 mod serve;
-mod sight;
 mod status;
 mod store;
 mod target;

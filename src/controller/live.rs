@@ -36,9 +36,9 @@ pub(super) async fn read(
 pub(super) fn is_gone(context: &Context, object: &RefreshableCredential) {
     let uid = object.uid().unwrap_or_default();
     context.memory.forget(&uid);
-    context.memory.doubt(&uid, context.now());
+    context.memory.write_outcome_unknown(&uid, context.now());
     let shown = context.view.credentials.get(&name_of(object));
-    // After the doubt: the view forgets it once, when it learns of the end.
+    // After `write_outcome_unknown`: the feed forgets the UID only once, when it learns of the end.
     if shown.is_none_or(|shown| shown.metadata.uid != object.metadata.uid) {
         context.memory.forget(&uid);
     }

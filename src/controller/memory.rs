@@ -68,7 +68,7 @@ pub(super) struct Entry {
     /// The Secret as last written, or that it was deleted.
     pub(super) secret: Option<WrittenSecret>,
     /// The answer to a write never came: only the API server knows what is there.
-    pub(super) doubt: bool,
+    pub(super) write_outcome_unknown: bool,
     /// When something was last written.
     pub(super) since: Timestamp,
     /// Inputs that are not watched.
@@ -93,14 +93,14 @@ impl Entry {
             since: _,
             clock: _,
             secret,
-            doubt,
+            write_outcome_unknown,
             polled,
             compared,
             repaired,
             denied_since,
         } = self;
         secret.is_none()
-            && !doubt
+            && !write_outcome_unknown
             && polled.is_none()
             && compared.is_empty()
             && repaired.is_none()
@@ -185,7 +185,7 @@ impl Memory {
     pub(super) fn secret_written(&self, uid: &str, meta: ObjectMeta, now: Timestamp) {
         self.update(uid, now, |e| {
             e.secret = Some(WrittenSecret::Applied(Box::new(meta)));
-            e.doubt = false;
+            e.write_outcome_unknown = false;
         });
     }
 
@@ -193,15 +193,17 @@ impl Memory {
         self.update(uid, now, |e| e.secret = Some(WrittenSecret::Deleted { uid: secret_uid }));
     }
 
-    pub(super) fn doubt(&self, uid: &str, now: Timestamp) {
-        self.update(uid, now, |e| e.doubt = true);
+    /// Whether the last write for this UID arrived is unknown: the next look reads the resource and
+    /// its Secret first.
+    pub(super) fn write_outcome_unknown(&self, uid: &str, now: Timestamp) {
+        self.update(uid, now, |e| e.write_outcome_unknown = true);
     }
 
     /// A write that goes on after its attempt has to give way to something else. It may have come
     /// through, or do so all the same.
     pub(super) fn give_up_write(&self, uid: &str, now: Timestamp) {
         if self.writes.drop_of(uid) {
-            self.doubt(uid, now);
+            self.write_outcome_unknown(uid, now);
         }
     }
 
@@ -315,7 +317,8 @@ impl Memory {
         let applied = secret.map(|meta| WrittenSecret::Applied(Box::new(meta)));
         let secret = applied.or(shown.map(|uid| WrittenSecret::Deleted { uid }));
         self.update(uid, now, |entry| {
-            (entry.object_version, entry.secret, entry.doubt) = (version, secret, false);
+            (entry.object_version, entry.secret, entry.write_outcome_unknown) =
+                (version, secret, false);
         });
     }
 

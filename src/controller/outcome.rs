@@ -74,7 +74,7 @@ impl Outcome {
         }
         let content = record.and_then(|r| r.content.as_ref()).filter(|_| self.propagates);
         let Some(content) = content else { return Ok(self.next) };
-        propagation::hasten(object, content, context).await?;
+        propagation::notify_pods(object, content, context).await?;
         let again = restart::follow(object, content, context).await?;
         Ok(self.next.by(again))
     }

@@ -21,7 +21,7 @@ const AT_ONCE: usize = 8;
 
 /// Annotates what mounts the Secret of `object` and may hold something older than `content`. What
 /// cannot be annotated is left to its kubelet, which looks by itself a minute later.
-pub(super) async fn hasten(
+pub(super) async fn notify_pods(
     object: &RefreshableCredential,
     content: &Content,
     context: &Context,

@@ -4,9 +4,9 @@ use super::attempt::{self, Attempt};
 use super::brake::HELD_POLL;
 use super::memory::{CATCH_UP, Entry, WrittenSecret};
 use super::next::{Next, first};
+use super::observation::Observation;
 use super::outcome::Outcome;
 use super::packed::Form as _;
-use super::sight::Sight;
 use super::versions::older;
 use super::{CallError, Context, claim, inspect, issue, live, publish};
 use jiff::{SignedDuration, Timestamp};
@@ -73,48 +73,52 @@ async fn advance(
     let Some((object, written)) = freshest(object, uid, admission.is_some(), context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
-    let Some(mut sight) = Sight::of(object, written, admission, context).await? else {
+    let Some(mut observation) = Observation::of(object, written, admission, context).await? else {
         return Ok(Next::At(context.now() + LAGGING));
     };
     let now = context.now();
-    let mut action = plan::plan(&sight.observed(), now);
+    let mut action = plan::plan(&observation.observed(), now);
     let asks = matches!(action, Action::Issue(_) | Action::Inspect(Some(_)) | Action::Pause(_));
     // A version may differ for a label alone. What is read to see that is what the attempt uses.
-    let reads = asks && (sight.admission.is_some() || matches!(action, Action::Pause(_)));
-    if reads && sight.compare(context).await? {
-        action = plan::plan(&sight.observed(), now);
+    let reads = asks && (observation.admission.is_some() || matches!(action, Action::Pause(_)));
+    if reads && observation.compare(context).await? {
+        action = plan::plan(&observation.observed(), now);
     }
     let renews =
         asks || matches!(action, Action::Wait(_) | Action::Inspect(None) | Action::Backoff(_));
-    let outcome = carry_out(action, &sight, context).await?;
-    let next = outcome.conclude(&sight.object, &sight.permission, context).await?;
+    let outcome = carry_out(action, &observation, context).await?;
+    let next = outcome.conclude(&observation.object, &observation.permission, context).await?;
     let poll_at = context.memory.polled_at(uid).map(|at| at + INPUT_POLL);
     Ok(if renews { next.by(poll_at) } else { next })
 }
 
-async fn carry_out(action: Action, sight: &Sight, context: &Context) -> Result<Outcome, CallError> {
-    let (record, now) = (sight.secret.own(), context.now());
+async fn carry_out(
+    action: Action,
+    observation: &Observation,
+    context: &Context,
+) -> Result<Outcome, CallError> {
+    let (record, now) = (observation.secret.own(), context.now());
     if ends_writing(&action) {
-        context.memory.give_up_write(sight.uid(), now);
-    } else if let Some(written) = attempt::written(sight, context).await? {
+        context.memory.give_up_write(observation.uid(), now);
+    } else if let Some(written) = attempt::written(observation, context).await? {
         return Ok(written);
     }
     Ok(match action {
-        Action::Issue(cause) | Action::Inspect(Some(cause)) if sight.admission.is_none() => {
-            claim::wait(Attempt::new(sight, cause, context))
+        Action::Issue(cause) | Action::Inspect(Some(cause)) if observation.admission.is_none() => {
+            claim::wait(Attempt::new(observation, cause, context))
         }
         Action::Leave => {
-            context.memory.forget(sight.uid());
+            context.memory.forget(observation.uid());
             Outcome::silent(Next::Change)
         }
-        Action::Issue(cause) => issue::issue(Attempt::new(sight, cause, context)).await?,
+        Action::Issue(cause) => issue::issue(Attempt::new(observation, cause, context)).await?,
         Action::Wait(until) => Outcome::told(Finding::Good, record, Next::At(until)).propagated(),
-        Action::Inspect(cause) => inspect::inspect(sight, cause, context).await?,
+        Action::Inspect(cause) => inspect::inspect(observation, cause, context).await?,
         Action::AwaitDeletion(until) => inspect::await_deletion(record, until),
         Action::Pause(until) => Outcome::silent(Next::At(until)),
         Action::Backoff(until) => {
-            let next = Next::At(first(until, sight.expiration(), now));
-            match report::still_failing(&sight.object) {
+            let next = Next::At(first(until, observation.expiration(), now));
+            match report::still_failing(&observation.object) {
                 Some(finding) => Outcome::told(finding, record, next).propagated(),
                 None => Outcome::silent(next),
             }
@@ -123,9 +127,9 @@ async fn carry_out(action: Action, sight: &Sight, context: &Context) -> Result<O
             Outcome::told(Finding::Suspended, record, until.map_or(Next::Change, Next::At))
         }
         Action::AwaitWithdrawal(at, why) => {
-            Outcome::told(Finding::Revoked(sight.revocation(why, now)), record, Next::At(at))
+            Outcome::told(Finding::Revoked(observation.revocation(why, now)), record, Next::At(at))
         }
-        Action::Withdraw(why) => withdraw(sight, why, context).await?,
+        Action::Withdraw(why) => withdraw(observation, why, context).await?,
         Action::Stall(reason, why) => {
             let next = match reason {
                 Reason::SecretConflict => Next::At(now + CONFLICT_POLL),
@@ -157,14 +161,18 @@ fn ends_writing(action: &Action) -> bool {
 }
 
 /// Withdraws what is published, if the brake lets it.
-async fn withdraw(sight: &Sight, why: String, context: &Context) -> Result<Outcome, CallError> {
+async fn withdraw(
+    observation: &Observation,
+    why: String,
+    context: &Context,
+) -> Result<Outcome, CallError> {
     let now = context.now();
-    let revocation = sight.revocation(why, now);
+    let revocation = observation.revocation(why, now);
     if let Decision::Held(held) = context.brake.ask(revocation.since, context).await {
         let finding = Finding::Revoked(Revocation { held: Some(held), ..revocation });
-        return Ok(Outcome::told(finding, sight.secret.own(), Next::At(now + HELD_POLL)));
+        return Ok(Outcome::told(finding, observation.secret.own(), Next::At(now + HELD_POLL)));
     }
-    let withdrawn = delete_owned(sight, context).await?;
+    let withdrawn = delete_owned(observation, context).await?;
     let finding = if withdrawn {
         context.brake.withdrew(revocation.since, now).await;
         Finding::Withdrawn(revocation.why)
@@ -176,13 +184,13 @@ async fn withdraw(sight: &Sight, why: String, context: &Context) -> Result<Outco
 
 /// Deletes every Secret that the resource owns: the one that is seen, and those of earlier names or
 /// without a label. Whether there was one.
-async fn delete_owned(sight: &Sight, context: &Context) -> Result<bool, CallError> {
-    let mut owned = publish::owned(context, &sight.object).await?;
-    let seen = sight.secret.own().map(|r| (r.name.clone(), r.uid.clone()));
+async fn delete_owned(observation: &Observation, context: &Context) -> Result<bool, CallError> {
+    let mut owned = publish::owned(context, &observation.object).await?;
+    let seen = observation.secret.own().map(|r| (r.name.clone(), r.uid.clone()));
     owned.extend(seen.filter(|s| !owned.contains(s)));
     for (name, secret_uid) in &owned {
-        publish::delete(context, &sight.object, name, secret_uid).await?;
-        context.memory.secret_deleted(sight.uid(), secret_uid.clone(), context.now());
+        publish::delete(context, &observation.object, name, secret_uid).await?;
+        context.memory.secret_deleted(observation.uid(), secret_uid.clone(), context.now());
         context.metrics.withdrawn();
     }
     Ok(!owned.is_empty())
@@ -204,7 +212,9 @@ async fn freshest(
     let behind = written.object_version.as_deref().is_some_and(|w| older(version, w));
     let late = context.now().duration_since(written.since) > CATCH_UP;
     let secret_behind = matches!(written.secret, Some(WrittenSecret::Applied(_)));
-    let read = written.doubt || (behind && attempts) || ((behind || secret_behind) && late);
+    let read = written.write_outcome_unknown
+        || (behind && attempts)
+        || ((behind || secret_behind) && late);
     if !read {
         return Ok((!behind).then_some((object, Some(written))));
     }

@@ -1,7 +1,7 @@
 //! The Secret that an attempt writes to, and whether the API server would take it.
 
+use super::observation::Observation;
 use super::publish::{self, Place, PublishError};
-use super::sight::Sight;
 use super::{CallError, Context, refusal};
 use refreshable_api::{ObjectName, RefreshableCredential};
 use refreshable_rules::failure::Failure;
@@ -29,16 +29,16 @@ impl Target {
 /// where there is reason to think that there is one: it is to be adopted, or the last write was
 /// refused.
 pub(super) async fn find(
-    sight: &Sight,
+    observation: &Observation,
     context: &Context,
 ) -> Result<Result<Target, Failure>, CallError> {
-    let object = &*sight.object;
+    let object = &*observation.object;
     // An object that was stored before the CRD said so may hold any text.
     if let Err(what) = ObjectName::check(&object.secret_name()) {
         let error = IssueError::Specification { field: "spec.secret.name".to_owned(), what };
         return Ok(Err(error.failure_of(object)));
     }
-    if let SecretView::Own(record) = &sight.secret {
+    if let SecretView::Own(record) = &observation.secret {
         if record.adopted
             && let Err(error) = secret_type::of_adopted(&object.spec)
         {
@@ -53,7 +53,7 @@ pub(super) async fn find(
     let Some(meta) = publish::read(context, object).await? else {
         return Ok(Ok(Target::default()));
     };
-    Ok(match ownership::view(&meta, sight.uid()) {
+    Ok(match ownership::view(&meta, observation.uid()) {
         SecretView::Absent => Ok(Target::default()),
         _ if meta.deletion_timestamp.is_some() => Err(refusal::terminating(object)),
         SecretView::Own(record) => Ok(Target { uid: Some(record.uid), adopted: record.adopted }),

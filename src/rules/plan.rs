@@ -27,7 +27,7 @@ pub struct Observed<'a> {
     /// Its input Secrets, as far as they are known.
     pub inputs: &'a KnownInputs,
     /// When to ask the source again, where it had nothing newer than the published credentials.
-    pub rests_until: Option<Timestamp>,
+    pub not_before: Option<Timestamp>,
     /// When to read inputs that are not watched, if the resource uses any.
     pub poll_at: Option<Timestamp>,
     /// How its namespace exceeds the size that is allowed, if it does.
@@ -216,7 +216,7 @@ fn standing(seen: &Observed<'_>, record: Option<&Record>, now: Timestamp) -> Sta
         return Standing::Issue(Cause::Requested);
     }
     // Due comes before Incomplete: a renewal of all profiles includes the lacking ones.
-    let due = due_at(seen.object, content, seen.rests_until);
+    let due = due_at(seen.object, content, seen.not_before);
     if due <= now {
         return Standing::Issue(Cause::Due);
     }
@@ -243,13 +243,13 @@ pub fn refresh_at(object: &RefreshableCredential, content: &Content) -> Timestam
 }
 
 /// When they are due, where the source may have had nothing newer and is asked again at
-/// `rests_until`.
+/// `not_before`.
 pub fn due_at(
     object: &RefreshableCredential,
     content: &Content,
-    rests_until: Option<Timestamp>,
+    not_before: Option<Timestamp>,
 ) -> Timestamp {
-    refresh_at(object, content).max(rests_until.unwrap_or(Timestamp::MIN))
+    refresh_at(object, content).max(not_before.unwrap_or(Timestamp::MIN))
 }
 
 /// When to ask a source again that had nothing newer: often enough to be in time, as metadata

@@ -17,7 +17,7 @@ struct Case {
     secret: SecretView,
     permission: Permission,
     inputs: KnownInputs,
-    rests_until: Option<Timestamp>,
+    not_before: Option<Timestamp>,
     poll_at: Option<Timestamp>,
     withdraw_at: Option<Timestamp>,
     oversize: Option<Oversize>,
@@ -34,8 +34,8 @@ impl Case {
     fn of(object: RefreshableCredential, record: Option<Record>) -> Self {
         let secret = record.map_or(SecretView::Absent, |r| SecretView::Own(Box::new(r)));
         let permission = Permission::Allowed(vec!["all".to_owned()]);
-        let (inputs, rests_until, poll_at, withdraw_at, oversize) = Default::default();
-        Self { object, secret, permission, inputs, rests_until, poll_at, withdraw_at, oversize }
+        let (inputs, not_before, poll_at, withdraw_at, oversize) = Default::default();
+        Self { object, secret, permission, inputs, not_before, poll_at, withdraw_at, oversize }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
@@ -57,7 +57,7 @@ impl Case {
             permission: &self.permission,
             withdraw_at: self.withdraw_at,
             inputs: &self.inputs,
-            rests_until: self.rests_until,
+            not_before: self.not_before,
             poll_at: self.poll_at,
             oversize: self.oversize,
         };
@@ -97,7 +97,7 @@ fn what_is_good_waits_until_it_is_due() {
 
 #[test]
 fn a_source_that_had_nothing_newer_is_asked_again_later() {
-    let resting = Case::good().with(|c| c.rests_until = Some(minute(45)));
+    let resting = Case::good().with(|c| c.not_before = Some(minute(45)));
     assert_eq!(resting.plan(minute(42)), Action::Wait(minute(45)));
     assert_eq!(resting.plan(minute(45)), Action::Issue(Cause::Due));
     for (left, pause) in [(120, 5 * 60), (16, 2 * 60), (1, 15), (-5, 15)] {

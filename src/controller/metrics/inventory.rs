@@ -32,8 +32,8 @@ pub(super) fn all(context: &Context, mut each: impl FnMut(&ResourceName, Health)
     let now = context.now();
     for (name, kept) in context.view.credentials.entries() {
         let (uid, _) = kept.state();
-        let rests_until = context.memory.ledger.rests_until(uid.unwrap_or_default());
-        let rests = rests_until.is_some_and(|until| until > now);
+        let not_before = context.memory.ledger.not_before(uid.unwrap_or_default());
+        let rests = not_before.is_some_and(|until| until > now);
         each(&name, kept.vitals.at(rests, now));
     }
 }

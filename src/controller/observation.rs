@@ -1,4 +1,4 @@
-//! A resource and its surroundings, as they are seen when it is reconciled.
+//! Observation of a resource and its surroundings, made when it is reconciled.
 
 use super::inputs::{ReadInputs, read_input};
 use super::memory::{Entry, Look, Polled};
@@ -21,8 +21,8 @@ use refreshable_rules::size_limit::Oversize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A resource and its surroundings, as they were seen.
-pub(super) struct Sight {
+/// A resource and its surroundings, as they were observed.
+pub(super) struct Observation {
     pub(super) object: Arc<RefreshableCredential>,
     /// Leave to ask the issuer; none while it is only looked at.
     pub(super) admission: Option<Admission>,
@@ -35,21 +35,21 @@ pub(super) struct Sight {
     watched: InputVersions,
     /// These, those that were looked at, and what was compared of them.
     known: KnownInputs,
-    /// What the last failed attempt read of its inputs.
+    /// Inputs that the last failed attempt read.
     attempted: UsedInputs,
     /// Inputs that were read to compare them.
     pub(super) at_hand: ReadInputs,
     /// When inputs that are not watched are looked at again.
     poll_at: Option<Timestamp>,
-    /// The source had nothing newer, and is asked again then.
-    pub(super) rests_until: Option<Timestamp>,
+    /// When to ask the source again, where it had nothing newer than the published credentials.
+    pub(super) not_before: Option<Timestamp>,
     /// How its namespace exceeds the size that is allowed; of a resource that publishes something,
     /// nothing depends on it.
     oversize: Option<Oversize>,
 }
 
-impl Sight {
-    /// What is to be seen of `object`; `None` while its namespace is not in view.
+impl Observation {
+    /// Observes `object`; `None` while its namespace is not in view.
     pub(super) async fn of(
         object: Arc<RefreshableCredential>,
         written: Option<Entry>,
@@ -71,7 +71,7 @@ impl Sight {
                 context,
             ),
         };
-        let mut sight = Self {
+        let mut observation = Self {
             admission,
             secret,
             oversize,
@@ -83,15 +83,16 @@ impl Sight {
             attempted,
             at_hand: ReadInputs::new(),
             poll_at: None,
-            rests_until: context
+            not_before: context
                 .memory
                 .ledger
-                .rests_until(object.metadata.uid.as_deref().unwrap_or_default()),
+                .not_before(object.metadata.uid.as_deref().unwrap_or_default()),
             object,
         };
         let written = written.unwrap_or_default();
-        let polled = sight.polled(written.polled, context).await?;
-        let watched = sight.watched.iter().map(|(name, version)| (name, Some(version.clone())));
+        let polled = observation.polled(written.polled, context).await?;
+        let watched =
+            observation.watched.iter().map(|(name, version)| (name, Some(version.clone())));
         let looked = polled.looks.iter().filter_map(|(name, look)| match look {
             Look::Version(version) => Some((name, Some(version.clone()))),
             Look::Absent => Some((name, None)),
@@ -100,13 +101,13 @@ impl Sight {
         for (name, version) in watched.chain(looked) {
             let compared =
                 written.compared.get(name).filter(|(at, _)| Some(at) == version.as_ref());
-            sight.known.see(
+            observation.known.see(
                 name,
                 version,
                 compared.map(|(_, macs)| macs.clone()).unwrap_or_default(),
             );
         }
-        Ok(Some(sight))
+        Ok(Some(observation))
     }
 
     pub(super) fn uid(&self) -> &str {
@@ -130,7 +131,7 @@ impl Sight {
             withdraw_at: self.revoked.map(|(_, at)| at),
             inputs: &self.known,
             poll_at: self.poll_at,
-            rests_until: self.rests_until,
+            not_before: self.not_before,
             oversize: self.oversize,
         }
     }
