@@ -14,7 +14,7 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 /// How often that is tried.
 const TRIES: u32 = 5;
 
-/// What the clocks said at one moment.
+/// Readings of the clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     wall: Timestamp,
@@ -36,7 +36,7 @@ impl Sample {
     }
 }
 
-/// What happened to the clocks.
+/// Jump of the clocks: the wall clock was set, or the machine was suspended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Jump {
     /// How far the wall clock was set forward.
@@ -75,7 +75,7 @@ struct Watched {
     last: Sample,
     /// How far the wall clock was set forward since the process began.
     stepped: SignedDuration,
-    /// What nobody has been told yet.
+    /// Jump that [`ClockWatch::jump`] has not returned yet.
     untold: Option<Jump>,
 }
 
@@ -89,7 +89,7 @@ impl ClockWatch {
         }))
     }
 
-    /// What happened since this was last asked, if anything: every wait has to be computed anew.
+    /// Jump since this was last called, if any: every wait has to be computed anew.
     pub fn jump(&self, clock: &dyn Clock) -> Option<Jump> {
         self.look(clock).untold.take()
     }

@@ -1,4 +1,4 @@
-//! What a reconcile works with.
+//! Context of a reconcile: API calls, view, memory, issuers, clock and metrics.
 
 use super::{Brake, Calls, ClockWatch, EventPublisher, InputKeys, Memory, Metrics, Panics, View};
 use crate::clock::SharedClock;
@@ -56,14 +56,14 @@ impl Settings {
     }
 }
 
-/// What a reconcile works with. One for a running controller.
+/// Context of all reconciles. A running controller has one.
 #[derive(Debug)]
 pub struct Context {
     /// The Kubernetes API, with a time limit and the lease's fence around each call.
     pub calls: Calls,
-    /// What is known of the cluster without asking.
+    /// The cluster as the watches show it.
     pub view: View,
-    /// What this process wrote that its view may not show yet.
+    /// Writes of this process that its view may not show yet.
     pub memory: Memory,
     /// Which resources the controller met a fault of its own at.
     pub panics: Panics,
@@ -77,7 +77,7 @@ pub struct Context {
     pub ambient: Option<Caller>,
     /// Which MFA codes were used.
     pub totp: TotpSteps,
-    /// What else belongs to the controller and sources draw on.
+    /// The controller's own resources that sources use, besides STS.
     pub source_context: SourceContext,
     /// The time.
     pub clock: SharedClock,

@@ -1,4 +1,4 @@
-//! What a watch's events do: they change the view, they teach memory, and they touch resources.
+//! Effects of a watch's events: they change the view, teach memory and touch resources.
 //!
 //! A list that is begun anew changes nothing before its end. Then the view takes its part of the
 //! cluster over at once: what differs is a change like any other, what is no longer there included,
@@ -158,7 +158,7 @@ const AT_ONCE: usize = 256;
 /// Takes the events of all watches of one kind.
 pub struct Feed<K: Kept> {
     store: Store<K>,
-    /// What the lists under way have held so far.
+    /// Objects that the lists under way have held so far.
     lists: BTreeMap<Place, BTreeMap<ResourceName, Arc<K::Form>>>,
     places: BTreeSet<Place>,
     /// Those that have not had their first list: the view is not ready before they have.

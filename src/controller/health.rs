@@ -70,7 +70,7 @@ impl Health {
         self.0.stopping.store(true, Ordering::Release);
     }
 
-    /// What keeps the process from being alive.
+    /// Why the process is not alive, if it is not.
     pub(super) fn ailment(&self) -> Option<String> {
         let beat = self.0.beat.lock().elapsed();
         if beat > BEAT_WITHIN {
@@ -79,7 +79,7 @@ impl Health {
         self.0.lost.load(Ordering::Acquire).then(|| "the lease was lost".to_owned())
     }
 
-    /// What keeps the process from being ready. A replica that waits for the lease is ready.
+    /// Why the process is not ready, if it is not. A replica that waits for the lease is ready.
     pub(super) fn unready(&self) -> Option<String> {
         if self.0.stopping.load(Ordering::Acquire) {
             return Some("shutting down".to_owned());

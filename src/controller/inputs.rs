@@ -32,8 +32,7 @@ pub(super) struct ClusterInputs<'a> {
     namespace: &'a str,
     at_hand: &'a ReadInputs,
     read: Mutex<ReadInputs>,
-    /// What the controller itself writes to: it matters to an attempt that failed, and is no input
-    /// of one that did not.
+    /// Objects that the controller itself writes to: they matter only to an attempt that failed.
     states: Mutex<ReadInputs>,
     /// Objects with the certificates that endpoints are trusted by: these, too, matter only to an
     /// attempt that failed.
@@ -77,8 +76,8 @@ impl<'a> ClusterInputs<'a> {
         Self { context, calls: &context.calls, namespace, at_hand, read, states, trusted }
     }
 
-    /// What the resource `owner` was given of the Secrets that were read: what its credentials were
-    /// made from.
+    /// Inputs of the resource `owner`: the data that it was given of the Secrets that were read,
+    /// from which its credentials were made.
     pub(super) fn used(&self, owner: &str) -> UsedInputs {
         self.of(&lock(&self.read), owner)
     }

@@ -29,8 +29,8 @@ const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 /// Panics of resources that nobody asked about for so long after their pause are forgotten.
 const KEPT: Duration = Duration::from_secs(2 * 3600);
 
-/// What a user reads of a panic. The log says where it was, and nobody what it said: that may be a
-/// secret.
+/// Message for the user after a panic. The log names the place. The panic's own words are shown
+/// nowhere, as they may hold a secret.
 const MESSAGE: &str = "The controller met a fault of its own while it worked on this resource, and left it as it was. Other \
      resources are not concerned. Its log names the place: report that to the controller's developers. It is tried again \
      by itself, and at once where the specification changes";
@@ -41,7 +41,7 @@ pub struct Panics(Mutex<HashMap<String, Panic>>);
 
 #[derive(Clone, Debug)]
 struct Panic {
-    /// What was asked for: generation, and the request for a refresh.
+    /// The request: generation, and `requested_at` of a refresh.
     asked: (Option<i64>, Option<String>),
     count: i32,
     /// Until then it is not tried again, by the clock's time since boot.

@@ -100,8 +100,8 @@ fn to_publish(
     Ok((issued, files, Vec::new()))
 }
 
-/// What is published, if the source gave the same session again: metadata services do until shortly
-/// before its end, and a Secret that something else rotates until then.
+/// The published content, if the source gave the same session again: metadata services do until
+/// shortly before its end, and a Secret that something else rotates until then.
 fn unchanged<'a>(observation: &'a Observation, issued: &Issued) -> Option<&'a Content> {
     let (spec, content) = (&observation.object.spec, observation.content()?);
     let same = content.key_id.as_deref() == Some(issued.session.key.id.as_str());

@@ -38,7 +38,7 @@ impl Clock for Clocks {
     }
 }
 
-/// What somebody else does between a candidate's read and its write.
+/// Change by somebody else between a candidate's read and its write.
 type Interference = Box<dyn FnOnce(&mut Value) + Send>;
 
 /// An API server that has one lease.

@@ -1,4 +1,4 @@
-//! What this process wrote that its view of the cluster may not show yet.
+//! Writes of this process that its view of the cluster may not show yet.
 //!
 //! A watch lags behind the writes. Planning from a view that lacks one's own last write would ask
 //! the issuer twice, so what was written is remembered until the view has caught up.
@@ -22,7 +22,7 @@ pub(super) const CATCH_UP: SignedDuration = SignedDuration::from_secs(30);
 /// The least time between two repairs of a Secret's labels, annotations and owner.
 const REPAIR_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 
-/// What was written last for each resource, by its UID.
+/// The last writes for each resource, by its UID.
 #[derive(Debug, Default)]
 pub struct Memory {
     slots: Mutex<HashMap<Box<str>, Slot>>,
@@ -60,7 +60,7 @@ impl Slot {
     }
 }
 
-/// What was written last for one resource.
+/// The last writes for one resource, and what else only this process knows of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
     /// Resource version of the resource after the last status write.
@@ -115,7 +115,7 @@ pub(super) struct Polled {
     pub(super) looks: BTreeMap<String, Look>,
 }
 
-/// What a look at one input showed.
+/// Result of a look at one input.
 #[derive(Clone, Debug)]
 pub(super) enum Look {
     /// `<uid>/<resourceVersion>`.
@@ -242,7 +242,7 @@ impl Memory {
         self.any(uid, |entry| entry.clock = Some(ahead));
     }
 
-    /// What was learned of that clock.
+    /// How far that clock is ahead, if that was learned.
     pub(super) fn clock_of(&self, uid: &str) -> Option<SignedDuration> {
         self.slots.lock().get(uid)?.clock
     }

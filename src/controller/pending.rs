@@ -31,7 +31,7 @@ pub(super) struct Write {
     pub(super) about: Written,
 }
 
-/// What is written, without the credentials.
+/// A write of credentials, described without them.
 #[derive(Clone, Debug)]
 pub(super) struct Written {
     /// Why they were obtained.

@@ -20,11 +20,11 @@ use refreshable_rules::ownership::ProfileRecord;
 use refreshable_rules::render::{self, Manifest, Profile};
 use std::collections::BTreeMap;
 
-/// What was obtained for the profiles of one resource, and what the Secret's metadata records of
-/// those that stay.
+/// Sessions obtained for the profiles of one resource, and the records in the Secret's metadata of
+/// the profiles that stay.
 pub(super) struct ProfileBatch {
     pub(super) object: RefreshableCredential,
-    /// What the published Secret holds.
+    /// Content of the published Secret, as its metadata records it.
     pub(super) content: Option<Content>,
     /// One of those that were had: without any there is nothing to publish.
     pub(super) first: Issued,
@@ -106,8 +106,9 @@ impl ProfileBatch {
         wall.checked_add(self.ahead).unwrap_or(wall)
     }
 
-    /// What stands for all of them in the Secret's metadata: the one of the last attempt that ends
-    /// first, without a name. What was kept has its own pace, that of its failure.
+    /// The session that stands for all of them in the Secret's metadata: the one of the last
+    /// attempt that ends first, without a name. A session that was kept has its own pace, that of
+    /// its failure.
     fn lead(&self, profiles: &[Profile], records: &BTreeMap<String, ProfileRecord>) -> Issued {
         let current = profiles
             .iter()

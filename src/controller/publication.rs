@@ -1,4 +1,4 @@
-//! What is to be published, ready to be written as often as it takes.
+//! A Secret to be published, ready to be written as often as it takes.
 
 use super::CallError;
 use super::profile_batch::ProfileBatch;
@@ -15,14 +15,14 @@ use std::time::Duration;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// What is to be published, and where. It holds secret material and therefore has no `Debug`.
+/// A Secret's content and its place. It holds secret material and therefore has no `Debug`.
 pub(super) struct Publication {
     place: Place,
     body: Body,
     /// The Secret that takes the place of the Secret that is there, once it may be deleted: later tries find no
     /// Secret to read.
     replacement: OnceLock<Manifest>,
-    /// What no error may repeat.
+    /// Secrets that no error may repeat.
     redactor: Redactor,
 }
 

@@ -44,7 +44,7 @@ pub(super) fn of(object: &RefreshableCredential, error: &PublishError) -> Failur
     }
 }
 
-/// What helps where the API server refuses a Secret.
+/// Advice for the user where the API server refuses a Secret.
 fn advice(error: &CallError) -> &'static str {
     let text = error.to_string();
     if text.contains("exceeded quota") {

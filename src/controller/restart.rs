@@ -52,14 +52,14 @@ pub(super) async fn follow(
     Ok(again)
 }
 
-/// What became of one workload.
+/// Outcome of the restart of one workload.
 enum Outcome {
     Restarted,
     /// Restarted, although its last rollout had not ended: why.
     Insisted(String),
     /// A crash came between its restart and the status that says so.
     Done,
-    /// What it waits for, and when to look again.
+    /// Reason for the wait, and when to look again.
     Waits(String, Timestamp),
     Hindered(String),
 }
@@ -189,7 +189,8 @@ async fn one(
     }
 }
 
-/// What a user can mend is told; what mends itself is tried again.
+/// Turns an error that a user can mend into an outcome that tells of it; returns others for a
+/// retry.
 fn hindered(error: CallError) -> Result<Outcome, CallError> {
     if error.is_not_found() {
         return Ok(Outcome::Hindered(

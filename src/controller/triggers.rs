@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// Resources that something happened to.
 pub type Touched = Vec<ResourceName>;
 
-/// What a policy said before, and what it says now.
+/// A policy's specification before a change and after it; `None` where it is absent.
 type Otherwise = (Option<CredentialPolicySpec>, Option<CredentialPolicySpec>);
 
 /// Finds the resources that a change touches.

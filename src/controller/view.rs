@@ -1,4 +1,4 @@
-//! What is known of the cluster without asking: the watches' stores, and memory where they lag.
+//! The cluster without asking: the watches' stores, and memory where they lag.
 
 use super::memory::{Entry, WrittenSecret};
 use super::packed::Kept;
@@ -153,8 +153,8 @@ impl View {
             .map(SignedDuration::from_secs)
     }
 
-    /// What policies say of `object`; `None` while its namespace is not in view, because what is
-    /// not known must not take a Secret away.
+    /// The policies' judgement of `object`; `None` while its namespace is not in view, because what
+    /// is not known must not take a Secret away.
     pub(super) fn judgement(&self, object: &RefreshableCredential) -> Option<Judgement> {
         if !self.reads_policies || !policy::concerns(object) {
             return Some(policy::judge(object, &BTreeMap::new(), &self.all_policies()));

@@ -147,7 +147,7 @@ where
     }
 }
 
-/// What the watches of one kind bring, each event with the place that it is about.
+/// Events of the watches of one kind, each with the place that it is about.
 type Events<K> = BoxStream<'static, (Place, Result<Event<K>, watcher::Error>)>;
 
 /// Watches `K` in all `places` at once.

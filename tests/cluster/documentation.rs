@@ -1,5 +1,4 @@
-//! What the documentation says to type is typed: every `sh` block of a page, in its order, in one
-//! shell.
+//! Types the commands of the documentation: every `sh` block of a page, in its order, in one shell.
 
 use super::peers::Desk;
 use super::peers::identity_center::{Tokens, center, endpoints};
@@ -118,7 +117,7 @@ impl Reader {
         page.typed(self.cluster.control_plane.admin_kubeconfig(), &self.environment).await
     }
 
-    /// What the first page took away at its end is given back: other pages speak of `reports` in
+    /// Gives back what the first page took away at its end: other pages speak of `reports` in
     /// `team-a`, of a resource that a person signs in for, and of what others use.
     async fn restore(&self) {
         let legacy = json!({

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 type Trouble = fn(When) -> Fault;
 
-/// What the issuer does, the reason that is then to be read, and a part of the message.
+/// Faults of the issuer, each with its name, the reason that is then to be read, and a part of the
+/// message.
 fn troubles() -> Vec<(&'static str, Trouble, &'static str, &'static str)> {
     vec![
         ("denies", |on| on.gets_denied(), "AccessDenied", "trust policy lets this caller in"),

@@ -1,6 +1,6 @@
-//! What admission keeps the controller's ServiceAccount from, shown with its own token: who steals
-//! it gets no token for the API server or of the system, and no Secret that is not the controller's
-//! to write.
+//! Admission's limits on the controller's ServiceAccount, shown with its own token: a thief of it
+//! gets no token for the API server or of the system, and no Secret that is not the controller's to
+//! write.
 
 use super::installed::Installed;
 use super::rights::{web_identity, web_role};
@@ -183,7 +183,8 @@ fn owner() -> Value {
     }])
 }
 
-/// What a write by the controller leaves on a Secret of its own: by owner reference, or retained.
+/// Metadata that a write by the controller leaves on a Secret of its own: by owner reference, or
+/// retained.
 pub(super) fn marks() -> [Value; 2] {
     [
         json!({"labels": labelled(), "ownerReferences": owner()}),

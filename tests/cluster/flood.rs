@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 const PROBE: Duration = Duration::from_secs(5);
 /// More than the controller's patience with a connection.
 const GIVEN_UP: Duration = Duration::from_secs(60);
-/// What all the callers together may cost, in KiB.
+/// Most memory that all the callers together may cost, in KiB.
 const LITTLE: u64 = 12 * 1024;
 
 /// Sends what is no whole request, and stays until the other side has had enough.

@@ -30,7 +30,7 @@ fn name(number: usize) -> String {
     format!("many-{number:05}")
 }
 
-/// What the status says whose credentials are published.
+/// ARN of the principal whose credentials are published, from the status.
 fn principal(object: &RefreshableCredential) -> String {
     object
         .status

@@ -1,5 +1,5 @@
-//! What Argo CD, Flux and kustomize are given: manifests that are taken, statuses that kstatus reads,
-//! and names that kustomize changes.
+//! Argo CD, Flux and kustomize: manifests that are taken, statuses that kstatus reads, and names
+//! that kustomize changes.
 
 use super::argo_cd::customization;
 use super::stage::{SOON, Stage};

@@ -1,5 +1,5 @@
-//! What is said to be typed to install, upgrade and uninstall is typed: block by block, in a
-//! cluster of its own, where helm's `--wait` waits for controllers that really run.
+//! Types the documented commands to install, upgrade and uninstall, block by block, in a cluster of
+//! its own, where helm's `--wait` waits for controllers that really run.
 
 use super::plugin::doctor::Doctor;
 use super::typist::Page;

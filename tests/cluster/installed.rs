@@ -6,7 +6,7 @@ use crate::harness::{Controller, eventually, helm, scratch};
 use kube::Client;
 use serde_json::{Value, json};
 
-/// What the chart made for one stage.
+/// Objects that the chart made for one stage.
 pub struct Installed {
     /// The name of the release, of the namespace that it lies in, and of its ServiceAccount.
     pub name: String,

@@ -1,4 +1,4 @@
-//! What a user sees and sets: columns, events, suspension, the Secret's shape, another STS.
+//! The user's interface: columns, events, suspension, the Secret's shape, another STS.
 
 use super::stage::{SOON, Stage};
 use crate::harness::{Cluster, Proxy, certificates, eventually, scratch};

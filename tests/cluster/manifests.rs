@@ -1,4 +1,5 @@
-//! What people apply: the examples, the install manifest, and the YAML in the documentation.
+//! Manifests that people apply: the examples, the install manifest, and the YAML in the
+//! documentation.
 
 use super::stage::Stage;
 use crate::harness::{Cluster, eventually, helm, scratch};

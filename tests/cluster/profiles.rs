@@ -34,7 +34,7 @@ fn spec(hub: &str, spokes: &[(String, String)], folder: &Path) -> Value {
     })
 }
 
-/// What botocore finds under each profile, through both files.
+/// Credentials that botocore finds under each profile, through both files.
 async fn read_back(stage: &Stage, folder: &Path, profiles: &[(String, String)]) -> Value {
     for (name, content) in stage.published("many").await {
         scratch::write(folder.join(name), content);

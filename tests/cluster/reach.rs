@@ -55,7 +55,7 @@ async fn names_lead_nowhere_that_was_not_checked() {
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }
 
-/// What a way out is asked to do.
+/// The call that a way out is used for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Way {
     /// A source's call by HTTP.

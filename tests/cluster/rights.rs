@@ -163,7 +163,7 @@ async fn for_many_namespaces(stage: &Stage) {
     .await;
 }
 
-/// What the controller asked for: complete once it has stopped, as a watch is logged at its end.
+/// Requests of the controller: complete once it has stopped, as a watch is logged at its end.
 async fn asked(stage: &Stage, installed: &Installed, controller: &Controller) -> Audit {
     let asked = || stage.cluster.audit().by_account(&installed.name, &installed.name);
     eventually(SOON, "an event is counted up", async || {

@@ -1,4 +1,4 @@
-//! What operations.md says to type is typed, each line by itself.
+//! Types the commands of operations.md, one line at a time.
 
 use super::stage::Stage;
 use super::typist::Page;

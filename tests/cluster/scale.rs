@@ -17,7 +17,7 @@ fn scale() -> (usize, Duration) {
     (many, Duration::from_secs(240) * u32::try_from(many.div_ceil(1000)).expect("a number"))
 }
 
-/// What the chart's default `resources.limits.memory` is, in KiB.
+/// The chart's default `resources.limits.memory`, in KiB.
 pub(super) const LIMIT: u64 = 256 * 1024;
 
 /// Makes so many resources with this role.

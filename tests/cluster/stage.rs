@@ -256,7 +256,7 @@ impl Stage {
         self.controller.as_ref().map(|c| c.process().log_tail(20)).unwrap_or_default()
     }
 
-    /// What the published Secret holds.
+    /// Data of the published Secret.
     pub async fn published(&self, name: &str) -> BTreeMap<String, String> {
         let secret = self.namespace.api::<Secret>().get(name).await.expect("the Secret is there");
         let data = secret.data.unwrap_or_default();

@@ -21,8 +21,8 @@ fn links<'a>(text: &'a str, folder: &str) -> Vec<(&'a str, String)> {
     tests.filter(|(_, file)| file.ends_with(".rs")).collect()
 }
 
-/// What is wrong with the function of this name in this file, as a test that is run; nothing where
-/// it is one.
+/// Objection to the function of this name in this file as a test that is run; `None` where it is
+/// one.
 fn objection(text: &str, function: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let starts = [format!("fn {function}("), format!("async fn {function}(")];

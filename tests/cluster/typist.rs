@@ -110,7 +110,7 @@ pub fn blocks(name: &str) -> Vec<String> {
     fenced(name, "sh")
 }
 
-/// What stands in a page's fenced blocks of this kind.
+/// Contents of a page's fenced blocks of this kind.
 pub fn fenced(name: &str, kind: &str) -> Vec<String> {
     let text = std::fs::read_to_string(Path::new(ROOT).join(name))
         .unwrap_or_else(|e| panic!("{name}: {e}"));

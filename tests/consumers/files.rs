@@ -37,7 +37,7 @@ impl Mounted {
         Self { stage, folder, data }
     }
 
-    /// What `credentials.json` says, which the other two must agree with.
+    /// Content of `credentials.json`, which the other two must agree with.
     fn expected(&self) -> Value {
         serde_json::from_str(&self.data["credentials.json"]).expect("process JSON")
     }

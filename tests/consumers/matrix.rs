@@ -23,7 +23,7 @@ use std::time::Duration;
 const ROTATIONS: usize = 3;
 /// Between two looks at what all the programs have said, which takes a while itself.
 const LOOK: Duration = Duration::from_millis(500);
-/// What nothing takes, beyond what the sessions' lives demand.
+/// Longest time that anything may take beyond what the sessions' lives demand.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const PAGE: &str = "docs/consumers.md";
@@ -76,8 +76,8 @@ impl Cell {
         format!("{} with {}", self.sdk.name, self.way.title())
     }
 
-    /// What is wrong with it: a way that must work does not, or one that is said to fail does not
-    /// fail.
+    /// Objection to its result, if any: a way that must work does not, or one that is said to fail
+    /// does not fail.
     fn complaint(&self) -> Option<String> {
         let outcome = self.outcome();
         let Outcome { failed, calls, .. } = outcome;

@@ -34,7 +34,7 @@ impl Way {
     }
 }
 
-/// What becomes of a program's calls when its credentials are replaced.
+/// Fate of a program's calls when its credentials are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// None fails.
@@ -59,9 +59,9 @@ impl Fate {
 pub(super) struct Sdk {
     /// The row of the table.
     pub(super) name: &'static str,
-    /// What the documentation recommends for it.
+    /// The way that the documentation recommends for it.
     pub(super) recommended: Way,
-    /// What becomes of its calls on the mounted `credentials` file.
+    /// Fate of its calls on the mounted `credentials` file.
     pub(super) file: Fate,
     /// And on the mounted `config` file.
     pub(super) process: Fate,
@@ -217,7 +217,7 @@ pub(super) const ALL: [Sdk; 11] = [
 ];
 
 impl Sdk {
-    /// What becomes of its calls in this way.
+    /// Fate of its calls in this way.
     pub(super) fn fate(&self, way: Way) -> Fate {
         match way {
             Way::File => self.file,
@@ -227,7 +227,7 @@ impl Sdk {
         }
     }
 
-    /// What is missing on this machine, where anything is.
+    /// A program, or Debian release, that is missing on this machine, if any.
     pub(super) fn missing(&self) -> Option<String> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let there = |program: &str| {

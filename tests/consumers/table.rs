@@ -4,7 +4,7 @@ use super::sdks::{ALL, ENVIRONMENT_FAILS, Fate, Sdk, Way};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// What a program said in one way of giving it credentials.
+/// Outcome of a program in one way of giving it credentials.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcome {
     /// The SDK and its version.
@@ -22,7 +22,8 @@ pub(super) type Outcomes = BTreeMap<(&'static str, Way), Outcome>;
 /// Marks the cells of [`Fate::Edge`].
 const EDGE: &str = " †";
 
-/// What must not change unseen: which cells are free of failures, and which are recommended.
+/// The part of a cell that must not change unseen: whether it is free of failures, and whether it
+/// is recommended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// Nothing, where a call may fail by chance.

@@ -1,4 +1,4 @@
-//! What runs behind the demo: the control plane, AWS, a node where there can be one, and the
+//! The stage of the demo: the control plane, AWS, a node where there can be one, and the
 //! controller.
 
 use crate::harness::node::{Node, images};
@@ -55,7 +55,7 @@ impl Stage {
         matches!(self.home, Home::Node(_))
     }
 
-    /// What the controller last wrote, and the node that it runs on.
+    /// Last log lines of the controller, and of the node that it runs on.
     pub(crate) async fn log_tail(&self) -> String {
         match &self.home {
             Home::Beside(controller) => controller.process().log_tail(30),
@@ -87,7 +87,7 @@ fn program() -> Outcome<PathBuf> {
     }
 }
 
-/// What the commands of the demo need: programs, variables, scripts.
+/// Gives the terminal what the commands of the demo need: programs, variables, scripts.
 fn commands(terminal: &Terminal, cluster: &Cluster, issuer: &Issuer) -> Outcome {
     terminal.programs(&programs::controlplane());
     terminal.programs(programs::python("python").parent().ok_or("no folder of Python programs")?);

@@ -1,4 +1,4 @@
-//! What the demo does, step by step.
+//! Steps of the demo, in their order.
 
 use crate::harness::eventually::within;
 use crate::harness::mounted::Mount;

@@ -1,4 +1,4 @@
-//! What the demo shows: headlines, commands as a user types them, and what they print.
+//! Terminal of the demo: headlines, commands as a user types them, and what they print.
 //!
 //! Each line that is shown as a command is what a shell runs, so that nothing is shown that does
 //! not work.
@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::harness::{background, scratch};
 
-/// What a step gives, or why it failed.
+/// Result of a step, or why it failed.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
 
 /// A shell in the demo's folder, and the record of what was shown.

@@ -1,4 +1,4 @@
-//! What the API server was asked, and by whom: its audit log, read and counted.
+//! The API server's audit log, read and counted: requests, and by whom they were made.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,7 +23,7 @@ pub struct Request {
     pub name: String,
     /// A ServiceAccount is `system:serviceaccount:<namespace>:<name>`.
     pub user: String,
-    /// What the client calls itself.
+    /// User agent of the client.
     pub user_agent: String,
     /// The status of the answer.
     pub code: u16,

@@ -1,7 +1,7 @@
 //! A runtime for what outlives the test that started it.
 //!
 //! Each test has a runtime of its own, which ends with it and takes its tasks along.
-//! What is shared between tests (a proxy, for one) is served from here instead.
+//! Parts that tests share (a proxy, for one) are served from here instead.
 
 use std::sync::OnceLock;
 

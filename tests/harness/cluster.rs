@@ -1,4 +1,4 @@
-//! What a test does with a control plane: clients, namespaces, kubeconfigs.
+//! A test's use of a control plane: clients, namespaces, kubeconfigs.
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -161,7 +161,7 @@ impl Cluster {
         (output.status.success(), text(output.stdout), text(output.stderr))
     }
 
-    /// What the API server has been asked so far.
+    /// Requests to the API server so far.
     pub fn audit(&self) -> Audit {
         Audit::read(&self.control_plane.audit_log())
     }

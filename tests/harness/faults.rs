@@ -1,4 +1,4 @@
-//! What can be made to go wrong between the controller and an issuer.
+//! Faults between the controller and an issuer, switched on by tests.
 //!
 //! ```ignore
 //! let fault = proxy.on("AssumeRole").of_role(&arn).times(2).throttles();
@@ -33,7 +33,7 @@ struct Rule {
     effect: Effect,
 }
 
-/// What happens to a call.
+/// Effect on a call.
 #[derive(Clone, Debug)]
 pub enum Effect {
     /// It waits so long before it goes on.
@@ -96,7 +96,7 @@ impl Faults {
         }
     }
 
-    /// What happens to a call, in the order in which the faults were switched on.
+    /// Effects on a call, in the order in which the faults were switched on.
     pub(super) fn strike(&self, call: &Call) -> Vec<Effect> {
         let faults = self.0.lock().expect("no panic inside");
         faults.iter().filter_map(|fault| fault.0.strike(call)).collect()
@@ -221,24 +221,24 @@ impl When {
         }))
     }
 
-    /// What they obtain says that it expires so soon. (The issuer still honours it longer.)
+    /// Sessions from them say that they expire so soon. (The issuer still honours them longer.)
     pub fn expires_in(self, left: Duration) -> Fault {
         let left = SignedDuration::try_from(left).expect("a duration that a date can hold");
         self.meet(Effect::Expiration(Expiration::In(left)))
     }
 
-    /// What they obtain says that it expired so long ago.
+    /// Sessions from them say that they expired so long ago.
     pub fn expired_since(self, past: Duration) -> Fault {
         let past = SignedDuration::try_from(past).expect("a duration that a date can hold");
         self.meet(Effect::Expiration(Expiration::In(-past)))
     }
 
-    /// What they obtain does not say when it expires.
+    /// Sessions from them do not say when they expire.
     pub fn never_says_when_it_expires(self) -> Fault {
         self.meet(Effect::Expiration(Expiration::Missing))
     }
 
-    /// What they obtain says this where its expiry should stand.
+    /// Sessions from them say this where their expiry should stand.
     pub fn says_it_expires(self, garbage: &str) -> Fault {
         self.meet(Effect::Expiration(Expiration::Reads(garbage.into())))
     }

@@ -20,7 +20,7 @@ use super::{background, canary, cluster, http, place, ports, programs, scratch};
 /// The one Region of the bench.
 pub const REGION: &str = "eu-west-1";
 
-/// What every root user signs with.
+/// Secret access key of every root user.
 const ROOT_SECRET: &str = "the-root-secret-of-every-account";
 
 /// A running ministack. It ends when dropped.
@@ -229,8 +229,8 @@ impl RoleBuilder<'_> {
         self
     }
 
-    /// What its sessions may do. Defaults to only what STS offers, so that it can be a link
-    /// of a chain.
+    /// Actions that its sessions may call. Defaults to only what STS offers, so that it can be a
+    /// link of a chain.
     pub fn allowing(mut self, actions: &[&str]) -> Self {
         self.policy = Some(allow(actions));
         self

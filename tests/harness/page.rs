@@ -32,7 +32,7 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// What stands before the part, the part, and what stands behind it; the marks belong to their
+/// The text before the part, the part, and the text behind it; the marks belong to their
 /// neighbours.
 fn split<'a>(text: &'a str, page: &str, name: &str) -> Result<[&'a str; 3], String> {
     let [begin, end] = ["begin", "end"].map(|which| format!("<!-- {name}: {which} -->"));

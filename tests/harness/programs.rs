@@ -1,4 +1,4 @@
-//! What the bench runs and does not write itself: built or installed once, on demand.
+//! Programs that the bench runs and does not write itself: built or installed once, on demand.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -76,11 +76,11 @@ impl Prometheus {
         prometheus
     }
 
-    /// What an expression gives now: series with their values. `NaN` counts as nothing, as on a
-    /// dashboard.
+    /// Result of an expression at this moment: series with their values. `NaN` counts as nothing,
+    /// as on a dashboard.
     ///
     /// # Errors
-    /// What Prometheus has against the expression.
+    /// Prometheus's objection to the expression.
     pub async fn query(&self, expression: &str) -> Result<Vec<Value>, String> {
         let encoded: String = form_urlencoded::byte_serialize(expression.as_bytes()).collect();
         let data = self.get(&format!("/api/v1/query?query={encoded}")).await?;

@@ -1,4 +1,4 @@
-//! What RBAC grants, one right at a time, and what of it was used.
+//! Rights that RBAC grants, one at a time, and which of them were used.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -80,13 +80,13 @@ pub fn unused(granted: &BTreeSet<Right>, asked: &Audit) -> BTreeSet<Right> {
     granted.iter().filter(|right| !used(right)).cloned().collect()
 }
 
-/// What was asked for and is not granted.
+/// Rights that requests needed and that are not granted.
 pub fn lacking(granted: &BTreeSet<Right>, asked: &Audit) -> BTreeSet<Right> {
     let needs = asked.requests().iter().flat_map(needs);
     needs.filter(|need| !granted.iter().any(|right| right.covers(need))).collect()
 }
 
-/// What a request needs: nothing where it is about no resource, as a question for the server's
+/// Rights that a request needs: none where it is about no resource, as a question for the server's
 /// version is.
 fn needs(request: &Request) -> Vec<Right> {
     if request.resource.is_empty() {

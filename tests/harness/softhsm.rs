@@ -49,7 +49,8 @@ pub fn token(keys: &[(&str, &Path)]) -> (PathBuf, PathBuf) {
     (installed.module, config)
 }
 
-/// What `softhsm2-util` cannot: the attribute has to be there when the key is made.
+/// Puts a key whose PIN is asked for at each use. `softhsm2-util` cannot: the attribute has to be
+/// there when the key is made.
 fn put_with_pin_at_each_use(module: &Path, config: &Path, label: &str, file: &Path) {
     let output = Command::new(programs::python("python"))
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/token_key.py"))

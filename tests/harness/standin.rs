@@ -1,7 +1,7 @@
 //! A server that plays a service which no emulator offers, and remembers what it was asked.
 //!
-//! What such a server answers proves nothing alone: each test first has a client that AWS wrote
-//! accept it.
+//! Answers of such a server prove nothing alone: each test first has a client that AWS wrote accept
+//! them.
 
 use super::certificates::Identity;
 use super::{background, cluster, place, ports};
@@ -126,7 +126,7 @@ impl StandIn {
         &self.url
     }
 
-    /// What it was asked so far, as far as method and path begin with `what`.
+    /// Requests to it so far whose method and path begin with `what`.
     pub fn asked(&self, what: &str) -> Vec<Asked> {
         let all = self.asked.lock().expect("no panic inside");
         all.iter().filter(|a| a.what.starts_with(what)).cloned().collect()

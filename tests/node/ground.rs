@@ -211,7 +211,7 @@ impl Ground {
         Api::namespaced(self.cluster.client().await, namespace)
     }
 
-    /// What the containers of Pods with this label have written.
+    /// Logs of the containers of Pods with this label.
     pub(super) async fn container_logs(&self, namespace: &str, selector: &str) -> String {
         let arguments = [
             "logs",

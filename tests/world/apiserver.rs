@@ -428,7 +428,7 @@ fn key(namespace: &str, name: &str) -> Key {
     (namespace.to_owned(), name.to_owned())
 }
 
-/// What refuses a write of a Secret before the API server looks at what is written, or after.
+/// Refusal of a write of a Secret, before the API server looks at what is written, or after.
 fn denied(denial: Option<Denial>, early: bool, exists: bool, key: &Key) -> Option<(u16, Value)> {
     let denial = denial
         .filter(|d| (*d == Denial::Forbidden) == early && (!exists || d.refuses_changes()))?;

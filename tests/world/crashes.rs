@@ -12,7 +12,7 @@ use serde_json::json;
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// What a course cost: issuer calls, writes of Secrets, deletions.
+/// Cost of a course: issuer calls, writes of Secrets, deletions.
 type Cost = [usize; 3];
 
 fn cost(world: &World) -> Cost {

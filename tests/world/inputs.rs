@@ -19,7 +19,7 @@ const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const WRONG: &str = "AKIAWRONG00000000000";
 const RIGHT: &str = "AKIARIGHT00000000000";
 
-/// What `object` reads of its inputs, as the API server holds it.
+/// Data that `object` reads of its inputs, as the API server holds them.
 pub fn used_data(state: &State, object: &RefreshableCredential) -> BTreeMap<String, String> {
     let source = object.spec.source();
     let Some(key) = &source.access_key else { return BTreeMap::new() };

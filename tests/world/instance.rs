@@ -261,7 +261,7 @@ impl Instance {
         std::mem::take(&mut self.looks.lock().expect("looks"))
     }
 
-    /// What Prometheus would read of it.
+    /// Its metrics page, as Prometheus would read it.
     pub fn metrics_page(&self) -> String {
         self.metrics.page().expect("metrics")
     }

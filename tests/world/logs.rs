@@ -1,4 +1,4 @@
-//! What the controller says, searched for secrets as it is said.
+//! The controller's log, searched for secrets as it is written.
 
 use super::sts::CANARY;
 use std::io::{Result, Write};

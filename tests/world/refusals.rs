@@ -1,4 +1,4 @@
-//! What refuses a write, in the words of a real API server: `cluster::refusals` holds them against
+//! Refusals of a write, in the words of a real API server: `cluster::refusals` holds them against
 //! one.
 
 use super::secrets::Refusal;
@@ -6,7 +6,7 @@ use super::secrets::Refusal;
 /// The largest Secret that Kubernetes takes: all values together, in bytes.
 pub const LARGEST: usize = 1024 * 1024;
 
-/// What refuses each write of a kind, for as long as it is there.
+/// Refusal of each write of a kind, for as long as it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
     /// RBAC grants it no more.
@@ -21,7 +21,7 @@ pub enum Denial {
     TooLarge,
 }
 
-/// What is written, as messages name it.
+/// The object that is written, as messages name it.
 #[derive(Clone, Copy, Debug)]
 pub struct Written<'a> {
     pub group: &'a str,

@@ -1,4 +1,4 @@
-//! What is true in a world: objects at the API server, sessions at the issuer, faults under way.
+//! State of a world: objects at the API server, sessions at the issuer, faults under way.
 
 use super::auditor::Auditor;
 use super::choices::Choices;
@@ -33,7 +33,7 @@ pub struct SimSession {
     pub lifetime: SignedDuration,
 }
 
-/// What goes wrong. Chances are in thousandths of calls.
+/// Faults. Chances are in thousandths of calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     pub api_fails: u32,

@@ -1,4 +1,4 @@
-//! What lies under the programs.
+//! The base of the images: files that lie under the programs.
 //!
 //! Distroless makes its images from Debian's packages. `deploy/image/base` unpacks those of them
 //! that the programs need, and this adds what Debian's installation scripts would: the bundle of

@@ -15,7 +15,7 @@ pub struct Crate {
     pub version: String,
     /// An SPDX expression: how it may be used.
     pub licence: Option<String>,
-    /// What it is for.
+    /// Its description in its Cargo.toml.
     pub description: Option<String>,
     /// Where it is developed.
     pub repository: Option<String>,

@@ -1,4 +1,4 @@
-//! What a program asks of the libraries under it.
+//! Needs of a program: its loader and its libraries.
 
 use crate::{Result, at};
 use object::Endianness;
@@ -7,7 +7,7 @@ use object::read::elf::{Dyn as _, FileHeader as _, ProgramHeader as _};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What the dynamic linker reads in a program.
+/// Needs of a program, as the dynamic linker reads them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The program that loads it (`/lib64/ld-linux-x86-64.so.2`); none where it is static.

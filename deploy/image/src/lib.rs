@@ -27,9 +27,9 @@ pub mod licences;
 pub mod program;
 pub mod tree;
 
-/// What went wrong, for people: this is a tool of the build.
+/// An error for people: this is a tool of the build.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
-/// What it gives, or what went wrong.
+/// Result of a function that may fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Names the file in an error about it.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Where the image documents itself.
 const DOCUMENTS: &str = "usr/share/doc/refreshable";
 
-/// What goes into an image.
+/// A program, and all else that goes into its image.
 #[derive(Clone, Debug)]
 pub struct Program {
     /// `controller`, `agent` or `kubectl`.

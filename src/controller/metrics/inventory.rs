@@ -1,4 +1,4 @@
-//! What is so at the moment of a scrape, counted over all resources.
+//! Gauges computed at scrape time, counted over all resources.
 
 use super::labels::{ForReason, InCondition};
 use super::put;
@@ -38,7 +38,7 @@ pub(super) fn all(context: &Context, mut each: impl FnMut(&ResourceName, Health)
     }
 }
 
-/// What the resources add up to.
+/// Totals over the resources.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tally {
     ready: i64,

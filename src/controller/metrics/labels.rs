@@ -44,7 +44,7 @@ pub(super) struct Call {
     pub(super) call: &'static str,
 }
 
-/// What is watched.
+/// The kind that a watch is of.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct Watched {
     pub(super) resource: &'static str,

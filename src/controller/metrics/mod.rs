@@ -1,8 +1,9 @@
 //! Numbers for Prometheus. Labels are bounded: no object names among them, unless they are switched
 //! on.
 //!
-//! What happens is counted here; what *is* (resources by condition, expiries) is read anew at each
-//! scrape, so that it goes when the object goes. Every metric has its line in `docs/operations.md`.
+//! Events are counted here; the present state (resources by condition, expiries) is read anew at
+//! each scrape, so that it goes when the object goes. Every metric has its line in
+//! `docs/operations.md`.
 
 mod backlog;
 pub(crate) mod certificate;

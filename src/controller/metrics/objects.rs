@@ -1,4 +1,4 @@
-//! What is so of each resource, by its name. Switched on by `--object-metrics`: as many series as
+//! Gauges of each resource, by its name. Switched on by `--object-metrics`: as many series as
 //! resources.
 
 use super::inventory::all;

@@ -1,5 +1,5 @@
-//! What the page holds, and that the documentation, the alerts and the dashboard speak of what it
-//! holds.
+//! Tests of the page, and that the documentation, the alerts and the dashboard speak of metrics
+//! that it holds.
 
 use super::*;
 use crate::Settings;

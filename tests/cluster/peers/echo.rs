@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const TOKEN: &str = "the-token/that+is-repeated?to-everybody";
 const PASSWORD: &str = "the-password-that-is-repeated";
 
-/// What the endpoint of that path makes of a header.
+/// The header as the endpoint of that path repeats it.
 fn repeated(how: &str, header: &str) -> String {
     let percent: String = form_urlencoded::byte_serialize(header.as_bytes()).collect();
     match how {

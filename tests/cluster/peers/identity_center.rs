@@ -26,7 +26,7 @@ pub(in crate::cluster) struct Tokens(
     Arc<Gate>,
 );
 
-/// What the answers to renewals wait for.
+/// Gate that the answers to renewals wait for.
 struct Gate(watch::Sender<bool>);
 
 impl Default for Gate {
@@ -93,7 +93,7 @@ impl Tokens {
         *tokens = (tokens.0 + 100, tokens.1 + 100);
     }
 
-    /// What the AWS CLI caches after somebody signed in.
+    /// The file that the AWS CLI caches after somebody signed in.
     fn cached(&self, expires_at: &str) -> String {
         json!({
             "startUrl": "https://example.awsapps.com/start", "region": "eu-west-1", "accessToken": self.access(),

@@ -1,5 +1,5 @@
-//! What moto plays as a second opinion: AssumeRoleWithSAML, of which it reads the assertion,
-//! sessions of users, and Cognito. botocore's client uses it first.
+//! moto as a second opinion: AssumeRoleWithSAML, of which it reads the assertion, sessions of
+//! users, and Cognito. botocore's client uses it first.
 
 use super::{Stage, allow, python};
 use crate::harness::process::Process;

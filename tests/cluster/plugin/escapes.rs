@@ -1,4 +1,4 @@
-//! What the cluster says reaches a terminal as text: no escape sequence, no line that is not the
+//! Text from the cluster reaches a terminal as text: no escape sequence, no line that is not the
 //! plugin's own.
 
 use super::super::stage::{SOON, Stage};
@@ -13,7 +13,7 @@ const EVIL: &str = "x\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{9b}1A\r\u{202e}\u{2028
 /// The beginning of it as it is shown.
 const SHOWN: &str = "x^[]52;c;ZXZpbA==^G^[[2J<U+009B>1A^M<U+202E><U+2028>";
 
-/// What a run printed and said, where nothing in it steers a terminal.
+/// Output and errors of a run, where nothing in them steers a terminal.
 fn harmless(run: &Run) -> String {
     let text = format!("{}{}", run.output, run.errors);
     let steers = |c: char| {

@@ -45,7 +45,7 @@ impl Home {
         })
     }
 
-    /// What a run says, with its exit code and the calls of plugins.
+    /// The exit code and the errors of a run, and the calls of plugins.
     async fn run(&self, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, String, String) {
         let kubectl = background::blocking(programs::controlplane).await;
         let own = Path::new(program()).parent().expect("a folder").to_owned();

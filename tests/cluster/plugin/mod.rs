@@ -25,14 +25,14 @@ pub struct User {
     environment: Vec<(String, OsString)>,
 }
 
-/// What a run came to.
+/// Result of a run.
 #[derive(Debug)]
 pub struct Run {
     /// The exit code.
     pub code: i32,
-    /// What was printed.
+    /// Standard output.
     pub output: String,
-    /// What was said besides.
+    /// Standard error.
     pub errors: String,
 }
 
@@ -126,8 +126,7 @@ impl User {
 }
 
 impl Run {
-    /// What was printed, of a run that did what it was asked for and said nothing in confidence
-    /// besides.
+    /// Standard output of a run that succeeded and put no secret into its standard error.
     pub fn good(self) -> String {
         assert_eq!(self.code, 0, "{}\n{}", self.output, self.errors);
         canary::assert_clean(&self.errors, "the plugin's standard error");
@@ -141,7 +140,7 @@ impl Run {
         output
     }
 
-    /// What was said, of a run that failed as kubectl's commands fail, and printed nothing.
+    /// Standard error of a run that failed as kubectl's commands fail, and printed nothing.
     pub fn failed(self) -> String {
         assert_eq!((self.code, self.output.as_str()), (1, ""), "{}", self.errors);
         canary::assert_clean(&self.errors, "the plugin's standard error");

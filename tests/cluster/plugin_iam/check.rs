@@ -145,7 +145,7 @@ fn corners() -> Vec<Value> {
     corners
 }
 
-/// What the API server says of an object, asked as kubectl asks: strictly, and without keeping it.
+/// The API server's refusal of an object, asked as kubectl asks: strictly, and without keeping it.
 async fn refusal(object: &Value) -> Option<String> {
     let client = Cluster::shared().await.client().await;
     let resource = match object["kind"].as_str() {
@@ -200,7 +200,7 @@ async fn its_verdicts_are_the_api_server_s() {
     assert!(right > 30 && refused > 100, "{right} taken, {refused} refused");
 }
 
-/// What the rules of the CRD say is said in the same words.
+/// Its words are the same as those of the CRD's rules.
 #[tokio::test]
 async fn its_words_are_the_rules_own() {
     let checker = Checker::new();

@@ -1,4 +1,4 @@
-//! What `migrate` prints is taken by `check` and by the API server, and holds no secret.
+//! Output of `migrate`: `check` and the API server take it, and it holds no secret.
 
 use super::super::plugin::User;
 use super::super::stage::Stage;

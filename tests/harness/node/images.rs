@@ -1,4 +1,4 @@
-//! What Pods run: images that `deploy/image` makes, without a container engine.
+//! Images that Pods run: `deploy/image` makes them, without a container engine.
 
 use crate::harness::{programs, scratch};
 use std::path::{Path, PathBuf};

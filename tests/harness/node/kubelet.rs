@@ -10,7 +10,7 @@ use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
-/// What the one node is called.
+/// Name of the one node.
 pub const NAME: &str = "node-1";
 const PATIENCE: Duration = Duration::from_secs(90);
 

@@ -1,4 +1,4 @@
-//! What Pods see, on a node whose kubelet looks at each Pod every second.
+//! Tests of what Pods see, on a node whose kubelet looks at each Pod every second.
 
 mod injection;
 mod install;

@@ -3,7 +3,7 @@
 use super::ground;
 use serde_json::{Value, json};
 
-/// What the caller in the Pod last said of itself.
+/// The last report of the caller in the Pod.
 pub(super) fn last_word(logs: &str) -> Option<Value> {
     logs.lines()
         .rev()
