@@ -75,9 +75,11 @@ fn a_first_issue_that_cannot_be_written_outlasts_its_namespace_becoming_too_larg
         assert_eq!(calls(&world), 1, "it was obtained");
         // Asked for anew, it has no pause: the plan is that the namespace gets nothing new.
         ask(&world, &key, "1");
-        let other = users::make(&world, "team-a", "other", 3600);
+        // Large from the start: of two events the first would tell of a small one.
+        let other: Key = ("team-a".to_owned(), "other".to_owned());
         world.shared.lock().put_credential(&other, |o| {
             o["metadata"]["annotations"]["note"] = "x".repeat(10_000).into();
+            o["spec"] = json!({"roles": [{"roleArn": "arn:aws:iam::111122223333:role/other"}]});
         });
         world.run(SECOND * 10).await;
         assert!(!world.shared.lock().secrets.contains_key(&key), "nothing could be written");

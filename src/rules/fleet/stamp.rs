@@ -170,6 +170,10 @@ mod tests {
         }
     }
 
+    fn push(list: &mut Value, one: Value) {
+        list.as_array_mut().expect("a list").push(one);
+    }
+
     /// The names of the lists that are merged, but for those in a list that is not.
     fn merged(schema: &Value, found: &mut std::collections::BTreeSet<String>) {
         for (name, member) in schema["properties"].as_object().into_iter().flatten() {
@@ -254,11 +258,15 @@ mod tests {
             ("a member that went", |m| m["spec"]["suspend"] = Value::Null, false),
             (
                 "a workload more",
-                |m| m["spec"]["restart"][1] = json!({"kind": "DaemonSet", "name": "x"}),
+                |m| push(&mut m["spec"]["restart"], json!({"kind": "DaemonSet", "name": "x"})),
                 true,
             ),
             ("another workload", |m| m["spec"]["restart"][0]["name"] = "y".into(), false),
-            ("one role more", |m| m["spec"]["roles"][1] = m["spec"]["roles"][0].clone(), false),
+            (
+                "one role more",
+                |m| push(&mut m["spec"]["roles"], json!({"roleArn": "arn:aws:iam::1:role/y"})),
+                false,
+            ),
             ("the digest", |m| m["metadata"]["annotations"] = json!({}), false),
         ] {
             assert_eq!(stamped().is_met_by(&object(change)), met, "{what}");
