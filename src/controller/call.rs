@@ -2,7 +2,7 @@
 
 use super::{Fence, Metrics, NotLeading};
 use kube::Client;
-use kube::api::PatchParams;
+use kube::api::{DeleteParams, PatchParams, Preconditions};
 use refreshable_api::names;
 use refreshable_rules::issuer::Redactor;
 use std::future::Future;
@@ -140,6 +140,12 @@ pub(super) async fn bounded<T>(
 /// Parameters of a merge patch by the controller.
 pub(super) fn merge() -> PatchParams {
     PatchParams { field_manager: Some(names::FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Parameters of a deletion of the object with this UID, and of no other of its name.
+pub(super) fn only(uid: &str) -> DeleteParams {
+    DeleteParams::default()
+        .preconditions(Preconditions { uid: Some(uid.to_owned()), resource_version: None })
 }
 
 /// The Kubernetes API as the reconciler uses it.

@@ -58,6 +58,20 @@ impl<K: Resource> Change<K> {
     }
 }
 
+/// The changes that make another `part` of an object.
+pub(super) fn differing<K, Part: PartialEq>(
+    changes: &[Change<K>],
+    part: impl Fn(&K) -> Part,
+) -> impl Iterator<Item = &Change<K>> {
+    let side = move |side: &Option<Arc<K>>| side.as_deref().map(&part);
+    changes.iter().filter(move |c| side(&c.before) != side(&c.after))
+}
+
+/// The identity of a specification: UID and generation.
+pub(super) fn specification<K: Resource>(object: &K) -> (Option<String>, Option<i64>) {
+    (object.meta().uid.clone(), object.meta().generation)
+}
+
 /// One feed for each kind that is watched.
 pub struct Feeds {
     /// The resources.

@@ -1,16 +1,16 @@
 //! Keeps a RefreshableCredential in each namespace that a ClusterRefreshableCredential selects:
 //! looks at all of those after something changed that they tell of.
 
-use super::feeds::Change;
+use super::feeds::{Change, differing, specification};
 use super::looks::{Looking, keep_looking};
 use super::packed::Form as _;
 use super::publish::is_terminating;
 use super::reported::{Reported, ends_the_look};
-use super::{CallError, Calls, Context, ResourceName, View};
+use super::{CallError, Calls, Context, ResourceName, View, call};
 use crate::clock::SharedClock;
 use futures::{StreamExt as _, stream};
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, Patch, PatchParams};
 use refreshable_api::conditions::ClusterReason;
 use refreshable_api::{ClusterRefreshableCredential, RefreshableCredential, names};
 use refreshable_rules::fleet::{self, Deletion, Found, Plan, Unreadable, Write};
@@ -51,10 +51,7 @@ impl FleetNews {
 
     /// ClusterRefreshableCredentials that came, went, or ask for something else.
     pub(super) fn of_clusters(&self, changes: &[Change<ClusterRefreshableCredential>]) {
-        let identity = |side: &Option<Arc<ClusterRefreshableCredential>>| {
-            side.as_ref().map(|o| (o.metadata.uid.clone(), o.metadata.generation))
-        };
-        if changes.iter().any(|c| identity(&c.before) != identity(&c.after)) {
+        if differing(changes, specification).next().is_some() {
             self.tell();
         }
     }
@@ -190,11 +187,9 @@ impl Keeper {
     async fn delete(&self, deletion: &Deletion) -> Result<(), CallError> {
         let Deletion { namespace, name, uid } = deletion;
         let api: Api<RefreshableCredential> = Api::namespaced(self.calls.client(), namespace);
-        let preconditions = Preconditions { uid: Some(uid.clone()), resource_version: None };
-        let parameters = DeleteParams::default().preconditions(preconditions);
-        let deleted =
-            self.calls.write("delete refreshablecredentials", api.delete(name, &parameters)).await;
-        match deleted {
+        let parameters = call::only(uid);
+        let deletion = api.delete(name, &parameters);
+        match self.calls.write("delete refreshablecredentials", deletion).await {
             Ok(_) => {
                 tracing::info!(namespace, name, "deleted for a ClusterRefreshableCredential");
                 Ok(())

@@ -4,7 +4,7 @@
 //!
 //! Apart from the queue of resources, see [`super::looks`].
 
-use super::feeds::Change;
+use super::feeds::{Change, differing, specification};
 use super::looks::{Looking, keep_looking};
 use super::packed::Form as _;
 use super::reported::{Reported, ends_the_look};
@@ -12,8 +12,8 @@ use super::store::name_of;
 use super::{CallError, Calls, Context, ResourceName, View};
 use crate::clock::SharedClock;
 use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
-use kube::{Resource, ResourceExt as _};
 use parking_lot::Mutex;
 use refreshable_api::{CredentialPolicy, CredentialPolicyStatus, RefreshableCredential};
 use refreshable_rules::policy_index::{PolicyIndex, labelled};
@@ -107,20 +107,6 @@ impl PolicyNews {
     fn take(&self) -> News {
         std::mem::take(&mut self.0.news.lock())
     }
-}
-
-/// The changes that make another `part` of an object.
-fn differing<K, Part: PartialEq>(
-    changes: &[Change<K>],
-    part: impl Fn(&K) -> Part,
-) -> impl Iterator<Item = &Change<K>> {
-    let side = move |side: &Option<Arc<K>>| side.as_deref().map(&part);
-    changes.iter().filter(move |c| side(&c.before) != side(&c.after))
-}
-
-/// The identity of a specification: UID and generation.
-fn specification<K: Resource>(object: &K) -> (Option<String>, Option<i64>) {
-    (object.meta().uid.clone(), object.meta().generation)
 }
 
 /// Keeps the statuses for as long as it is polled. `everywhere` says whether every namespace is

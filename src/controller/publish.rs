@@ -7,12 +7,12 @@
 //! Secret and changes none ([`Manifest::is_only_new`]). Where an own Secret is known, the apply
 //! names its UID, and the API server refuses any other.
 
-use super::{Context, refusal};
+use super::{Context, call, refusal};
 use crate::{CallError, Calls};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use refreshable_api::{DeletionPolicy, ObjectName, RefreshableCredential, names};
 use refreshable_rules::issuer::{IssueError, Redactor};
 use refreshable_rules::kept;
@@ -195,11 +195,11 @@ impl Place {
     /// Deletes the Secret `name` with this UID; one that is gone already is well. Whether it waits
     /// for finalizers.
     async fn delete(&self, name: &str, secret_uid: &str) -> Result<bool, CallError> {
-        let parameters = DeleteParams::default().preconditions(Preconditions {
-            uid: Some(secret_uid.to_owned()),
-            resource_version: None,
-        });
-        match self.calls.write("delete secrets", self.api.delete(name, &parameters)).await {
+        match self
+            .calls
+            .write("delete secrets", self.api.delete(name, &call::only(secret_uid)))
+            .await
+        {
             Ok(answer) => Ok(answer.left().is_some_and(|s| {
                 s.metadata.deletion_timestamp.is_some()
                     && s.metadata.finalizers.is_some_and(|f| !f.is_empty())

@@ -213,6 +213,22 @@ impl Hands {
         Self { owner, thief, admin: stage.namespace.api() }
     }
 
+    /// A Secret with these metadata, whose owner is one that is there.
+    pub(super) fn secret(
+        &self,
+        name: &str,
+        kind: &str,
+        mut metadata: Value,
+        data: Value,
+    ) -> Secret {
+        metadata["name"] = name.into();
+        for reference in metadata["ownerReferences"].as_array_mut().into_iter().flatten() {
+            reference["uid"] = self.owner.clone().into();
+        }
+        let secret = json!({"metadata": metadata, "type": kind, "stringData": data});
+        serde_json::from_value(secret).expect("a Secret")
+    }
+
     pub(super) async fn there_is(&self, secret: Secret) {
         self.admin
             .create(&PostParams::default(), &secret)

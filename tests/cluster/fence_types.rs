@@ -25,14 +25,8 @@ fn as_a_token(mut marks: Value) -> Value {
 async fn a_stolen_token_writes_secrets_of_image_registries_alone_that_are_the_controllers() {
     let stage = Stage::without_controller().await;
     let hands = Hands::on(&stage, json!({})).await;
-    let made = |name: &str, kind: &str, mut metadata: Value| -> Secret {
-        metadata["name"] = name.into();
-        for reference in metadata["ownerReferences"].as_array_mut().into_iter().flatten() {
-            reference["uid"] = hands.owner.clone().into();
-        }
-        let secret = json!({"metadata": metadata, "type": kind, "stringData": docker("p")});
-        serde_json::from_value(secret).expect("a Secret")
-    };
+    let made =
+        |name: &str, kind: &str, metadata: Value| hands.secret(name, kind, metadata, docker("p"));
     let create = async |secret: Secret| hands.thief.create(&PostParams::default(), &secret).await;
 
     for (number, marks) in marks().into_iter().enumerate() {
@@ -93,17 +87,12 @@ const KUBERNETES_OWN: [&str; 6] = [
 async fn a_stolen_token_makes_secrets_of_types_that_a_resource_may_ask_for_and_marks_no_others() {
     let stage = Stage::without_controller().await;
     let hands = Hands::on(&stage, json!({})).await;
-    let made = |name: &str, kind: &str, mut metadata: Value| -> Secret {
-        metadata["name"] = name.into();
-        for reference in metadata["ownerReferences"].as_array_mut().into_iter().flatten() {
-            reference["uid"] = hands.owner.clone().into();
-        }
+    let made = |name: &str, kind: &str, metadata: Value| {
         let mut data = docker("p");
         for needed in ["username", "tls.crt", "tls.key"] {
             data[needed] = "u".into();
         }
-        let secret = json!({"metadata": metadata, "type": kind, "stringData": data});
-        serde_json::from_value(secret).expect("a Secret")
+        hands.secret(name, kind, metadata, data)
     };
     let create = async |secret: Secret| hands.thief.create(&PostParams::default(), &secret).await;
 

@@ -114,7 +114,7 @@ async fn each_selected_namespace_gets_a_session_of_its_own() {
             },
         }))
         .await;
-    // One has a resource of that name already, of a person who does not know of this.
+    // One namespace has a resource of that name already, which a person made.
     let theirs = json!({
         "apiVersion": "refreshable.dev/v1alpha1", "kind": "RefreshableCredential",
         "metadata": {"name": NAME, "namespace": three},

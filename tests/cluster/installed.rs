@@ -85,7 +85,7 @@ impl Installed {
         self.start_as(stage.program()).await
     }
 
-    /// The same with this program: one for every namespace, for one.
+    /// The same with this program, for example one that watches every namespace.
     pub async fn start_as(&self, program: Builder) -> Controller {
         let deployment =
             self.objects.iter().find(|o| o["kind"] == "Deployment").expect("a Deployment");

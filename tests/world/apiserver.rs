@@ -1,5 +1,6 @@
 //! The API server, behind the real `kube::Client`.
 
+use super::history::Kind;
 use super::leases;
 use super::refusals::{Denial, Written};
 use super::secrets::SimSecret;
@@ -76,11 +77,16 @@ async fn answer(
     match path.as_slice() {
         ["apis", "coordination.k8s.io", ..] => lease(world, instance, &asked).await,
         ["apis", "events.k8s.io", ..] => Ok(event(world, &asked)),
-        ["apis", _, _, "credentialpolicies", name, "status"] => {
-            Ok(policy_status(world, instance, name, &asked.body))
-        }
-        ["apis", _, _, "clusterrefreshablecredentials", name, "status"] => {
-            Ok(cluster_status(world, instance, name, &asked.body))
+        [
+            "apis",
+            _,
+            _,
+            plural @ ("credentialpolicies" | "clusterrefreshablecredentials"),
+            name,
+            "status",
+        ] => {
+            let kind = Kind::of(plural).expect("a kind that is watched");
+            Ok(status_of_cluster(world, instance, (kind, name), &asked.body))
         }
         _ => match question {
             Some(question) => watched(world, instance, question).await,
@@ -283,38 +289,27 @@ fn event(world: &Shared, asked: &Asked) -> Answer {
     respond(201, &asked.body)
 }
 
-fn policy_status(world: &Shared, instance: usize, name: &str, body: &Value) -> Answer {
+/// The status of an object of a kind that belongs to no namespace.
+fn status_of_cluster(
+    world: &Shared,
+    instance: usize,
+    (kind, name): (Kind, &str),
+    body: &Value,
+) -> Answer {
     let mut state = world.lock();
     let (leader, now) = (leases::holder(&state), state.now());
     state.auditor.write_by(instance, leader, now);
-    let Some(mut policy) = state.policies.get(name).cloned() else {
+    let Some(mut object) = state.of_cluster(kind).get(name).cloned() else {
         return refusal(404, "NotFound", "not found");
     };
-    if body["metadata"]["uid"].as_str().is_some_and(|uid| policy["metadata"]["uid"] != uid) {
+    if body["metadata"]["uid"].as_str().is_some_and(|uid| object["metadata"]["uid"] != uid) {
         return refusal(409, "Conflict", "uid precondition");
     }
-    merge(&mut policy["status"], &body["status"]);
-    if state.policies[name] != policy {
-        state.write_policy(name, policy);
+    merge(&mut object["status"], &body["status"]);
+    if state.of_cluster(kind)[name] != object {
+        state.write_of_cluster(kind, name, object);
     }
-    respond(200, &state.policies[name])
-}
-
-fn cluster_status(world: &Shared, instance: usize, name: &str, body: &Value) -> Answer {
-    let mut state = world.lock();
-    let (leader, now) = (leases::holder(&state), state.now());
-    state.auditor.write_by(instance, leader, now);
-    let Some(mut cluster) = state.clusters.objects.get(name).cloned() else {
-        return refusal(404, "NotFound", "not found");
-    };
-    if body["metadata"]["uid"].as_str().is_some_and(|uid| cluster["metadata"]["uid"] != uid) {
-        return refusal(409, "Conflict", "uid precondition");
-    }
-    merge(&mut cluster["status"], &body["status"]);
-    if state.clusters.objects[name] != cluster {
-        state.write_cluster(name, cluster);
-    }
-    respond(200, &state.clusters.objects[name])
+    respond(200, &state.of_cluster(kind)[name])
 }
 
 fn respond(code: u16, body: &Value) -> Answer {

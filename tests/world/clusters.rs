@@ -15,6 +15,8 @@ pub struct Clusters {
     applied: BTreeMap<Key, Value>,
     /// Namespaces that are being deleted.
     pub terminating: BTreeSet<String>,
+    /// Namespaces whose quota leaves no room.
+    pub full: BTreeSet<String>,
     /// Applications of resources, and deletions, by namespace.
     pub writes: BTreeMap<String, usize>,
 }
@@ -25,27 +27,7 @@ pub type Refusal = (u16, &'static str, String);
 impl State {
     /// Writes the specification of a ClusterRefreshableCredential.
     pub fn put_cluster(&mut self, name: &str, spec: Value) {
-        let mut object = self.clusters.objects.get(name).cloned().unwrap_or_default();
-        let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
-        let changed = i64::from(object["spec"] != spec);
-        object["spec"] = spec;
-        object["metadata"]["generation"] = (generation + changed).into();
-        self.write_cluster(name, object);
-    }
-
-    /// Writes one as it is given, with a new version.
-    pub fn write_cluster(&mut self, name: &str, mut object: Value) {
-        let version = self.next_version();
-        object["apiVersion"] = "refreshable.dev/v1alpha1".into();
-        object["kind"] = "ClusterRefreshableCredential".into();
-        let metadata = &mut object["metadata"];
-        metadata["name"] = name.into();
-        if metadata["uid"].is_null() {
-            metadata["uid"] = format!("cluster-{}", self.next_identity()).into();
-        }
-        metadata["resourceVersion"] = version.to_string().into();
-        self.commit(Kind::Cluster, ("", name), Some(&object), version);
-        self.clusters.objects.insert(name.to_owned(), object);
+        self.put_of_cluster(Kind::Cluster, name, spec);
     }
 
     /// Deletes one, and with it what it owns.
@@ -94,6 +76,9 @@ pub fn apply(state: &mut State, key: &Key, body: &Value) -> Result<Value, Refusa
             key.0
         );
         return Err((403, "Forbidden", message));
+    }
+    if state.clusters.full.contains(&key.0) {
+        return Err((403, "Forbidden", "exceeded quota: compute".to_owned()));
     }
     if !state.namespaces.contains(&key.0) {
         return Err((404, "NotFound", format!("namespaces {:?} not found", key.0)));

@@ -56,6 +56,8 @@ pub struct Setup {
     pub repeats_events: u32,
     /// Whether each namespace is watched for itself.
     pub namespaced: bool,
+    /// Whether ClusterRefreshableCredentials are served.
+    pub serves_clusters: bool,
     /// Whether it forgets what a closed fence refused.
     pub forgets_refused: bool,
     /// Whether it is shown Secrets that have gone, when it lists anew: as if it kept them.
@@ -76,6 +78,7 @@ impl Default for Setup {
             loses_events: 0,
             repeats_events: 0,
             namespaced: false,
+            serves_clusters: true,
             forgets_refused: false,
             keeps_the_gone: false,
         }
@@ -290,9 +293,10 @@ fn prepare(
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .build();
     let home = setup.has_home.then_some(HOME);
+    let view = View::new(true, false);
     Context {
         calls,
-        view: View::new(true, false),
+        view: if setup.serves_clusters { view } else { view.without_clusters() },
         memory: Memory::default(),
         panics: Panics::default(),
         brake: Brake::beside(home, LEASE),

@@ -355,31 +355,48 @@ impl State {
         self.changed.notify_waiters();
     }
 
-    /// Writes a policy's specification.
-    pub fn put_policy(&mut self, name: &str, spec: Value) {
-        let before = self.policies.get(name).cloned().unwrap_or_default();
-        let generation = before["metadata"]["generation"].as_i64().unwrap_or_default();
-        let changed = i64::from(before["spec"] != spec);
-        let mut object = before;
-        object["spec"] = spec;
-        object["metadata"]["generation"] = (generation + changed).into();
-        self.write_policy(name, object);
-        super::auditor::policies_changed(self);
+    /// The objects of a kind that belongs to no namespace.
+    pub fn of_cluster(&mut self, kind: Kind) -> &mut BTreeMap<String, Value> {
+        match kind {
+            Kind::Policy => &mut self.policies,
+            Kind::Cluster => &mut self.clusters.objects,
+            kind => panic!("{kind:?} is kept elsewhere"),
+        }
     }
 
-    /// Writes a policy as it is given, with a new version.
-    pub fn write_policy(&mut self, name: &str, mut object: Value) {
+    /// Writes the specification of such an object.
+    pub fn put_of_cluster(&mut self, kind: Kind, name: &str, spec: Value) {
+        let mut object = self.of_cluster(kind).get(name).cloned().unwrap_or_default();
+        let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
+        let changed = i64::from(object["spec"] != spec);
+        object["spec"] = spec;
+        object["metadata"]["generation"] = (generation + changed).into();
+        self.write_of_cluster(kind, name, object);
+    }
+
+    /// Writes such an object as it is given, with a new version.
+    pub fn write_of_cluster(&mut self, kind: Kind, name: &str, mut object: Value) {
         let version = self.next_version();
+        let (named, prefix) = match kind {
+            Kind::Policy => ("CredentialPolicy", "policy"),
+            _ => ("ClusterRefreshableCredential", "cluster"),
+        };
         object["apiVersion"] = "refreshable.dev/v1alpha1".into();
-        object["kind"] = "CredentialPolicy".into();
+        object["kind"] = named.into();
         let metadata = &mut object["metadata"];
         metadata["name"] = name.into();
         if metadata["uid"].is_null() {
-            metadata["uid"] = format!("policy-{}", self.next_identity()).into();
+            metadata["uid"] = format!("{prefix}-{}", self.next_identity()).into();
         }
         metadata["resourceVersion"] = version.to_string().into();
-        self.commit(Kind::Policy, ("", name), Some(&object), version);
-        self.policies.insert(name.to_owned(), object);
+        self.commit(kind, ("", name), Some(&object), version);
+        self.of_cluster(kind).insert(name.to_owned(), object);
+    }
+
+    /// Writes a policy's specification.
+    pub fn put_policy(&mut self, name: &str, spec: Value) {
+        self.put_of_cluster(Kind::Policy, name, spec);
+        super::auditor::policies_changed(self);
     }
 
     pub fn delete_policy(&mut self, name: &str) {

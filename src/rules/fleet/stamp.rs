@@ -36,15 +36,15 @@ pub(super) fn stamp(
     serde_json::from_value::<RefreshableCredentialSpec>(spec.clone()).map_err(unstampable)?;
     let labels = template.metadata.as_ref().map(|m| &m.labels).filter(|l| !l.is_empty());
     let digest = fingerprint::of_template(&json!([labels, spec]));
+    let mut owner = json!(cluster.controller_owner_ref(&()));
+    // The garbage collector removes it with its owner, whose deletion does not wait for that.
+    owner["blockOwnerDeletion"] = false.into();
     let mut metadata = json!({
         "namespace": namespace,
         "name": cluster.credential_name(),
         "annotations": { names::TEMPLATE_ANNOTATION: digest },
-        "ownerReferences": cluster.controller_owner_ref(&()),
+        "ownerReferences": [owner],
     });
-    // The garbage collector removes it with its owner, whose deletion does not wait for that.
-    metadata["ownerReferences"]["blockOwnerDeletion"] = false.into();
-    metadata["ownerReferences"] = json!([metadata["ownerReferences"]]);
     if let Some(labels) = labels {
         metadata["labels"] = json!(labels);
     }
