@@ -11,7 +11,7 @@ pub(super) const SETTLE: Duration = Duration::from_secs(1);
 pub(super) const PAUSE: Duration = Duration::from_secs(10);
 /// A look at very many resources is followed by a pause that is so many times as long.
 const REST: u32 = 10;
-/// Longest pause after looks whose writes failed, which doubles.
+/// Longest pause after looks whose writes failed, which doubles and which a change ends.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// The subject of looks.
@@ -40,7 +40,9 @@ pub(super) async fn keep_looking(mut looking: impl Looking, failed: &'static str
             }
             Err(error) => {
                 tracing::warn!(%error, again_in = ?pause, "{failed}");
-                tokio::time::sleep(pause).await;
+                tokio::time::sleep(PAUSE).await;
+                // A change elsewhere does not wait for what was refused.
+                let _ = tokio::time::timeout(pause - PAUSE, looking.change()).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
                 looking.again();
             }

@@ -52,6 +52,13 @@ fn assert_said(world: &World, reason: &str, ready_of_all: &str) {
     assert_eq!(said(world), (reason.to_owned(), ready_of_all.to_owned()));
 }
 
+/// Each of them is there, and has what it asks for.
+fn assert_served(world: &World, keys: &[Key]) {
+    let missing = keys.iter().find(|key| !world.shared.lock().credentials.contains_key(*key));
+    assert_eq!(missing, None);
+    users::assert_settled(world, keys);
+}
+
 fn unlabel(world: &World, keys: &[Key]) {
     let mut state = world.shared.lock();
     keys.iter().for_each(|key| state.label_namespace(&key.0, json!({})));
@@ -67,7 +74,7 @@ fn two_thousand_namespaces_get_theirs_each_with_one_write_and_one_call() {
     runtime().block_on(async {
         let (mut world, keys) = world(71, 2000, Setup::default());
         world.run(MINUTE * 5).await;
-        users::assert_settled(&world, &keys);
+        assert_served(&world, &keys);
         assert_said(&world, "AllReady", "2000/2000");
         assert_eq!((writes(&world), world.shared.lock().auditor.issuer_calls), (2000, 2000));
         // Each has a session of its own, of its namespace's role.
@@ -81,7 +88,7 @@ fn two_thousand_namespaces_get_theirs_each_with_one_write_and_one_call() {
         // They are renewed as any others are, and that is nothing to write or to tell.
         let told = world.shared.lock().clusters.objects[NAME].clone();
         world.run(HOUR).await;
-        users::assert_settled(&world, &keys);
+        assert_served(&world, &keys);
         assert_eq!(writes(&world), 2000);
         assert_eq!(world.shared.lock().clusters.objects[NAME], told);
 
@@ -96,7 +103,7 @@ fn two_thousand_namespaces_get_theirs_each_with_one_write_and_one_call() {
                     .all(|k| !state.credentials.contains_key(k) && !state.secrets.contains_key(k))
             );
         }
-        users::assert_settled(&world, rest);
+        assert_served(&world, rest);
         assert_said(&world, "AllReady", "1900/1900");
         assert_eq!(writes(&world), 2100);
 
@@ -122,7 +129,7 @@ fn what_is_changed_or_deleted_is_put_back_and_what_others_add_stays() {
             state.put_credential(&keys[3], |o| o["metadata"]["labels"] = json!({"team": "theirs"}));
         }
         world.run(MINUTE).await;
-        users::assert_settled(&world, &keys);
+        assert_served(&world, &keys);
         assert_eq!(writes(&world), 5 + 3, "two are put back, and one is made again");
         {
             let state = world.shared.lock();
@@ -145,7 +152,7 @@ fn what_is_changed_or_deleted_is_put_back_and_what_others_add_stays() {
         world.shared.lock().put_cluster(NAME, spec());
         world.run(MINUTE).await;
         assert_eq!(suspends(&world), 0);
-        users::assert_settled(&world, &keys);
+        assert_served(&world, &keys);
     });
 }
 
@@ -155,7 +162,7 @@ fn somebody_else_s_of_that_name_stays_and_is_told_of_and_is_followed_once_it_has
         let (mut world, mut keys) = world(73, 5, Setup::default());
         let theirs = users::make(&world, &named(3), NAME, 900);
         world.run(MINUTE).await;
-        users::assert_settled(&world, &keys);
+        assert_served(&world, &keys);
         assert_said(&world, "NotAllReady", "4/5");
         {
             let state = world.shared.lock();
@@ -169,14 +176,14 @@ fn somebody_else_s_of_that_name_stays_and_is_told_of_and_is_followed_once_it_has
         // It does not go with the label either.
         unlabel(&world, &keys[3..4]);
         world.run(MINUTE).await;
-        users::assert_settled(&world, &keys);
+        assert_served(&world, &keys);
         assert_said(&world, "AllReady", "4/4");
         world.shared.lock().label_namespace(&named(3), json!({"metrics": "true"}));
         world.shared.lock().delete_credential(&theirs);
         world.run(MINUTE).await;
         assert_said(&world, "AllReady", "5/5");
         keys.sort();
-        users::assert_settled(&world, &keys);
+        assert_served(&world, &keys);
     });
 }
 
@@ -191,7 +198,7 @@ fn a_selector_that_cannot_be_read_takes_nothing_away() {
         world.shared.lock().put_cluster(NAME, unreadable);
         world.run(MINUTE).await;
         assert_said(&world, "InvalidSelector", "5/5");
-        users::assert_settled(&world, &keys);
+        assert_served(&world, &keys);
         assert_eq!(writes(&world), 5);
     });
 }
@@ -206,7 +213,7 @@ fn a_namespace_that_ends_while_it_is_served_holds_up_no_other() {
         }
         world.run(MINUTE).await;
         let (ending, rest) = keys.split_at(5);
-        users::assert_settled(&world, rest);
+        assert_served(&world, rest);
         assert_said(&world, "NotAllReady", "15/20");
         {
             let mut state = world.shared.lock();
@@ -214,7 +221,7 @@ fn a_namespace_that_ends_while_it_is_served_holds_up_no_other() {
             (0..10).for_each(|n| state.delete_namespace(&named(n)));
         }
         world.run(MINUTE).await;
-        users::assert_settled(&world, &rest[5..]);
+        assert_served(&world, &rest[5..]);
         assert_said(&world, "AllReady", "10/10");
         let tried = ending.iter().map(|k| world.shared.lock().clusters.writes[&k.0]).max();
         assert!(tried.is_some_and(|tried| tried <= 7), "{tried:?} tries in a minute");
@@ -247,7 +254,7 @@ fn faults_and_crashes_lose_nothing_and_make_nothing_twice() {
                 state.faults.watches_fail = 0;
             }
             world.run(MINUTE * 15).await;
-            users::assert_settled(&world, &keys[20..]);
+            assert_served(&world, &keys[20..]);
             assert_said(&world, "AllReady", "80/80");
             let state = world.shared.lock();
             assert_eq!(state.credentials.len(), 80, "seed {seed}");
@@ -281,4 +288,54 @@ fn what_somebody_makes_meanwhile_is_not_taken_over() {
             );
         }
     });
+}
+
+/// One that takes nothing is tried again at growing intervals, and changes elsewhere are not.
+#[test]
+fn a_namespace_without_room_holds_up_no_other() {
+    runtime().block_on(async {
+        let (mut world, keys) = world(88, 4, Setup::default());
+        unlabel(&world, &keys[3..]);
+        world.shared.lock().clusters.full.insert(named(0));
+        world.run(MINUTE * 20).await;
+        assert_said(&world, "NotAllReady", "2/3");
+        {
+            let state = world.shared.lock();
+            let told = &state.clusters.objects[NAME]["status"]["notReady"][0];
+            assert_eq!(
+                (&told["namespace"], &told["reason"]),
+                (&json!("n-0000"), &json!("Refused"))
+            );
+            let tried = state.clusters.writes[&named(0)];
+            assert!((8..20).contains(&tried), "{tried} tries in twenty minutes");
+        }
+        for _ in 0..3 {
+            world.shared.lock().label_namespace(&named(3), json!({"metrics": "true"}));
+            world.run(SignedDuration::from_secs(20)).await;
+            assert_served(&world, &keys[1..]);
+            unlabel(&world, &keys[3..]);
+            world.run(MINUTE).await;
+        }
+        world.shared.lock().clusters.full.clear();
+        world.run(MINUTE * 3).await;
+        assert_served(&world, &keys[..3]);
+        assert_said(&world, "AllReady", "3/3");
+    });
+}
+
+#[test]
+fn where_they_are_not_served_nothing_is_written() {
+    for setup in [
+        Setup { serves_clusters: false, ..Setup::default() },
+        Setup { namespaced: true, ..Setup::default() },
+    ] {
+        runtime().block_on(async {
+            let (mut world, _) = world(89, 2, setup);
+            world.shared.lock().label_namespace("team-a", json!({"metrics": "true"}));
+            world.run(MINUTE * 5).await;
+            let state = world.shared.lock();
+            assert!(state.credentials.is_empty() && state.clusters.writes.is_empty());
+            assert_eq!(state.clusters.objects[NAME]["status"], json!(null));
+        });
+    }
 }
